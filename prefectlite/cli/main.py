@@ -1,0 +1,202 @@
+"""The program ``prefectlite``: its options, and what it says when they do not fit. Knows no task."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from prefectlite.cli.loading import load_file, load_module, pick_flow
+from prefectlite.cli.parameters import gather
+from prefectlite.cli.places import Place
+from prefectlite.cli.results import results_text
+from prefectlite.driver.run import Run
+from prefectlite.errors import (
+    DefinitionError,
+    DefinitionTypeError,
+    ExecutorError,
+    FlowLoadError,
+    ParameterError,
+)
+from prefectlite.executors.dask import DaskExecutor
+from prefectlite.flow import Flow
+from prefectlite.states.state import State
+from prefectlite.views.lines import LineDisplay
+from prefectlite.views.progress import Progress
+from prefectlite.views.terminal import terminal_progress
+
+SUCCESS: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNFINISHED: Final = 75
+INTERRUPTED: Final = 130
+
+_CENSUS: Final = "prefectlite.examples.census"
+_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+_RUN_HELP: Final = """Run a flow and show how it goes.
+
+    FILE is a Python file that holds a flow at its top level. Without FILE and without -m, the flow that
+    ships with prefectlite runs: a census of the Python code on this machine.
+
+    \b
+    Examples:
+      prefectlite run                                the census, on a local cluster
+      prefectlite run -p limit=200 --local           200 files of it, in this process
+      prefectlite run etl.py -p date=2026-11-22      the flow in etl.py
+      prefectlite run etl.py --flow nightly          one of several flows in a file
+      prefectlite run -m shop.flows --param-file p.json
+      prefectlite run etl.py --workers 8             a local cluster with 8 processes
+      prefectlite run etl.py --address tcp://10.0.0.5:8786
+      prefectlite run etl.py --scheduler-file /shared/scheduler.json
+
+    \b
+    Exit status:
+      0    the flow succeeded
+      1    the flow failed
+      2    it could not be run as asked: option, parameter, file or address
+      75   it is unfinished: some of its tasks wait for approval
+      130  it was interrupted by Ctrl-C
+    """
+
+
+class Unmended(click.ClickException):
+    """An error of the user's making: its text says what is wrong, where, and the mend."""
+
+    exit_code = USAGE
+
+
+@click.group(
+    help="Run flows of Python functions, on Dask or in one process.",
+    epilog="Start with: prefectlite run --help",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="prefectlite", message="%(prog)s %(version)s")
+def program() -> None:
+    """Hold the commands."""
+
+
+@program.command("run", help=_RUN_HELP)
+@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option("-m", "module", metavar="MODULE", help="Take the flow from a module instead of a file.")
+@click.option("--flow", "flow_name", metavar="NAME", help="Which flow, where there are several.")
+@click.option(
+    "-p",
+    "--param",
+    "typed",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter; read as the flow's Parameter says, lists and objects as JSON. May be repeated.",
+)
+@click.option(
+    "--param-file",
+    type=click.Path(path_type=Path),
+    metavar="JSON",
+    help="A JSON file with parameters; -p goes first.",
+)
+@click.option("--address", metavar="URL", help="A Dask scheduler that runs already, tcp://host:8786.")
+@click.option(
+    "--scheduler-file",
+    type=click.Path(path_type=Path),
+    metavar="JSON",
+    help="The file that `dask scheduler` wrote.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Start a local cluster with N worker processes.",
+)
+@click.option("--local", is_flag=True, help="Run in this process, one task at a time, so that pdb works.")
+@click.option(
+    "--log-level",
+    type=click.Choice(_LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="The lowest level of the tasks' log records that show.",
+)
+@click.option("--debug", is_flag=True, help="Show where in prefectlite an error arose.")
+def run_command(
+    file: Path | None,
+    module: str | None,
+    flow_name: str | None,
+    typed: tuple[str, ...],
+    param_file: Path | None,
+    address: str | None,
+    scheduler_file: Path | None,
+    workers: int | None,
+    local: bool,
+    log_level: str,
+    debug: bool,
+) -> int:
+    """Run a flow; the exit status is what it came to."""
+    place = Place(address, scheduler_file, workers, local)
+    place.check()
+    if file is not None and module is not None:
+        raise click.UsageError(f"FILE ({file}) and -m ({module}) exclude each other; give one of them.")
+    try:
+        flow = pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
+        parameters = gather(flow.parameters(), typed, param_file)
+        return _run(flow, parameters, place, getattr(logging, log_level.upper()))
+    except (FlowLoadError, ParameterError, DefinitionError, DefinitionTypeError, ExecutorError) as error:
+        if debug:
+            traceback.print_exc()
+        raise Unmended(str(error)) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        What was typed behind its name; by default, what this process was started with.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        status = program.main(args=typed, prog_name="prefectlite", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        if "--debug" in typed:
+            raise
+        click.echo(
+            f"Error: prefectlite itself failed: {type(error).__name__}: {error}; "
+            "the same command with --debug shows where.",
+            err=True,
+        )
+        return FAILED
+    return status if isinstance(status, int) else SUCCESS
+
+
+def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:
+    executor = place.executor() or flow.executor or DaskExecutor()
+    # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
+    progress = Progress(LineDisplay(sys.stderr)) if place.local else terminal_progress()
+    with progress:
+        run = Run(flow, parameters, executor, observers=(progress,), log_level=log_level)
+        state = run.drive()
+    tasks = [(flow.slugs[task], state.result[task]) for task in flow.reference_tasks()]
+    click.echo(results_text(tasks), nl=False)
+    return _status(state)
+
+
+def _status(state: State) -> int:
+    if not state.is_finished():
+        return UNFINISHED
+    if state.is_cancelled():
+        return INTERRUPTED
+    return SUCCESS if state.is_successful() else FAILED

@@ -1,0 +1,94 @@
+"""How an argument is to be handed over: whole, item by item, unnested first. Knows nothing of flows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefectlite.errors import DefinitionTypeError
+
+if TYPE_CHECKING:
+    # For a type checker an annotated argument fits every parameter: `add(x=mapped(numbers), y=1)`.
+    from typing import Any as _Fitting
+else:
+    _Fitting = object
+
+
+class EdgeAnnotation(_Fitting):  # type: ignore[misc]  # see above
+    """The base of ``mapped``, ``unmapped`` and ``flatten``, which say how an argument is handed over.
+
+    Annotations may wrap each other; of ``mapped`` and ``unmapped``, the outer one counts.
+
+    Parameters
+    ----------
+    value : object
+        A task, or any value.
+    """
+
+    __slots__ = ("flattened", "mapped", "value")
+    value: Any
+    #: Whether the consumer maps over the value; None leaves it to the call.
+    mapped: bool | None
+    #: Whether the value is unnested by one level first.
+    flattened: bool
+
+    def __init__(self, value: Any) -> None:
+        if type(self) is EdgeAnnotation:
+            raise DefinitionTypeError(
+                "EdgeAnnotation says nothing by itself; use mapped(...), unmapped(...) or flatten(...)."
+            )
+        if isinstance(value, EdgeAnnotation):
+            self.value, self.mapped, self.flattened = value.value, value.mapped, value.flattened
+        else:
+            self.value, self.mapped, self.flattened = value, None, False
+
+    def __repr__(self) -> str:
+        """Return the annotation as it was written."""
+        return f"{type(self).__name__}({self.value!r})"
+
+
+class mapped(EdgeAnnotation):  # noqa: N801  # Prefect 1's name, written like a function
+    """Map over this argument: the task runs once per item.
+
+    Parameters
+    ----------
+    value : object
+        A task, or a sequence.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value)
+        self.mapped = True
+
+
+class unmapped(EdgeAnnotation):  # noqa: N801  # as above
+    """Hand this argument over whole, to every child of a map.
+
+    Parameters
+    ----------
+    value : object
+        A task, or any value.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value)
+        self.mapped = False
+
+
+class flatten(EdgeAnnotation):  # noqa: N801  # as above
+    """Unnest this argument by one level before it is handed over or mapped over.
+
+    Parameters
+    ----------
+    value : object
+        A task, or a sequence of sequences.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value)
+        self.flattened = True

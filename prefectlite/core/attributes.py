@@ -1,0 +1,141 @@
+"""How a task's attributes are read: options from what copies share, texts from its function. Knows no flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
+
+from prefectlite.core.options import TaskOptions
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.states.keys import RunKey
+
+T = TypeVar("T")
+
+
+class HasOptions(Protocol):
+    """What an option is read from."""
+
+    name: str
+    options: TaskOptions
+
+
+class Option(Generic[T]):
+    """An option, read from what the task shares with its copies.
+
+    Parameters
+    ----------
+    doc : str
+        What it says.
+    """
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, task: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, task: HasOptions, owner: type[Any]) -> T: ...
+    def __get__(self, task: HasOptions | None, owner: type[Any]) -> Any:
+        return self if task is None else getattr(task.options, self._name)
+
+    def __set__(self, task: HasOptions, value: Any) -> None:
+        raise AttributeError(
+            f"The option {self._name!r} of task {task.name!r} cannot be set later; give it when the task is "
+            f"made, in a call (task_args={{{self._name!r}: ...}}), or to a copy: "
+            f"task.copy({self._name}=...)."
+        )
+
+
+class OfInstance:
+    """A property that instances have and the class has not, so that the class can be inspected itself.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the instance.
+    """
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self._read = read
+
+    def __get__(self, task: Any, owner: type[Any]) -> Any:
+        if task is None:
+            raise AttributeError
+        return self._read(task)
+
+
+class OfFunction:
+    """A docstring that is the class's for the class, and the function's for its instances.
+
+    Parameters
+    ----------
+    own : str or None
+        The class's.
+    """
+
+    __slots__ = ("_own",)
+
+    def __init__(self, own: str | None) -> None:
+        self._own = own
+
+    def __get__(self, task: Any, owner: type[Any]) -> str | None:
+        if task is None:
+            return self._own
+        doc: str | None = task.run.__doc__
+        return doc
+
+
+def as_name(name: object) -> str:
+    """Return a task's name.
+
+    Parameters
+    ----------
+    name : object
+        What the user gave.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is no text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise DefinitionTypeError(f"A task has name={name!r}; give a text that is not empty.")
+    return name
+
+
+def as_slug(slug: object, owner: str) -> str:
+    """Return a slug that run keys can be made from.
+
+    Parameters
+    ----------
+    slug : object
+        What the user gave.
+    owner : str
+        Whose it is, for the error.
+
+    Returns
+    -------
+    str
+        The slug.
+
+    Raises
+    ------
+    DefinitionError
+        When it is no text, empty, or reads like the name of a map's child or a loop's iteration.
+    """
+    if not isinstance(slug, str) or not slug or RunKey.parse(slug) != RunKey(slug):
+        raise DefinitionError(
+            f"{owner} has slug={slug!r}; give a text that is not empty and does not end like '[3]' or '@2', "
+            "which name children of a map and iterations of a loop."
+        )
+    return slug

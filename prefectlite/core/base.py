@@ -1,0 +1,504 @@
+"""A task: what ``run`` does, and the rules under which it is done. Knows its options; knows no states, no cluster."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
+
+from prefectlite.core.annotations import EdgeAnnotation
+from prefectlite.core.arguments import RunSignature, run_signature
+from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
+from prefectlite.core.context import as_tags, current_layer
+from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+
+if TYPE_CHECKING:
+    from prefectlite.core.graph import FlowGraph
+
+_RESOURCE_TAG = "dask-resource:"
+
+
+class Task:
+    """A unit of work: what ``run`` does, and the rules under which it is done.
+
+    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside a
+    flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What the
+    call returns stands for the value to come and can be passed to other tasks.
+
+    Parameters
+    ----------
+    name : str or None
+        What the task is called; by default, its class's name.
+    **options : OptionArgs
+        Retries, trigger, tags and the like.
+
+    Raises
+    ------
+    DefinitionError
+        When an option has a value that cannot work.
+    DefinitionTypeError
+        When an option does not exist, or its value is of the wrong kind.
+    """
+
+    __slots__ = ("__weakref__", "name", "options", "slug", "tags")
+
+    #: Whether the framework made the task.
+    auto_generated: ClassVar[bool] = False
+    #: Whether the task puts a list, tuple, set, dict or dataclass together; it is a ``Collection`` then.
+    is_collection: ClassVar[bool] = False
+    _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Task")
+
+    name: str
+    slug: str | None
+    tags: frozenset[str]
+    #: All that the task shares with its copies.
+    options: TaskOptions
+
+    max_retries = Option[int]("How many attempts may follow a failed first one.")
+    retry_delay = Option[Any]("How long to wait before the next attempt, as it was given.")
+    retry_jitter = Option[float]("The fraction of the delay by which it may grow.")
+    retry_on = Option[Any](
+        "The failures that are tried again: a tuple of types, a callable, or None for all."
+    )
+    max_crashes = Option[int]("How often an attempt that infrastructure ended is run again.")
+    trigger = Option[Callable[..., Any]]("Says from the upstreams' states whether the task runs.")
+    skip_on_upstream_skip = Option[bool]("Whether the task is skipped when an upstream was.")
+    state_handlers = Option[tuple[Callable[..., Any], ...]]("Called at every transition.")
+    on_failure = Option["Callable[..., Any] | None"]("Called when a failure is final.")
+    log_stdout = Option[bool]("Whether what the body prints is logged.")
+    keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
+    map_lengths = Option[str]("What a map over inputs of unequal length does.")
+    nout = Option["int | None"]("How many values the task returns.")
+    priority = Option[int]("A higher one goes first where the scheduler has a choice.")
+    workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")
+
+    def __init__(self, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
+        self._set_up(type(self).__name__ if name is None else name, options)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check what the class's ``run`` takes."""
+        super().__init_subclass__(**kwargs)
+        defined = vars(cls).get("run")
+        if isinstance(defined, staticmethod | classmethod):
+            cls._takes = run_signature(getattr(cls, "run"), cls.__name__)  # noqa: B009  # typed as a method
+        elif inspect.isfunction(defined):
+            cls._takes = run_signature(defined, cls.__name__, drop_first=True)
+        if "__init__" in vars(cls) and not cls.auto_generated:
+            cls.__init__ = _warning_of_tasks(cls.__init__)  # type: ignore[method-assign]
+        for option in (*OPTION_NAMES, "name", "slug", "tags"):
+            if option in vars(cls) and not hasattr(vars(cls)[option], "__set__"):
+                # The attribute would be read, and never obeyed.
+                delattr(cls, option)
+                warnings.warn(
+                    f"Class {cls.__name__!r} has an attribute {option!r}, which is an option of tasks and is "
+                    f"ignored; pass it on instead: super().__init__({option}=...).",
+                    stacklevel=2,
+                )
+
+    def _set_up(self, name: str, options: Mapping[str, Any]) -> None:
+        values = current_layer().values
+        self.name = as_name(name)
+        self.slug = None
+        self.tags = values.get("tags", frozenset())
+        self.options = DEFAULTS
+        if options:
+            self._change(options)
+        graph: FlowGraph | None = values.get("flow")
+        if graph is not None and not self.auto_generated:
+            graph.note_made(self)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        changes = dict(changes)
+        self.name = as_name(changes.pop("name", None) or self.name)
+        if changes.get("slug") is not None:
+            self.slug = as_slug(changes["slug"], f"Task {self.name!r}")
+        changes.pop("slug", None)
+        self.tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
+        self.options = self.options.changed(self.name, changes)
+
+    if TYPE_CHECKING:
+        # Any arguments: a subclass's run may then take its own without breaking its base's promise.
+        def run(self, *args: Any, **kwargs: Any) -> Any: ...
+    else:
+
+        def run(self) -> Any:
+            """Do the work and return its value; subclasses define it, with arguments of their own.
+
+            Returns
+            -------
+            object
+                The task's value.
+            """
+
+    def __call__(
+        self,
+        *args: Any,
+        mapped: bool = False,
+        task_args: Mapping[str, Any] | None = None,
+        upstream_tasks: Iterable[Any] | None = None,
+        flow: FlowGraph | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Put a copy of the task into the flow, with these arguments.
+
+        Parameters
+        ----------
+        *args : object
+            Arguments of ``run`` by position: values, tasks, or lists, dicts and the like that hold tasks.
+        mapped : bool
+            Whether the task runs once per item of its arguments.
+        task_args : mapping or None
+            Options that differ for this copy.
+        upstream_tasks : iterable or None
+            Tasks that come first, and whose values are not read.
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        **kwargs : object
+            Arguments of ``run`` by name.
+
+        Returns
+        -------
+        Task
+            The copy.
+
+        Raises
+        ------
+        DefinitionError
+            When no flow is being built, or an argument is given twice.
+        DefinitionTypeError
+            When an argument is missing or unknown.
+        """
+        values = current_layer().values
+        graph: FlowGraph | None = values.get("flow") if flow is None else flow
+        if graph is None:
+            raise self._outside()
+        arguments = self.takes.bind(self.name, args, kwargs)
+        called = self.copy(**task_args) if task_args else self._twin(values)
+        graph.note_used(self)
+        graph.bind(called, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
+        return called
+
+    def map(
+        self,
+        *args: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        flow: FlowGraph | None = None,
+        task_args: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Put a copy of the task into the flow that runs once per item of its arguments.
+
+        Parameters
+        ----------
+        *args : object
+            Arguments of ``run`` by position: sequences, or tasks that return some; ``unmapped(...)`` hands one
+            over whole, ``flatten(...)`` unnests it first.
+        upstream_tasks : iterable or None
+            Tasks that come first, and whose values are not read; one that is itself mapped is paired child by
+            child.
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        task_args : mapping or None
+            Options that differ for this copy.
+        **kwargs : object
+            Arguments of ``run`` by name.
+
+        Returns
+        -------
+        Task
+            The copy; its value is the list of its children's values.
+
+        Raises
+        ------
+        DefinitionError
+            When no flow is being built, or an argument is given twice.
+        DefinitionTypeError
+            When an argument is missing or unknown, or cannot be taken item by item.
+        """
+        for place, argument in enumerate(args):
+            if not isinstance(argument, EdgeAnnotation | Task) and not hasattr(type(argument), "__getitem__"):
+                names = self.takes.names
+                which = repr(names[place]) if place < len(names) else f"number {place + 1}"
+                raise DefinitionTypeError(
+                    f"Task {self.name!r} is mapped, but its input {which} is of type "
+                    f"{type(argument).__name__}, which cannot be taken item by item; "
+                    "pass a list, or wrap it in unmapped(...)."
+                )
+        if self.options.nout is not None:
+            task_args = {"nout": None, **(task_args or {})}
+        return Task.__call__(
+            self, *args, mapped=True, task_args=task_args, upstream_tasks=upstream_tasks, flow=flow, **kwargs
+        )
+
+    def bind(
+        self,
+        *args: Any,
+        mapped: bool = False,
+        upstream_tasks: Iterable[Any] | None = None,
+        flow: FlowGraph | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Put the task itself, not a copy, into the flow, with these arguments.
+
+        Parameters
+        ----------
+        *args : object
+            Arguments of ``run`` by position.
+        mapped : bool
+            Whether the task runs once per item of its arguments.
+        upstream_tasks : iterable or None
+            Tasks that come first, and whose values are not read.
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        **kwargs : object
+            Arguments of ``run`` by name.
+
+        Returns
+        -------
+        Task
+            The task.
+
+        Raises
+        ------
+        DefinitionError
+            When no flow is being built, an argument has a value already, or the task would wait for itself.
+        DefinitionTypeError
+            When an argument is missing or unknown.
+        """
+        graph = self._graph(flow)
+        arguments = self.takes.bind(self.name, args, kwargs)
+        self.tags |= current_layer().values.get("tags", frozenset())
+        graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
+        return self
+
+    def copy(self, **task_args: Any) -> Self:
+        """Return a copy that is in no flow.
+
+        Parameters
+        ----------
+        **task_args : object
+            What differs: options, or attributes of the task's class. Tags are added to the task's own.
+
+        Returns
+        -------
+        Task
+            A task of the same class; a slug becomes ``<slug>-copy`` unless one is given.
+
+        Raises
+        ------
+        AttributeError
+            When the task has no such option or attribute.
+        """
+        values = current_layer().values
+        new = self._twin(values)
+        options: dict[str, Any] = {}
+        for name, value in task_args.items():
+            if name in _COPIED:
+                options[name] = value
+            elif hasattr(self, name):
+                setattr(new, name, value)
+            else:
+                raise AttributeError(
+                    f"Task {self.name!r} has no option or attribute {name!r} that a copy could change; "
+                    f"the options are {', '.join(_COPIED)}."
+                )
+        if options:
+            new._change(options)
+        graph: FlowGraph | None = values.get("flow")
+        if graph is not None:
+            graph.note_copied(self, new)
+        return new
+
+    def set_upstream(
+        self, task: Any, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
+    ) -> Self:
+        """Let the task wait for another.
+
+        Parameters
+        ----------
+        task : object
+            What comes first: a task, or a value.
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        key : str or None
+            The argument that takes its value; None takes no value.
+        mapped : bool
+            Whether the task maps over it.
+
+        Returns
+        -------
+        Task
+            The task.
+        """
+        graph = self._graph(flow)
+        graph.add_edge(task, self, key=key, mapped=mapped)
+        return self
+
+    def set_downstream(
+        self, task: Task, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
+    ) -> Self:
+        """Let another task wait for this one.
+
+        Parameters
+        ----------
+        task : Task
+            What comes later.
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        key : str or None
+            The argument of ``task`` that takes this one's value; None takes no value.
+        mapped : bool
+            Whether ``task`` maps over this one.
+
+        Returns
+        -------
+        Task
+            The task.
+        """
+        self._graph(flow).add_edge(self, task, key=key, mapped=mapped)
+        return self
+
+    def set_dependencies(
+        self,
+        flow: FlowGraph | None = None,
+        upstream_tasks: Iterable[Any] | None = None,
+        downstream_tasks: Iterable[Task] | None = None,
+        keyword_tasks: Mapping[str, Any] | None = None,
+        mapped: bool = False,
+    ) -> Self:
+        """Say what comes before and after the task.
+
+        Parameters
+        ----------
+        flow : FlowGraph or None
+            The flow; by default, the one that is being built.
+        upstream_tasks : iterable or None
+            What comes first.
+        downstream_tasks : iterable of Task or None
+            What comes later.
+        keyword_tasks : mapping of str to object or None
+            Values by argument name.
+        mapped : bool
+            Whether the task maps over ``upstream_tasks`` and ``keyword_tasks``.
+
+        Returns
+        -------
+        Task
+            The task.
+        """
+        self._graph(flow).set_dependencies(
+            self,
+            upstream_tasks=upstream_tasks,
+            downstream_tasks=downstream_tasks,
+            keyword_tasks=keyword_tasks,
+            mapped=mapped,
+        )
+        return self
+
+    @property
+    def takes(self) -> RunSignature:
+        """What the task's ``run`` takes."""
+        return self._takes
+
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """What a worker must have free to run the task, by name; tags ``dask-resource:NAME=AMOUNT`` count."""
+        asked = dict(self.options.resources or {})
+        for tag in sorted(self.tags):
+            if tag.startswith(_RESOURCE_TAG):
+                name, _, amount = tag.removeprefix(_RESOURCE_TAG).partition("=")
+                try:
+                    asked[name] = float(amount)
+                except ValueError:
+                    raise DefinitionError(
+                        f"Task {self.name!r} has the tag {tag!r}, which asks for no amount of a resource; "
+                        f"write '{_RESOURCE_TAG}GPU=1', or give resources={{'GPU': 1}}."
+                    ) from None
+        return asked
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of the task's own."""
+        return logging.getLogger(f"prefectlite.{self.name}")
+
+    def for_worker(self) -> Self:
+        """Return a copy without what only the driver calls: trigger, state handlers, callbacks.
+
+        Returns
+        -------
+        Task
+            What travels to a worker.
+        """
+        new = copy.copy(self)
+        new.options = self.options.for_worker()
+        return new
+
+    @OfInstance
+    def __signature__(self) -> inspect.Signature:
+        """Return what a call takes: what ``run`` does, and what every call does."""
+        own = list(self.takes.signature.parameters.values())
+        last = own.pop() if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD else None
+        extra = [
+            one.replace(annotation=inspect.Parameter.empty)
+            for one in inspect.signature(Task.__call__).parameters.values()
+            if one.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        return inspect.Signature([*own, *extra, *([last] if last else [])], return_annotation="Task")
+
+    def __repr__(self) -> str:
+        """Return ``<Class: name>``."""
+        return f"<{type(self).__name__}: {self.name}>"
+
+    def _twin(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy; ``values`` are the context's."""
+        new = copy.copy(self)
+        new._retag(values)
+        return new
+
+    def _retag(self, values: Mapping[str, Any]) -> None:
+        if self.slug is not None:
+            self.slug = f"{self.slug}-copy"
+        if "tags" in values:
+            self.tags |= values["tags"]
+
+    def _graph(self, flow: FlowGraph | None) -> FlowGraph:
+        graph: FlowGraph | None = current_layer().values.get("flow") if flow is None else flow
+        if graph is None:
+            raise self._outside()
+        return graph
+
+    def _outside(self) -> DefinitionError:
+        running = current_layer().values.get("task_name")
+        where = (
+            "outside a flow"
+            if running is None
+            else f"in the body of task {running!r}, where no flow is built"
+        )
+        return DefinitionError(
+            f"Task {self.name!r} was used {where}; call it inside `with Flow(...):`, pass flow=..., "
+            f"or run its function directly with {self.name}.run(...)."
+        )
+
+
+_COPIED = (*OPTION_NAMES, "name", "slug", "tags")
+
+
+def _warning_of_tasks(init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def __init__(self: Task, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
+        if type(self).__init__ is __init__:
+            for value in (*args, *kwargs.values()):
+                if isinstance(value, Task):
+                    warnings.warn(
+                        f"{value!r} was passed to the constructor of {type(self).__name__}, where nothing waits "
+                        "for it; pass it when the task is called.",
+                        stacklevel=2,
+                    )
+        init(self, *args, **kwargs)
+
+    return __init__

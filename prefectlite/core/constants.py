@@ -1,0 +1,135 @@
+"""Tasks that the framework makes of arguments: constants, and collections of tasks. Knows no flow."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from prefectlite.core.arguments import RunSignature
+from prefectlite.core.assembly import Assembly
+from prefectlite.core.base import Task
+
+#: Types whose values hold no tasks and have short, harmless texts.
+PLAIN: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
+_LONGEST_NAME = 8
+
+
+class Constant(Task):
+    """A value that stands in the flow as a task, because it is mapped over or comes first.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    name : str or None
+        What the task is called; by default the value's text if it is short, else ``Constant[<type>]``.
+    """
+
+    __slots__ = ("value",)
+    auto_generated: ClassVar[bool] = True
+    value: Any
+
+    def __init__(self, value: Any, name: str | None = None) -> None:
+        super().__init__(name=_short_text(value) if name is None else name)
+        self.value = value
+
+    def run(self) -> Any:
+        """Return the value.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        return self.value
+
+
+class Collection(Task):
+    """A list, tuple, set, dict or dataclass that holds tasks; it is put together where its consumer runs.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        How it is put together.
+    name : str or None
+        What the task is called; by default, its class's name.
+    """
+
+    __slots__ = ("assembly",)
+    auto_generated: ClassVar[bool] = True
+    is_collection: ClassVar[bool] = True
+    # Its members are part of it: no edge made later can bring a value.
+    _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Collection")
+    assembly: Assembly
+
+    def __init__(self, assembly: Assembly, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.assembly = assembly
+
+    def build(self, values: Sequence[Any]) -> Any:
+        """Return the collection.
+
+        Parameters
+        ----------
+        values : sequence
+            The values of the members that are tasks, in the order of the edges to this task.
+
+        Returns
+        -------
+        object
+            The collection.
+        """
+        return self.assembly.build(values)
+
+
+class List(Collection):
+    """A list that holds tasks."""
+
+    __slots__ = ()
+
+
+class Tuple(Collection):
+    """A tuple, or a tuple with names, that holds tasks."""
+
+    __slots__ = ()
+
+
+class Set(Collection):
+    """A set or frozenset that holds tasks."""
+
+    __slots__ = ()
+
+
+class Dict(Collection):
+    """A dict that holds tasks among its values."""
+
+    __slots__ = ()
+
+
+class Record(Collection):
+    """A dataclass instance that holds tasks in its fields; it is called what its class is called."""
+
+    __slots__ = ()
+
+
+def _short_text(value: Any) -> str:
+    kind = type(value)
+    if kind in PLAIN:
+        few: Sequence[Any] = (value,)
+    elif kind in (list, tuple, set, frozenset, dict) and len(value) <= 2:
+        few = [*value, *value.values()] if kind is dict else [*value]
+    else:
+        few = (None,) * _LONGEST_NAME
+    # The text of a big value costs more than the name is worth, so it is only made of small ones.
+    if len(few) <= 4 and all(type(one) in PLAIN and _is_small(one) for one in few):
+        text = repr(value)
+        if len(text) <= _LONGEST_NAME:
+            return text
+    return f"Constant[{kind.__name__}]"
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, str | bytes):
+        return len(value) <= _LONGEST_NAME
+    return not isinstance(value, int) or abs(value) < 10**_LONGEST_NAME

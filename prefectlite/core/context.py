@@ -1,0 +1,306 @@
+"""What surrounds a piece of code: the flow being built, or the task run being run. Knows names and values.
+
+The values live in a ``contextvars`` variable: threads started through ``contextvars.copy_context`` and async
+code see them, other threads don't. The layers are never changed in place, so nothing leaks from a block that
+was left, or from one task run into the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, NoReturn
+
+from prefectlite.errors import DefinitionTypeError
+from prefectlite.states.keys import RunKey
+
+
+class Layer(NamedTuple):
+    """The values of one block, and the block around it.
+
+    Parameters
+    ----------
+    values : dict
+        All that is visible here, what shines through from outside included; never changed in place.
+    outer : Layer or None
+        What holds again when the block is left.
+    """
+
+    values: dict[str, Any]
+    outer: Layer | None = None
+
+
+_OUTERMOST: Final = Layer({})
+_current: ContextVar[Layer] = ContextVar("prefectlite.context", default=_OUTERMOST)
+#: Returns the innermost layer; bound once because every call of a task asks.
+current_layer = _current.get
+
+
+def push(values: Mapping[str, Any], *, fresh: bool = False) -> None:
+    """Enter a block.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What the block adds or hides.
+    fresh : bool
+        Whether nothing shines through from outside.
+    """
+    outer = current_layer()
+    _current.set(Layer(dict(values) if fresh else {**outer.values, **values}, outer))
+
+
+def pop() -> None:
+    """Leave the innermost block; without one, do nothing."""
+    outer = current_layer().outer
+    if outer is not None:
+        _current.set(outer)
+
+
+@contextmanager
+def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
+    """Let ``context`` show these values and no others inside a block; a worker wraps task bodies in it.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What the body may ask about its run.
+
+    Yields
+    ------
+    None
+        Nothing; the values are read through ``context``.
+    """
+    before = current_layer()
+    push(values, fresh=True)
+    try:
+        yield
+    finally:
+        # Whatever blocks the body opened and did not leave, what held before holds again.
+        _current.set(before)
+
+
+class Context(Mapping[str, Any]):
+    """A read-only view of what surrounds the code that asks: attributes and items are the same things.
+
+    ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``with
+    context(key=value):`` adds values for a block. Inside a task body it holds
+
+    - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
+      ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
+      same three with ``_nodash``);
+    - of the task run: ``task_name``, ``task_full_name``, ``task_slug``, ``task_id`` (the same),
+      ``task_run_id``, ``task_tags``, ``map_index``, ``task_run_count`` (``attempt`` is the same),
+      ``idempotency_key``, ``upstream_states`` (by slug and by argument name), ``logger``.
+
+    While a flow is built it holds ``flow``.
+
+    Examples
+    --------
+    >>> with context(city="Bergen"):
+    ...     context.city
+    'Bergen'
+    >>> "city" in context
+    False
+    """
+
+    __slots__ = ()
+
+    def __call__(self, *others: Mapping[str, Any], **values: Any) -> Block:
+        """Return a block in which the context holds more.
+
+        Parameters
+        ----------
+        *others : mapping of str to object
+            Values by name.
+        **values : object
+            More of them.
+
+        Returns
+        -------
+        Block
+            To be used in a ``with`` statement; it yields the context.
+        """
+        merged: dict[str, Any] = {}
+        for other in others:
+            merged.update(other)
+        merged.update(values)
+        return Block(merged)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of that name."""
+        return current_layer().values[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the value of that name."""
+        values = current_layer().values
+        if name in values:
+            return values[name]
+        held = ", ".join(sorted(values)) or "nothing"
+        raise AttributeError(
+            f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
+            f"context.get({name!r}) gives None instead of this error."
+        )
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        """Refuse: values are set for a block."""
+        raise AttributeError(
+            f"The context's {name!r} cannot be set; use `with context({name}=...):`, "
+            "which sets it for a block of code."
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names that are visible."""
+        return iter(current_layer().values)
+
+    def __len__(self) -> int:
+        """Return how many names are visible."""
+        return len(current_layer().values)
+
+    def __repr__(self) -> str:
+        """Return the visible names, not their values."""
+        return f"<Context: {', '.join(self) or 'empty'}>"
+
+    def __reduce__(self) -> str:
+        """Pickle as a reference: a function that reads the context reads the one where it runs."""
+        return "context"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a copy of what is visible.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        return dict(current_layer().values)
+
+
+class Block:
+    """Values that ``context`` shows inside a ``with`` statement.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What to add to what surrounds the statement.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __enter__(self) -> Context:
+        """Show the values."""
+        push(self._values)
+        return context
+
+    def __exit__(self, *exc: object) -> None:
+        """Show again what was shown before."""
+        pop()
+
+
+context: Final = Context()
+
+
+@contextmanager
+def tags(*names: str) -> Iterator[None]:
+    """Give tags to every task that is made or called inside a block.
+
+    Parameters
+    ----------
+    *names : str
+        The tags; blocks inside each other add up.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    given = as_tags(names, "tags(...)")
+    push({"tags": given | current_layer().values.get("tags", frozenset())})
+    try:
+        yield
+    finally:
+        pop()
+
+
+def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
+    """Return tags as a set.
+
+    Parameters
+    ----------
+    names : iterable of str or None
+        What the user gave.
+    owner : str
+        Whose they are, for the error.
+
+    Returns
+    -------
+    frozenset of str
+        The tags.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is one text, or holds something that is no text.
+    """
+    if names is None:
+        return frozenset()
+    if not isinstance(names, str) and isinstance(names, Iterable):
+        found = frozenset(names)
+        if all(isinstance(name, str) for name in found):
+            return found
+    raise DefinitionTypeError(
+        f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
+    )
+
+
+def date_facts(when: datetime) -> dict[str, Any]:
+    """Return what ``context`` holds about the time that a flow run was scheduled for.
+
+    Parameters
+    ----------
+    when : datetime
+        The scheduled start; taken as UTC where it has no zone.
+
+    Returns
+    -------
+    dict
+        ``scheduled_start_time``, ``date``, and ``today``, ``yesterday``, ``tomorrow`` as ``YYYY-MM-DD`` and,
+        with ``_nodash``, ``YYYYMMDD``.
+    """
+    moment = when if when.tzinfo else when.replace(tzinfo=UTC)
+    facts: dict[str, Any] = {"scheduled_start_time": moment, "date": moment}
+    for name, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1)):
+        day = moment + timedelta(days=days)
+        facts[name] = f"{day:%Y-%m-%d}"
+        facts[f"{name}_nodash"] = f"{day:%Y%m%d}"
+    return facts
+
+
+def idempotency_key(run_id: str, key: RunKey) -> str:
+    """Return a text that is the same for all attempts of one task run and differs from all others.
+
+    Parameters
+    ----------
+    run_id : str
+        The flow run's identity.
+    key : RunKey
+        The task run's name.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits, to be handed to external systems that drop doubled requests.
+
+    Examples
+    --------
+    >>> idempotency_key("f3a1", RunKey("charge-1", 7))
+    '2e3b8b2ff4c6d5a9f8b8d9d3e8a14e6a'
+    """
+    text = f"{run_id}/{key}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,396 @@
+"""A flow's input, checked against its type before anything runs. Knows pydantic; knows no flow run."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_type_hints
+
+from prefectlite.core.context import current_layer
+from prefectlite.core.attributes import as_slug
+from prefectlite.core.base import Task
+from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+
+if TYPE_CHECKING:
+    from typing import Any as _Fitting
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from prefectlite.core.graph import FlowGraph
+else:
+    _Fitting = object
+
+
+class _NoDefault:
+    """The type of ``NO_DEFAULT``, which stands for a default that was never given."""
+
+    def __repr__(self) -> str:
+        return "NO_DEFAULT"
+
+    def __reduce__(self) -> str:
+        return "NO_DEFAULT"
+
+
+NO_DEFAULT: Final = _NoDefault()
+_ANY: Final = Any
+_LONGEST_VALUE = 80
+
+
+class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it fits every argument
+    """A flow's input: ``flow.run(name=value)`` fills it in.
+
+    Its slug is its name, so a flow has one of each name.
+
+    Parameters
+    ----------
+    name : str
+        What callers of the flow say.
+    default : object, optional
+        The value when none is given; checked at once.
+    type : type, optional
+        What values must be: anything that pydantic can check, ``Annotated[int, Field(gt=0)]`` say. Without
+        it, every value is taken.
+    required : bool or None
+        Whether a value must be given; by default, when there is no ``default``. With True, the default is
+        not used.
+    tags : iterable of str or None
+        Free labels.
+
+    Raises
+    ------
+    DefinitionError
+        When the name is empty, or the default is not what ``type`` asks for.
+    DefinitionTypeError
+        When pydantic cannot check ``type``.
+
+    Examples
+    --------
+    >>> count = Parameter("count", default=3, type=int)
+    >>> count.parse("12")
+    12
+    """
+
+    __slots__ = ("_adapter", "default", "required", "type")
+    default: Any
+    required: bool
+    type: Any
+
+    def __init__(
+        self,
+        name: str,
+        default: Any = NO_DEFAULT,
+        type: Any = _ANY,  # noqa: A002  # the word that users know
+        required: bool | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> None:
+        as_slug(name, "A parameter")
+        super().__init__(name=name, slug=name, tags=tags)
+        self.type = type
+        self._adapter: TypeAdapter[Any] | None = None
+        self.required = default is NO_DEFAULT if required is None else required
+        if default is NO_DEFAULT and not self.required:
+            default = None
+        self.default = default if default is NO_DEFAULT else self._checked_default(default)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, flow: FlowGraph | None = None) -> Any: ...  # type: ignore[override]
+    else:
+
+        def __call__(self, flow: FlowGraph | None = None) -> Parameter:
+            """Put the parameter itself into the flow; there is only one of it.
+
+            Parameters
+            ----------
+            flow : FlowGraph or None
+                The flow; by default, the one that is being built.
+
+            Returns
+            -------
+            Parameter
+                The parameter.
+            """
+            self._graph(flow).add_task(self)
+            return self
+
+    def map(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a parameter takes no arguments.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            Whatever was given.
+
+        Raises
+        ------
+        DefinitionError
+            Always.
+        """
+        raise DefinitionError(
+            f"Parameter {self.name!r} cannot be mapped, because it takes no input; map a task over it: "
+            f"task.map({self.name})."
+        )
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a parameter takes no arguments.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            Whatever was given.
+
+        Raises
+        ------
+        DefinitionError
+            Always.
+        """
+        raise DefinitionError(
+            f"Parameter {self.name!r} takes no input; give its value when the flow is run: "
+            f"flow.run({self.name}=...)."
+        )
+
+    def copy(self, name: str | None = None, **task_args: Any) -> Self:
+        """Return a parameter of the same kind under another name.
+
+        Parameters
+        ----------
+        name : str or None
+            The new name.
+        **task_args : object
+            What else differs: ``tags``, ``default``, ``required``.
+
+        Returns
+        -------
+        Parameter
+            The copy.
+
+        Raises
+        ------
+        DefinitionError
+            When no name is given, or the new default is not what the type asks for.
+        """
+        if name is None:
+            raise DefinitionError(
+                f"A copy of parameter {self.name!r} needs a name of its own; write copy(name='...')."
+            )
+        new = super().copy(**{**task_args, "slug": name, "name": name})
+        if task_args.get("default", NO_DEFAULT) is not NO_DEFAULT:
+            new.default = new._checked_default(task_args["default"])
+            new.required = bool(task_args.get("required", False))
+        return new
+
+    def run(self) -> Any:
+        """Return the value that the flow run gave.
+
+        Returns
+        -------
+        object
+            The value from ``context.parameters``, else the default.
+
+        Raises
+        ------
+        ParameterError
+            When there is neither.
+        """
+        given = current_layer().values.get("parameters") or {}
+        if self.name in given:
+            return given[self.name]
+        if self.required:
+            raise ParameterError(self.missing())
+        return self.default
+
+    def validate(self, value: Any) -> Any:
+        """Return a value as the type wants it.
+
+        Parameters
+        ----------
+        value : object
+            What a caller gave.
+
+        Returns
+        -------
+        object
+            The value; converted where pydantic does so (a text for a ``Path``, say).
+
+        Raises
+        ------
+        ParameterError
+            When it is not what the type asks for; the text names parameter, value and expectation.
+        """
+        if self.type is _ANY:
+            return value
+        from pydantic import ValidationError
+
+        try:
+            return self._checker().validate_python(value)
+        except ValidationError as error:
+            raise ParameterError(self._refusal(value, error)) from None
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text on a command line means.
+
+        Parameters
+        ----------
+        text : str
+            What stands after ``name=``.
+
+        Returns
+        -------
+        object
+            For a text type, the text itself; for others, what the text reads as (``12``, ``2026-01-31``,
+            ``yes``), else what it means as JSON. Without a type: the text itself where the default is a text,
+            else its meaning as JSON, or the text when it is no JSON.
+
+        Raises
+        ------
+        ParameterError
+            When it is not what the type asks for.
+        """
+        if self.type is _ANY:
+            if isinstance(self.default, str):
+                return text
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+        from pydantic import ValidationError
+
+        checker = self._checker()
+        try:
+            return checker.validate_strings(text)
+        except ValidationError as error:
+            as_text = error
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise ParameterError(self._refusal(text, as_text)) from None
+        try:
+            return checker.validate_json(text)
+        except ValidationError as error:
+            # Of a list or dict, what is wrong inside it says more than that a text is no list.
+            told = error if isinstance(value, list | dict) else as_text
+            raise ParameterError(self._refusal(text, told)) from None
+
+    def missing(self) -> str:
+        """Return the error text for a value that was not given.
+
+        Returns
+        -------
+        str
+            What, and the mend.
+        """
+        return (
+            f"Parameter {self.name!r}{self._expected()} has no value; "
+            f"give one: flow.run({self.name}=...), or -p {self.name}=... on the command line."
+        )
+
+    @property
+    def type_name(self) -> str:
+        """The type in words: ``int``, ``list[str]``; empty without one."""
+        if self.type is _ANY:
+            return ""
+        return _type_name(self.type)
+
+    def __getstate__(self) -> Any:
+        """Leave out pydantic's checker, which is made again where it is needed."""
+        state: Any = super().__getstate__()
+        attributes, slots = state
+        return attributes, {**slots, "_adapter": None}
+
+    def _checked_default(self, default: Any) -> Any:
+        try:
+            return self.validate(default)
+        except ParameterError as error:
+            raise DefinitionError(f"The default does not fit: {error}") from None
+
+    def _checker(self) -> TypeAdapter[Any]:
+        if self._adapter is None:
+            self._adapter = _adapter(self.name, self.type)
+        return self._adapter
+
+    def _expected(self) -> str:
+        return f" ({self.type_name})" if self.type_name else ""
+
+    def _refusal(self, value: object, error: ValidationError) -> str:
+        found = error.errors(include_url=False, include_context=False)
+        told = "; ".join(_problem(list(one["loc"]), one["msg"]) for one in found[:3])
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+        return (
+            f"Parameter {self.name!r} has the value {_shortened(value)} ({type(value).__name__}), but it must "
+            f"be {self.type_name}: {told}{more}. Give a value of that type."
+        )
+
+
+def parameters_from_signature(fn: Callable[..., Any]) -> list[Parameter]:
+    """Return a parameter for each argument of a function; annotations are the types.
+
+    Parameters
+    ----------
+    fn : callable
+        The function that builds a flow.
+
+    Returns
+    -------
+    list of Parameter
+        In the order of the signature. Their order of creation is their order in the flow.
+
+    Raises
+    ------
+    DefinitionError
+        When a default is not what its annotation asks for.
+    DefinitionTypeError
+        When the function takes ``*args``, ``**kwargs`` or positional-only arguments, or an annotation cannot
+        be read.
+    """
+    name = getattr(fn, "__name__", repr(fn))
+    signature = inspect.signature(fn)
+    try:
+        hints = get_type_hints(fn, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise DefinitionTypeError(
+            f"Flow {name!r} has an annotation that cannot be read ({error}); "
+            "its types must be importable where the flow is defined, not only while types are checked."
+        ) from error
+    found: list[Parameter] = []
+    for argument in signature.parameters.values():
+        if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+            raise DefinitionTypeError(
+                f"Flow {name!r} takes {str(argument).split(':')[0]!r}, but each parameter of a flow needs a "
+                "name of its own; write them out."
+            )
+        default = NO_DEFAULT if argument.default is argument.empty else argument.default
+        found.append(Parameter(argument.name, default, hints.get(argument.name, _ANY)))
+    return found
+
+
+def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
+    # Here and not above: importing pydantic costs more than importing all the rest of us, and a flow
+    # without typed parameters never needs it.
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(kind)
+    except (PydanticUserError, TypeError, NameError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DefinitionTypeError(
+            f"Parameter {name!r} has type={kind!r}, which pydantic cannot check ({reason}); give a type, as "
+            "in type=int, or leave it away."
+        ) from error
+
+
+def _type_name(kind: Any) -> str:
+    if isinstance(kind, type) and not hasattr(kind, "__origin__"):
+        return kind.__name__
+    return str(kind).replace("typing.", "")
+
+
+def _problem(where: list[Any], message: str) -> str:
+    text = message[:1].lower() + message[1:]
+    return f"at {'.'.join(str(step) for step in where)}: {text}" if where else text
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."

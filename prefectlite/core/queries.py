@@ -1,0 +1,280 @@
+"""What can be asked of a flow: tasks, edges, roots, order. Knows places; changes nothing.
+
+Sets of tasks are views of a dict's keys: they compare like sets and have an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, KeysView, Mapping
+from typing import Any
+
+from prefectlite.core.edge import Edge
+from prefectlite.core.order import descendants, topological
+from prefectlite.core.parameter import Parameter
+from prefectlite.core.places import ConstantView, Place, SlugView
+from prefectlite.core.base import Task
+from prefectlite.errors import DefinitionError
+
+
+class GraphQueries:
+    """The questions that a flow answers about its tasks and edges.
+
+    Parameters
+    ----------
+    name : str
+        What the flow is called.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._places: dict[Task, Place] = {}
+        self._parameters: dict[str, Parameter] = {}
+        self._reference: tuple[Task, ...] = ()
+        # Whether each edge leads from an earlier task to a later one; then that order is the topological one.
+        self._in_order = True
+        self._sorted: tuple[Task, ...] | None = None
+
+    @property
+    def tasks(self) -> KeysView[Task]:
+        """All tasks, in the order in which they came: a live view that compares like a set."""
+        return self._places.keys()
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, by downstream task."""
+        return tuple(edge for place in self._places.values() for edge in place.into)
+
+    @property
+    def constants(self) -> Mapping[Task, Mapping[str, Any]]:
+        """Constants by task and argument name: a live view."""
+        return ConstantView(self._places)
+
+    @property
+    def slugs(self) -> Mapping[Task, str]:
+        """Slugs by task: a live view."""
+        return SlugView(self._places)
+
+    def __contains__(self, task: object) -> bool:
+        """Return whether a task is in the flow."""
+        return task in self._places
+
+    def __iter__(self) -> Iterator[Task]:
+        """Return the tasks, each after those that it waits for."""
+        return iter(self.sorted_tasks())
+
+    def __repr__(self) -> str:
+        """Return ``<Class: name>``."""
+        return f"<{type(self).__name__}: {self.name}>"
+
+    def get_tasks(
+        self,
+        name: str | None = None,
+        slug: str | None = None,
+        tags: Iterable[str] | None = None,
+        task_type: type[Task] | None = None,
+    ) -> list[Task]:
+        """Return the tasks that meet all conditions.
+
+        Parameters
+        ----------
+        name : str or None
+            Their name.
+        slug : str or None
+            Their slug.
+        tags : iterable of str or None
+            Tags that they have, perhaps among others.
+        task_type : type or None
+            Their class or a base of it.
+
+        Returns
+        -------
+        list of Task
+            In the order in which they came.
+        """
+        wanted = frozenset(tags or ())
+        return [
+            task
+            for task, place in self._places.items()
+            if (name is None or task.name == name)
+            and (slug is None or place.slug == slug)
+            and wanted <= task.tags
+            and (task_type is None or isinstance(task, task_type))
+        ]
+
+    def edges_to(self, task: Task) -> tuple[Edge, ...]:
+        """Return the edges to a task.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        tuple of Edge
+            In the order in which they were made: arguments first, in the order of the call.
+
+        Raises
+        ------
+        DefinitionError
+            When the task is not in the flow.
+        """
+        return tuple(self._place(task).into)
+
+    def edges_from(self, task: Task) -> tuple[Edge, ...]:
+        """Return the edges from a task.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        tuple of Edge
+            In the order in which they were made.
+
+        Raises
+        ------
+        DefinitionError
+            When the task is not in the flow.
+        """
+        return tuple(self._place(task).out)
+
+    def upstream_tasks(self, task: Task) -> KeysView[Task]:
+        """Return the tasks that a task waits for directly.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        set-like of Task
+            In the order of the edges.
+        """
+        return dict.fromkeys(edge.upstream for edge in self._place(task).into).keys()
+
+    def downstream_tasks(self, task: Task) -> KeysView[Task]:
+        """Return the tasks that wait for a task directly.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        set-like of Task
+            In the order of the edges.
+        """
+        return dict.fromkeys(edge.downstream for edge in self._place(task).out).keys()
+
+    def root_tasks(self) -> KeysView[Task]:
+        """Return the tasks that wait for none.
+
+        Returns
+        -------
+        set-like of Task
+            In the order in which they came.
+        """
+        return dict.fromkeys(task for task, place in self._places.items() if not place.into).keys()
+
+    def terminal_tasks(self) -> KeysView[Task]:
+        """Return the tasks that none waits for.
+
+        Returns
+        -------
+        set-like of Task
+            In the order in which they came.
+        """
+        return dict.fromkeys(task for task, place in self._places.items() if not place.out).keys()
+
+    def reference_tasks(self) -> KeysView[Task]:
+        """Return the tasks that decide how a run of the flow ends.
+
+        Returns
+        -------
+        set-like of Task
+            Those that were set, else the terminal ones.
+        """
+        return dict.fromkeys(self._reference).keys() if self._reference else self.terminal_tasks()
+
+    def parameters(self) -> KeysView[Task]:
+        """Return the flow's parameters.
+
+        Returns
+        -------
+        set-like of Parameter
+            In the order in which they came.
+        """
+        return dict.fromkeys(self._parameters.values()).keys()
+
+    def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> tuple[Task, ...]:
+        """Return the tasks, each after those that it waits for.
+
+        Parameters
+        ----------
+        root_tasks : iterable of Task or None
+            If given, only these and what waits for them.
+
+        Returns
+        -------
+        tuple of Task
+            In the order in which they came, as far as that is possible.
+
+        Raises
+        ------
+        DefinitionError
+            When a root task is not in the flow.
+        """
+        if self._sorted is None:
+            self._sorted = tuple(self._places) if self._in_order else topological(self._places)
+        if root_tasks is None:
+            return self._sorted
+        roots = list(root_tasks)
+        for task in roots:
+            self._place(task)
+        wanted = descendants(self._places, roots)
+        return tuple(task for task in self._sorted if task in wanted)
+
+    def is_mapped(self, task: Task) -> bool:
+        """Return whether a task runs once per item of an input.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        bool
+            True if one of the edges to it is mapped.
+        """
+        return self._place(task).is_mapped
+
+    def number(self, task: Task) -> int | None:
+        """Return how many tasks came into the flow before a task.
+
+        Parameters
+        ----------
+        task : Task
+            Any task.
+
+        Returns
+        -------
+        int or None
+            None if it is not in the flow.
+        """
+        place = self._places.get(task)
+        return None if place is None else place.number
+
+    def _place(self, task: Task) -> Place:
+        place = self._places.get(task)
+        if place is None:
+            raise DefinitionError(
+                f"{task!r} is not in flow {self.name!r}. Calling a task puts a copy of it into the flow: "
+                "use what the call returned."
+            )
+        return place

@@ -1,0 +1,194 @@
+"""Tasks made from functions: the ``task`` decorator. Knows functions; the rest of a task is in ``base``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from prefectlite.core.arguments import RunSignature, run_signature
+from prefectlite.core.attributes import OfFunction, OfInstance
+from prefectlite.core.base import Task
+from prefectlite.core.options import OptionArgs, TaskArgs
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+
+if TYPE_CHECKING:
+    from prefectlite.core.graph import FlowGraph
+
+__all__ = ["FunctionTask", "Task", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FunctionTask(Task, Generic[P, R]):
+    """A task made from a function.
+
+    For a type checker, a call takes what the function takes and gives what it returns: the task that a call
+    returns stands for that value.
+
+    Parameters
+    ----------
+    fn : callable
+        The function.
+    name : str or None
+        What the task is called; by default, the function's name.
+    **options : OptionArgs
+        Retries, trigger, tags and the like.
+
+    Raises
+    ------
+    DefinitionError
+        When the function takes ``*args`` or a reserved name, or an option has a value that cannot work.
+    DefinitionTypeError
+        When ``fn`` is not callable, takes positional-only arguments or is asynchronous, or an option does not
+        exist.
+    """
+
+    # The function itself lies in the slot ``run``, so a body's traceback has no frame of ours below it.
+    __slots__ = ("_own_takes", "run")
+    __doc__ = OfFunction(__doc__)
+    _own_takes: RunSignature | None
+
+    def __init__(self, fn: Callable[P, R], name: str | None = None, **options: Unpack[OptionArgs]) -> None:
+        given: object = fn
+        if not callable(given) or isinstance(given, Task):
+            raise DefinitionTypeError(
+                f"A task is made from a function, not from {fn!r}; write @task above a function, with "
+                "options by name: @task(name='load')."
+            )
+        if name is None:
+            name = str(getattr(fn, "__name__", "FunctionTask"))
+        self._own_takes = run_signature(fn, name)
+        self.run = fn  # type: ignore[method-assign]
+        self._set_up(name, options)
+
+    if TYPE_CHECKING:
+
+        def run(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+        # The extras of a call stand in overloads of their own, each with one of them required: one overload
+        # that takes them all would take every wrong call too.
+        @overload  # type: ignore[override]
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(
+            self,
+            *args: Any,
+            mapped: Literal[True],
+            upstream_tasks: Iterable[Any] | None = None,
+            task_args: TaskArgs | None = None,
+            flow: FlowGraph | None = None,
+            **kwargs: Any,
+        ) -> list[R]: ...
+        @overload
+        def __call__(
+            self,
+            *args: Any,
+            upstream_tasks: Iterable[Any] | None,
+            task_args: TaskArgs | None = None,
+            flow: FlowGraph | None = None,
+            **kwargs: Any,
+        ) -> R: ...
+        @overload
+        def __call__(
+            self, *args: Any, task_args: TaskArgs | None, flow: FlowGraph | None = None, **kwargs: Any
+        ) -> R: ...
+        @overload
+        def __call__(self, *args: Any, flow: FlowGraph | None, **kwargs: Any) -> R: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+        def map(  # type: ignore[override]  # a TaskArgs is a mapping that is known better
+            self,
+            *args: Any,
+            upstream_tasks: Iterable[Any] | None = None,
+            flow: FlowGraph | None = None,
+            task_args: TaskArgs | None = None,
+            **kwargs: Any,
+        ) -> list[R]: ...
+
+    @property
+    def takes(self) -> RunSignature:
+        """What the task's function takes."""
+        if self._own_takes is None:
+            self._own_takes = run_signature(self.run, self.name)
+        return self._own_takes
+
+    @property
+    def __name__(self) -> str:
+        """The function's name."""
+        return getattr(self.run, "__name__", self.name)
+
+    @OfInstance
+    def __wrapped__(self) -> Callable[P, R]:
+        """Return the function."""
+        return self.run
+
+    def __getstate__(self) -> Any:
+        """Leave out what the function takes: annotations need not be picklable."""
+        state: Any = super().__getstate__()
+        attributes, slots = state
+        return attributes, {**slots, "_own_takes": None}
+
+    def _twin(self, values: Mapping[str, Any]) -> Self:
+        if type(self) is not FunctionTask:
+            return super()._twin(values)
+        # As copy.copy, ten times as fast: every call of a task comes through here.
+        new: Any = _new_function_task(FunctionTask)
+        new.name = self.name
+        new.slug = self.slug
+        new.tags = self.tags
+        new.options = self.options
+        new.run = self.run
+        new._own_takes = self._own_takes
+        if self.slug is not None or "tags" in values:
+            new._retag(values)
+        return new  # type: ignore[no-any-return]  # made just above
+
+
+@overload
+def task(fn: Callable[P, R], /, **options: Unpack[TaskArgs]) -> FunctionTask[P, R]: ...
+@overload
+def task(
+    fn: None = None, /, **options: Unpack[TaskArgs]
+) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
+def task(fn: Callable[P, R] | None = None, /, **options: Unpack[TaskArgs]) -> Any:
+    """Make a task from a function: ``@task``, or ``@task(max_retries=3, retry_delay=10)``.
+
+    Parameters
+    ----------
+    fn : callable or None
+        The function; None when only options are given.
+    **options : TaskArgs
+        Name, retries, trigger, tags and the like.
+
+    Returns
+    -------
+    FunctionTask or callable
+        The task, or a decorator that makes it.
+
+    Raises
+    ------
+    DefinitionError
+        When the function takes ``*args`` or a reserved name, or an option has a value that cannot work.
+    DefinitionTypeError
+        When ``fn`` is not callable, takes positional-only arguments or is asynchronous, or an option does not
+        exist.
+
+    Examples
+    --------
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> double
+    <FunctionTask: double>
+    >>> double.run(4)
+    8
+    """
+    if fn is None:
+        # Options are checked once the function is known, so that errors can name the task.
+        return functools.partial(FunctionTask, **options)
+    return FunctionTask(fn, **options)
+
+
+_new_function_task = object.__new__

@@ -1,0 +1,1 @@
+"""The driver: one loop between the engine and a place to run. Knows all rooms below; draws nothing."""

@@ -1,0 +1,183 @@
+"""User code of the driver's side, asked in threads. Knows tasks and questions; knows neither rules nor the loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, assert_never
+
+from prefectlite.core.context import surroundings
+from prefectlite.core.task import Task
+from prefectlite.engine.events import Answered, Event
+from prefectlite.engine.instructions import Ask
+from prefectlite.states.keys import RunKey
+from prefectlite.states.signals import Signal
+from prefectlite.states.state import State
+
+_logger = logging.getLogger(__name__)
+
+#: How many questions of one flow run are asked at the same time.
+THREADS: Final = 8
+
+
+class Callbacks:
+    """Ask triggers, state handlers, delays and ``on_failure`` of users in threads, and hand in what they answer.
+
+    The threads start with the first question. They are daemons: a callback that never returns must not keep
+    the interpreter alive.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        The flow's tasks by the plan's numbers.
+    deliver : callable
+        Takes a sequence with one ``Answered``, from any thread.
+    facts : mapping of str to object
+        What ``context`` shows of the flow run while a callback runs.
+    clock : callable
+        Returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        deliver: Callable[[Sequence[Event]], None],
+        facts: Mapping[str, Any],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._tasks = tasks
+        self._deliver = deliver
+        self._facts = facts
+        self._clock = clock
+        self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._open = 0
+        self._threads = 0
+        self._closed = False
+
+    def ask(self, question: Ask, key: RunKey, attempt: int) -> None:
+        """Ask user code; the answer comes in later.
+
+        Parameters
+        ----------
+        question : Ask
+            Whom to ask what.
+        key : RunKey
+            The run's name.
+        attempt : int
+            Its attempt, counted from 1; 0 before the first.
+        """
+        with self._lock:
+            self._open += 1
+            wanted = self._open > self._threads < THREADS
+            self._threads += wanted
+        self._questions.put((question, key, attempt))
+        if wanted:
+            threading.Thread(target=self._work, name="prefectlite-callback", daemon=True).start()
+
+    def close(self) -> None:
+        """Ask no more: what is being asked goes on, and nobody waits for its answer."""
+        with self._lock:
+            self._closed = True
+            threads = self._threads
+        for _ in range(threads):
+            self._questions.put(None)
+
+    def _work(self) -> None:
+        while (question := self._questions.get()) is not None:
+            if not self._closed:
+                self._deliver([self._answer(*question)])
+            with self._lock:
+                self._open -= 1
+
+    def _answer(self, ask: Ask, key: RunKey, attempt: int) -> Answered:
+        task = self._tasks[ask.node]
+        facts = {
+            **self._facts,
+            "task_name": task.name,
+            "task_full_name": task.name if key.index is None else f"{task.name}[{key.index}]",
+            "task_slug": key.slug,
+            "task_id": key.slug,
+            "task_tags": task.tags,
+            "map_index": key.index,
+            "task_run_count": attempt,
+            "attempt": attempt,
+        }
+        try:
+            with surroundings(facts):
+                answer = _put(task, ask)
+        except BaseException as error:  # whatever a callback raises is its answer, and must not end the thread
+            if ask.question == "on_failure":
+                _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
+            return Answered(self._clock(), ask.run, ask.ask, error=error)
+        return Answered(self._clock(), ask.run, ask.ask, answer)
+
+
+def _put(task: Task, ask: Ask) -> Any:
+    match ask.question:
+        case "trigger":
+            return bool(task.trigger(dict(ask.upstreams)))
+        case "handlers":
+            assert ask.old is not None
+            assert ask.new is not None
+            return state_after(task, ask.old, ask.new)
+        case "delay":
+            return _seconds(task, ask.attempt)
+        case "on_failure":
+            assert task.on_failure is not None
+            task.on_failure(task, ask.new)
+            return None
+        case _:
+            assert_never(ask.question)
+
+
+def state_after(task: Task, old: State, new: State) -> State:
+    """Return the state that a task's handlers make of a transition.
+
+    Parameters
+    ----------
+    task : Task
+        Whose handlers to ask, in order; each sees what the one before it made.
+    old, new : State
+        The transition.
+
+    Returns
+    -------
+    State
+        The last handler's word; that of a signal, if one was raised.
+
+    Raises
+    ------
+    TypeError
+        When a handler returns something that is neither a state nor None.
+    """
+    for handler in task.state_handlers:
+        try:
+            said = handler(task, old, new)
+        except Signal as signal:
+            return signal.state
+        if said is None:
+            continue
+        if not isinstance(said, State):
+            raise TypeError(
+                f"State handler {getattr(handler, '__name__', handler)!r} of task {task.name!r} returned "
+                f"{said!r}; return a State, or None to let the transition stand."
+            )
+        new = said
+    return new
+
+
+def _seconds(task: Task, attempt: int) -> float:
+    delay: Any = task.retry_delay
+    said = delay(attempt)
+    seconds = said.total_seconds() if isinstance(said, timedelta) else said
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise ValueError(
+            f"retry_delay({attempt}) of task {task.name!r} returned {said!r}; return seconds (0 or more) or a timedelta."
+        )
+    return float(seconds)

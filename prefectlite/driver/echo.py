@@ -1,0 +1,102 @@
+"""Hands the log lines of task bodies to Python's logging. Knows lines; knows nothing of flow runs.
+
+What a body logs in this process has passed this process's own handlers already, so it is handed on only if it
+comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard error: a body's words
+must not vanish because a script did not ask for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefectlite.driver.observer import RunView
+from prefectlite.engine.instructions import Transition
+from prefectlite.states.state import State
+from prefectlite.worker.logs import LogLine
+
+#: How a line looks where nobody set up logging.
+FORMAT: Final = "%(asctime)s %(levelname)-7s %(flow_name)s · %(task_run)s · attempt %(attempt)d | %(message)s"
+
+
+class Echo:
+    """An observer that logs what task bodies logged and printed.
+
+    Each record carries ``flow_name``, ``task_run``, ``attempt`` and ``where``, for formatters and filters.
+    """
+
+    def __init__(self) -> None:
+        self._formatter = logging.Formatter(FORMAT, "%H:%M:%S")
+
+    def started(self, run: RunView) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        run : RunView
+            Not looked at.
+        """
+
+    def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        transitions : sequence of Transition
+            Not looked at.
+        counts : mapping of str to int
+            Not looked at.
+        """
+
+    def log(self, lines: Sequence[LogLine]) -> None:
+        """Log the lines.
+
+        Parameters
+        ----------
+        lines : sequence of LogLine
+            What task bodies logged and printed.
+        """
+        for line in lines:
+            self._log(line)
+
+    def ended(self, state: State) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        state : State
+            Not looked at.
+        """
+
+    def _log(self, line: LogLine) -> None:
+        logger = logging.getLogger(line.logger)
+        record = _record(line)
+        if not _is_set_up(logger):
+            sys.stderr.write(self._formatter.format(record) + "\n")
+        elif not (_is_here(line) and line.logger != "stdout") and logger.isEnabledFor(line.level):
+            logger.handle(record)
+
+
+def _record(line: LogLine) -> logging.LogRecord:
+    record = logging.LogRecord(line.logger, line.level, "", 0, line.message, None, None)
+    record.created = line.time
+    record.exc_text = line.exc_text
+    record.__dict__.update(
+        flow_name=line.flow, task_run=line.run, attempt=line.attempt, where=line.where, is_task_log=True
+    )
+    return record
+
+
+def _is_here(line: LogLine) -> bool:
+    return line.where == "local" or line.where.startswith("inproc://")
+
+
+def _is_set_up(logger: logging.Logger) -> bool:
+    at: logging.Logger | None = logger
+    while at is not None:
+        if any(type(handler).__module__.partition(".")[0] != "prefectlite" for handler in at.handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False

@@ -1,0 +1,80 @@
+"""The states that a user gets to see, by task. Knows the board through the engine; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefectlite.core.assembly import Assembly
+from prefectlite.core.task import Task
+from prefectlite.engine.engine import Engine
+from prefectlite.lowering.compile import Compiled
+from prefectlite.states.keys import RunKey
+from prefectlite.states.report import ResultRef
+from prefectlite.states.state import Success, State
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The value of a list, tuple, set, dict or dataclass of tasks: put together when somebody asks for it.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        How.
+    members : tuple of State
+        The states of the tasks in it, in order.
+    """
+
+    assembly: Assembly
+    members: tuple[State, ...]
+
+    def fetch(self, ref: ResultRef) -> Any:
+        """Return the collection.
+
+        Parameters
+        ----------
+        ref : ResultRef
+            The reference in the collection's state.
+
+        Returns
+        -------
+        object
+            A new collection of the members' results.
+        """
+        return self.assembly.build([member.result for member in self.members])
+
+
+def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
+    """Return the state of each task, as ``state.result`` of a flow shows it.
+
+    Parameters
+    ----------
+    compiled : Compiled
+        The flow's tasks and the values that are known beforehand.
+    engine : Engine
+        Whose board to read.
+
+    Returns
+    -------
+    dict of Task to State
+        In the plan's order; maps carry their children's states, constants and parameters their values,
+        collections a reference that puts them together.
+    """
+    found: list[State] = []
+    for number, node in enumerate(compiled.plan.nodes):
+        state = engine.state(number)
+        if node.kind != "task" and type(state) is Success and not state.has_result:
+            state = _with_value(compiled, number, state, found)
+        found.append(state)
+    return {task: found[number] for task, number in compiled.numbers.items()}
+
+
+def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[State]) -> State:
+    if number in compiled.values:
+        return state.replace(result=compiled.values[number])
+    node = compiled.plan.nodes[number]
+    members = tuple(above[edge.upstream] for edge in node.ins if edge.key is not None)
+    gathered = Gathered(compiled.assemblies[number], members)
+    return state.replace(result=ResultRef(RunKey(node.slug), source=gathered))

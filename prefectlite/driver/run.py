@@ -1,0 +1,373 @@
+"""One flow run: put together, driven, looked at, called off. Knows every room below; has neither words nor pictures."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from prefectlite.core.context import date_facts
+from prefectlite.core.graph import FlowGraph
+from prefectlite.core.task import Task
+from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.inbox import Inbox
+from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.loop import Loop
+from prefectlite.driver.observer import Audience, Observer
+from prefectlite.driver.outcome import task_states
+from prefectlite.driver.values import Numbers, Values
+from prefectlite.engine.engine import Engine
+from prefectlite.engine.events import CancelRequested
+from prefectlite.errors import ExecutorError
+from prefectlite.executors.protocol import Executor, Parcel, RunBrief, Session
+from prefectlite.journal.memory import MemoryJournal
+from prefectlite.journal.protocol import Entry, Journal
+from prefectlite.lowering.compile import Compiled, compile
+from prefectlite.lowering.lower import Lowering
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import Cancelled, Failed, Pending, State
+
+_logger = logging.getLogger(__name__)
+
+#: How long ``wait`` gives a flow run to end after Ctrl-C, in seconds.
+GRACE: Final = 30.0
+_NOT_BEGUN: Final = Pending("The flow run has not begun.")
+
+
+class Run:
+    """One run of a flow; it leaves the flow's graph as it is.
+
+    Parameters
+    ----------
+    graph : FlowGraph
+        What to run.
+    parameters : mapping of str to object
+        Values for the flow's parameters; checked here, before anything starts.
+    executor : Executor
+        Where to run.
+    observers : iterable of Observer
+        Whom to tell.
+    journal : Journal or None
+        Where to write; by default, in memory.
+    run_id : str or None
+        The flow run's identity, 32 hexadecimal digits; by default, a new one.
+    log_level : int
+        The lowest level of the task bodies' log records that are brought here.
+
+    Raises
+    ------
+    ParameterError
+        When a parameter is unknown, missing or of the wrong type.
+    """
+
+    def __init__(
+        self,
+        graph: FlowGraph,
+        parameters: Mapping[str, Any],
+        executor: Executor,
+        *,
+        observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        run_id: str | None = None,
+        log_level: int = logging.INFO,
+    ) -> None:
+        self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
+        self.run_id = uuid.uuid4().hex if run_id is None else run_id
+        self.flow_name: str = graph.name
+        self.slugs: Mapping[Any, str] = graph.slugs
+        self.journal: Journal = MemoryJournal() if journal is None else journal
+        self._graph = graph
+        self._executor = executor
+        self._audience = Audience(observers)
+        self._log_level = log_level
+        self._inbox = Inbox()
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._values: Values | None = None
+        self._compiled: Compiled | None = None
+        self._engine: Engine | None = None
+        self._looping = False
+        self._result: dict[Task, State] | None = None
+        self._state: State | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+
+    # What is asked of a run, from any thread
+
+    @property
+    def description(self) -> str:
+        """Where the work runs, in a few words; empty before the place is known."""
+        return "" if self._session is None else self._session.description
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of the Dask dashboard, once it is known and while it lives."""
+        return None if self._session is None or self.is_over else self._session.dashboard_link
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended and its place is closed."""
+        return self._done.is_set()
+
+    def counts(self) -> dict[str, int]:
+        """Count task runs by the name of their state's class; children of a map count one by one.
+
+        Returns
+        -------
+        dict of str to int
+            Constants, parameters and collections are left out; empty before the flow is compiled.
+        """
+        with self._lock:
+            return {} if self._engine is None else self._engine.counts()
+
+    def states(self) -> dict[Task, State]:
+        """Return the state of each task now.
+
+        Returns
+        -------
+        dict of Task to State
+            Maps with the states of their children.
+        """
+        if self._result is not None:
+            return dict(self._result)
+        with self._lock:
+            if self._engine is None or self._compiled is None:
+                return dict.fromkeys(self._graph.tasks, _NOT_BEGUN)
+            return task_states(self._compiled, self._engine)
+
+    def history(self, key: RunKey) -> list[Entry]:
+        """Return what the journal knows of a task run.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name; the flow's own has an empty slug.
+
+        Returns
+        -------
+        list of Transition or Submitted
+            In order.
+        """
+        return self.journal.history(key)
+
+    def cancel(self, why: str = "cancelled by the user") -> None:
+        """Ask the run to end: nothing new starts, what is running is stopped where that is possible.
+
+        Parameters
+        ----------
+        why : str
+            The reason that the states give.
+        """
+        self._inbox.deliver([CancelRequested(time.time(), why)])
+
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        State
+            The flow's final state.
+
+        Raises
+        ------
+        TimeoutError
+            When the run is not over by then; it goes on.
+        ExecutorError
+            When the place could not be reached.
+        """
+        try:
+            over = self._done.wait(timeout)
+        except KeyboardInterrupt:
+            self.cancel("interrupted by Ctrl-C")
+            self._done.wait(GRACE)
+            raise
+        if not over:
+            raise TimeoutError(
+                f"The run of flow {self.flow_name!r} is not over after {timeout} seconds; it goes on. "
+                "Wait again, or call cancel()."
+            )
+        if self._error is not None:
+            raise self._error
+        assert self._state is not None
+        return self._state
+
+    # The driving thread
+
+    def open(self) -> None:
+        """Open a session at the place to run, which may take its time to start behind our back.
+
+        Raises
+        ------
+        ExecutorError
+            When the place cannot be reached.
+        """
+        brief = RunBrief(self.run_id, self.flow_name, self._log_level)
+        # The session gets hold of the inbox and of nothing else: see values.py.
+        self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
+        self._values = Values(self._session)
+
+    def drive(self) -> State:
+        """Drive the run to its end in this thread.
+
+        Returns
+        -------
+        State
+            The flow's final state; ``result`` maps each task to its state.
+
+        Raises
+        ------
+        ExecutorError
+            When the place cannot be reached.
+        KeyboardInterrupt
+            After Ctrl-C, once the run has ended.
+        """
+        with Interrupts(self._interrupted):
+            try:
+                if self._session is None:
+                    self.open()
+                self._state = self._conduct()
+            except BaseException as error:
+                self._error = error
+                raise
+            finally:
+                self.journal.close()
+                self._done.set()
+        return self._state
+
+    def _interrupted(self) -> None:
+        if not self._looping:
+            raise KeyboardInterrupt  # nothing of ours runs yet that would have to end in order
+        self.cancel("interrupted by Ctrl-C")
+        assert self._session is not None
+        self._session.interrupt()
+
+    def _conduct(self) -> State:
+        session, values = self._session, self._values
+        assert session is not None
+        assert values is not None
+        loop: Loop | None = None
+        callbacks: Callbacks | None = None
+        try:
+            self._audience.started(self)
+            scheduled = time.time()
+            compiled = compile(self._graph, self.parameters)
+            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            lowering = Lowering(
+                compiled,
+                run_id=self.run_id,
+                flow_name=self.flow_name,
+                log_level=self._log_level,
+                pickles=session.pickles,
+                scheduled=scheduled,
+            )
+            callbacks = Callbacks(compiled.tasks, self._inbox.deliver, self._flow_context(scheduled))
+            with self._lock:
+                self._compiled, self._engine = compiled, engine
+            values.number_by(_live_numbers(engine))
+            loop = Loop(
+                engine=engine,
+                lowering=lowering,
+                session=session,
+                inbox=self._inbox,
+                journal=self.journal,
+                audience=self._audience,
+                callbacks=callbacks,
+                values=values,
+                lock=self._lock,
+            )
+            self._looping = True
+            state = loop.run()
+            return self._finish(state, engine.kept())
+        except BaseException as error:
+            return self._break_off(error, loop)
+        finally:
+            if callbacks is not None:
+                callbacks.close()
+
+    def _finish(self, flow_state: State, keep: Sequence[Parcel]) -> State:
+        """Build the state that the user gets, and close the place."""
+        self._result = self._last_states()
+        state = flow_state.replace(result=self._result)
+        self._audience.ended(state)
+        self._close(keep)
+        return state
+
+    def _break_off(self, error: BaseException, loop: Loop | None) -> State:
+        """End a run that our own side cannot go on with: never a hang, never a lost state."""
+        assert self._session is not None
+        by_user = isinstance(error, KeyboardInterrupt | SystemExit)
+        # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
+        # to mend: there is no state worth having. Afterwards, the states matter more than the error.
+        is_callers = loop is None or (isinstance(error, ExecutorError) and not loop.has_heard)
+        why = "The run was broken off." if by_user else f"The run broke off: {type(error).__name__}: {error}"
+        try:
+            self._session.cancel(why)
+        except Exception:
+            _logger.exception("What was in flight could not be stopped.")
+        self._result = {
+            task: state if state.is_finished() else Cancelled(f"It was {type(state).__name__} when the run broke off.")
+            for task, state in self._last_states().items()
+        }
+        state: State = (
+            Cancelled(why, self._result)
+            if by_user
+            else Failed(why, self._result, traceback="".join(traceback.format_exception(error)))
+        )
+        self._audience.ended(state)
+        self._close(())
+        if by_user or is_callers:
+            raise error
+        _logger.error("Flow run %s of %r broke off.", self.run_id, self.flow_name, exc_info=error)
+        return state
+
+    def _last_states(self) -> dict[Task, State]:
+        states = self.states()
+        if self._compiled is not None and self._engine is not None and self._values is not None:
+            self._values.number_by(_numbers(self._compiled, self._engine))
+        return states
+
+    def _close(self, keep: Sequence[Parcel]) -> None:
+        assert self._session is not None
+        try:
+            self._session.close(keep)
+        except Exception:
+            _logger.exception("The place where flow %r ran could not be closed in order.", self.flow_name)
+
+    def _flow_context(self, scheduled: float) -> dict[str, Any]:
+        return {
+            "flow_name": self.flow_name,
+            "flow_id": self.flow_name,
+            "flow_run_id": self.run_id,
+            "flow_run_name": self.run_id,
+            "parameters": dict(self.parameters),
+            **date_facts(datetime.fromtimestamp(scheduled, UTC)),
+        }
+
+
+def _live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:
+    # Values must not keep the engine alive, whose states keep Values alive.
+    known = weakref.ref(engine)
+
+    def number_of(key: RunKey) -> int | None:
+        engine = known()
+        return None if engine is None else engine.run_of(key)
+
+    return number_of
+
+
+def _numbers(compiled: Compiled, engine: Engine) -> Numbers:
+    nodes = {node.slug: number for number, node in enumerate(compiled.plan.nodes)}
+    families = {number: engine.children(number) for number in nodes.values()}
+    return Numbers(nodes, {number: family for number, family in families.items() if family})

@@ -1,0 +1,155 @@
+"""Where results are read from: small ones that came with their reports, the others at the place that ran them.
+
+Knows sessions and run numbers; knows no rule. Everything that holds a result's reference holds this object, and it
+holds neither engine nor loop: so the moment when nobody can ask any more is seen at once, not by a garbage collector.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from prefectlite.engine.events import AttemptFinished
+from prefectlite.errors import ResultUnavailable
+from prefectlite.executors.protocol import Parcel, Session
+from prefectlite.states.keys import RunKey
+from prefectlite.states.report import ResultRef
+
+#: Pickled results up to this many bytes stay inside their states: they weigh no more than the state does.
+RIDES_ALONG: Final = 512
+#: All other results that came with reports may take so many bytes in a run; the oldest go first.
+INLINE_BUDGET: Final = 64 * 1024 * 1024
+
+
+class Values:
+    """Hand out the results of one flow run, from any thread.
+
+    Parameters
+    ----------
+    session : Session
+        The place that ran the flow.
+    budget : int
+        How many bytes of results that came with their reports to keep.
+    """
+
+    def __init__(self, session: Session, budget: int = INLINE_BUDGET) -> None:
+        self._session = session
+        self._budget = budget
+        self._inline: OrderedDict[Parcel, bytes] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+        self._number_of: Callable[[RunKey], int | None] = _unknown
+        weakref.finalize(self, session.drop)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as None: a reference that left this process has no source."""
+        return _nobody, ()
+
+    def number_by(self, number_of: Callable[[RunKey], int | None]) -> None:
+        """Say how run keys translate into run numbers.
+
+        Parameters
+        ----------
+        number_of : callable
+            Takes a ``RunKey``, returns the run's number or None; it must not refer to the engine strongly.
+        """
+        self._number_of = number_of
+
+    def take(self, event: AttemptFinished) -> AttemptFinished:
+        """Take a larger result out of its report, into a store of bounded size.
+
+        Parameters
+        ----------
+        event : AttemptFinished
+            A report that may carry its result.
+
+        Returns
+        -------
+        AttemptFinished
+            The same, or a copy without the result.
+        """
+        inline = event.report.inline
+        if inline is None or len(inline) <= RIDES_ALONG:
+            return event
+        with self._lock:
+            parcel = (event.run, event.submission)
+            # A report may come twice.
+            self._nbytes += len(inline) - len(self._inline.pop(parcel, b""))
+            self._inline[parcel] = inline
+            while self._nbytes > self._budget:
+                _, oldest = self._inline.popitem(last=False)
+                self._nbytes -= len(oldest)
+        return replace(event, report=replace(event.report, inline=None))
+
+    def fetch(self, ref: ResultRef) -> Any:
+        """Return a result.
+
+        Parameters
+        ----------
+        ref : ResultRef
+            Which.
+
+        Returns
+        -------
+        object
+            The value.
+
+        Raises
+        ------
+        ResultUnavailable
+            When it is gone; the text says when, why, and what to set to keep it.
+        """
+        number = self._number_of(ref.run)
+        if number is None:
+            raise ResultUnavailable(f"There is no task run {ref.run} in this flow run, so it has no result to read.")
+        with self._lock:
+            inline = self._inline.get((number, ref.submission))
+        return pickle.loads(inline) if inline is not None else self._session.fetch(number, ref.submission)
+
+
+class Numbers:
+    """Run numbers of a flow run that is over, by run key; refers to nothing else.
+
+    Parameters
+    ----------
+    nodes : mapping of str to int
+        The number of each slug's run.
+    families : mapping of int to range
+        The numbers of each map's children.
+    """
+
+    def __init__(self, nodes: Mapping[str, int], families: Mapping[int, range]) -> None:
+        self._nodes = nodes
+        self._families = families
+
+    def __call__(self, key: RunKey) -> int | None:
+        """Return the number of a run.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        int or None
+            None when there was no such run.
+        """
+        node = self._nodes.get(key.slug)
+        if node is None or key.index is None:
+            return node
+        family = self._families.get(node, range(0))
+        return family[key.index] if key.index < len(family) else None
+
+
+def _unknown(_: RunKey) -> None:
+    return None
+
+
+def _nobody() -> None:
+    return None

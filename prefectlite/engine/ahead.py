@@ -1,0 +1,182 @@
+"""Lowering ahead: which runs may be taken for successes in the making, and so be followed before they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefectlite.engine.board import FLYING, Board
+from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.plan import PlanEdge
+from prefectlite.engine.wiring import Wiring
+
+
+def paired_child(board: Board, edge: PlanEdge, place: int) -> int | None:
+    """Return the child of the map below that reads the child at ``place`` of the map above.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    edge : PlanEdge
+        An edge out of the map above.
+    place : int
+        Counted from 0.
+
+    Returns
+    -------
+    int or None
+        None when the edge pairs no children, or the map below has not unfolded or is shorter.
+    """
+    if not edge.mapped or edge.flattened:
+        return None
+    below = board.families.get(edge.downstream)
+    return below.base + place if below is not None and place < below.width else None
+
+
+class Ahead:
+    """Keeps, for each run, how many upstreams are neither in flight nor plain successes.
+
+    A run is marked when it is in flight and trusted, or a plain success. A run whose upstreams are all
+    marked may be submitted ahead of them. When a marked run turns out to be no success, the mark goes, and
+    what was sent after it comes back: the cluster has stopped it, or will before its body starts.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    wiring : Wiring
+        The plan's facts.
+    ledger : Ledger
+        Where runs land that come back.
+    frontier : Frontier
+        Where runs come up that may go.
+    """
+
+    __slots__ = ("_board", "_frontier", "_ledger", "_wiring")
+
+    def __init__(self, board: Board, wiring: Wiring, ledger: Ledger, frontier: Frontier) -> None:
+        self._board = board
+        self._wiring = wiring
+        self._ledger = ledger
+        self._frontier = frontier
+
+    def may_go(self, run: int) -> bool:
+        """Return whether a waiting run may be submitted before its upstreams are final.
+
+        Parameters
+        ----------
+        run : int
+            A run with open upstreams.
+
+        Returns
+        -------
+        bool
+            Whether the verdict in the good case is known and all upstreams are marked.
+        """
+        node = self._board.node[run]
+        return bool(
+            self._wiring.ahead[node]
+            and not self._board.unsent[run]
+            and self._board.plan.nodes[node].kind == "task"
+            and not (run == node and self._wiring.maps[node])
+        )
+
+    def mark(self, run: int) -> None:
+        """Note that a run is in flight and trusted, or a plain success.
+
+        Parameters
+        ----------
+        run : int
+            Any run but the parent of a map.
+        """
+        board = self._board
+        if board.sent[run]:
+            return
+        board.sent[run] = 1
+        node = board.node[run]
+        if run == node:
+            self.mark_whole(node)
+            return
+        family = board.families[node]
+        family.unsent -= 1
+        candidates = []
+        for child in self._children_below(node, run - family.base):
+            board.unsent[child] -= 1
+            if not board.unsent[child] and board.unmet[child]:
+                candidates.append(child)
+        if candidates:
+            self._frontier.push(candidates)
+        if not family.unsent:
+            self.mark_whole(node)
+
+    def mark_whole(self, node: int) -> None:
+        """Note that a node, or all children of a map, are marked.
+
+        Parameters
+        ----------
+        node : int
+            The node.
+        """
+        board = self._board
+        board.sent[node] = 1
+        candidates = []
+        for down in self._nodes_below(node):
+            board.unsent[down] -= 1
+            if board.unsent[down] or not board.unmet[down]:
+                continue
+            if board.plan.nodes[down].kind != "collection":
+                candidates.append(down)
+            elif self._wiring.trusted[down]:
+                self.mark(down)
+        if candidates:
+            self._frontier.push(candidates)
+
+    def unmark(self, run: int) -> None:
+        """Take back the mark of a run that is no success, and all that was sent after it.
+
+        Parameters
+        ----------
+        run : int
+            Any run but the parent of an unfolded map.
+        """
+        board = self._board
+        stack = [run]
+        while stack:
+            run = stack.pop()
+            if not board.sent[run]:
+                continue
+            board.sent[run] = 0
+            node = board.node[run]
+            readers: list[int] = []
+            whole = run == node
+            if not whole:
+                family = board.families[node]
+                readers.extend(self._children_below(node, run - family.base))
+                whole = not family.unsent
+                family.unsent += 1
+                board.sent[node] = 0
+            if whole:
+                readers.extend(self._nodes_below(node))
+            for reader in readers:
+                board.unsent[reader] += 1
+                if board.stage[reader] == FLYING:
+                    # Nothing was started, so nothing of it shows in the run's history.
+                    self._ledger.land(reader)
+                    self._ledger.free(reader)
+                    board.attempt[reader] = 0
+                    stack.append(reader)
+                elif board.plan_node(reader).kind == "collection":
+                    stack.append(reader)
+
+    def _children_below(self, node: int, place: int) -> Iterator[int]:
+        for edge in self._board.plan.nodes[node].outs:
+            child = paired_child(self._board, edge, place)
+            if child is not None:
+                yield child
+
+    def _nodes_below(self, node: int) -> Iterator[int]:
+        """Yield the readers of a whole node; the parent of a map never goes ahead, so it is left out."""
+        for edge in self._board.plan.nodes[node].outs:
+            if not self._wiring.maps[edge.downstream]:
+                yield edge.downstream

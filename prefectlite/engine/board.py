@@ -1,0 +1,426 @@
+"""Where each run stands: counters and compact arrays, one place per run. Knows no values and no clock."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptRefused, Measure
+from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
+from prefectlite.rules.tally import Tally
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import Mapped, Pending, Skipped, State, Success
+
+# The stages of a run. States are for users; a stage says whose move it is.
+WAITING: Final = 0  # for upstreams
+QUEUED: Final = 1  # for room in the window
+FLYING: Final = 2  # with the cluster
+ASKING: Final = 3  # for an answer of user code
+TIMED: Final = 4  # for a time
+PARKED: Final = 5  # for approval
+FINAL: Final = 6
+STAGES: Final = ("waiting", "queued", "flying", "asking", "timed", "parked", "final")
+
+#: The state of every run at the beginning; one object serves all.
+PENDING: Final = Pending("Waiting for its turn.")
+
+
+@dataclass(slots=True)
+class Family:
+    """The children of one mapped node; their runs are ``base`` to ``base + width - 1``.
+
+    Parameters
+    ----------
+    base, width : int
+        The range.
+    open : int
+        Children that are not final.
+    unsent : int
+        Children that are neither in flight nor plain successes.
+    tally : Tally
+        How the final ones ended.
+    elements : dict
+        For each flattened mapped edge: the part and the place in it that each child takes.
+    """
+
+    base: int
+    width: int
+    open: int
+    unsent: int
+    tally: Tally = field(default_factory=Tally)
+    elements: dict[PlanEdge, tuple[array[int], array[int]]] = field(default_factory=dict)
+
+
+class Board:
+    """The engine's books.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        Whose runs to keep; node numbers are run numbers, children come behind.
+    """
+
+    __slots__ = (
+        "asks",
+        "attempt",
+        "counts",
+        "crashes",
+        "early",
+        "failures",
+        "families",
+        "flying",
+        "held",
+        "holds",
+        "keys",
+        "live",
+        "measures",
+        "node",
+        "nodes_by_slug",
+        "open",
+        "plan",
+        "readers",
+        "sent",
+        "stage",
+        "states",
+        "submission",
+        "timers",
+        "unmet",
+        "unsent",
+    )
+
+    def __init__(self, plan: FlowPlan) -> None:
+        n = len(plan.nodes)
+        self.plan = plan
+        self.node = array("i", range(n))
+        self.stage = bytearray(n)
+        self.sent = bytearray(n)
+        self.states: list[State] = [PENDING] * n
+        self.keys: list[RunKey | None] = [None] * n
+        self.attempt = array("i", bytes(4 * n))
+        self.submission = array("i", bytes(4 * n))
+        # The submission that the executor still holds for us; 0 for none.
+        self.live = array("i", bytes(4 * n))
+        # Upstream things that are not final; upstream things that are neither in flight nor plain successes.
+        self.unmet = array("i", [len(node.ins) for node in plan.nodes])
+        self.unsent = array("i", self.unmet)
+        self.readers = array("i", bytes(4 * n))
+        self.families: dict[int, Family] = {}
+        self.measures: dict[int, Measure] = {}
+        self.failures: dict[int, int] = {}
+        self.crashes: dict[int, int] = {}
+        self.early: dict[int, AttemptFinished | AttemptCrashed | AttemptRefused] = {}
+        self.held: set[int] = set()
+        self.holds: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+        self.timers: dict[int, int] = {}
+        self.flying = 0
+        self.open = n
+        tasks = sum(node.kind == "task" for node in plan.nodes)
+        self.counts: dict[str, int] = {"Pending": tasks} if tasks else {}
+        self.nodes_by_slug: dict[str, int] | None = None
+
+    # What is asked of the board
+
+    def key(self, run: int) -> RunKey:
+        """Return the name of a run.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        RunKey
+            The name.
+        """
+        key = self.keys[run]
+        if key is None:
+            node = self.node[run]
+            index = None if run == node else run - self.families[node].base
+            key = self.keys[run] = RunKey(self.plan.nodes[node].slug, index)
+        return key
+
+    def run_of(self, key: RunKey) -> int | None:
+        """Return the number of a run.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        int or None
+            None when there is no such run (yet).
+        """
+        if self.nodes_by_slug is None:
+            self.nodes_by_slug = {node.slug: i for i, node in enumerate(self.plan.nodes)}
+        node = self.nodes_by_slug.get(key.slug)
+        if node is None or key.index is None:
+            return node
+        family = self.families.get(node)
+        return family.base + key.index if family is not None and key.index < family.width else None
+
+    def plan_node(self, run: int) -> PlanNode:
+        """Return the plan's node of a run.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        PlanNode
+            The node.
+        """
+        return self.plan.nodes[self.node[run]]
+
+    def children(self, node: int) -> range:
+        """Return the runs of a map's children.
+
+        Parameters
+        ----------
+        node : int
+            The mapped node.
+
+        Returns
+        -------
+        range
+            Empty before the map unfolds.
+        """
+        family = self.families.get(node)
+        return range(0) if family is None else range(family.base, family.base + family.width)
+
+    def index(self, run: int) -> int:
+        """Return a child's place in its map.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        int
+            Counted from 0; -1 for a run that is no child.
+        """
+        node = self.node[run]
+        return -1 if run == node else run - self.families[node].base
+
+    def upstream_run(self, edge: PlanEdge, run: int) -> int:
+        """Return the one run whose state an edge shows to ``run``; a family's parent stands for all of it.
+
+        Parameters
+        ----------
+        edge : PlanEdge
+            An edge into the node of ``run``.
+        run : int
+            The reader.
+
+        Returns
+        -------
+        int
+            The upstream's run.
+        """
+        up = edge.upstream
+        if edge.mapped and run >= len(self.plan.nodes):
+            family = self.families.get(up)
+            mine = self.families[self.node[run]]
+            place = run - mine.base
+            if edge.flattened:
+                table = mine.elements.get(edge)
+                return up if table is None else table[0][place]
+            if family is not None:
+                return family.base + place
+        return up
+
+    def spreads(self, edge: PlanEdge, run: int) -> bool:
+        """Return whether an edge shows all children of a map to ``run``, one by one.
+
+        Parameters
+        ----------
+        edge : PlanEdge
+            An edge into the node of ``run``.
+        run : int
+            The reader.
+
+        Returns
+        -------
+        bool
+            True for a reduce; for the parent of a map, its mapped edges do not spread.
+        """
+        return not edge.mapped and edge.upstream in self.families
+
+    def tally(self, run: int) -> Tally:
+        """Count the upstream states of a run, children one by one.
+
+        Parameters
+        ----------
+        run : int
+            The reader.
+
+        Returns
+        -------
+        Tally
+            The counts; O(edges).
+        """
+        tally = Tally()
+        for edge in self.plan_node(run).ins:
+            if self.spreads(edge, run):
+                tally.merge(self.families[edge.upstream].tally)
+            else:
+                tally.add(self.states[self.upstream_run(edge, run)])
+        return tally
+
+    def all_plain(self, run: int) -> bool:
+        """Return whether every upstream of a run ended as a plain success.
+
+        Parameters
+        ----------
+        run : int
+            The reader.
+
+        Returns
+        -------
+        bool
+            True also without upstreams; O(edges).
+        """
+        states = self.states
+        for edge in self.plan_node(run).ins:
+            if self.spreads(edge, run):
+                family = self.families[edge.upstream]
+                if family.open or family.unsent:
+                    return False
+            elif states[self.upstream_run(edge, run)].__class__ is not Success:
+                return False
+        return True
+
+    def first_skipped(self, run: int) -> str | None:
+        """Return the name of the first skipped upstream of a run.
+
+        Parameters
+        ----------
+        run : int
+            The reader.
+
+        Returns
+        -------
+        str or None
+            A run key as text; None if none was skipped.
+        """
+        return next(self.upstreams_like(run, Skipped), None)
+
+    def upstreams_like(self, run: int, cls: type[State]) -> Iterator[str]:
+        """Yield the names of the upstream runs in a state of a class, in edge order.
+
+        Parameters
+        ----------
+        run : int
+            The reader.
+        cls : type
+            The class, subclasses included.
+
+        Yields
+        ------
+        str
+            A run key as text.
+        """
+        for edge in self.plan_node(run).ins:
+            if self.spreads(edge, run):
+                for child in self.children(edge.upstream):
+                    if isinstance(self.states[child], cls):
+                        yield str(self.key(child))
+            else:
+                up = self.upstream_run(edge, run)
+                if isinstance(self.states[up], cls):
+                    yield str(self.key(up))
+
+    def shown_state(self, edge: PlanEdge, run: int) -> State:
+        """Return the state that an edge shows to ``run``, a map's with its children.
+
+        Parameters
+        ----------
+        edge : PlanEdge
+            An edge into the node of ``run``.
+        run : int
+            The reader.
+
+        Returns
+        -------
+        State
+            What a custom trigger reads.
+        """
+        return self.full_state(self.upstream_run(edge, run))
+
+    def full_state(self, run: int) -> State:
+        """Return a run's state; that of an unfolded map carries its children's.
+
+        Parameters
+        ----------
+        run : int
+            The run.
+
+        Returns
+        -------
+        State
+            The state now.
+        """
+        state = self.states[run]
+        family = self.families.get(run)
+        if family is None or not isinstance(state, Mapped):
+            return state
+        children = self.states[family.base : family.base + family.width]
+        return state.replace(map_states=children, n_map_states=family.width)
+
+    def grow(self, node: int, width: int) -> Family:
+        """Give a mapped node its children.
+
+        Parameters
+        ----------
+        node : int
+            The node.
+        width : int
+            How many.
+
+        Returns
+        -------
+        Family
+            The new range, all of it waiting.
+        """
+        base = len(self.states)
+        zeros = bytes(4 * width)
+        self.node.extend([node] * width)
+        self.stage.extend(bytes(width))
+        self.sent.extend(bytes(width))
+        self.states.extend([PENDING] * width)
+        self.keys.extend([None] * width)
+        for column in (self.attempt, self.submission, self.live, self.unmet, self.unsent, self.readers):
+            column.frombytes(zeros)
+        family = self.families[node] = Family(base, width, open=width, unsent=width)
+        self.open += width
+        if width:
+            self.counts["Pending"] = self.counts.get("Pending", 0) + width
+        return family
+
+    def story(self, run: int) -> str:
+        """Tell where a run stands, for the text of an error.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        str
+            One line.
+        """
+        return (
+            f"{self.key(run)} (run {run}): {self.states[run]!r}, {STAGES[self.stage[run]]}, attempt "
+            f"{self.attempt[run]}, submission {self.submission[run]} (held: {self.live[run]}), "
+            f"{self.unmet[run]} upstreams open, {self.unsent[run]} unsent, {self.readers[run]} readers"
+        )

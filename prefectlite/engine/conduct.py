@@ -1,0 +1,437 @@
+"""What a run does next: the rules before it, its submission, its outcome, the rules after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, Literal, assert_never
+
+from prefectlite.engine.ahead import Ahead
+from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
+from prefectlite.engine.events import Answered, Measure
+from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.instructions import Ask, SetTimer, Submit
+from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.mapping import unfold, width_of
+from prefectlite.engine.pipeline import before
+from prefectlite.engine.proposal import Proposal
+from prefectlite.engine.readers import Readers
+from prefectlite.engine.settling import Settling
+from prefectlite.engine.sources import anchors_of, arguments_of
+from prefectlite.engine.wiring import Wiring
+from prefectlite.errors import EngineError
+from prefectlite.rules.crash import decide_crash
+from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
+from prefectlite.states.signals import Signal
+from prefectlite.states.state import (
+    Crashed,
+    Failed,
+    Finished,
+    Looped,
+    Mapped,
+    Paused,
+    Running,
+    Scheduled,
+    State,
+    Success,
+    TriggerFailed,
+)
+from prefectlite.states.transitions import may_become
+
+_RUNNING: Final = Running("A worker runs its body.")
+_GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
+
+
+class Conduct:
+    """Leads each run through its rules; where user code must be heard, asks and goes on with other runs.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    wiring : Wiring
+        The plan's facts.
+    ledger : Ledger
+        Where states change.
+    frontier : Frontier
+        Where runs come up that may go.
+    run_id : str
+        The flow run's identity; it seeds the jitter of retries.
+    """
+
+    def __init__(self, board: Board, wiring: Wiring, ledger: Ledger, frontier: Frontier, run_id: str) -> None:
+        self._board = board
+        self._wiring = wiring
+        self._ledger = ledger
+        self._frontier = frontier
+        self._run_id = run_id
+        self._readers = Readers(board, wiring, ledger.free)
+        self._ahead = Ahead(board, wiring, ledger, frontier)
+        self.settling = Settling(board, ledger, self._ahead, self._readers)
+        self._serial = 0
+        self._proposals: dict[int, Proposal] = {}
+        self._questions: dict[int, Ask] = {}
+        # Why a run that waits in the queue was let through; it is told when the run is seen to run.
+        self._why: dict[int, Reason] = {}
+
+    # The rules before a run
+
+    def consider(self, run: int) -> None:
+        """Give a run that came up its chance: submit it if it may go, also ahead of its upstreams.
+
+        Parameters
+        ----------
+        run : int
+            Any run; one whose move it is not is left alone.
+        """
+        board = self._board
+        stage = board.stage[run]
+        if stage == QUEUED:
+            self._submit(run)
+        elif stage == WAITING:
+            if not board.unmet[run]:
+                self.decide(run)
+            elif self._ahead.may_go(run):
+                self._submit(run)
+
+    def decide(self, run: int) -> None:
+        """Weigh the rules before a run whose upstreams are final.
+
+        Parameters
+        ----------
+        run : int
+            A waiting run.
+        """
+        verdict = before(self._board, run)
+        if isinstance(verdict, Proceed):
+            self._proceed(run, verdict.why)
+        elif isinstance(verdict, Become):
+            self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
+        elif verdict.what == "children":
+            mapped = Mapped(verdict.why.text, n_map_states=int(verdict.seconds))
+            self.propose(run, Proposal(mapped, verdict.why, "unfold", self._ledger.now))
+        else:
+            edges = self._board.plan_node(run).ins
+            shown = tuple((edge.token, self._board.shown_state(edge, run)) for edge in edges)
+            self._ask(run, "trigger", upstreams=shown)
+
+    def _trigger_answered(self, event: Answered) -> None:
+        run, error = event.run, event.error
+        self._board.stage[run] = WAITING
+        if error is None and event.answer:
+            self._proceed(run, Reason("trigger", "The task's own trigger passed."))
+            return
+        if error is None:
+            state: State = TriggerFailed("The task's own trigger refused it.")
+        elif isinstance(error, Signal):
+            state = error.state
+        else:
+            state = TriggerFailed(f"The task's own trigger raised {type(error).__name__}: {error}", error)
+        why = Reason("trigger", state.message or "The trigger decided.")
+        self.propose(run, Proposal(state, why, "end", self._ledger.now))
+
+    def _proceed(self, run: int, why: Reason) -> None:
+        node = self._board.plan_node(run)
+        if node.kind == "collection":
+            self.end(run, _GATHERED, why, self._ledger.now)
+        elif node.policy.handled:
+            self._board.attempt[run] = 1
+            self.propose(run, Proposal(_RUNNING, why, "start", self._ledger.now))
+        else:
+            self._why[run] = why
+            self.queue(run)
+
+    def queue(self, run: int) -> None:
+        """Let a run go to the cluster as soon as the window has room.
+
+        Parameters
+        ----------
+        run : int
+            A run that may start.
+        """
+        self._board.stage[run] = QUEUED
+        self._frontier.push((run,))
+
+    def _submit(self, run: int) -> None:
+        board = self._board
+        node = board.node[run]
+        ahead = board.unmet[run] > 0
+        if not board.attempt[run]:
+            board.attempt[run] = 1
+        submission = board.submission[run] = board.submission[run] + 1
+        arguments = arguments_of(board, run)
+        after = anchors_of(board, self._wiring, run) if ahead else ()
+        board.live[run] = submission
+        board.stage[run] = FLYING
+        board.flying += 1
+        self._ledger.out.append(
+            Submit(
+                run,
+                board.attempt[run],
+                submission,
+                self._board.key(run),
+                arguments,
+                after,
+                ahead,
+                bool(self._wiring.drops[node]),
+                self._wiring.measures[node],
+            )
+        )
+        if self._wiring.trusted[node]:
+            self._ahead.mark(run)
+
+    def _unfold(self, node: int, proposal: Proposal) -> None:
+        width = width_of(self._board, node)
+        assert isinstance(width, int)  # the rules before a run said so
+        # Its children are on the books before it is Mapped, so that counts tell of them and not of it.
+        family = unfold(self._board, node, width)
+        self._readers.family_grew(node)
+        self.end(node, proposal.new, proposal.why, proposal.time)
+        self._frontier.push(range(family.base, family.base + width))
+
+    # Proposals: a transition of a task with state handlers waits for their word
+
+    def propose(self, run: int, proposal: Proposal) -> None:
+        """Give a run a new state, after its task's state handlers have been heard.
+
+        Parameters
+        ----------
+        run : int
+            Any run that is not final.
+        proposal : Proposal
+            The state, and what follows from it.
+        """
+        if self._board.plan_node(run).policy.handled:
+            ask = self._ask(run, "handlers", old=self._board.states[run], new=proposal.new)
+            self._proposals[ask] = proposal
+        else:
+            self._go_on(run, proposal)
+
+    def _handlers_answered(self, event: Answered) -> None:
+        run, proposal = event.run, self._proposals.pop(event.ask)
+        old, state, error = self._board.states[run], event.answer, event.error
+        asked = f"{type(old).__name__} -> {proposal.name}"
+        wrong: Failed | None = None
+        if error is not None:
+            wrong = Failed(f"A state handler raised {type(error).__name__} at {asked}: {error}", error)
+        elif not isinstance(state, State):
+            wrong = Failed(f"A state handler answered {state!r} at {asked}, which is no state.")
+        elif not may_become(type(old), type(state)):
+            wrong = Failed(f"A state handler made {type(state).__name__} of {asked}, which cannot follow.")
+        if wrong is not None:
+            state, proposal = wrong, replace(proposal, then="end")
+        if state is not proposal.new:
+            why = Reason(
+                "state handler", state.message or "A state handler replaced the state.", proposal.why.read
+            )
+            self._measure_given(run, state, event.measure)
+            proposal = replace(proposal, new=state, why=why)
+        self._go_on(run, proposal)
+
+    def _measure_given(self, run: int, state: State, measure: Measure | None) -> None:
+        """Keep a value that the handler left alone; else let go of it, and measure the new one."""
+        board = self._board
+        old = board.live[run]
+        ref = state.result_ref
+        if old and (ref is None or ref.submission != old):
+            self._ledger.free(run)
+        if ref is None and state.__class__ is Success and self._wiring.measures[board.node[run]]:
+            board.measures[run] = measure or Measure(unmappable="a state handler gave its value")
+
+    def _go_on(self, run: int, proposal: Proposal) -> None:
+        """Put a proposal's state on the books and do what follows from it."""
+        state, then = proposal.new, proposal.then
+        if then == "start" and isinstance(state, Running):
+            self._ledger.commit(run, state, proposal.why, proposal.time)
+            self.queue(run)
+        elif then == "unfold" and isinstance(state, Mapped):
+            self._unfold(run, proposal)
+        elif then == "weigh" and isinstance(state, Failed) and not proposal.forced:
+            self._ledger.commit(run, state, proposal.why, proposal.time)
+            self._weigh_failure(run, state, proposal.retryable)
+        elif isinstance(state, Looped):
+            self._ledger.commit(run, state, proposal.why, proposal.time)
+            text = "It asked to loop, which this version cannot do."
+            self.end(run, Failed(text), Reason("loop", text), self._ledger.now)
+        elif isinstance(state, Finished):
+            self.end(run, state, proposal.why, proposal.time)
+        elif isinstance(state, Scheduled):
+            self._ledger.commit(run, state, proposal.why, proposal.time)
+            self._wait_for(run, state)
+        else:
+            text = f"It would be left {type(state).__name__} for ever: nothing follows from that state here."
+            self.end(run, Failed(text), Reason("outcome", text), proposal.time)
+
+    # The rules after a run
+
+    def _weigh_failure(self, run: int, state: Failed, retryable: bool, asked: float | None = None) -> None:
+        """Say whether a failed attempt is made again; a crash draws on its own budget."""
+        board = self._board
+        policy = board.plan_node(run).policy
+        verdict: Verdict
+        if isinstance(state, Crashed):
+            crashes = board.crashes[run] = board.crashes.get(run, 0) + 1
+            verdict = decide_crash(crashes, policy.max_crashes, state, self._ledger.now)
+        else:
+            if asked is None:
+                board.failures[run] = board.failures.get(run, 0) + 1
+            seed = f"{self._run_id}:{self._board.key(run)}:{board.attempt[run]}"
+            failures = board.failures[run]
+            verdict = policy.retry.decide(failures, state, retryable, self._ledger.now, seed, asked)
+        if isinstance(verdict, Become):
+            self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
+        elif isinstance(verdict, Wait):
+            self._ask(run, "delay", attempt=board.failures[run])
+        else:
+            self._settle_as_it_is(run)
+
+    def _delay_answered(self, event: Answered) -> None:
+        run, error, delay = event.run, event.error, event.answer
+        state = self._board.states[run]
+        assert isinstance(state, Failed)
+        if error is None and isinstance(delay, int | float) and delay >= 0:
+            self._weigh_failure(run, state, retryable=True, asked=float(delay))
+            return
+        said = (
+            f"raised {type(error).__name__}: {error}"
+            if error
+            else f"answered {delay!r}, which is no time in seconds"
+        )
+        text = f"Its retry_delay {said}; the failure stands: {state.message}"
+        self.end(run, state.replace(message=text), Reason("retry", text), self._ledger.now)
+
+    def _wait_for(self, run: int, state: Scheduled) -> None:
+        at = state.start_time
+        if at is None and isinstance(state, Paused):
+            self._board.stage[run] = PARKED
+        elif at is None or at.timestamp() <= self._ledger.now:
+            self.again(run)
+        else:
+            self._serial += 1
+            self._board.stage[run] = TIMED
+            self._board.timers[self._serial] = run
+            self._ledger.out.append(SetTimer(run, self._serial, at.timestamp()))
+
+    def again(self, run: int) -> None:
+        """Start a run once more after a failure, a pause or a wait.
+
+        Parameters
+        ----------
+        run : int
+            A run that waited for a time.
+        """
+        board = self._board
+        board.attempt[run] += board.attempt[run] > 0
+        why = Reason("time", "The time that it waited for has come.")
+        if board.plan_node(run).policy.handled:
+            self.propose(run, Proposal(_RUNNING, why, "start", self._ledger.now))
+        else:
+            self._why[run] = why
+            self.queue(run)
+
+    # What is known of a run
+
+    def end(self, run: int, state: State, why: Reason, time: float) -> None:
+        """Give a run its last state.
+
+        Parameters
+        ----------
+        run : int
+            Any run that is not final.
+        state : State
+            How it ended.
+        why : Reason
+            What caused it.
+        time : float
+            When, in seconds since the epoch.
+        """
+        self._ledger.commit(run, state, why, time)
+        self._settle_as_it_is(run)
+
+    def _settle_as_it_is(self, run: int) -> None:
+        """Let the state on the books be the last one."""
+        board = self._board
+        board.stage[run] = FINAL
+        board.open -= 1
+        self.settling.add(run)
+        state = board.states[run]
+        if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
+            self._ask(run, "on_failure", new=state)
+
+    def observe_running(self, run: int, time: float) -> None:
+        """Note that a worker runs a run's body, with the reason for which it was let through.
+
+        Parameters
+        ----------
+        run : int
+            A run in flight, or just landed.
+        time : float
+            When its body started, in seconds since the epoch.
+        """
+        board = self._board
+        if not isinstance(board.states[run], Running):
+            why = self._why.pop(run, None)
+            if why is None:
+                verdict = before(board, run)  # it went ahead of its upstreams; they are final by now
+                why = verdict.why
+            self._ledger.commit(run, _RUNNING, why, time)
+
+    def _ask(
+        self,
+        run: int,
+        question: Literal["trigger", "handlers", "delay", "on_failure"],
+        *,
+        old: State | None = None,
+        new: State | None = None,
+        upstreams: tuple[tuple[Any, State], ...] = (),
+        attempt: int = 0,
+    ) -> int:
+        self._serial += 1
+        ask = Ask(run, self._serial, self._board.node[run], question, old, new, upstreams, attempt)
+        self._questions[ask.ask] = ask
+        self._board.asks[ask.ask] = run
+        if question != "on_failure":
+            self._board.stage[run] = ASKING
+        self._ledger.out.append(ask)
+        return ask.ask
+
+    def answer(self, event: Answered) -> None:
+        """Go on with a run that waited for the word of user code.
+
+        Parameters
+        ----------
+        event : Answered
+            The answer.
+
+        Raises
+        ------
+        EngineError
+            When nobody asked.
+        """
+        ask = self._questions.pop(event.ask, None)
+        if ask is None or ask.run != event.run:
+            raise EngineError(
+                f"Run {event.run} got an answer to question {event.ask}, which was never asked."
+            )
+        del self._board.asks[event.ask]
+        match ask.question:
+            case "trigger":
+                self._trigger_answered(event)
+            case "delay":
+                self._delay_answered(event)
+            case "handlers":
+                self._handlers_answered(event)
+            case "on_failure":
+                pass
+            case _:
+                assert_never(ask.question)
+
+    def lose(self, run: int) -> None:
+        """Let go of an attempt that is no success, and take back what was sent ahead after it.
+
+        Parameters
+        ----------
+        run : int
+            A run that has just landed.
+        """
+        self._ledger.free(run)
+        self._ahead.unmark(run)

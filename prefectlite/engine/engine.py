@@ -1,0 +1,315 @@
+"""The engine: events in, instructions out. Knows the rules; knows neither Dask, user code nor the clock."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias, assert_never
+
+from prefectlite.engine.board import (
+    FINAL,
+    FLYING,
+    PENDING,
+    WAITING,
+)
+from prefectlite.engine.conduct import Conduct
+from prefectlite.engine.events import (
+    Answered,
+    AttemptCrashed,
+    AttemptFinished,
+    AttemptHeld,
+    AttemptRefused,
+    AttemptStarted,
+    CancelRequested,
+    Event,
+    Measure,
+    RunStarted,
+    TimerFired,
+)
+from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.instructions import (
+    CancelAll,
+    EndRun,
+    Instruction,
+)
+from prefectlite.engine.outcome import flow_tally
+from prefectlite.engine.plan import FlowPlan
+from prefectlite.engine.proposal import Proposal
+from prefectlite.engine.view import EngineView
+from prefectlite.errors import EngineError
+from prefectlite.rules.outcome import decide_flow
+from prefectlite.rules.verdict import Reason
+from prefectlite.states.report import ResultRef, ValueSource
+from prefectlite.states.state import (
+    Cancelled,
+    Crashed,
+    Failed,
+    Running,
+    State,
+    Success,
+)
+from prefectlite.states.transitions import may_become
+
+_Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
+_DONE: Final = "The body returned."
+_RETURNED: Final = Reason("outcome", _DONE)
+_KNOWN: Final = Success("The value is known to the driver.")
+_GIVEN: Final = Reason("value", "Constants and parameters need no run.")
+_MAX_HOLDS: Final = 3
+
+
+class Engine(EngineView):
+    """Drives one flow run: tells what to do next from what happened.
+
+    The engine is pure: it calls nothing outside, and time comes in with each event. Whoever owns it
+    performs the instructions in order.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        What to run.
+    run_id : str
+        The flow run's identity; it seeds the jitter of retries.
+    window : int
+        How many submissions may be in flight at once, counted in task runs.
+    values : ValueSource or None
+        Put into each result reference, so that a state can fetch its value.
+
+    Examples
+    --------
+    >>> from prefectlite.engine.plan import FlowPlan, PlanNode, Policy
+    >>> from prefectlite.rules.triggers import all_successful
+    >>> plan = FlowPlan("one", (PlanNode("a-1", Policy(all_successful)),), frozenset({0}), frozenset({0}))
+    >>> [type(step).__name__ for step in Engine(plan).handle(RunStarted(0.0))]
+    ['Transition', 'Submit']
+    """
+
+    def __init__(
+        self, plan: FlowPlan, *, run_id: str = "", window: int = 4096, values: ValueSource | None = None
+    ) -> None:
+        super().__init__(plan, window)
+        self._values = values
+        self._frontier = Frontier(range(len(plan.nodes)))
+        self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
+        self._full = False
+
+    # Events
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """Take in an event and return what to do about it, in order.
+
+        Parameters
+        ----------
+        event : Event
+            What happened; its time is the engine's now.
+
+        Returns
+        -------
+        list of Instruction
+            Empty for a stale event, and for any event after the end.
+
+        Raises
+        ------
+        EngineError
+            When the event cannot happen: an unknown run, question or submission.
+        """
+        if self.ended:
+            return []
+        self._ledger.now = event.time
+        out = self._ledger.out = []
+        match event:
+            case AttemptFinished():
+                if self._is_current(event.run, event.submission):
+                    self._take_or_keep(event.run, event)
+            case AttemptStarted():
+                self._started(event)
+            case AttemptHeld():
+                if self._is_current(event.run, event.submission):
+                    self._held(event.run)
+            case AttemptCrashed() | AttemptRefused():
+                if self._is_current(event.run, event.submission):
+                    self._take_or_keep(event.run, event)
+            case TimerFired():
+                self._timer_fired(event)
+            case Answered():
+                self._conduct.answer(event)
+            case CancelRequested():
+                self._cancel(event.why)
+            case RunStarted():
+                self._begin()
+            case _:
+                assert_never(event)
+        if not self.ended:
+            self._drain()
+            self._fill_window()
+            self._end_if_over()
+        return out
+
+    def _is_current(self, run: int, submission: int) -> bool:
+        board = self.board
+        if not 0 <= run < len(board.stage) or submission > board.submission[run]:
+            known = board.story(run) if 0 <= run < len(board.stage) else f"there is no run {run}"
+            raise EngineError(
+                f"An event names submission {submission} of run {run}, which was never made: {known}."
+            )
+        return board.stage[run] == FLYING and board.submission[run] == submission
+
+    def _begin(self) -> None:
+        if self.flow_state is not PENDING:
+            return
+        self._ledger.flow_becomes(
+            Running("The flow run is in progress."), Reason("start", "The flow run began.")
+        )
+        for run, node in enumerate(self.plan.nodes):
+            if node.kind == "value":
+                self._conduct.end(run, _KNOWN, _GIVEN, self._ledger.now)
+
+    def _started(self, event: AttemptStarted) -> None:
+        run = event.run
+        if self._is_current(run, event.submission) and not self.board.unmet[run]:
+            self._conduct.observe_running(run, event.time)
+
+    def _take_or_keep(self, run: int, event: _Said) -> None:
+        if self.board.unmet[run]:
+            # It could only run because its upstreams succeeded, so their reports are on their way.
+            self.board.early[run] = event
+        else:
+            self._take(run, event)
+
+    def _take(self, run: int, event: _Said) -> None:
+        self._ledger.land(run)
+        match event:
+            case AttemptFinished():
+                report = event.report
+                self._conduct.observe_running(run, report.started)
+                if report.state is None:
+                    self._succeed(run, event)
+                else:
+                    self._conduct.lose(run)
+                    why = _told(report.state)
+                    self._conduct.propose(
+                        run,
+                        Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable),
+                    )
+            case AttemptCrashed():
+                self._conduct.lose(run)
+                self._crash(run, event.cause, event.text, event.time)
+            case AttemptRefused():
+                self._conduct.lose(run)
+                text = f"It could not be sent to a worker: {event.error}"
+                failed = Failed(text, event.error)
+                self._conduct.propose(
+                    run, Proposal(failed, Reason("lowering", text), "weigh", event.time, forced=True)
+                )
+            case _:
+                assert_never(event)
+
+    def _succeed(self, run: int, event: AttemptFinished) -> None:
+        report, board = event.report, self.board
+        node = board.node[run]
+        if self.wiring.measures[node]:
+            board.measures[run] = Measure(report.length, report.flat_length, report.unmappable)
+        ref = ResultRef(
+            self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, event.submission
+        )
+        if self.plan.nodes[node].policy.handled:
+            self._conduct.propose(run, Proposal(Success(_DONE, ref), _RETURNED, "weigh", report.ended))
+        else:
+            self._conduct.end(run, Success(_DONE, ref), _RETURNED, report.ended)
+
+    def _crash(self, run: int, cause: str, text: str, time: float) -> None:
+        why = Reason("outcome", text, (("cause", cause),))
+        self._conduct.propose(run, Proposal(Crashed(text, cause=cause), why, "weigh", time))
+
+    def _held(self, run: int) -> None:
+        board = self.board
+        if board.unmet[run]:
+            board.held.add(run)
+            return
+        # Every upstream is a plain success by the books, so the hold has no cause that a rule knows.
+        holds = board.holds[run] = board.holds.get(run, 0) + 1
+        self._ledger.land(run)
+        self._conduct.lose(run)
+        if holds > _MAX_HOLDS:
+            text = f"Its inputs could not be reached in {holds} submissions, though every upstream succeeded."
+            self._crash(run, "input-unreachable", text, self._ledger.now)
+        else:
+            self._conduct.queue(run)
+
+    def _timer_fired(self, event: TimerFired) -> None:
+        run = self.board.timers.pop(event.timer, None)
+        if run is None:
+            return
+        if run != event.run:
+            raise EngineError(
+                f"Timer {event.timer} belongs to {self.board.story(run)}, not to run {event.run}."
+            )
+        self._conduct.again(run)
+
+    # The window and the end
+
+    def _drain(self) -> None:
+        """Weigh every run that has nothing left to wait for."""
+        while (run := self._conduct.settling.next_ripe()) is not None:
+            if self.board.stage[run] == WAITING:
+                self._conduct.decide(run)
+            elif self.board.stage[run] == FLYING:
+                self._catch_up(run)
+
+    def _catch_up(self, run: int) -> None:
+        """Take in what a run in flight said before its upstreams were known to be final."""
+        board = self.board
+        event = board.early.pop(run, None)
+        if event is not None:
+            self._take(run, event)
+        elif run in board.held:
+            board.held.discard(run)
+            self._held(run)
+
+    def _fill_window(self) -> None:
+        board = self.board
+        busy = board.flying + len(board.asks)
+        # A window that was full is refilled by quarters: each refill is a Dask graph, and small ones cost.
+        if self._full and busy > self.window * 3 // 4:
+            return
+        self._full = False
+        while (run := self._frontier.pop()) is not None:
+            self._conduct.consider(run)
+            self._drain()
+            if board.flying + len(board.asks) >= self.window:
+                self._full = True
+                return
+
+    def _end_if_over(self) -> None:
+        board = self.board
+        busy = board.flying or board.asks or board.timers
+        if not busy and self.flow_state is not PENDING:
+            self._finish(cancelled=False)
+
+    def _cancel(self, why: str) -> None:
+        board = self.board
+        reason = Reason("cancel", f"The flow run was cancelled: {why}.")
+        self._ledger.out.append(CancelAll(why))
+        for run, stage in enumerate(board.stage):
+            if stage != FINAL:
+                if may_become(type(board.states[run]), Cancelled):
+                    self._ledger.commit(run, Cancelled(reason.text), reason, self._ledger.now)
+                board.stage[run] = FINAL
+                self._ledger.free(run)
+            elif not self.wiring.keeps[board.node[run]]:
+                self._ledger.free(run)
+        board.open = board.flying = 0
+        board.asks.clear()
+        board.timers.clear()
+        board.early.clear()
+        board.held.clear()
+        self._finish(cancelled=True)
+
+    def _finish(self, cancelled: bool) -> None:
+        verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled)
+        if type(verdict.state) is not type(self.flow_state):
+            self._ledger.flow_becomes(verdict.state, verdict.why)
+        self.ended = True
+        self._ledger.out.append(EndRun(self.flow_state))
+
+
+def _told(state: State) -> Reason:
+    return Reason("outcome", state.message or f"The body ended {type(state).__name__}.")

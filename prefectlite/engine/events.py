@@ -1,0 +1,124 @@
+"""Events: all that the engine learns. Frozen; the time of each comes in with it, in seconds since the epoch.
+
+A run is named by its number on the board: nodes of the plan keep theirs, children of a map get the next
+free range when the map unfolds. ``submission`` counts the Dask graphs that a run travelled in: an event
+about an older one is stale and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from prefectlite.states.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a map must know of a value: its lengths, or why it has none."""
+
+    length: int | None = None
+    flat_length: int | None = None
+    unmappable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The flow run begins."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A worker was seen to run an attempt; an observation, sent for those that take a while."""
+
+    time: float
+    run: int
+    submission: int
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """An attempt ended and said how."""
+
+    time: float
+    run: int
+    submission: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptHeld:
+    """A submitted run stopped before its body, since an upstream was no plain success."""
+
+    time: float
+    run: int
+    submission: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCrashed:
+    """An attempt ended without a word, or could not be sent."""
+
+    time: float
+    run: int
+    submission: int
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRefused:
+    """An attempt could not be lowered or sent (an argument cannot be pickled, say): it failed at once."""
+
+    time: float
+    run: int
+    submission: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that a run waited for has come."""
+
+    time: float
+    run: int
+    timer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """User code answered a question; ``error`` is what it raised.
+
+    ``measure`` tells the lengths of a value that a state handler gave, where a map reads it.
+    """
+
+    time: float
+    run: int
+    ask: int
+    answer: Any = None
+    error: BaseException | None = None
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the flow run to end."""
+
+    time: float
+    why: str = "cancelled by the user"
+
+
+Event: TypeAlias = (
+    RunStarted
+    | AttemptStarted
+    | AttemptFinished
+    | AttemptHeld
+    | AttemptCrashed
+    | AttemptRefused
+    | TimerFired
+    | Answered
+    | CancelRequested
+)

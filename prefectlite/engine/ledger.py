@@ -1,0 +1,107 @@
+"""The ledger: the one place where a run's state changes and its submission is let go. Knows no rule."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefectlite.engine.board import PENDING, WAITING, Board
+from prefectlite.engine.instructions import Instruction, Release, Transition
+from prefectlite.errors import EngineError
+from prefectlite.rules.verdict import Reason
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import State
+from prefectlite.states.transitions import may_become
+
+#: The flow's own number among the runs of its transitions.
+FLOW: Final = -1
+_FLOW_KEY: Final = RunKey("")
+
+
+class Ledger:
+    """Writes the board and tells of it in instructions.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    """
+
+    __slots__ = ("board", "flow_state", "now", "out")
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.flow_state: State = PENDING
+        self.now = 0.0
+        self.out: list[Instruction] = []
+
+    def commit(self, run: int, new: State, why: Reason, time: float) -> None:
+        """Give a run a new state.
+
+        Parameters
+        ----------
+        run : int
+            Which.
+        new : State
+            The state.
+        why : Reason
+            What caused it.
+        time : float
+            When, in seconds since the epoch.
+
+        Raises
+        ------
+        EngineError
+            When the law of transitions forbids it; nothing has changed then.
+        """
+        board = self.board
+        old = board.states[run]
+        if not may_become(type(old), type(new)):
+            raise EngineError(f"{type(old).__name__} cannot become {type(new).__name__}: {board.story(run)}.")
+        board.states[run] = new
+        if board.plan_node(run).kind == "task":
+            counts = board.counts
+            counts[type(old).__name__] -= 1
+            if run not in board.families:
+                name = type(new).__name__
+                counts[name] = counts.get(name, 0) + 1
+        self.out.append(Transition(time, run, board.key(run), board.attempt[run], old, new, why))
+
+    def flow_becomes(self, new: State, why: Reason) -> None:
+        """Give the flow run a new state.
+
+        Parameters
+        ----------
+        new : State
+            The state.
+        why : Reason
+            What caused it.
+        """
+        old, self.flow_state = self.flow_state, new
+        self.out.append(Transition(self.now, FLOW, _FLOW_KEY, 0, old, new, why))
+
+    def land(self, run: int) -> None:
+        """Take a run out of flight; it waits for what is decided next.
+
+        Parameters
+        ----------
+        run : int
+            A run in flight.
+        """
+        board = self.board
+        board.flying -= 1
+        board.stage[run] = WAITING
+        board.early.pop(run, None)
+        board.held.discard(run)
+
+    def free(self, run: int) -> None:
+        """Let go of a run's submission, and so of its value, if the executor holds one.
+
+        Parameters
+        ----------
+        run : int
+            Any run.
+        """
+        live = self.board.live[run]
+        if live:
+            self.board.live[run] = 0
+            self.out.append(Release(run, live))

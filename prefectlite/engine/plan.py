@@ -1,0 +1,136 @@
+"""The frozen DAG that the engine drives. Knows rules; knows neither tasks, Dask nor values."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from prefectlite.rules.retry import RetryPolicy
+from prefectlite.rules.triggers import Trigger
+
+#: ``task`` runs on a worker; ``value`` (a constant or parameter) succeeds at once, its value is known
+#: to the lowering; ``collection`` (list, tuple, set, dict of tasks) is decided on the driver from its
+#: members and put together where its consumer runs.
+NodeKind: TypeAlias = Literal["task", "value", "collection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of a task; tasks with the same options share one.
+
+    Parameters
+    ----------
+    trigger : Trigger or None
+        A built-in trigger; None for a user's own, which is asked on the driver.
+    skip_on_upstream_skip : bool
+        Whether a skipped upstream skips the run before its trigger is asked.
+    retry : RetryPolicy
+        When a failure is tried again.
+    max_crashes : int
+        How often an attempt that infrastructure ended is run again.
+    map_lengths : {"equal", "shortest"}
+        What a map over inputs of unequal length does.
+    handled : bool
+        Whether state handlers must be asked about each transition.
+    on_failure : bool
+        Whether somebody wants to be told of a final failure.
+    keep_result : bool
+        Whether the value stays as long as the flow run's state.
+    """
+
+    trigger: Trigger | None
+    skip_on_upstream_skip: bool = True
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    max_crashes: int = 0
+    map_lengths: Literal["equal", "shortest"] = "equal"
+    handled: bool = False
+    on_failure: bool = False
+    keep_result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdge:
+    """One dependency between two nodes.
+
+    Parameters
+    ----------
+    upstream, downstream : int
+        Node numbers; the upstream's is the smaller.
+    key : str or None
+        The argument that takes the upstream's value; None for an edge that moves no value.
+    mapped : bool
+        Whether the downstream maps over the upstream.
+    flattened : bool
+        Whether the upstream's value is unnested by one level first.
+    token : object
+        The user's edge, opaque here; custom triggers get it back.
+    """
+
+    upstream: int
+    downstream: int
+    key: str | None = None
+    mapped: bool = False
+    flattened: bool = False
+    token: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One task of the plan.
+
+    Parameters
+    ----------
+    slug : str
+        The task's name in run keys.
+    policy : Policy
+        Its rules.
+    kind : {"task", "value", "collection"}
+        Who brings about its outcome.
+    ins : tuple of PlanEdge
+        Edges to it, in argument order.
+    outs : tuple of PlanEdge
+        Edges from it.
+    length : int or None
+        ``len`` of a ``value`` node's value when it can be mapped over.
+    flat_length : int or None
+        The same after one level of unnesting.
+    unmappable : str or None
+        Why a ``value`` node's value cannot be mapped over, if it cannot.
+    """
+
+    slug: str
+    policy: Policy
+    kind: NodeKind = "task"
+    ins: tuple[PlanEdge, ...] = ()
+    outs: tuple[PlanEdge, ...] = ()
+    length: int | None = None
+    flat_length: int | None = None
+    unmappable: str | None = None
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the node unfolds into children."""
+        return any(edge.mapped for edge in self.ins)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """A flow compiled for one run; nodes stand in topological order.
+
+    Parameters
+    ----------
+    name : str
+        The flow's name.
+    nodes : tuple of PlanNode
+        Every task; its number is its place here.
+    reference : frozenset of int
+        The nodes that decide the flow's outcome.
+    terminal : frozenset of int
+        The nodes without a downstream.
+    """
+
+    name: str
+    nodes: tuple[PlanNode, ...]
+    reference: frozenset[int] = frozenset()
+    terminal: frozenset[int] = frozenset()

@@ -1,0 +1,45 @@
+"""A state that a run is about to take, before state handlers have had their word. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from prefectlite.rules.verdict import Reason
+from prefectlite.states.state import State
+
+#: What a run does once its new state is on the books.
+Next: TypeAlias = Literal["start", "unfold", "weigh", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A state that a run is about to take; state handlers may replace it.
+
+    Parameters
+    ----------
+    new : State
+        The state.
+    why : Reason
+        What caused it.
+    then : {"start", "unfold", "weigh", "end"}
+        What follows: the body's start, the children of a map, the rules after a run, or nothing.
+    time : float
+        When it came about, in seconds since the epoch.
+    forced : bool
+        Whether the retry rule must not weigh it.
+    retryable : bool
+        Whether the task's ``retry_on`` accepts the failure.
+    """
+
+    new: State
+    why: Reason
+    then: Next
+    time: float
+    forced: bool = False
+    retryable: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the state's class."""
+        return type(self.new).__name__

@@ -1,0 +1,117 @@
+"""What a final state means for others: who waits no longer, whose value is read no more. Knows no rule."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from prefectlite.engine.ahead import Ahead, paired_child
+from prefectlite.engine.board import FLYING, WAITING, Board
+from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.readers import Readers
+from prefectlite.states.state import Success
+
+
+class Settling:
+    """Tells the readers of every run that became final; chains are worked off in a loop, not by recursion.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    ledger : Ledger
+        Where values are let go.
+    ahead : Ahead
+        Who is marked as a success in the making.
+    readers : Readers
+        Who still reads a value.
+    """
+
+    __slots__ = ("_ahead", "_board", "_ledger", "_readers", "_ripe", "_settled")
+
+    def __init__(self, board: Board, ledger: Ledger, ahead: Ahead, readers: Readers) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._ahead = ahead
+        self._readers = readers
+        self._settled: deque[int] = deque()
+        self._ripe: deque[int] = deque()
+
+    def add(self, run: int) -> None:
+        """Take in a run that has just become final.
+
+        Parameters
+        ----------
+        run : int
+            Which.
+        """
+        self._settled.append(run)
+
+    def next_ripe(self) -> int | None:
+        """Tell all readers of what is final, then return the next run that has nothing left to wait for.
+
+        Returns
+        -------
+        int or None
+            A waiting run to weigh, or one in flight with an early report; None when there is none.
+        """
+        while self._settled:
+            self._settle(self._settled.popleft())
+        return self._ripe.popleft() if self._ripe else None
+
+    def _settle(self, run: int) -> None:
+        board = self._board
+        node = board.node[run]
+        if run in board.families:
+            self._unfolded(node)
+            return
+        if board.states[run].__class__ is Success:
+            self._ahead.mark(run)
+        else:
+            self._ahead.unmark(run)
+            self._ledger.free(run)
+        if not board.readers[run]:
+            self._ledger.free(run)
+        if run == node:
+            self._readers.node_settled(node)
+            for edge in board.plan.nodes[node].outs:
+                self._met(edge.downstream)
+            return
+        family = board.families[node]
+        family.open -= 1
+        family.tally.add(board.states[run])
+        self._readers.child_settled(run)
+        for edge in board.plan.nodes[node].outs:
+            child = paired_child(board, edge, run - family.base)
+            if child is not None:
+                self._met(child)
+        if not family.open:
+            self._family_over(node)
+
+    def _unfolded(self, node: int) -> None:
+        """Tell the maps below of a new width; without children, the map is over at once."""
+        board = self._board
+        for edge in board.plan.nodes[node].outs:
+            if edge.mapped and not edge.flattened:
+                self._met(edge.downstream)
+        family = board.families[node]
+        if not family.width:
+            family.tally.empty_maps = 1
+            self._ahead.mark_whole(node)
+            self._family_over(node)
+
+    def _family_over(self, node: int) -> None:
+        self._readers.node_settled(node)
+        for edge in self._board.plan.nodes[node].outs:
+            if not edge.mapped or edge.flattened:
+                self._met(edge.downstream)
+
+    def _met(self, run: int) -> None:
+        """Count down the upstreams that a run waits for."""
+        board = self._board
+        board.unmet[run] -= 1
+        if board.unmet[run]:
+            return
+        if board.stage[run] == WAITING or (
+            board.stage[run] == FLYING and (run in board.early or run in board.held)
+        ):
+            self._ripe.append(run)

@@ -1,0 +1,107 @@
+"""Where the arguments of a run come from. Knows the board; knows neither values nor Dask keys."""
+
+from __future__ import annotations
+
+from prefectlite.engine.board import Board
+from prefectlite.engine.inputs import (
+    Argument,
+    FromCollection,
+    FromDriver,
+    FromMany,
+    FromRun,
+    FromValue,
+    Source,
+)
+from prefectlite.engine.plan import PlanEdge
+from prefectlite.engine.wiring import Wiring
+
+
+def arguments_of(board: Board, run: int) -> tuple[Argument, ...]:
+    """Return where each argument of a run comes from.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    run : int
+        The run that is about to be submitted.
+
+    Returns
+    -------
+    tuple of Argument
+        In edge order; edges without a key move nothing and are left out.
+    """
+    return tuple(
+        [
+            Argument(edge.key, _source(board, edge, run))
+            for edge in board.plan_node(run).ins
+            if edge.key is not None
+        ]
+    )
+
+
+def anchors_of(board: Board, wiring: Wiring, run: int) -> tuple[FromRun, ...]:
+    """Return the runs in flight that a run must follow without reading a value.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    wiring : Wiring
+        The plan's facts.
+    run : int
+        The run that is about to be submitted ahead.
+
+    Returns
+    -------
+    tuple of FromRun
+        Runs whose values are dropped where they are made, so that following them moves nothing.
+    """
+    found: list[FromRun] = []
+    for edge in board.plan_node(run).ins:
+        if edge.key is not None or not wiring.drops[edge.upstream]:
+            continue
+        runs = board.children(edge.upstream) if board.spreads(edge, run) else (board.upstream_run(edge, run),)
+        found.extend(FromRun(up, board.live[up]) for up in runs if board.live[up])
+    return tuple(found)
+
+
+def _source(board: Board, edge: PlanEdge, run: int) -> Source:
+    up, flat = edge.upstream, edge.flattened
+    child = run >= len(board.plan.nodes)
+    if not edge.mapped or not child:
+        return _whole(board, up, None, flat)
+    mine = board.families[board.node[run]]
+    place = run - mine.base
+    table = mine.elements.get(edge)
+    if table is not None:
+        part, offset = table[0][place], table[1][place]
+        return _whole(board, part, None if offset < 0 else offset, False)
+    if up in board.families:
+        return _whole(board, board.families[up].base + place, None, False)
+    if not flat and board.plan.nodes[up].kind == "collection":
+        return _whole(
+            board, board.plan.nodes[up].ins[place].upstream, None, board.plan.nodes[up].ins[place].flattened
+        )
+    return _whole(board, up, place, flat)
+
+
+def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
+    nodes = board.plan.nodes
+    if up < len(nodes):
+        kind = nodes[up].kind
+        if kind == "value":
+            return FromValue(up, item, flat)
+        if kind == "collection":
+            members = tuple([_whole(board, edge.upstream, None, edge.flattened) for edge in nodes[up].ins])
+            return FromCollection(up, members, item, flat)
+        family = board.families.get(up)
+        if family is not None:
+            runs = range(family.base, family.base + family.width)
+            return FromMany(tuple([_one(board, child, None, False) for child in runs]), flat)
+    return _one(board, up, item, flat)
+
+
+def _one(board: Board, up: int, item: int | None, flat: bool) -> Source:
+    live = board.live[up]
+    return FromRun(up, live, item, flat) if live else FromDriver(up, item, flat)

@@ -1,0 +1,177 @@
+"""What can be asked of the engine between two events. Knows the books; changes nothing."""
+
+from __future__ import annotations
+
+from prefectlite.engine.audit import audit
+from prefectlite.engine.board import Board
+from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.plan import FlowPlan
+from prefectlite.engine.wiring import Wiring
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import State
+
+
+class EngineView:
+    """The readable side of an engine.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        What runs.
+    window : int
+        How many submissions may be in flight at once, counted in task runs.
+    """
+
+    def __init__(self, plan: FlowPlan, window: int) -> None:
+        self.plan = plan
+        self.window = window
+        self.board = Board(plan)
+        self.wiring = Wiring.of(plan)
+        self.ended = False
+        self._ledger = Ledger(self.board)
+
+    @property
+    def flow_state(self) -> State:
+        """The flow run's state now."""
+        return self._ledger.flow_state
+
+    def state(self, run: int) -> State:
+        """Return a run's state; that of an unfolded map carries its children's.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+
+        Returns
+        -------
+        State
+            The state now.
+        """
+        return self.board.full_state(run)
+
+    def key(self, run: int) -> RunKey:
+        """Return a run's name.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+
+        Returns
+        -------
+        RunKey
+            Its name.
+        """
+        return self.board.key(run)
+
+    def run_of(self, key: RunKey) -> int | None:
+        """Return the number of a run.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        int or None
+            None when there is no such run (yet).
+        """
+        return self.board.run_of(key)
+
+    def node_of(self, run: int) -> int:
+        """Return the plan's node of a run.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+
+        Returns
+        -------
+        int
+            The node's number.
+        """
+        return self.board.node[run]
+
+    def runs(self) -> range:
+        """Return the numbers of all runs on the board, nodes first.
+
+        Returns
+        -------
+        range
+            It grows when a map unfolds.
+        """
+        return range(len(self.board.states))
+
+    def children(self, node: int) -> range:
+        """Return the runs of a map's children.
+
+        Parameters
+        ----------
+        node : int
+            The mapped node.
+
+        Returns
+        -------
+        range
+            Empty before the map unfolds.
+        """
+        return self.board.children(node)
+
+    def attempt(self, run: int) -> int:
+        """Return how often a run was allowed to start.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+
+        Returns
+        -------
+        int
+            0 before the first submission.
+        """
+        return self.board.attempt[run]
+
+    def counts(self) -> dict[str, int]:
+        """Count task runs by the name of their state's class; a map counts by its children.
+
+        Returns
+        -------
+        dict of str to int
+            Constants, parameters and collections are left out.
+        """
+        return {name: count for name, count in self.board.counts.items() if count}
+
+    def live_submissions(self) -> list[tuple[int, int]]:
+        """Return what the executor still holds for this run.
+
+        Returns
+        -------
+        list of (int, int)
+            Run and submission; O(runs).
+        """
+        return [(run, live) for run, live in enumerate(self.board.live) if live]
+
+    def kept(self) -> list[tuple[int, int]]:
+        """Return the values to keep for the reader of the flow run's state.
+
+        Returns
+        -------
+        list of (int, int)
+            Run and submission; meaningful once the run has ended.
+        """
+        return self.live_submissions()
+
+    def audit(self) -> None:
+        """Check the books against each other, counting everything anew.
+
+        Raises
+        ------
+        AuditError
+            When two books disagree; the text tells the run's story.
+        """
+        cancelled = self.flow_state.is_cancelled()
+        audit(self.board, self.wiring, self.window, ended=self.ended, cancelled=cancelled)

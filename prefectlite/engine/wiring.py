@@ -1,0 +1,112 @@
+"""What follows from the plan alone: who may go ahead, whose value nobody reads, what must be measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from prefectlite.engine.plan import FlowPlan, PlanNode
+
+_NOTHING: Final[frozenset[Literal["length", "flat"]]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Facts per node, computed once in O(nodes + edges).
+
+    Parameters
+    ----------
+    trusted : bytearray
+        Whether a submitted run of the node may be taken for a success in the making: no state handler
+        could replace its outcome.
+    ahead : bytearray
+        Whether runs of the node may be submitted before their upstreams are final.
+    keeps : bytearray
+        Whether the value stays as long as the flow run's state: terminal, reference and ``keep_result``.
+    drops : bytearray
+        Whether nobody reads the value, so that it need not outlive the report.
+    reads : tuple of int
+        How many edges read the value, keeping counted as one.
+    measures : tuple of frozenset
+        What maps downstream must know of the value.
+    maps : bytearray
+        Whether the node unfolds into children.
+    """
+
+    trusted: bytearray
+    ahead: bytearray
+    keeps: bytearray
+    drops: bytearray
+    reads: tuple[int, ...]
+    measures: tuple[frozenset[Literal["length", "flat"]], ...]
+    maps: bytearray
+
+    @classmethod
+    def of(cls, plan: FlowPlan) -> Wiring:
+        """Read the plan.
+
+        Parameters
+        ----------
+        plan : FlowPlan
+            Nodes in topological order.
+
+        Returns
+        -------
+        Wiring
+            Its facts.
+        """
+        n = len(plan.nodes)
+        trusted, ahead, keeps, drops, maps = (bytearray(n) for _ in range(5))
+        reads: list[int] = []
+        for i, node in enumerate(plan.nodes):
+            keeps[i] = i in plan.terminal or i in plan.reference or node.policy.keep_result
+            data = sum(edge.key is not None for edge in node.outs)
+            reads.append(data + keeps[i])
+            drops[i] = node.kind == "task" and not reads[i]
+            maps[i] = node.is_mapped
+        for i, node in enumerate(plan.nodes):
+            trusted[i] = _is_trusted(node, trusted)
+            ahead[i] = _may_go_ahead(node, plan, trusted, drops)
+        return cls(trusted, ahead, keeps, drops, tuple(reads), _measures(plan, maps), maps)
+
+
+def _is_trusted(node: PlanNode, trusted: bytearray) -> bool:
+    if node.kind == "collection":
+        return all(trusted[edge.upstream] for edge in node.ins)
+    return not node.policy.handled
+
+
+def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: bytearray) -> bool:
+    policy = node.policy
+    if node.kind == "collection":
+        return bool(_is_trusted(node, trusted))
+    if node.kind == "value" or policy.handled or policy.trigger is None or not policy.trigger.lowers_ahead:
+        return False
+    for edge in node.ins:
+        up = plan.nodes[edge.upstream]
+        if not trusted[edge.upstream]:
+            return False
+        # A Dask dependency moves the upstream's value to the reader. An edge without a key must move nothing,
+        # so it may only become a dependency when there is no value to move.
+        if edge.key is None and up.kind != "value" and not drops[edge.upstream]:
+            return False
+    return True
+
+
+def _measures(plan: FlowPlan, maps: bytearray) -> tuple[frozenset[Literal["length", "flat"]], ...]:
+    wanted: dict[int, set[Literal["length", "flat"]]] = {}
+    for i in reversed(range(len(plan.nodes))):
+        for edge in plan.nodes[i].outs:
+            if not edge.mapped:
+                continue
+            # Flattening a map, or a list of tasks, unnests each part by its own length.
+            parts = maps[i] or plan.nodes[i].kind == "collection"
+            if not edge.flattened:
+                if not parts:
+                    wanted.setdefault(i, set()).add("length")
+            elif plan.nodes[i].kind == "collection":
+                for member in plan.nodes[i].ins:
+                    wanted.setdefault(member.upstream, set()).add("length")
+            else:
+                wanted.setdefault(i, set()).add("length" if maps[i] else "flat")
+    return tuple(frozenset(wanted[i]) if i in wanted else _NOTHING for i in range(len(plan.nodes)))

@@ -1,0 +1,1 @@
+"""Flows that ship with the package: to be run, read and copied."""

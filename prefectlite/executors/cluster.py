@@ -1,0 +1,278 @@
+"""Where the Dask cluster comes from: reached, borrowed or started. Knows clients and clusters; knows no task.
+
+Nothing here imports Dask before it is needed, so that naming an executor costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from prefectlite.errors import ExecutorError
+
+#: How long an own cluster may take to close in order, in seconds, before its processes are killed.
+CLOSE_TIMEOUT: Final = 1.5
+_DEFAULT_SATURATION: Final = 1.1
+
+
+@dataclass(slots=True)
+class Place:
+    """A Dask cluster, through a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        A synchronous client.
+    name : str
+        What the user would call it: a class name or an address.
+    owns_client : bool
+        Whether we made the client, so that we close it.
+    cluster : object or None
+        The cluster, if we started it.
+    in_process : bool
+        Whether its workers are threads of this process.
+    """
+
+    client: Any
+    name: str
+    owns_client: bool
+    cluster: Any = None
+    in_process: bool = False
+    security: Any = field(default=None, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether we started it and its workers share this machine's disk."""
+        return self.cluster is not None and _is_local_cluster(type(self.cluster))
+
+    def settle(self) -> None:
+        """Wait for the workers that an own local cluster was told to start.
+
+        Raises
+        ------
+        ExecutorError
+            When one of them cannot start.
+        """
+        if not self.is_local:
+            return
+        try:
+            self.cluster.sync(_settled, self.cluster)
+        except Exception as error:
+            raise ExecutorError(
+                f"A worker of {self.name} could not start: {type(error).__name__}: {error}. "
+                "Look at the cluster_kwargs, and at the memory and the disk of this machine."
+            ) from error
+
+    def close(self, force: bool = False) -> None:
+        """Stop what we started and leave the rest as it was.
+
+        Parameters
+        ----------
+        force : bool
+            Whether bodies may still run that would not end by themselves.
+        """
+        if self.cluster is None:
+            if self.owns_client:
+                _quietly(self.client.close)
+            return
+        if force and self.is_local and not self.in_process:
+            self._kill_workers()
+        _quietly(self.client.close)
+        # A body that ignores everything must not hold up the end: when time is up, its process is killed.
+        _quietly(lambda: self.cluster.close(timeout=20))
+
+    def _kill_workers(self) -> None:
+        async def kill() -> None:
+            for nanny in list(self.cluster.workers.values()):
+                # Else it would start the worker again.
+                nanny.close_gracefully()
+                process = getattr(nanny.process, "process", None)
+                if process is not None and process.is_alive():
+                    await process.kill()
+
+        _quietly(lambda: self.cluster.sync(kill))
+
+
+def import_object(path: str) -> Any:
+    """Import what a string names.
+
+    Parameters
+    ----------
+    path : str
+        ``"package.module.Name"`` or ``"package.module:Name"``.
+
+    Returns
+    -------
+    object
+        The class or function.
+
+    Raises
+    ------
+    ExecutorError
+        When there is no such module or name.
+    """
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ExecutorError(
+            f"DaskExecutor was given {path!r}, which is no address and cannot be imported as a cluster class "
+            f"({error}). Pass an address such as 'tcp://127.0.0.1:8786', or the import string of a class such as "
+            "'dask_jobqueue.SLURMCluster'."
+        ) from error
+
+
+def start_cluster(
+    cluster_class: Any,
+    cluster_kwargs: Mapping[str, Any],
+    adapt_kwargs: Mapping[str, Any],
+    n_workers: int | None,
+    client_kwargs: Mapping[str, Any],
+) -> Place:
+    """Start a cluster of our own, and a client for it.
+
+    Parameters
+    ----------
+    cluster_class : type, callable, str or None
+        What makes the cluster; None makes a local one of worker processes.
+    cluster_kwargs : mapping
+        Its arguments.
+    adapt_kwargs : mapping
+        Arguments of its ``adapt``; empty for a cluster of fixed size.
+    n_workers : int or None
+        How many workers; None leaves it to the class.
+    client_kwargs : mapping
+        Arguments of the client.
+
+    Returns
+    -------
+    Place
+        With workers that may still be starting.
+
+    Raises
+    ------
+    ExecutorError
+        When it cannot start.
+    """
+    import distributed
+
+    if isinstance(cluster_class, str):
+        cluster_class = import_object(cluster_class)
+    if cluster_class is None:
+        cluster_class = distributed.LocalCluster
+    name = getattr(cluster_class, "__name__", repr(cluster_class))
+    cluster = None
+    try:
+        if cluster_class is distributed.LocalCluster:
+            cluster = _local_cluster(dict(cluster_kwargs), n_workers, bool(adapt_kwargs))
+        else:
+            cluster = cluster_class(**cluster_kwargs)
+            if n_workers is not None:
+                cluster.scale(n_workers)
+        if adapt_kwargs:
+            cluster.adapt(**adapt_kwargs)
+        client = distributed.Client(cluster, set_as_default=False, **client_kwargs)
+    except Exception as error:
+        if cluster is not None:
+            _quietly(cluster.close)
+        raise ExecutorError(
+            f"The cluster {name} could not start: {type(error).__name__}: {error}. Look at its cluster_kwargs "
+            f"({', '.join(cluster_kwargs) or 'none given'})."
+        ) from error
+    in_process = client.scheduler.address.startswith("inproc://")
+    return Place(client, name, True, cluster, in_process)
+
+
+def _local_cluster(kwargs: dict[str, Any], n_workers: int | None, adaptive: bool) -> Any:
+    import distributed
+    from distributed.deploy.utils import nprocesses_nthreads
+    from distributed.system import CPU_COUNT, MEMORY_LIMIT
+
+    count = kwargs.pop("n_workers", None) if n_workers is None else n_workers
+    threads = kwargs.pop("threads_per_worker", None)
+    processes = kwargs.setdefault("processes", not kwargs.get("worker_class"))
+    if count is None and threads is None:
+        count, threads = nprocesses_nthreads() if processes else (1, CPU_COUNT)
+    elif count is None:
+        count = max(1, CPU_COUNT // threads) if processes else 1
+    elif threads is None:
+        threads = max(1, math.ceil(CPU_COUNT / max(count, 1)))
+    if count:
+        kwargs.setdefault("memory_limit", int(MEMORY_LIMIT / count))
+    if processes:
+        kwargs.setdefault("worker_class", "prefectlite.executors.mainless.MainlessNanny")
+    # 8787 may be taken, and Dask would say so in red.
+    kwargs.setdefault("dashboard_address", ":0")
+    kwargs.setdefault("silence_logs", logging.CRITICAL)
+    # Dask would run a task that took its worker down again on three others. Whether it runs again is a rule's to
+    # say, so Dask gives up at once.
+    kwargs["scheduler_kwargs"] = {"allowed_failures": 0, **(kwargs.get("scheduler_kwargs") or {})}
+    # Without workers at first: then the client, the plugin and the first graph are under way while they start.
+    cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=threads, **kwargs)
+    scheduler = cluster.scheduler
+    if scheduler.WORKER_SATURATION == _DEFAULT_SATURATION:
+        # Dask keeps wide layers back in the scheduler and hands them out one by one, a message each way for each
+        # task: two to three times the cost of a small task. It guards against producers that run far ahead of
+        # their consumers; here the window of the engine does.
+        scheduler.WORKER_SATURATION = math.inf
+    if not adaptive:
+        cluster.scale(count)
+    return cluster
+
+
+async def _settled(cluster: Any) -> None:
+    await cluster
+
+
+def _is_local_cluster(cluster_class: type) -> bool:
+    import distributed
+
+    return issubclass(cluster_class, distributed.LocalCluster)
+
+
+def _quietly(act: Any) -> None:
+    # What is being closed may be gone already, in as many ways as there are clusters.
+    with contextlib.suppress(Exception):
+        act()
+
+
+def scheduler_file_address(path: str | os.PathLike[str]) -> str:
+    """Return the address that a scheduler file names.
+
+    Parameters
+    ----------
+    path : str or path
+        The file that ``dask scheduler --scheduler-file`` wrote.
+
+    Returns
+    -------
+    str
+        The scheduler's address.
+
+    Raises
+    ------
+    ExecutorError
+        When there is no such file or it names no address.
+    """
+    import json
+
+    file = Path(path)
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except OSError as error:
+        raise ExecutorError(
+            f"The scheduler file {str(file)!r} cannot be read ({error.strerror or error}). It is written by "
+            f"'dask scheduler --scheduler-file {file.name}' once that runs; start it, or give the file's full path."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExecutorError(
+            f"The file {str(file)!r} is no scheduler file: it holds no JSON object with an 'address'. Pass the file "
+            "that 'dask scheduler --scheduler-file' writes."
+        ) from error

@@ -1,0 +1,77 @@
+"""Worker processes that never import the user's ``__main__``. Knows how they are spawned; knows no task.
+
+A spawned process imports the main script of its parent, so that objects defined there can be unpickled. Our tasks
+travel by value and need no such import, and a script without a ``__main__`` guard would start itself again in each
+worker, at once or when a nanny restarts one. Python keeps no switch for this: what the child imports is written by
+``multiprocessing.spawn.get_preparation_data``, which is told nothing but the new process's name. So the processes
+of our own clusters get a name of their own, and for that name the main module is left out. All other processes,
+those of the user's clusters and pools too, are prepared as ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from multiprocessing import spawn
+from typing import Any, Final
+
+from distributed import Nanny
+from distributed.nanny import WorkerProcess
+
+#: The name of our worker processes, which no other process in a sane program has.
+PROCESS_NAME: Final = "prefectlite worker process"
+
+_MAIN: Final = ("init_main_from_name", "init_main_from_path")
+_installing = threading.Lock()
+
+
+class MainlessProcess(WorkerProcess):
+    """The process of a worker, under a name of ours."""
+
+    @property
+    def process(self) -> Any:
+        """The operating system's process, or None."""
+        return self.__dict__.get("process")
+
+    @process.setter
+    def process(self, process: Any) -> None:
+        # Distributed makes the process and starts it in one go; this assignment is the only moment between.
+        spawned = getattr(process, "_process", None)
+        if spawned is not None:
+            spawned.name = PROCESS_NAME
+        self.__dict__["process"] = process
+
+
+class MainlessNanny(Nanny):
+    """A nanny whose workers, the first and all later ones, do not import the user's main script."""
+
+    @property
+    def process(self) -> Any:
+        """The worker's process, or None."""
+        return self.__dict__.get("process")
+
+    @process.setter
+    def process(self, process: Any) -> None:
+        if process is not None:
+            install()
+            process.__class__ = MainlessProcess
+        self.__dict__["process"] = process
+
+
+def install() -> None:
+    """Teach ``multiprocessing`` to leave out the main module for processes of our name; once is enough."""
+    with _installing:
+        if getattr(spawn.get_preparation_data, "leaves_out_main", None) != PROCESS_NAME:
+            spawn.get_preparation_data = _wrapped(spawn.get_preparation_data)
+
+
+def _wrapped(original: Any) -> Any:
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        data: dict[str, Any] = original(name)
+        if name == PROCESS_NAME:
+            for entry in _MAIN:
+                data.pop(entry, None)
+        return data
+
+    # A mark instead of a flag of this module: the module may be loaded twice, the wrapping must not be.
+    get_preparation_data.leaves_out_main = PROCESS_NAME  # type: ignore[attr-defined]
+    return get_preparation_data

@@ -1,0 +1,189 @@
+"""The scheduler's ear: collects what attempts say of themselves and streams it to the drivers. Decides nothing.
+
+A plain success writes its report into its task's metadata, which rides on Dask's own task-finished message; all
+else comes as a message of its own, in order with what the worker says to the scheduler anyhow. Both leave in one
+stream per flow run. Nothing goes through Dask's topics: they would keep the last thousand reports of every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from prefectlite.worker.wire import ERRED, MARK, PLAIN, SAY, Item
+
+#: How long reports wait for company, in seconds; the first after a silence does not wait.
+FLUSH_EVERY: Final = 0.005
+#: How many reports leave at once at the latest.
+FLUSH_AT: Final = 256
+
+
+class Route:
+    """The stream of one flow run.
+
+    Parameters
+    ----------
+    name : str
+        From ``wire.route_of``.
+    client : str
+        The identity of the driver's client.
+    """
+
+    __slots__ = ("client", "items", "name")
+
+    def __init__(self, name: str, client: str) -> None:
+        self.name = name
+        self.client = client
+        self.items: list[Item] = []
+
+
+class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
+    """Stream reports of attempts to the clients that drive them."""
+
+    name = MARK
+    idempotent = True
+
+    def __init__(self) -> None:
+        self._routes: dict[str, Route] = {}
+        self._scheduler: Any = None
+        self._timer: Any = None
+        self._last_flush = 0.0
+
+    def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
+        """Pickle as a plugin without routes."""
+        return ReportPlugin, ()
+
+    async def start(self, scheduler: Any) -> None:
+        """Begin to listen.
+
+        Parameters
+        ----------
+        scheduler : distributed.Scheduler
+            Whom to listen to.
+        """
+        self._scheduler = scheduler
+        scheduler.handlers["prefectlite_open"] = self.open
+        scheduler.handlers["prefectlite_close"] = self.shut
+        # This one outlives us: a worker's late message without a handler would cut the worker off.
+        scheduler.stream_handlers[SAY] = self.say
+
+    def open(self, client: str, route: str) -> str:
+        """Begin to stream a flow run's reports to a client.
+
+        Parameters
+        ----------
+        client : str
+            The client's identity.
+        route : str
+            From ``wire.route_of``.
+
+        Returns
+        -------
+        str
+            ``"taken"`` if another run streams there, else ``"open"``.
+        """
+        if route in self._routes:
+            return "taken"
+        self._routes[route] = Route(route, client)
+        if self.name not in self._scheduler.plugins:
+            self._scheduler.add_plugin(self, name=self.name)
+        return "open"
+
+    def shut(self, route: str) -> None:
+        """End a flow run's stream; without streams, stop looking at the scheduler's transitions.
+
+        Parameters
+        ----------
+        route : str
+            As it was opened.
+        """
+        self._routes.pop(route, None)
+        if not self._routes and self._scheduler.plugins.get(self.name) is self:
+            self._scheduler.remove_plugin(name=self.name)
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any) -> None:
+        """Look at a transition; called for all tasks of all users, so it is short.
+
+        Parameters
+        ----------
+        key : tuple or str
+            Whose.
+        start, finish : str
+            From what to what.
+        *args : object
+            Not read.
+        stimulus_id : str
+            Not read.
+        **facts : object
+            What came with it; of these, ``metadata`` and ``worker`` are read.
+        """
+        if finish == "memory":
+            metadata = facts.get("metadata")
+            if metadata and (said := metadata.get(MARK)) is not None:
+                self._take(key, facts.get("worker", ""), said)
+        elif finish == "erred" and start == "processing" and type(key) is tuple and type(key[0]) is str:
+            route = self._routes.get(key[0][-8:])
+            # A held attempt has said why; the others have nobody else to speak for them.
+            if route is not None and facts.get("exception_text") != "Hold()":
+                self._post(route, [(ERRED, key)])
+
+    def _take(self, key: Any, worker: str, said: Any) -> None:
+        task = self._scheduler.tasks.get(key)
+        if task is not None and task.metadata:
+            # The scheduler would keep it, results that ride along included, as long as the value lives.
+            task.metadata.pop(MARK, None)
+        route = self._routes.get(key[0][-8:])
+        if route is not None:
+            self._post(route, [(PLAIN, key, worker, said)])
+
+    def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
+        """Pass on what a worker says.
+
+        Parameters
+        ----------
+        route : str
+            For which flow run.
+        items : sequence of tuple
+            What to pass on, in order.
+        worker : str
+            Who says it.
+        """
+        found = self._routes.get(route)
+        if found is not None:
+            self._post(found, items)
+
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        """Forget the streams of a client that went away.
+
+        Parameters
+        ----------
+        scheduler : distributed.Scheduler
+            Not read.
+        client : str
+            The client's identity.
+        """
+        for route in [name for name, found in self._routes.items() if found.client == client]:
+            self.shut(route)
+
+    def _post(self, route: Route, items: Sequence[Item]) -> None:
+        route.items.extend(items)
+        if len(route.items) >= FLUSH_AT:
+            self._send(route)
+        elif self._timer is None:
+            loop = self._scheduler.loop.asyncio_loop
+            wait = self._last_flush + FLUSH_EVERY - loop.time()
+            self._timer = loop.call_later(max(wait, 0.0), self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        self._last_flush = self._scheduler.loop.asyncio_loop.time()
+        for route in self._routes.values():
+            if route.items:
+                self._send(route)
+
+    def _send(self, route: Route) -> None:
+        items, route.items = route.items, []
+        event = (0.0, (route.name, items))
+        self._scheduler.report({"op": "event", "topic": MARK, "event": event}, client=route.client)

@@ -1,0 +1,440 @@
+"""A Flow is a graph that one can run; a FlowRun is a run that one can look at. Knows all rooms; decides nothing."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+import typing
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, overload
+
+from prefectlite.core.context import current_layer
+from prefectlite.core.graph import FlowGraph
+from prefectlite.core.parameter import Parameter
+from prefectlite.core.task import Task
+from prefectlite.driver.echo import Echo
+from prefectlite.driver.observer import Observer
+from prefectlite.driver.run import Run
+from prefectlite.errors import DefinitionTypeError, ParameterError
+from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.protocol import Executor
+from prefectlite.journal.protocol import Entry
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import State
+from prefectlite.views.explain import explain
+from prefectlite.views.terminal import terminal_progress
+
+#: The longest pause between two looks of an awaiting coroutine, in seconds.
+_LOOK: Final = 0.1
+
+
+class Flow(FlowGraph):
+    """Tasks and the edges between them; a container that one can run.
+
+    Everything about building (``with Flow("etl") as flow:``, ``add_task``, ``add_edge`` ...) is told at
+    ``FlowGraph``. A run never changes its flow: the same one can run twice, also at the same time.
+
+    Examples
+    --------
+    >>> from prefectlite import Flow, LocalExecutor, task
+    >>> @task
+    ... def double(x):
+    ...     return 2 * x
+    >>> with Flow("example") as flow:
+    ...     twice = double(21)
+    >>> state = flow.run(executor=LocalExecutor())
+    >>> state.result[twice].result
+    42
+    """
+
+    def run(
+        self,
+        /,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        progress: bool = False,
+        **params: Any,
+    ) -> State:
+        """Run the flow and wait for its end.
+
+        Parameters
+        ----------
+        parameters : mapping of str to object, or None
+            Values for the flow's parameters.
+        executor : Executor or None
+            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+        progress : bool
+            Whether the terminal shows how far the run is.
+        **params : object
+            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+
+        Returns
+        -------
+        State
+            How the flow ended; ``state.result[task]`` is the State of a task.
+
+        Raises
+        ------
+        ParameterError
+            When a parameter is unknown, missing, given twice or of the wrong type.
+        ExecutorError
+            When the place to run cannot be reached.
+        RuntimeError
+            When the flow is still being built.
+        KeyboardInterrupt
+            After Ctrl-C, once everything has ended.
+        """
+        observers, close = _watchers(progress)
+        try:
+            return self._prepare("run", parameters, params, executor, observers).drive()
+        finally:
+            close()
+
+    def start(
+        self,
+        /,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        **params: Any,
+    ) -> FlowRun:
+        """Start the flow in a thread of its own and return at once.
+
+        Parameters
+        ----------
+        parameters : mapping of str to object, or None
+            Values for the flow's parameters.
+        executor : Executor or None
+            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+        **params : object
+            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+
+        Returns
+        -------
+        FlowRun
+            The handle; results that stay on workers stay as long as it lives.
+
+        Raises
+        ------
+        ParameterError
+            When a parameter is unknown, missing, given twice or of the wrong type.
+        ExecutorError
+            When the place to run cannot be reached; it may also turn up in ``wait``.
+        RuntimeError
+            When the flow is still being built.
+        """
+        run = self._prepare("start", parameters, params, executor, (Echo(),))
+        run.open()
+        # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
+        threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}").start()
+        return FlowRun(run)
+
+    def _prepare(
+        self,
+        verb: str,
+        parameters: Mapping[str, Any] | None,
+        params: Mapping[str, Any],
+        executor: Executor | None,
+        observers: tuple[Observer, ...],
+    ) -> Run:
+        layer: Any = current_layer()
+        while layer is not None:
+            if layer.values.get("flow") is self:
+                raise RuntimeError(
+                    f"Flow {self.name!r} cannot {verb} inside its own `with` block, where it is being built; "
+                    f"move the call of flow.{verb}() behind the block."
+                )
+            layer = layer.outer
+        given = {**(parameters or {}), **params}
+        if twice := sorted(set(parameters or ()) & set(params)):
+            raise ParameterError(
+                f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and as a "
+                "keyword; give it once."
+            )
+        return Run(self, given, _place(executor or self.executor, self.name), observers=observers)
+
+
+class FlowRun:
+    """A handle on a flow run that goes on in its own thread; made by ``flow.start``.
+
+    ``await run`` waits for its end in a coroutine; cancelling that coroutine cancels the run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __repr__(self) -> str:
+        """Return flow, identity and counts."""
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        return f"<FlowRun {self._run.flow_name!r} {self.run_id[:8]}: {counts or 'nothing yet'}>"
+
+    @property
+    def run_id(self) -> str:
+        """The flow run's identity, 32 hexadecimal digits."""
+        return self._run.run_id
+
+    @property
+    def flow_name(self) -> str:
+        """The flow's name."""
+        return self._run.flow_name
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of the Dask dashboard, once it is known and while it lives."""
+        return self._run.dashboard_link
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended."""
+        return self._run.is_over
+
+    def states(self) -> dict[Task, State]:
+        """Return the state of each task now, as ``state.result`` does at the end.
+
+        Returns
+        -------
+        dict of Task to State
+            Maps with the states of their children.
+        """
+        return self._run.states()
+
+    def counts(self) -> dict[str, int]:
+        """Count task runs by the name of their state's class; children of a map count one by one.
+
+        Returns
+        -------
+        dict of str to int
+            Constants, parameters and collections are left out.
+        """
+        return self._run.counts()
+
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait for the run's end; Ctrl-C in here cancels the run.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        State
+            How the flow ended.
+
+        Raises
+        ------
+        TimeoutError
+            When the run is not over by then; it goes on.
+        ExecutorError
+            When the place could not be reached.
+        """
+        return self._run.wait(timeout)
+
+    def cancel(self) -> None:
+        """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
+        self._run.cancel()
+
+    def __await__(self) -> Generator[Any, None, State]:
+        """Wait for the run's end without blocking the event loop."""
+        return self._waited().__await__()
+
+    async def _waited(self) -> State:
+        # Imported here: asyncio costs a tenth of a small program's time, and few programs await.
+        import asyncio
+
+        pause = 0.001
+        try:
+            while not self._run.is_over:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LOOK)
+        except asyncio.CancelledError:
+            self._run.cancel("the coroutine that awaited the run was cancelled")
+            raise
+        return self._run.wait()
+
+    def history(self, task: Task | RunKey | str) -> list[Entry]:
+        """Return what the journal knows of a task run, or of the flow.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; ``""`` is the flow.
+
+        Returns
+        -------
+        list of Transition or Submitted
+            In order.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        """
+        return self._run.history(self._key(task))
+
+    def explain(self, task: Task | RunKey | str = "") -> str:
+        """Tell in plain words what happened to a task run, or to the flow, and why.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; by default the flow.
+
+        Returns
+        -------
+        str
+            Lines of text.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        """
+        return explain(self._run.journal, self._key(task), self._run.flow_name)
+
+    def _key(self, task: Task | RunKey | str) -> RunKey:
+        slugs = self._run.slugs
+        if isinstance(task, Task):
+            if task not in slugs:
+                raise KeyError(
+                    f"Task {task.name!r} is not in flow {self.flow_name!r}; ask for the task that a call inside "
+                    "the flow returned."
+                )
+            return RunKey(slugs[task])
+        key = RunKey.parse(task) if isinstance(task, str) else task
+        if key.slug and key.slug not in slugs.values():
+            known = ", ".join(sorted(slugs.values())[:10])
+            raise KeyError(f"Flow {self.flow_name!r} has no task run {str(key)!r}; its tasks are {known}.")
+        return key
+
+
+@overload
+def flow(function: Callable[..., object], /) -> Flow: ...
+
+
+@overload
+def flow(
+    *, name: str | None = None, executor: Executor | None = None
+) -> Callable[[Callable[..., object]], Flow]: ...
+
+
+def flow(
+    function: Callable[..., object] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    executor: Executor | None = None,
+) -> Flow | Callable[[Callable[..., object]], Flow]:
+    """Make a flow of a function: its signature becomes typed Parameters, its body is traced once, now.
+
+    Parameters
+    ----------
+    function : callable
+        Its arguments are the flow's parameters; annotations are their types, defaults their defaults. What it
+        returns is not looked at.
+    name : str or None
+        The flow's name; by default, the function's.
+    executor : Executor or None
+        Where the flow runs by default.
+
+    Returns
+    -------
+    Flow or callable
+        The same as a ``with Flow(...)`` block makes; with options, a decorator that returns it.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When the signature has ``*args``, ``**kwargs`` or positional-only arguments.
+
+    Examples
+    --------
+    >>> from prefectlite import LocalExecutor, flow, task
+    >>> @task
+    ... def add(a, b):
+    ...     return a + b
+    >>> @flow
+    ... def total(x: int, y: int = 1):
+    ...     add(x, y)
+    >>> total.run(x=3, executor=LocalExecutor()).is_successful()
+    True
+    """
+    if function is None:
+        return lambda wrapped: _traced(wrapped, name, executor)
+    return _traced(function, name, executor)
+
+
+def _traced(function: Callable[..., object], name: str | None, executor: Executor | None) -> Flow:
+    if not callable(function):
+        raise DefinitionTypeError(
+            f"@flow makes a flow of a function, but was given {function!r}; write @flow or @flow(name=...) above one."
+        )
+    title = name or getattr(function, "__name__", type(function).__name__)
+    made = Flow(title)
+    if executor is not None:
+        made.executor = executor
+    types = _types_of(function)
+    arguments: dict[str, Any] = {}
+    for argument in inspect.signature(function).parameters.values():
+        if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+            raise DefinitionTypeError(
+                f"Flow {title!r} has the argument {str(argument)!r}, but each argument becomes a Parameter, which has "
+                "one name and one value; spell the arguments out."
+            )
+        options: dict[str, Any] = {}
+        if argument.default is not argument.empty:
+            options["default"] = argument.default
+        if argument.name in types:
+            options["type"] = types[argument.name]
+        arguments[argument.name] = Parameter(argument.name, **options)
+    with made:
+        for parameter in arguments.values():
+            made.add_task(parameter)
+        function(**arguments)
+    return made
+
+
+def _types_of(function: Callable[..., object]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise DefinitionTypeError(
+            f"The annotations of flow function {getattr(function, '__name__', function)!r} cannot be read "
+            f"({type(error).__name__}: {error}); they must name types that exist where the function is defined."
+        ) from error
+
+
+def _place(executor: Executor | None, flow_name: str) -> Executor:
+    if executor is None:
+        return DaskExecutor()
+    if isinstance(executor, type) or not isinstance(executor, Executor):
+        raise DefinitionTypeError(
+            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; pass LocalExecutor() or "
+            "DaskExecutor(...). A parameter that is named 'executor' goes into parameters={'executor': ...}."
+        )
+    return executor
+
+
+def _watchers(progress: bool) -> tuple[tuple[Observer, ...], Callable[[], None]]:
+    if not progress:
+        return (Echo(),), _nothing
+    shown = terminal_progress()
+    return (shown,), shown.close
+
+
+def _nothing() -> None:
+    pass
+
+
+def _drive(run: Run) -> None:
+    try:
+        run.drive()
+    except BaseException:  # noqa: S110  # wait() raises it where somebody listens
+        pass

@@ -1,0 +1,1 @@
+"""The journal: every transition with its reason, written before the act. Knows neither places nor tasks."""

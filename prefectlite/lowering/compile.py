@@ -1,0 +1,230 @@
+"""A user's flow and its parameters become a plan. Knows what was declared; knows neither Dask nor how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+from prefectlite.core.assembly import Assembly
+from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.graph import FlowGraph
+from prefectlite.core.options import TaskOptions
+from prefectlite.core.parameter import Parameter
+from prefectlite.core.task import Task
+from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
+from prefectlite.errors import ParameterError
+from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.rules.triggers import Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A flow frozen for one run.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        What the engine drives.
+    tasks : tuple of Task
+        The task of each node; a node that stands for a known member of a mapped collection has the collection's.
+    numbers : mapping of Task to int
+        The node of each task.
+    values : mapping of int to object
+        The values of constants and parameters, by node.
+    assemblies : mapping of int to Assembly
+        How collections are put together, by node.
+    constants : mapping of Task to mapping
+        Values bound to arguments when the flow was built.
+    parameters : mapping of str to object
+        The parameters' final values.
+    """
+
+    plan: FlowPlan
+    tasks: tuple[Task, ...]
+    numbers: Mapping[Task, int]
+    values: Mapping[int, Any]
+    assemblies: Mapping[int, Assembly]
+    constants: Mapping[Task, Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+
+
+def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:
+    """Freeze a flow for one run.
+
+    Parameters
+    ----------
+    graph : FlowGraph
+        The flow; it is read and not changed.
+    parameters : mapping of str to object
+        The parameters' final values, as ``FlowGraph.check_parameters`` returns them.
+
+    Returns
+    -------
+    Compiled
+        The plan in topological order, and what the lowering must know beside it.
+
+    Raises
+    ------
+    DefinitionError
+        When the flow has a cycle, or a task asks for an amount of a resource that is no number.
+    ParameterError
+        When a parameter has no value.
+    """
+    return _Compiler(graph, parameters).compile()
+
+
+class _Compiler:
+    """The tables of one compilation; all are indexed by the number of a node."""
+
+    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any]) -> None:
+        self.graph = graph
+        self.parameters = parameters
+        self.numbers: dict[Task, int] = {}
+        self.tasks: list[Task] = []
+        self.slugs: list[str] = []
+        self.ins: list[tuple[PlanEdge, ...]] = []
+        self.outs: list[list[PlanEdge] | None] = []
+        self.values: dict[int, Any] = {}
+        self.assemblies: dict[int, Assembly] = {}
+        self.policies: dict[int, Policy] = {}
+
+    def compile(self) -> Compiled:
+        graph = self.graph
+        slugs = graph.slugs
+        for task in graph.sorted_tasks():
+            self._take(task, slugs[task])
+        plan = FlowPlan(
+            graph.name,
+            tuple([self._node(number) for number in range(len(self.tasks))]),
+            frozenset(self.numbers[task] for task in graph.reference_tasks()),
+            frozenset(self.numbers[task] for task in graph.terminal_tasks()),
+        )
+        return Compiled(
+            plan, tuple(self.tasks), self.numbers, self.values, self.assemblies, graph.constants, self.parameters
+        )
+
+    def _take(self, task: Task, slug: str) -> None:
+        if isinstance(task, Collection):
+            self._take_collection(task, slug)
+            return
+        edges = self.graph.edges_to(task)
+        number = self._add(task, slug)
+        self.numbers[task] = number
+        if edges:
+            numbers = self.numbers
+            self._join(
+                number,
+                [PlanEdge(numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges],
+            )
+        elif isinstance(task, Constant):
+            self.values[number] = task.value
+        elif isinstance(task, Parameter):
+            if task.name not in self.parameters:
+                raise ParameterError(f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...).")
+            self.values[number] = self.parameters[task.name]
+        if task.tags:
+            _ = task.resources  # refuses a tag that asks for no amount, now rather than on the way to a worker
+
+    def _take_collection(self, task: Collection, slug: str) -> None:
+        edges = self.graph.edges_to(task)
+        assembly = task.assembly
+        known: list[int] = []
+        if assembly.fixed and any(edge.mapped for edge in self.graph.edges_from(task)):
+            # A map takes the members one by one, so each needs a node of its own, also one that is no task.
+            for place, value in assembly.fixed:
+                known.append(self._add(task, f"{slug}.{place}"))
+                self.values[known[-1]] = value
+        number = self._add(task, slug)
+        self.numbers[task] = number
+        members = [
+            PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges
+        ]
+        for upstream, (place, _) in zip(known, assembly.fixed, strict=False):
+            members.insert(place, PlanEdge(upstream, number, f"arg_{place + 1}"))
+        self._join(number, members)
+        self.assemblies[number] = replace(assembly, fixed=()) if known else assembly
+
+    def _add(self, task: Task, slug: str) -> int:
+        self.tasks.append(task)
+        self.slugs.append(slug)
+        self.ins.append(())
+        self.outs.append(None)
+        return len(self.tasks) - 1
+
+    def _join(self, number: int, edges: list[PlanEdge]) -> None:
+        self.ins[number] = tuple(edges)
+        outs = self.outs
+        for edge in edges:
+            there = outs[edge.upstream]
+            if there is None:
+                outs[edge.upstream] = [edge]
+            else:
+                there.append(edge)
+
+    def _node(self, number: int) -> PlanNode:
+        outs = self.outs[number]
+        self.outs[number] = None
+        slug, ins, out = self.slugs[number], self.ins[number], tuple(outs) if outs else ()
+        policy = self._policy(self.tasks[number].options)
+        if number in self.values:
+            length, flat_length, why = self._lengths(number, out)
+            return PlanNode(slug, policy, "value", ins, out, length, flat_length, why)
+        if number in self.assemblies:
+            size = _size_of(self.assemblies[number])
+            if isinstance(size, int):
+                return PlanNode(slug, policy, "collection", ins, out, size)
+            return PlanNode(slug, policy, "collection", ins, out, unmappable=size)
+        return PlanNode(slug, policy, "task", ins, out)
+
+    def _lengths(self, number: int, outs: tuple[PlanEdge, ...]) -> tuple[int | None, int | None, str | None]:
+        """Measure a constant or parameter, as far as a map reads it: a large one takes its time."""
+        whole = any(edge.mapped and not edge.flattened for edge in outs)
+        flat = any(edge.mapped and edge.flattened for edge in outs)
+        # A flattened list of tasks is unnested part by part.
+        part = any(edge.downstream in self.assemblies for edge in outs)
+        length = length_of(self.values[number]) if whole or part else None
+        flat_length = flat_length_of(self.values[number]) if flat else None
+        why = next((one for one in (length, flat_length) if isinstance(one, str)), None)
+        return (
+            length if isinstance(length, int) else None,
+            flat_length if isinstance(flat_length, int) else None,
+            why,
+        )
+
+    def _policy(self, options: TaskOptions) -> Policy:
+        policy = self.policies.get(id(options))
+        if policy is None:
+            policy = self.policies[id(options)] = Policy(
+                trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
+                skip_on_upstream_skip=options.skip_on_upstream_skip,
+                retry=options.retry,
+                max_crashes=options.max_crashes,
+                map_lengths=options.map_lengths,
+                handled=bool(options.state_handlers),
+                on_failure=options.on_failure is not None,
+                keep_result=options.keep_result,
+            )
+        return policy
+
+
+def _size_of(assembly: Assembly) -> int | str:
+    """Return over how many members a map of a collection goes, or why there is no such map."""
+    match assembly.kind:
+        case "list" | "tuple" | "namedtuple":
+            return assembly.size
+        case "set" | "frozenset":
+            return _no_length(set())
+        case "dict":
+            return _no_length({})
+        case "record":
+            assert assembly.cls is not None
+            return f"a {assembly.cls.__name__} has no elements by position; pass a list, or wrap it in unmapped(...)"
+        case _:
+            assert_never(assembly.kind)
+
+
+def _no_length(example: Any) -> str:
+    why = length_of(example)
+    assert isinstance(why, str)
+    return why

@@ -1,0 +1,155 @@
+"""What many attempts share, pickled once: a task's function and options, a flow run's facts. Knows cloudpickle."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+from prefectlite.errors import SerializationError
+
+#: Exception types, or a question about the exception; None accepts every failure.
+RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None
+
+_PROTOCOL: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A task as a worker sees it.
+
+    Parameters
+    ----------
+    name : str
+        The task's name.
+    run : callable
+        The body; called with keyword arguments.
+    retry_on : tuple of type, callable or None
+        Which failures may be tried again.
+    log_stdout : bool
+        Whether printed lines become log lines.
+    tags : frozenset of str
+        The task's tags.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    retry_on: RetryOn = None
+    log_stdout: bool = False
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFacts:
+    """What every attempt of a flow run may know of it.
+
+    Parameters
+    ----------
+    run_id : str
+        The flow run's identity.
+    flow_name : str
+        The flow's name.
+    scheduled : float
+        When the flow run was to start, in seconds since the epoch.
+    parameters : mapping
+        The parameters' values.
+    log_level : int
+        The lowest level of log records that travel to the driver.
+    inline_limit : int
+        Up to how many pickled bytes a result rides in its report.
+    """
+
+    run_id: str
+    flow_name: str
+    scheduled: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    log_level: int = 20
+    inline_limit: int = 8192
+
+
+def travel_by_value(module: ModuleType) -> None:
+    """Let what a module defines go to workers by value, since they cannot import it.
+
+    Parameters
+    ----------
+    module : module
+        A module that is in ``sys.modules``.
+    """
+    _cloudpickle().register_pickle_by_value(module)
+
+
+def by_value_names() -> tuple[bytes, ...]:
+    """Return the modules that other processes cannot import, so that what they define goes by value.
+
+    Returns
+    -------
+    tuple of bytes
+        ``__main__`` and whatever was registered with ``cloudpickle.register_pickle_by_value``.
+    """
+    loaded = sys.modules.get("cloudpickle")
+    registered = () if loaded is None else sorted(loaded.list_registry_pickle_by_value())
+    return (b"__main__", *[name.encode() for name in registered])
+
+
+def dumps(value: Any, names: tuple[bytes, ...]) -> bytes:
+    """Pickle something that goes to a worker: classes and functions of the user's program go by value.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+    names : tuple of bytes
+        From ``by_value_names``. Data that only looks like such a name merely takes the longer way.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` reads, also where the user's program cannot be imported.
+
+    Raises
+    ------
+    SerializationError
+        When it cannot be pickled; the text says what cloudpickle said.
+    """
+    try:
+        payload = pickle.dumps(value, _PROTOCOL)
+    except Exception:
+        return dumps_by_value(value)  # it can do more, and says what it cannot
+    for name in names:
+        if name in payload:
+            return dumps_by_value(value)
+    return payload
+
+
+def dumps_by_value(value: Any) -> bytes:
+    """Pickle with cloudpickle.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` reads.
+
+    Raises
+    ------
+    SerializationError
+        When it cannot be pickled; the text says what cloudpickle said.
+    """
+    try:
+        return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
+    except Exception as error:
+        raise SerializationError(f"{type(error).__name__}: {error}") from error
+
+
+def _cloudpickle() -> Any:
+    # Imported when first needed: a flow that stays in this process pickles nothing.
+    import cloudpickle
+
+    return cloudpickle

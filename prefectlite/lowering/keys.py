@@ -1,0 +1,76 @@
+"""The names of values on a cluster. Knows how Dask groups keys for its dashboard; imports nothing of it."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+from prefectlite.states.keys import RunKey
+
+#: The name of a value on the cluster: prefix (flow, slug and flow run, made safe), map index (-1 for a run
+#: that is no child), loop, attempt, submission. A shared constant's attempt and submission are 0.
+DataKey: TypeAlias = tuple[str, int, int, int, int]
+
+_NAME_LIMIT: Final = 80
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.]+")
+_NUMBERED: Final = re.compile(r"(.*?)((?:-[0-9]+)?)", re.DOTALL)
+
+
+def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey:
+    """Return the name under which an attempt's value stands on the cluster.
+
+    Parameters
+    ----------
+    prefix : str
+        From ``key_prefix``.
+    key : RunKey
+        The run.
+    attempt, submission : int
+        Counted from 1.
+
+    Returns
+    -------
+    tuple
+        A Dask key.
+    """
+    return prefix, -1 if key.index is None else key.index, key.loop, attempt, submission
+
+
+def key_prefix(flow_name: str, slug: str, run_id: str) -> str:
+    """Return the first part of a task's data keys.
+
+    Dask's dashboard groups keys by what stands before the first dash that a number or a hash follows. So a slug's
+    number keeps its dash, and all calls of one task make one group; every other dash becomes an underscore.
+
+    Parameters
+    ----------
+    flow_name, slug : str
+        Any text; characters beyond ASCII letters, digits, ``_`` and ``.`` are replaced, and what was altered
+        gets a hash, so that two slugs never meet in one name.
+    run_id : str
+        The flow run's identity.
+
+    Returns
+    -------
+    str
+        ``<flow>.<slug>-<8 hex of the run>``.
+
+    Examples
+    --------
+    >>> key_prefix("etl", "load-2", "0123456789abcdef")
+    'etl.load-2-01234567'
+    """
+    found = _NUMBERED.fullmatch(slug)
+    assert found is not None  # the pattern matches every text
+    name, number = found.groups()
+    safe = _safe(name)
+    flow = _safe(flow_name)
+    text = f"{flow if flow[:1].isalpha() else 'flow_' + flow}.{safe}"
+    if safe != name or len(text) > _NAME_LIMIT:
+        text = f"{text[:_NAME_LIMIT]}_{blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
+    return f"{text}{number}-{run_id[:8]}"
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("_", text)

@@ -1,0 +1,282 @@
+"""A turn's Submits become shipments. Knows the user's tasks and the engine's words; knows neither Dask nor a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from prefectlite.core.task import FunctionTask, Task
+from prefectlite.engine.instructions import Submit
+from prefectlite.errors import EngineError, SerializationError
+from prefectlite.lowering.compile import Compiled
+from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
+from prefectlite.lowering.keys import DataKey, data_key, key_prefix
+from prefectlite.lowering.placement import annotations_of
+from prefectlite.lowering.recipes import Needs, Pantry
+from prefectlite.lowering.shipment import Blob, Literal, Lowered, Shipment
+from prefectlite.lowering.spec import VALUE, Recipe, Spec
+from prefectlite.lowering.upstreams import upstreams_of
+from prefectlite.states.state import State
+
+__all__ = ["Blob", "DataKey", "Literal", "Lowered", "Lowering", "Shipment", "StateOf"]
+
+StateOf: TypeAlias = Callable[[int], State]
+
+#: A pickled task, or a flow run's facts, over this many bytes gets a data key of its own.
+BLOB_LIMIT: Final = 8 * 1024
+
+
+class _Kit(NamedTuple):
+    """What all runs of one node share."""
+
+    slug: str
+    prefix: str
+    blob: Blob | SerializationError
+    annotations: Mapping[str, Any] | None
+    many: bool
+
+
+class Lowering:
+    """Turns one flow run's Submits into shipments; each task and each constant is pickled once.
+
+    Parameters
+    ----------
+    compiled : Compiled
+        The flow.
+    run_id : str
+        The flow run's identity, 32 hexadecimal digits.
+    flow_name : str or None
+        The flow's name in keys and contexts; by default the plan's.
+    pickles : bool
+        Whether tasks and arguments must be pickled to get where they run.
+    log_level : int
+        The lowest level of log records that travel to the driver.
+    inline_limit : int
+        Up to how many pickled bytes a result rides in its report.
+    scheduled : float
+        When the flow run was to start, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        *,
+        run_id: str,
+        flow_name: str | None = None,
+        pickles: bool = True,
+        log_level: int = 20,
+        inline_limit: int = 8192,
+        scheduled: float = 0.0,
+    ) -> None:
+        self._compiled = compiled
+        self._nodes = compiled.plan.nodes
+        self._run_id = run_id
+        self._flow_name = compiled.plan.name if flow_name is None else flow_name
+        self._pickles = pickles
+        self._names = by_value_names()
+        self._by_slug: dict[str, int] | None = None
+        self._kits: dict[int, _Kit] = {}
+        self._blobs: dict[Any, Blob | SerializationError] = {}
+        self._by_digest: dict[str, Blob] = {}
+        self._keys: dict[int, DataKey] = {}
+        self._unsent: set[DataKey] = set()
+        shared = key_prefix(self._flow_name, "shared", run_id)
+        self._pantry = Pantry(
+            compiled.values, compiled.assemblies, self._key_of, self._names, shared, pickles
+        )
+        self._flow = self._flow_blob(
+            FlowFacts(run_id, self._flow_name, scheduled, compiled.parameters, log_level, inline_limit)
+        )
+
+    def lower(self, submits: Iterable[Submit], state_of: StateOf) -> Lowered:
+        """Return what to send for a turn's submits.
+
+        Parameters
+        ----------
+        submits : iterable of Submit
+            In the order of the engine, upstreams before what goes ahead of them.
+        state_of : callable
+            Returns the state of a run, from its number.
+
+        Returns
+        -------
+        Lowered
+            Shipments, new shared data, and the submits that cannot be sent. What was to go ahead of one of those
+            is left out without a word: the engine takes it back when it learns of the refusal.
+        """
+        shipments: list[Shipment] = []
+        refused: list[tuple[Submit, BaseException]] = []
+        for submit in submits:
+            try:
+                shipment = self._ship(submit, state_of)
+            except SerializationError as error:
+                self._unsent.add(self._keys[submit.run])
+                refused.append((submit, error))
+                continue
+            if self._unsent and not self._unsent.isdisjoint(shipment.needs):
+                self._unsent.add(shipment.key)
+                continue
+            shipments.append(shipment)
+        # New shared data waits for a turn that sends something.
+        literals: list[Literal] = []
+        if shipments:
+            literals, self._pantry.literals = self._pantry.literals, literals
+        return Lowered(shipments, literals, refused)
+
+    def forget(self, run: int, submission: int) -> None:
+        """Let go of the name of a value that was released.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which; an older submission than the last one changes nothing.
+        """
+        key = self._keys.get(run)
+        if key is not None and key[4] == submission:
+            del self._keys[run]
+
+    def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:
+        run, name = submit.run, submit.key
+        number = run if run < len(self._nodes) else self._node_of(name.slug)
+        kit = self._kits.get(number) or self._kit(number)
+        key = data_key(kit.prefix, name, submit.attempt, submit.submission)
+        self._keys[run] = key
+        if isinstance(kit.blob, SerializationError):
+            raise kit.blob
+        needs = Needs()
+        given, recipes = self._arguments(submit, number, kit, needs, state_of)
+        for source in submit.after:
+            needs.place(self._key_of(source.run, source.submission))
+        node = self._nodes[number]
+        upstreams = upstreams_of(submit, node, self._nodes, needs, self._key_of, state_of) if node.ins else ()
+        spec = (
+            name.slug,
+            name.index,
+            name.loop,
+            submit.attempt,
+            given,
+            tuple(recipes),
+            upstreams,
+            submit.drop_value,
+            tuple(submit.measure),
+        )
+        live: Spec | None = None
+        payload = b""
+        if self._pickles:
+            payload = dumps(spec, self._names)
+        else:
+            live = Spec(*spec)
+        return Shipment(
+            key,
+            run,
+            submit.attempt,
+            submit.submission,
+            kit.slug,
+            self._flow,
+            kit.blob,
+            payload,
+            tuple(needs.places),
+            kit.annotations,
+            live,
+        )
+
+    def _arguments(
+        self, submit: Submit, number: int, kit: _Kit, needs: Needs, state_of: StateOf
+    ) -> tuple[dict[str, Any], list[tuple[str, Recipe]]]:
+        given: dict[str, Any] = {}
+        recipes: list[tuple[str, Recipe]] = []
+        argument = ""
+        constants = self._compiled.constants.get(self._compiled.tasks[number])
+        try:
+            if constants:
+                for argument, value in constants.items():
+                    bound = self._pantry.bind(argument, value, given, needs, kit.many)
+                    if bound is not None:
+                        recipes.append((argument, bound))
+            for entry in submit.arguments:
+                argument = entry.key
+                recipe = self._pantry.recipe(entry.source, needs, state_of, kit.many)
+                if recipe[0] == VALUE:
+                    given[argument] = recipe[1]
+                else:
+                    recipes.append((argument, recipe))
+        except SerializationError as error:
+            raise SerializationError(
+                f"Task run {submit.key} cannot be sent to a worker: its argument {argument!r} {error}. "
+                "Pass what it is made from, and make it inside the task."
+            ) from error
+        return given, recipes
+
+    def _kit(self, number: int) -> _Kit:
+        task = self._compiled.tasks[number]
+        node = self._nodes[number]
+        many = node.is_mapped
+        # In this process nobody groups keys for a dashboard.
+        prefix = key_prefix(self._flow_name, node.slug, self._run_id) if self._pickles else node.slug
+        annotations = annotations_of(task) if self._pickles else None
+        kit = _Kit(node.slug, prefix, self._blob_of(task), annotations, many)
+        if many:
+            self._kits[number] = kit
+        return kit
+
+    def _blob_of(self, task: Task) -> Blob | SerializationError:
+        # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls of
+        # one function are as many tasks, but their function is one and the same.
+        part = task.run if isinstance(task, FunctionTask) else task
+        mark = (id(task.options), id(part), task.name, task.tags)
+        blob = self._blobs.get(mark)
+        if blob is None:
+            options = task.options
+            plain = isinstance(task, FunctionTask) or not self._pickles
+            # A function of a module travels as its name, a method with its task.
+            body = task.run if plain else task.for_worker().run
+            envelope = Envelope(task.name, body, options.retry_on, options.log_stdout, task.tags)
+            try:
+                blob = self._pack(envelope)
+            except SerializationError as error:
+                blob = SerializationError(
+                    f"Task {task.name!r} cannot be sent to a worker, since its function cannot be pickled: {error}. "
+                    "Make such objects inside the function instead of reading them from outside or from defaults."
+                )
+            self._blobs[mark] = blob
+        return blob
+
+    def _flow_blob(self, facts: FlowFacts) -> Blob:
+        try:
+            return self._pack(facts)
+        except SerializationError:
+            # The runs that read such a parameter as an argument are refused; the others only miss it in context.
+            travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}
+            return self._pack(replace(facts, parameters=travels))
+
+    def _travels(self, value: Any) -> bool:
+        try:
+            dumps(value, self._names)
+        except SerializationError:
+            return False
+        return True
+
+    def _pack(self, content: Envelope | FlowFacts) -> Blob:
+        if not self._pickles:
+            return Blob("", b"", None, content)
+        payload = dumps_by_value(content)
+        digest = blake2b(payload, digest_size=16).hexdigest()
+        blob = self._by_digest.get(digest)
+        if blob is None:
+            key = self._pantry.share(payload, "blob") if len(payload) > BLOB_LIMIT else None
+            blob = self._by_digest[digest] = Blob(digest, payload, key, content)
+        return blob
+
+    def _node_of(self, slug: str) -> int:
+        if self._by_slug is None:
+            self._by_slug = {node.slug: number for number, node in enumerate(self._nodes) if node.is_mapped}
+        return self._by_slug[slug]
+
+    def _key_of(self, run: int, submission: int) -> DataKey:
+        key = self._keys.get(run)
+        if key is None or key[4] != submission:
+            raise EngineError(f"Submission {submission} of run {run} is read, but what was lowered last is {key}.")
+        return key
+

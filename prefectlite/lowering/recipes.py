@@ -1,0 +1,292 @@
+"""How each argument of a run is made where it runs. Knows sources and values; knows neither rules nor Dask.
+
+What lies on the cluster is named by its key and passed by position. What the driver holds travels inside the
+spec: plain scalars as they are, other values as bytes of their own, so that one which cannot be unpickled over there
+fails its own run and says which argument it was. Large constants, and those that many runs read, get a data
+key of their own instead and travel once per worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from typing import Literal as Choice
+
+from prefectlite.core.assembly import Assembly
+from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
+from prefectlite.errors import SerializationError, TaskError
+from prefectlite.lowering.elements import element, flat_element, flatten
+from prefectlite.lowering.envelope import dumps
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.shipment import Literal
+from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
+from prefectlite.states.state import State, Success
+
+#: A constant over this many pickled bytes gets a data key of its own.
+SHARE_LIMIT: Final = 64 * 1024
+#: The same for a constant that more than one run reads.
+SHARE_LIMIT_OF_MANY: Final = 2 * 1024
+
+_SCALARS: Final = frozenset({int, float, bool, type(None)})
+_TEXTS: Final = frozenset({str, bytes})
+_SHORT: Final = 256
+
+
+class Needs:
+    """The keys whose values one run is given by position, each once."""
+
+    __slots__ = ("places",)
+
+    def __init__(self) -> None:
+        self.places: dict[DataKey, int] = {}
+
+    def place(self, key: DataKey) -> int:
+        """Return the position of a key's value, a new one for a new key.
+
+        Parameters
+        ----------
+        key : tuple
+            A data key.
+
+        Returns
+        -------
+        int
+            Counted from 0.
+        """
+        places = self.places
+        return places.setdefault(key, len(places))
+
+
+class Pantry:
+    """The values that the driver holds for a flow run, and the form in which each travels.
+
+    Parameters
+    ----------
+    values : mapping of int to object
+        Constants and parameters, by the plan's number of their node.
+    assemblies : mapping of int to Assembly
+        How collections are put together, by the plan's number of their node.
+    keys : callable
+        Returns the data key of a run's value, from run and submission.
+    names : tuple of bytes
+        From ``by_value_names``.
+    prefix : str
+        The first part of the keys of shared constants.
+    pickles : bool
+        Whether values must be pickled to get where they are needed.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[int, Any],
+        assemblies: Mapping[int, Assembly],
+        keys: Callable[[int, int], DataKey],
+        names: tuple[bytes, ...],
+        prefix: str,
+        pickles: bool,
+    ) -> None:
+        self._values = values
+        self._assemblies = assemblies
+        self._keys = keys
+        self._names = names
+        self._prefix = prefix
+        self._pickles = pickles
+        # By identity: the values are constants of the flow, which outlive this object. The count of readers
+        # decides when bytes are better off under a key of their own.
+        self._packed: dict[int, bytes | DataKey] = {}
+        self._flat: dict[int, Any] = {}
+        self._bare: dict[int, Assembly] = {}
+        self._count = 0
+        self.literals: list[Literal] = []
+
+    def bind(self, name: str, value: Any, given: dict[str, Any], needs: Needs, many: bool) -> Recipe | None:
+        """Add a constant to a run's arguments.
+
+        Parameters
+        ----------
+        name : str
+            The argument.
+        value : object
+            A constant that outlives the flow run.
+        given : dict
+            Where a plain one goes.
+        needs : Needs
+            Where the key of a large one goes.
+        many : bool
+            Whether the children of a map read it.
+
+        Returns
+        -------
+        tuple or None
+            How to make the argument, unless it was put into ``given``.
+        """
+        if not self._pickles or _is_plain(value):
+            given[name] = value
+            return None
+        return self._constant(value, needs, many)
+
+    def recipe(self, source: Source, needs: Needs, state_of: Callable[[int], State], many: bool) -> Recipe:
+        """Return how an argument is made.
+
+        Parameters
+        ----------
+        source : Source
+            Where it comes from.
+        needs : Needs
+            The keys that the run is given; grows.
+        state_of : callable
+            Returns the state of a run.
+        many : bool
+            Whether the children of a map read it.
+
+        Returns
+        -------
+        tuple
+            The recipe.
+        """
+        if isinstance(source, FromRun):
+            return NEED, needs.place(self._keys(source.run, source.submission)), source.item, source.flat
+        if isinstance(source, FromValue):
+            return self._of_value(source, needs, many)
+        if isinstance(source, FromDriver):
+            return self._sent(_part(value_of(state_of(source.run)), source.item, source.flat), needs)
+        if isinstance(source, FromMany):
+            return self._of_many(source, needs, state_of, many)
+        return self._of_collection(source, needs, state_of, many)
+
+    def _of_value(self, source: FromValue, needs: Needs, many: bool) -> Recipe:
+        value = self._values[source.node]
+        if source.flat:
+            # Unnested once, not for each child.
+            value = self._flat.get(source.node, self)
+            if value is self:
+                value = self._flat[source.node] = flatten(self._values[source.node])
+        if source.item is not None:
+            return self._sent(element(value, source.item), needs)
+        if not self._pickles or _is_plain(value):
+            return VALUE, value, None, False
+        return self._constant(value, needs, many)
+
+    def _of_many(
+        self, source: FromMany, needs: Needs, state_of: Callable[[int], State], many: bool
+    ) -> Recipe:
+        places = _places(source.items, needs, self._keys)
+        if places is not None:
+            return NEEDS, places, None, source.flat
+        return MANY, tuple([self.recipe(item, needs, state_of, many) for item in source.items]), None, source.flat
+
+    def _of_collection(
+        self, source: FromCollection, needs: Needs, state_of: Callable[[int], State], many: bool
+    ) -> Recipe:
+        assembly = self._assemblies[source.node]
+        members = [self.recipe(item, needs, state_of, many) for item in source.items]
+        if assembly.fixed and self._pickles:
+            # Members that are known are constants like others: a large one is not sent with each reader.
+            for place, value in assembly.fixed:
+                plain = _is_plain(value)
+                members.insert(place, (VALUE, value, None, False) if plain else self._constant(value, needs, many))
+            bare = self._bare.get(source.node)
+            if bare is None:
+                bare = self._bare[source.node] = replace(assembly, fixed=())
+            assembly = bare
+        return ASSEMBLE, (assembly, tuple(members)), source.item, source.flat
+
+    def _constant(self, value: Any, needs: Needs, many: bool) -> Recipe:
+        """Return how a constant of the flow is made; it is pickled once."""
+        held = self._packed.get(id(value))
+        again = held is not None
+        if held is None:
+            held = self._dumps(value)
+        if isinstance(held, bytes):
+            if len(held) > (SHARE_LIMIT_OF_MANY if many or again else SHARE_LIMIT):
+                held = self.share(held)
+            self._packed[id(value)] = held
+        if isinstance(held, bytes):
+            return PACKED, held, None, False
+        return NEED, needs.place(held), None, False
+
+    def _sent(self, value: Any, needs: Needs) -> Recipe:
+        """Return how a value is made that this run alone reads."""
+        if not self._pickles or _is_plain(value):
+            return VALUE, value, None, False
+        try:
+            payload = self._dumps(value)
+        except SerializationError:
+            if not isinstance(value, BaseException):
+                raise
+            payload = self._dumps(TaskError(type(value).__qualname__, str(value)))
+        if len(payload) > SHARE_LIMIT:
+            return NEED, needs.place(self.share(payload)), None, False
+        return PACKED, payload, None, False
+
+    def share(self, payload: bytes, kind: Choice["value", "blob"] = "value") -> DataKey:
+        """Give bytes a data key of their own.
+
+        Parameters
+        ----------
+        payload : bytes
+            Something pickled.
+        kind : {"value", "blob"}
+            As in ``Literal``.
+
+        Returns
+        -------
+        tuple
+            The key; the literal is waiting in ``literals``.
+        """
+        key = (self._prefix, self._count, 0, 0, 0)
+        self._count += 1
+        self.literals.append(Literal(key, payload, kind))
+        return key
+
+    def _dumps(self, value: Any) -> bytes:
+        try:
+            return dumps(value, self._names)
+        except SerializationError as error:
+            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+            raise SerializationError(f"is of type {kind}, which cannot be pickled ({error})") from error
+
+
+def value_of(state: State) -> Any:
+    """Return what a consumer reads of a run that ended without a value on the cluster.
+
+    Parameters
+    ----------
+    state : State
+        How the run ended.
+
+    Returns
+    -------
+    object
+        The result; for a failure without an exception, one that says what the state said.
+    """
+    value = state.result
+    if isinstance(state, Success) or isinstance(value, BaseException) or state.has_result:
+        return value
+    return TaskError(type(state).__name__, state.message or "")
+
+
+def _part(value: Any, item: int | None, flat: bool) -> Any:
+    if item is None:
+        return flatten(value) if flat else value
+    return flat_element(value, item) if flat else element(value, item)
+
+
+def _places(
+    items: Iterable[Source], needs: Needs, keys: Callable[[int, int], DataKey]
+) -> range | tuple[int, ...] | None:
+    """Return the positions of values that all lie on the cluster, whole; None if one does not."""
+    found: list[int] = []
+    for item in items:
+        if not isinstance(item, FromRun) or item.item is not None or item.flat:
+            return None
+        found.append(needs.place(keys(item.run, item.submission)))
+    if found and found[-1] - found[0] + 1 == len(found) and found == list(range(found[0], found[-1] + 1)):
+        return range(found[0], found[-1] + 1)
+    return tuple(found)
+
+
+def _is_plain(value: Any) -> bool:
+    kind = value.__class__
+    return kind in _SCALARS or (kind in _TEXTS and len(value) <= _SHORT)

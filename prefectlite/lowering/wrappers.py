@@ -1,0 +1,145 @@
+"""What stands in a Dask key instead of a bare value: one class per kind of outcome. Knows neither states nor Dask."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+
+class Succeeded:
+    """A plain success and its value.
+
+    A list that is a Dask value of its own is pickled element by element when it travels; inside an object of
+    a class that Dask does not know it travels as one, large buffers out of band.
+
+    Parameters
+    ----------
+    value : object
+        What the body returned.
+    started, ended : float
+        Seconds since the epoch, by the worker's clock; 0.0 when not known.
+    attempt : int
+        The attempt that made it, counted from 1; 0 for a shared constant.
+    """
+
+    __slots__ = ("attempt", "ended", "started", "value")
+
+    def __init__(self, value: Any, started: float = 0.0, ended: float = 0.0, attempt: int = 0) -> None:
+        self.value = value
+        self.started = started
+        self.ended = ended
+        self.attempt = attempt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.value, self.started, self.ended, self.attempt)
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the value too, so that Dask's placement and spilling weigh it."""
+        return object.__sizeof__(self) + _size(self.value)
+
+
+class Done:
+    """A plain success whose value nobody reads, so it was dropped where it was made.
+
+    Parameters
+    ----------
+    started, ended : float
+        Seconds since the epoch, by the worker's clock.
+    attempt : int
+        The attempt, counted from 1.
+    """
+
+    __slots__ = ("attempt", "ended", "started")
+
+    def __init__(self, started: float = 0.0, ended: float = 0.0, attempt: int = 0) -> None:
+        self.started = started
+        self.ended = ended
+        self.attempt = attempt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.started, self.ended, self.attempt)
+
+
+class Packed:
+    """Bytes that travel once per worker and are opened there by whoever reads them.
+
+    Parameters
+    ----------
+    payload : bytes
+        A pickled task or the pickled facts of a flow run.
+    """
+
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.payload,)
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the payload too."""
+        return object.__sizeof__(self) + len(self.payload)
+
+
+class Unreadable:
+    """A shared constant that this worker could not unpickle; its readers fail and say so.
+
+    Parameters
+    ----------
+    text : str
+        What the unpickling raised.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.text,)
+
+
+class Hold(Exception):
+    """The marker of a run that stopped without a plain success; what was lowered ahead of it waits.
+
+    It holds no argument: Dask repeats to each dependent what a marker carries.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the bare class."""
+        return type(self), ()
+
+
+def open_literal(payload: bytes) -> Succeeded | Unreadable:
+    """Unpickle a shared constant on a worker, once for all of its readers there.
+
+    Parameters
+    ----------
+    payload : bytes
+        The pickled value.
+
+    Returns
+    -------
+    Succeeded or Unreadable
+        The value, or what the unpickling raised; never an exception, since that would be nobody's.
+    """
+    try:
+        return Succeeded(pickle.loads(payload))
+    except BaseException as error:
+        return Unreadable(f"{type(error).__name__}: {error}")
+
+
+def _size(value: Any) -> int:
+    # Dask's estimate knows arrays and frames; without Dask in the process nobody asks.
+    sizes = sys.modules.get("dask.sizeof")
+    size = sys.getsizeof(value) if sizes is None else sizes.sizeof(value)
+    return int(size)

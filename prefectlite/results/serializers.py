@@ -1,0 +1,158 @@
+"""How a value becomes bytes: pickle, and cloudpickle where that fails. Knows values; knows neither tasks nor Dask."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prefectlite.errors import SerializationError
+
+_PROTOCOL: Final = 5
+_SMALL: Final = (int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a value weighs on its way.
+
+    Parameters
+    ----------
+    nbytes : int
+        Its pickled size in bytes; at least that much when only the limit was asked about.
+    inline : bytes or None
+        The pickled value when it is within the limit.
+    """
+
+    nbytes: int
+    inline: bytes | None = None
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value; what pickle refuses (a local class, a lambda) goes by value through cloudpickle.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` reads.
+
+    Raises
+    ------
+    SerializationError
+        When neither can; the text says what they said.
+    """
+    try:
+        return pickle.dumps(value, _PROTOCOL)
+    except Exception as first:
+        try:
+            return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
+        except Exception as second:
+            raise SerializationError(f"{type(second).__name__}: {second}") from first
+
+
+def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
+    """Return a value's size, and its bytes if they are few, without ever holding many.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+    limit : int
+        Up to how many bytes the pickled value is wanted.
+    prove : bool
+        Whether a larger value must be shown to be picklable too; its buffers are not copied for that.
+
+    Returns
+    -------
+    Weight
+        Size and bytes; without ``prove``, a value that cannot be pickled has neither.
+
+    Raises
+    ------
+    SerializationError
+        When ``prove`` is set and the value cannot be pickled.
+    """
+    kind = type(value)
+    if kind in _SMALL:
+        payload = pickle.dumps(value, _PROTOCOL)
+        return Weight(len(payload), payload if len(payload) <= limit else None)
+    if kind is bytes or kind is bytearray or kind is str:
+        if len(value) > limit:
+            return Weight(len(value))
+    else:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject and value.nbytes > limit:
+            return Weight(int(value.nbytes))
+    try:
+        return _pickled(pickle.Pickler, value, limit, prove)
+    except Exception as first:
+        try:
+            return _pickled(_cloudpickle().Pickler, value, limit, prove)
+        except Exception as second:
+            if prove:
+                raise SerializationError(f"{type(second).__name__}: {second}") from first
+            return Weight(0)
+
+
+class _Full(BaseException):
+    """The limit is passed, and nobody asked for more."""
+
+
+class _Scale:
+    """A file that keeps up to ``limit`` bytes and counts the rest."""
+
+    __slots__ = ("chunks", "limit", "nbytes", "outside", "prove")
+
+    def __init__(self, limit: int, prove: bool) -> None:
+        self.chunks: list[bytes] = []
+        self.limit = limit
+        self.nbytes = 0
+        self.outside = False
+        self.prove = prove
+
+    def write(self, chunk: Any) -> int:
+        """Take a chunk of the pickle."""
+        size = len(chunk)
+        self._count(size)
+        if self.nbytes <= self.limit:
+            self.chunks.append(bytes(chunk))
+        return size
+
+    def buffer(self, buffer: pickle.PickleBuffer) -> bool:
+        """Count a large buffer without copying it."""
+        self.outside = True
+        with buffer.raw() as view:
+            self._count(view.nbytes)
+        return False
+
+    def _count(self, size: int) -> None:
+        self.nbytes += size
+        if self.nbytes > self.limit and not self.prove:
+            raise _Full
+
+
+def _pickled(pickler: Any, value: Any, limit: int, prove: bool) -> Weight:
+    scale = _Scale(limit, prove)
+    try:
+        pickler(scale, protocol=_PROTOCOL, buffer_callback=scale.buffer).dump(value)
+    except _Full:
+        return Weight(scale.nbytes)
+    if scale.nbytes > limit:
+        return Weight(scale.nbytes)
+    if scale.outside:
+        payload = dumps(value)
+        return Weight(len(payload), payload if len(payload) <= limit else None)
+    return Weight(scale.nbytes, b"".join(scale.chunks))
+
+
+def _cloudpickle() -> Any:
+    # Imported when first needed: most values never need it, and it is a tenth of a small program's start.
+    import cloudpickle
+
+    return cloudpickle

@@ -1,0 +1,66 @@
+"""The vocabulary: states, run keys, signals, reports. Knows neither Dask, the clock, I/O nor any other room.
+
+Their JSON form is in ``prefectlite.states.json``, the law of their changes in
+``prefectlite.states.transitions``.
+"""
+
+from prefectlite.states import signals
+from prefectlite.states.keys import RunKey
+from prefectlite.states.report import Renderer, Report, ResultRef, ValueSource
+from prefectlite.states.state import (
+    NO_RESULT,
+    Cached,
+    Cancelled,
+    Cancelling,
+    Crashed,
+    Failed,
+    Finished,
+    Looped,
+    Mapped,
+    NoResultType,
+    Paused,
+    Pending,
+    Resume,
+    Retrying,
+    Running,
+    Scheduled,
+    Skipped,
+    State,
+    Success,
+    TimedOut,
+    TriggerFailed,
+    ValidationFailed,
+    count_by_class,
+)
+
+__all__ = [
+    "NO_RESULT",
+    "Cached",
+    "Cancelled",
+    "Cancelling",
+    "Crashed",
+    "Failed",
+    "Finished",
+    "Looped",
+    "Mapped",
+    "NoResultType",
+    "Paused",
+    "Pending",
+    "Renderer",
+    "Report",
+    "ResultRef",
+    "Resume",
+    "Retrying",
+    "RunKey",
+    "Running",
+    "Scheduled",
+    "Skipped",
+    "State",
+    "Success",
+    "TimedOut",
+    "TriggerFailed",
+    "ValidationFailed",
+    "ValueSource",
+    "count_by_class",
+    "signals",
+]

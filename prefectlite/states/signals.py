@@ -1,0 +1,125 @@
+"""Signals: how a task body says which state it wants. Knows states only."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from prefectlite.states import state as s
+
+
+class Signal(BaseException):
+    """The base of the signals; a user's ``except Exception`` lets them through.
+
+    Parameters
+    ----------
+    message : str or None
+        The state's message.
+    **attributes : object
+        What else the state's constructor takes (``result=``, ``start_time=`` ...).
+    """
+
+    state_class: ClassVar[type[s.State]] = s.State
+
+    def __init__(self, message: str | None = None, **attributes: Any) -> None:
+        super().__init__(*(() if message is None else (message,)))
+        self.state = self.state_class(message, **attributes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as class and state."""
+        return _rebuild, (type(self), self.state)
+
+
+def _rebuild(cls: type[Signal], state: s.State) -> Signal:
+    signal = cls.__new__(cls)
+    BaseException.__init__(signal, *(() if state.message is None else (state.message,)))
+    signal.state = state
+    return signal
+
+
+class FAIL(Signal):
+    """End the run as ``Failed``; the retry rule weighs it like an exception."""
+
+    state_class = s.Failed
+
+
+class TRIGGERFAIL(FAIL):
+    """Refuse the run: it ends as ``TriggerFailed``."""
+
+    state_class = s.TriggerFailed
+
+
+class VALIDATIONFAIL(FAIL):
+    """End the run as ``ValidationFailed``."""
+
+    state_class = s.ValidationFailed
+
+
+class SUCCESS(Signal):
+    """End the run as ``Success``, with ``result=`` as its value."""
+
+    state_class = s.Success
+
+
+class RETRY(Signal):
+    """Run again at ``start_time``, also when no retries are left."""
+
+    state_class = s.Retrying
+
+
+class SKIP(Signal):
+    """End the run as ``Skipped``."""
+
+    state_class = s.Skipped
+
+
+class PAUSE(Signal):
+    """Wait for approval, or until ``start_time``."""
+
+    state_class = s.Paused
+
+
+class LOOP(Signal):
+    """End this iteration with ``result=`` and start the next one."""
+
+    state_class = s.Looped
+
+
+class ENDRUN(Signal):
+    """End the run in exactly the state that is given; nothing else is weighed.
+
+    Parameters
+    ----------
+    state : State
+        How the run ends.
+    """
+
+    def __init__(self, state: s.State) -> None:
+        BaseException.__init__(self, *(() if state.message is None else (state.message,)))
+        self.state = state
+
+
+def signal_from_state(state: s.State) -> type[Signal]:
+    """Return the signal class that makes states of the class of ``state``.
+
+    Parameters
+    ----------
+    state : State
+        An example of the wanted class.
+
+    Returns
+    -------
+    type
+        The signal class.
+
+    Raises
+    ------
+    ValueError
+        When no signal makes that class of state.
+    """
+    # Breadth first, in order of definition: a user's own signal never takes the place of a built-in one.
+    waiting: list[type[Signal]] = Signal.__subclasses__()
+    for found in waiting:
+        if found.state_class is type(state) and found is not ENDRUN:
+            return found
+        waiting.extend(found.__subclasses__())
+    raise ValueError(f"No signal makes a state of class {type(state).__name__}; raise ENDRUN(state) instead.")

@@ -1,0 +1,587 @@
+"""The states of task runs and flow runs: immutable values. Knows neither clock, I/O nor Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from prefectlite.errors import ResultUnavailable
+from prefectlite.states.report import ResultRef
+
+
+class NoResultType:
+    """The type of ``NO_RESULT``, which stands for a result that was never given."""
+
+    _only: ClassVar[NoResultType | None] = None
+
+    def __new__(cls) -> NoResultType:
+        """Return the one instance."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __repr__(self) -> str:
+        """Return the sentinel's name."""
+        return "NO_RESULT"
+
+    def __reduce__(self) -> str:
+        """Pickle as a reference to the one instance."""
+        return "NO_RESULT"
+
+
+NO_RESULT: Final = NoResultType()
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class State:
+    """What is known of a task run or flow run at one moment; an immutable value.
+
+    A subclass that adds an attribute takes it as a keyword argument, lists it in ``extras`` and sets it with
+    ``object.__setattr__``; it is then part of copies, equality, pickles and the JSON form.
+
+    Parameters
+    ----------
+    message : str or None
+        Why the run is in this state, in a sentence.
+    result : object, optional
+        The value that goes with the state: data for a success, the exception for a failure, or a
+        ``ResultRef`` that says where the value lies.
+    context : mapping or None
+        Free facts that travel with the state.
+    """
+
+    __slots__ = ("_result", "context", "message")
+    color: ClassVar[str] = "#000000"
+    #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
+    extras: ClassVar[tuple[str, ...]] = ()
+    #: Those of the ``extras`` that do not count for equality.
+    uncompared: ClassVar[frozenset[str]] = frozenset()
+
+    message: str | None
+    context: Mapping[str, Any]
+    _result: Any
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "message", message)
+        put(self, "_result", result)
+        put(self, "context", _EMPTY if not context else MappingProxyType(dict(context)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: a state is a value."""
+        raise AttributeError(
+            f"{type(self).__name__} is immutable, so its {name!r} cannot be set; "
+            f"make a changed copy with state.replace({name}=...)."
+        )
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: a state is a value."""
+        raise AttributeError(f"{type(self).__name__} is immutable, so its {name!r} cannot be deleted.")
+
+    @property
+    def result(self) -> Any:
+        """The value that goes with the state, fetched from wherever it lies; None if there is none."""
+        return _value_of(self._result)
+
+    @property
+    def result_ref(self) -> ResultRef | None:
+        """Where the value lies; None when the state holds it itself or there is none."""
+        return self._result if type(self._result) is ResultRef else None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether a result was given, be it None."""
+        return self._result is not NO_RESULT
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all that the constructor takes, the result unfetched.
+
+        Returns
+        -------
+        dict
+            ``message``, ``result``, ``context`` and the ``extras`` of the class.
+        """
+        found = {"message": self.message, "result": self._result, "context": dict(self.context)}
+        for name in self.extras:
+            found[name] = getattr(self, name)
+        return found
+
+    def replace(self, **changes: Any) -> State:
+        """Return a copy with some attributes changed.
+
+        Parameters
+        ----------
+        **changes : object
+            Constructor arguments and their new values.
+
+        Returns
+        -------
+        State
+            A state of the same class.
+        """
+        return type(self)(**{**self.attributes(), **changes})
+
+    def __eq__(self, other: object) -> bool:
+        """Compare class, result and extras; message and context do not count (as in Prefect 1)."""
+        if type(self) is not type(other):
+            return NotImplemented
+        assert isinstance(other, State)
+        return all(
+            _is_same(getattr(self, name), getattr(other, name))
+            for name in self.extras
+            if name not in self.uncompared
+        ) and _is_same(self._result, other._result)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        """Return ``<Class: "message">``."""
+        return f'<{type(self).__name__}: "{self.message}">' if self.message else f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as class and attributes."""
+        return _rebuild, (type(self), self.attributes())
+
+    @classmethod
+    def children(cls, include_self: bool = False) -> list[type[State]]:
+        """Return the classes below this one, users' own included.
+
+        Parameters
+        ----------
+        include_self : bool
+            Whether the class itself comes first.
+
+        Returns
+        -------
+        list of type
+            Depth first, in order of definition.
+        """
+        found: list[type[State]] = [cls] if include_self else []
+        for child in cls.__subclasses__():
+            found.extend(child.children(include_self=True))
+        return found
+
+    @classmethod
+    def parents(cls, include_self: bool = False) -> list[type[State]]:
+        """Return the state classes above this one, nearest first.
+
+        Parameters
+        ----------
+        include_self : bool
+            Whether the class itself comes first.
+
+        Returns
+        -------
+        list of type
+            Up to and including ``State``.
+        """
+        return [c for c in cls.__mro__ if issubclass(c, State) and (include_self or c is not cls)]
+
+    def is_pending(self) -> bool:
+        """Return whether the run waits to run."""
+        return isinstance(self, Pending)
+
+    def is_running(self) -> bool:
+        """Return whether the run is in progress."""
+        return isinstance(self, Running)
+
+    def is_finished(self) -> bool:
+        """Return whether the run has ended."""
+        return isinstance(self, Finished)
+
+    def is_scheduled(self) -> bool:
+        """Return whether the run waits for a time."""
+        return isinstance(self, Scheduled)
+
+    def is_retrying(self) -> bool:
+        """Return whether the run waits for its next attempt."""
+        return isinstance(self, Retrying)
+
+    def is_successful(self) -> bool:
+        """Return whether the run ended well; a skipped, cached or mapped run counts."""
+        return isinstance(self, Success)
+
+    def is_skipped(self) -> bool:
+        """Return whether the run was left out on purpose."""
+        return isinstance(self, Skipped)
+
+    def is_cached(self) -> bool:
+        """Return whether the value came from an earlier run."""
+        return isinstance(self, Cached)
+
+    def is_mapped(self) -> bool:
+        """Return whether the run unfolded into children; it says nothing of their success."""
+        return isinstance(self, Mapped)
+
+    def is_failed(self) -> bool:
+        """Return whether the run ended badly."""
+        return isinstance(self, Failed)
+
+    def is_crashed(self) -> bool:
+        """Return whether infrastructure, not code, ended the run."""
+        return isinstance(self, Crashed)
+
+    def is_looped(self) -> bool:
+        """Return whether one iteration is done and another follows."""
+        return isinstance(self, Looped)
+
+    def is_cancelled(self) -> bool:
+        """Return whether the run was called off."""
+        return isinstance(self, Cancelled)
+
+
+def _rebuild(cls: type[State], attributes: dict[str, Any]) -> State:
+    return cls(**attributes)
+
+
+def _value_of(held: Any) -> Any:
+    if held is NO_RESULT:
+        return None
+    return held.fetch() if type(held) is ResultRef else held
+
+
+def _is_same(mine: Any, theirs: Any) -> bool:
+    if mine is theirs or (type(mine) is ResultRef and type(theirs) is ResultRef and mine == theirs):
+        return True
+    try:
+        mine, theirs = _value_of(mine), _value_of(theirs)
+    except ResultUnavailable:
+        return False
+    if isinstance(mine, BaseException) and isinstance(theirs, BaseException):
+        # Exceptions compare by identity, which does not survive a journey.
+        return type(mine) is type(theirs) and _is_same(mine.args, theirs.args)
+    if getattr(mine, "shape", None) != getattr(theirs, "shape", None):
+        return False
+    try:
+        same = mine == theirs
+        if hasattr(same, "shape"):
+            # Arrays and tables compare element by element; a table's ``all`` answers once per column.
+            same = same.all()
+            same = same.all() if hasattr(same, "all") else same
+        return bool(same)
+    except ValueError:
+        # Tables with other labels refuse to compare; a list of arrays has no truth of its own.
+        return False
+
+
+class Pending(State):
+    """The run waits for its turn."""
+
+    __slots__ = ()
+    color = "#d3d3d3"
+
+
+class Scheduled(Pending):
+    """The run waits for a time.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    start_time : datetime or None
+        When the run may go on, timezone-aware.
+    """
+
+    __slots__ = ("start_time",)
+    color = "#ffab00"
+    extras: ClassVar[tuple[str, ...]] = ("start_time",)
+    start_time: datetime | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        start_time: datetime | None = None,
+    ) -> None:
+        super().__init__(message, result, context)
+        object.__setattr__(self, "start_time", start_time)
+
+
+class Paused(Scheduled):
+    """The run waits for approval; with a ``start_time``, until then."""
+
+    __slots__ = ()
+    color = "#99a8e8"
+
+
+class Resume(Scheduled):
+    """The run was approved and may go on."""
+
+    __slots__ = ()
+    color = "#ff6f00"
+
+
+class Retrying(Scheduled):
+    """The run failed and will be tried again at ``start_time``.
+
+    Parameters
+    ----------
+    message, result, context, start_time
+        As for ``Scheduled``.
+    run_count : int
+        How many attempts have been made.
+    """
+
+    __slots__ = ("run_count",)
+    color = "#ff5722"
+    extras = ("start_time", "run_count")
+    run_count: int
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        start_time: datetime | None = None,
+        run_count: int = 1,
+    ) -> None:
+        super().__init__(message, result, context, start_time=start_time)
+        object.__setattr__(self, "run_count", run_count)
+
+
+class Running(State):
+    """The run is in progress."""
+
+    __slots__ = ()
+    color = "#3d67ff"
+
+
+class Cancelling(Running):
+    """The run was called off and has not stopped yet."""
+
+    __slots__ = ()
+    color = "#bdbdbd"
+
+
+class Finished(State):
+    """The run has ended."""
+
+    __slots__ = ()
+    color = "#003ccb"
+
+
+class Success(Finished):
+    """The run ended well."""
+
+    __slots__ = ()
+    color = "#28a745"
+
+
+class Cached(Success):
+    """The value of an earlier run was used."""
+
+    __slots__ = ()
+    color = "#34d058"
+
+
+class Mapped(Success):
+    """The run unfolded into children.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    map_states : iterable of State
+        The states of the children, in index order.
+    n_map_states : int or None
+        How many children there are; by default, as many as ``map_states``.
+    """
+
+    __slots__ = ("map_states", "n_map_states")
+    color = "#97ffff"
+    extras = ("map_states", "n_map_states")
+    map_states: tuple[State, ...]
+    n_map_states: int
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        map_states: Iterable[State] = (),
+        n_map_states: int | None = None,
+    ) -> None:
+        super().__init__(message, result, context)
+        states = tuple(map_states)
+        object.__setattr__(self, "map_states", states)
+        object.__setattr__(self, "n_map_states", len(states) if n_map_states is None else n_map_states)
+
+    @property
+    def result(self) -> Any:
+        """The children's results in index order; a failed child gives its exception."""
+        held: Any = super().result
+        return [state.result for state in self.map_states] if held is None else held
+
+    def replace(self, **changes: Any) -> State:
+        """Return a copy with some attributes changed.
+
+        Parameters
+        ----------
+        **changes : object
+            Constructor arguments and their new values; new ``map_states`` bring their own number.
+
+        Returns
+        -------
+        State
+            A state of the same class.
+        """
+        if "map_states" in changes:
+            changes = {"n_map_states": None, **changes}
+        return super().replace(**changes)
+
+
+class Skipped(Success):
+    """The run was left out on purpose."""
+
+    __slots__ = ()
+    color = "#62757f"
+
+
+class Failed(Finished):
+    """The run ended badly.
+
+    Parameters
+    ----------
+    message : str or None
+        What went wrong.
+    result : object
+        The exception, or its stand-in if it could not travel.
+    context : mapping or None
+        As for ``State``.
+    traceback : str or None
+        The traceback as text, formatted where the exception was raised.
+    """
+
+    __slots__ = ("traceback",)
+    color = "#eb0000"
+    extras: ClassVar[tuple[str, ...]] = ("traceback",)
+    uncompared = frozenset({"traceback"})
+    traceback: str | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        traceback: str | None = None,
+    ) -> None:
+        super().__init__(message, result, context)
+        object.__setattr__(self, "traceback", traceback)
+
+
+class TimedOut(Failed):
+    """The run was ended at its time limit."""
+
+    __slots__ = ()
+    color = "#cd4f39"
+
+
+class TriggerFailed(Failed):
+    """The run's trigger refused it."""
+
+    __slots__ = ()
+    color = "#f88"
+
+
+class ValidationFailed(Failed):
+    """The run's result was found to be wrong."""
+
+    __slots__ = ()
+    color = "#ff7a7a"
+
+
+class Crashed(Failed):
+    """Infrastructure ended the attempt: it left without a word.
+
+    Parameters
+    ----------
+    message, result, context, traceback
+        As for ``Failed``.
+    cause : str
+        ``"worker-lost"``, ``"result-lost"``, ``"out-of-memory"``, ``"exited"``,
+        ``"input-unreachable"`` or another short name.
+    """
+
+    __slots__ = ("cause",)
+    color = "#8b0000"
+    extras = ("traceback", "cause")
+    cause: str
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        traceback: str | None = None,
+        cause: str = "worker-lost",
+    ) -> None:
+        super().__init__(message, result, context, traceback=traceback)
+        object.__setattr__(self, "cause", cause)
+
+
+class Looped(Finished):
+    """One iteration is done and another follows at once; never the last state of a run.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    loop_count : int
+        The iteration that ended, counted from 1.
+    """
+
+    __slots__ = ("loop_count",)
+    color = "#003ccb"
+    extras = ("loop_count",)
+    loop_count: int
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        loop_count: int = 1,
+    ) -> None:
+        super().__init__(message, result, context)
+        object.__setattr__(self, "loop_count", loop_count)
+
+
+class Cancelled(Finished):
+    """The run was called off; neither a success nor a failure."""
+
+    __slots__ = ()
+    color = "#bdbdbd"
+
+
+def count_by_class(states: Sequence[State]) -> dict[str, int]:
+    """Count states by the name of their class.
+
+    Parameters
+    ----------
+    states : sequence of State
+        What to count.
+
+    Returns
+    -------
+    dict of str to int
+        In order of first appearance.
+    """
+    counts: dict[str, int] = {}
+    for state in states:
+        name = type(state).__name__
+        counts[name] = counts.get(name, 0) + 1
+    return counts

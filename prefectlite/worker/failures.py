@@ -1,0 +1,179 @@
+"""What becomes of an exception that ended a body: state, traceback text, what travels. Knows exceptions and states."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from types import TracebackType
+from typing import Final
+
+from prefectlite.errors import SerializationError, TaskError
+from prefectlite.lowering.envelope import RetryOn
+from prefectlite.results.serializers import dumps
+from prefectlite.states.signals import Signal
+from prefectlite.states.state import NO_RESULT, Failed, State
+
+_OURS: Final = ("prefectlite.worker.", "prefectlite.lowering.", "prefectlite.core.")
+_LONGEST_MESSAGE: Final = 500
+_LONGEST_TRACEBACK: Final = 20_000
+
+
+def is_retryable(retry_on: RetryOn, error: BaseException) -> tuple[bool, str]:
+    """Return whether a task's ``retry_on`` accepts a failure.
+
+    Parameters
+    ----------
+    retry_on : tuple of type, callable or None
+        The task's option.
+    error : BaseException
+        What ended the body; of a signal, the exception that it was raised from counts as well.
+
+    Returns
+    -------
+    (bool, str)
+        The answer, and what to add to the failure's message: what a callable raised, if it did.
+    """
+    if retry_on is None:
+        return True, ""
+    cause = error.__cause__ if isinstance(error, Signal) else None
+    if isinstance(retry_on, tuple):
+        return isinstance(error, retry_on) or isinstance(cause, retry_on), ""
+    try:
+        return bool(retry_on(error if cause is None else cause)), ""
+    except Exception as raised:
+        return False, f" (its retry_on raised {_described(raised)}, so it is not tried again)"
+
+
+def failure(error: BaseException, *, limit: int | None, note: str = "", what: str = "") -> Failed:
+    """Return the state of a body that raised.
+
+    Parameters
+    ----------
+    error : BaseException
+        What it raised.
+    limit : int or None
+        Up to how many pickled bytes it travels as itself; None when it need not travel.
+    note : str
+        Added to the message.
+    what : str
+        What raised, when it was not the body.
+
+    Returns
+    -------
+    Failed
+        With the exception, or its stand-in, as its result.
+    """
+    text = traceback_text(error)
+    message = f"{what or 'Unexpected error: '}{_described(error)}{note}"
+    return Failed(message, fit_to_travel(error, text, limit), traceback=text)
+
+
+def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseException:
+    """Return an exception that arrives at the driver as what it is.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any exception; a signal becomes the exception that it was raised from, or its stand-in.
+    text : str
+        Its traceback.
+    limit : int or None
+        Up to how many pickled bytes it travels as itself; None when it need not travel.
+
+    Returns
+    -------
+    BaseException
+        Itself where it survives pickling and is small enough, else a ``TaskError``.
+    """
+    if isinstance(error, Signal):
+        if error.__cause__ is None:
+            return TaskError(type(error).__name__, error.state.message or "", text)
+        error = error.__cause__
+    if limit is None:
+        return error.with_traceback(_users(error.__traceback__))
+    try:
+        payload = dumps(error)
+        if len(payload) <= limit and type(pickle.loads(payload)) is type(error):
+            return error
+    except BaseException:
+        pass  # whatever its own pickling code does, it cannot travel
+    return TaskError(_name_of(error), _text_of(error), text)
+
+
+def without_burden(state: State) -> State:
+    """Return a state that travels, without the result and context that did not.
+
+    Parameters
+    ----------
+    state : State
+        What a signal brought.
+
+    Returns
+    -------
+    State
+        Itself when it can be pickled; else one of the same class without result and context, if that can be, or a
+        ``Failed`` that says so.
+    """
+    try:
+        dumps(state)
+    except SerializationError as error:
+        bare = state.replace(result=NO_RESULT, context=None)
+        try:
+            dumps(bare)
+        except SerializationError:
+            return Failed(f"The body asked for {state!r}, which cannot travel: {error}")
+        return bare
+    return state
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return an exception's traceback from the user's first frame on.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any exception.
+
+    Returns
+    -------
+    str
+        As Python prints it; the middle of a very long one is left out.
+    """
+    try:
+        lines = traceback.TracebackException(
+            type(error), error, _users(error.__traceback__), compact=True
+        ).format()
+        text = "".join(lines)
+    except Exception:
+        text = f"{_described(error)}\n"
+    if len(text) <= _LONGEST_TRACEBACK:
+        return text
+    half = _LONGEST_TRACEBACK // 2
+    return f"{text[:half]}\n  ... [{len(text) - 2 * half} characters cut]\n{text[-half:]}"
+
+
+def _users(frames: TracebackType | None) -> TracebackType | None:
+    at = frames
+    while at is not None and str(at.tb_frame.f_globals.get("__name__")).startswith(_OURS):
+        at = at.tb_next
+    return at
+
+
+def _described(error: BaseException) -> str:
+    text = _text_of(error)
+    described = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if len(described) > _LONGEST_MESSAGE:
+        return f"{described[:_LONGEST_MESSAGE]} ..."
+    return described
+
+
+def _name_of(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as raised:
+        return f"<its text raised {type(raised).__name__}>"

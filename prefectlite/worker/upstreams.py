@@ -1,0 +1,77 @@
+"""What a body reads of its direct upstreams. Knows states; knows no values and no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from prefectlite.lowering.spec import Upstream
+from prefectlite.states.state import Mapped, State, Success
+
+_RETURNED = "The body returned."
+
+
+class UpstreamStates(Mapping[str, State]):
+    """The states of a run's direct upstreams, without their values, by slug and by argument name.
+
+    Where an argument has the name of another upstream's slug, the argument counts. A plain success has its
+    times (``started``, ``ended``, seconds since the epoch) and its ``task_run_count`` in its ``context``; a map
+    that is read whole has ``counts`` of its children's states there.
+
+    Parameters
+    ----------
+    upstreams : sequence of Upstream
+        What the spec says of each.
+    values : sequence
+        What was passed by position.
+    """
+
+    def __init__(self, upstreams: Sequence[Upstream], values: Sequence[Any]) -> None:
+        self._upstreams = upstreams
+        # Times only: this may outlive the body, and must not hold its arguments.
+        self._times = [
+            (value.started, value.ended, value.attempt) if hasattr(value, "started") else None for value in values
+        ]
+        self._states: dict[str, State] | None = None
+
+    def __getitem__(self, name: str) -> State:
+        """Return the state of the upstream with that slug, or behind that argument."""
+        try:
+            return self._read()[name]
+        except KeyError:
+            names = ", ".join(self._read()) or "none"
+            raise KeyError(f"{name!r} is no direct upstream's slug or argument; there are: {names}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        """Return slugs, then argument names."""
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        """Return names and states."""
+        return f"<UpstreamStates {self._read()!r}>"
+
+    def _read(self) -> dict[str, State]:
+        # Most bodies never look.
+        if self._states is None:
+            told = [(slug, argument, self._state(fact)) for slug, argument, fact in self._upstreams]
+            states = {slug: state for slug, _, state in told}
+            states.update({argument: state for _, argument, state in told if argument is not None})
+            self._states = states
+        return self._states
+
+    def _state(self, fact: Any) -> State:
+        if isinstance(fact, State):
+            return fact
+        if isinstance(fact, dict):
+            text = ", ".join(f"{count} {name}" for name, count in fact.items())
+            total = sum(fact.values())
+            return Mapped(f"{total} children: {text or 'none'}.", context={"counts": fact}, n_map_states=total)
+        times = None if fact is None else self._times[fact]
+        if times is None:
+            return Success(_RETURNED)
+        started, ended, attempt = times
+        return Success(_RETURNED, context={"started": started, "ended": ended, "task_run_count": attempt})

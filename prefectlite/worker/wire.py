@@ -1,0 +1,168 @@
+"""How reports travel from a worker to the driver: small tuples that msgpack carries. Knows no channel.
+
+Each item begins with its kind and the data key of its attempt. A plain success, by far the most frequent, is bare
+facts; all else is a pickled report, with its state in words beside it in case that the driver cannot open it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+from prefectlite.errors import SerializationError, TaskError
+from prefectlite.lowering.envelope import by_value_names, dumps
+from prefectlite.lowering.keys import DataKey
+from prefectlite.states.report import Report
+from prefectlite.states.state import Failed
+from prefectlite.worker.logs import LogLine
+
+#: What travels: the kind, then what the kind says.
+Item: TypeAlias = tuple[Any, ...]
+
+#: ``(PLAIN, key, where, facts)``: a plain success.
+PLAIN: Final = 0
+#: ``(OTHER, key, payload, class name, text, started, ended)``: a pickled report.
+OTHER: Final = 1
+#: ``(HELD, key)``: the attempt stopped before its body.
+HELD: Final = 2
+#: ``(STARTED, key, where, time)``: the attempt has been running for a while.
+STARTED: Final = 3
+#: ``(LOGS, payload)``: pickled log lines.
+LOGS: Final = 4
+#: ``(ERRED, key)``: said by the scheduler; the key erred, whatever its attempt said.
+ERRED: Final = 5
+
+#: The name of ours among a task's metadata, in messages and in topics.
+MARK: Final = "prefectlite"
+#: The operation of a worker's own message to the scheduler plugin.
+SAY: Final = "prefectlite-say"
+
+
+def route_of(key: DataKey) -> str:
+    """Return what of a data key names its flow run.
+
+    Parameters
+    ----------
+    key : tuple
+        A data key of ours.
+
+    Returns
+    -------
+    str
+        The first 8 hexadecimal digits of the flow run's identity.
+    """
+    return key[0][-8:]
+
+
+def plain_facts(report: Report) -> Item:
+    """Return what a plain success has to say.
+
+    Parameters
+    ----------
+    report : Report
+        With no state.
+
+    Returns
+    -------
+    tuple
+        What ``plain_report`` reads.
+    """
+    return (
+        report.started,
+        report.ended,
+        report.inline,
+        report.nbytes,
+        report.length,
+        report.flat_length,
+        report.unmappable,
+    )
+
+
+def plain_report(facts: Sequence[Any], where: str) -> Report:
+    """Return the report of a plain success.
+
+    Parameters
+    ----------
+    facts : sequence
+        From ``plain_facts``.
+    where : str
+        The worker's address.
+
+    Returns
+    -------
+    Report
+        As the worker wrote it.
+    """
+    started, ended, inline, nbytes, length, flat_length, unmappable = facts
+    return Report(None, started, ended, inline, nbytes, length, flat_length, unmappable, True, where)
+
+
+def encode(key: DataKey, report: Report) -> Item:
+    """Return the item of a report that is no plain success.
+
+    Parameters
+    ----------
+    key : tuple
+        The attempt's data key.
+    report : Report
+        With a state.
+
+    Returns
+    -------
+    tuple
+        An ``OTHER`` item.
+    """
+    state = report.state
+    name, text = type(state).__name__, str(getattr(state, "message", None) or "")
+    try:
+        payload = dumps(report, by_value_names())
+    except SerializationError:
+        # What is sent is tested before; a second pickling that fails is possible, and no reason to say nothing.
+        payload = b""
+    return OTHER, key, payload, name, text, report.started, report.ended
+
+
+def decode(item: Sequence[Any]) -> Report:
+    """Return the report in an ``OTHER`` item.
+
+    Parameters
+    ----------
+    item : sequence
+        From ``encode``.
+
+    Returns
+    -------
+    Report
+        As the worker wrote it; where its content cannot be opened in this process, a failure that says so.
+    """
+    _, _, payload, name, text, started, ended = item
+    try:
+        report = pickle.loads(payload)
+        if isinstance(report, Report):
+            return report
+        reason = f"it is a {type(report).__name__}"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    stand_in = TaskError(name, text, "")
+    return Report(
+        Failed(f"The attempt ended as {name} ({text}), but its report cannot be read here: {reason}", stand_in),
+        started,
+        ended,
+    )
+
+
+def encode_logs(lines: Sequence[LogLine]) -> Item:
+    """Return the item of some log lines.
+
+    Parameters
+    ----------
+    lines : sequence of LogLine
+        Text and numbers alone.
+
+    Returns
+    -------
+    tuple
+        A ``LOGS`` item.
+    """
+    return LOGS, pickle.dumps(list(lines), 5)

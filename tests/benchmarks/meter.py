@@ -1,0 +1,137 @@
+"""Wall, CPU, memory and moved bytes of one piece of work on a warm cluster. Knows Dask; knows no flows."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from distributed import Client, LocalCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One timed run: seconds on the clock, CPU seconds of driver and scheduler, and of the workers."""
+
+    wall: float
+    driver: float
+    workers: float
+
+    @property
+    def cpu(self) -> float:
+        return self.driver + self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The median of some samples and how far they lie apart, as min and max over the median."""
+
+    wall: float
+    cpu: float
+    driver: float
+    workers: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: list[Sample]) -> Summary:
+        wall = statistics.median(one.wall for one in samples)
+        return cls(
+            wall,
+            statistics.median(one.cpu for one in samples),
+            statistics.median(one.driver for one in samples),
+            statistics.median(one.workers for one in samples),
+            min(one.wall for one in samples) / wall,
+            max(one.wall for one in samples) / wall,
+        )
+
+
+class Bench:
+    """A warm cluster of two worker processes with one thread each, and the means to measure on it.
+
+    The scheduler runs in this process, so "driver" counts both; they share one machine anyway.
+    """
+
+    def __init__(self) -> None:
+        self.cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+        self.client = Client(self.cluster)
+        self.client.wait_for_workers(2, timeout=60)
+        self.default_saturation: float = self.cluster.scheduler.WORKER_SATURATION
+
+    def close(self) -> None:
+        self.client.close()
+        self.cluster.close()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def worker_addresses(self) -> list[str]:
+        return sorted(self.client.scheduler_info()["workers"])
+
+    def settle(self, saturation: float) -> None:
+        """Wait until the scheduler holds no task, then set how many tasks it sends ahead to a worker."""
+        gc.collect()
+        deadline = time.monotonic() + 60
+        while self.cluster.scheduler.tasks and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self.cluster.scheduler.tasks:
+            raise RuntimeError(
+                f"{len(self.cluster.scheduler.tasks)} tasks of the last run are still on the scheduler."
+            )
+        self.cluster.scheduler.WORKER_SATURATION = saturation
+
+    def measure(self, work: Callable[[], Any], saturation: float) -> Sample:
+        self.settle(saturation)
+        workers = self._worker_cpu()
+        driver, wall = time.process_time(), time.perf_counter()
+        kept = work()
+        wall, driver = time.perf_counter() - wall, time.process_time() - driver
+        workers = self._worker_cpu() - workers
+        del kept
+        return Sample(wall, driver, workers)
+
+    def _worker_cpu(self) -> float:
+        return sum(self.client.run(time.process_time).values())
+
+    def moved(self, work: Callable[[], Any]) -> int:
+        """Return the bytes of task data that workers sent to anyone while ``work`` ran."""
+        self.settle(self.default_saturation)
+        before = sum(self.client.run(_sent).values())
+        kept = work()
+        after = sum(self.client.run(_sent).values())
+        del kept
+        return int(after - before)
+
+    def rise(self, work: Callable[[], Any]) -> int:
+        """Return how far the driver's resident memory rose above its start while ``work`` ran, in bytes."""
+        self.settle(self.default_saturation)
+        process, done = psutil.Process(), threading.Event()
+        before = peak = process.memory_info().rss
+
+        def watch() -> None:
+            nonlocal peak
+            while not done.wait(0.005):
+                peak = max(peak, process.memory_info().rss)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            kept = work()
+            peak = max(peak, process.memory_info().rss)
+        finally:
+            done.set()
+            watcher.join()
+        del kept
+        return int(peak - before)
+
+
+def _sent(dask_worker: Any) -> int:
+    return int(dask_worker.transfer_outgoing_bytes_total)

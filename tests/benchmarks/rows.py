@@ -1,0 +1,266 @@
+"""The rows of the table: what each runs in turn, against what, and its target. Knows no formatting."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import plain, programs
+from tests.benchmarks.meter import Bench, Sample, Summary
+
+MIB = 2**20
+#: Makes the piece of work for one repetition; what it does itself is not measured.
+Prepare = Callable[[], Callable[[], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large the work is; the issue's figures are those of 10,000 tasks."""
+
+    tasks: int = 10_000
+    reps: int = 5
+
+    def of(self, full: int, least: int = 2) -> int:
+        return max(least, full * self.tasks // 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One printed comparison: a value, its target, and what stands beside it for the reader."""
+
+    row: str
+    what: str
+    value: float
+    target: float | None
+    unit: str = "x"
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        return "ok" if self.value <= self.target else "over"
+
+
+def in_turn(bench: Bench, forms: Mapping[str, tuple[float, Prepare]], reps: int) -> dict[str, Summary]:
+    """Measure every form once before any is measured again; one round beforehand warms the workers up."""
+    samples: dict[str, list[Sample]] = {name: [] for name in forms}
+    for rep in range(reps + 1):
+        for name, (saturation, prepare) in forms.items():
+            sample = bench.measure(prepare(), saturation)
+            if rep:
+                samples[name].append(sample)
+    return {name: Summary.of(found) for name, found in samples.items()}
+
+
+def against_dask(
+    bench: Bench,
+    sizes: Sizes,
+    row: str,
+    tasks: int,
+    ours: Prepare,
+    dask: Mapping[str, Prepare],
+    wall: float,
+    cpu: float | None = None,
+) -> list[Line]:
+    settings = {"default": bench.default_saturation, "inf": math.inf}
+    forms = {
+        f"{name}, {setting}": (at, one) for setting, at in settings.items() for name, one in dask.items()
+    }
+    own = {f"ours, {setting}": (at, ours) for setting, at in settings.items()}
+    found = in_turn(bench, {**own, **forms}, sizes.reps)
+    best = min(forms, key=lambda name: found[name].wall)
+    lines = []
+    for name in own:
+        mine, theirs = found[name], found[best]
+        beside = f"{_per_task(mine, tasks)}; Dask ({best}) {_per_task(theirs, tasks)}"
+        facts = {"tasks": tasks, "ours": mine, "dask": theirs, "best": best}
+        lines.append(Line(row, f"wall, {name}", mine.wall / theirs.wall, wall, detail=beside, facts=facts))
+        if cpu is not None:
+            lines.append(Line(row, f"CPU, {name}", mine.cpu / theirs.cpu, cpu, facts=facts))
+    others = "; ".join(f"{name} {found[name].wall / tasks * 1e6:.0f}" for name in forms if name != best)
+    return [*lines, Line(row, f"other forms of Dask, wall us/task: {others}", math.nan, None, unit="")]
+
+
+def _per_task(found: Summary, tasks: int) -> str:
+    wall, driver, workers = (one / tasks * 1e6 for one in (found.wall, found.driver, found.workers))
+    return f"{wall:.0f} us/task, CPU {driver:.0f} driver + {workers:.0f} workers, spread {found.low:.2f}-{found.high:.2f}"
+
+
+def _executor(bench: Bench) -> Any:
+    from prefectlite import DaskExecutor
+
+    return DaskExecutor(bench.client)
+
+
+def fan_out(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    n = sizes.of(10_000)
+    dask = {
+        "graph": lambda: plain.wide_graph(bench.client, n),
+        "map": lambda: plain.wide_map(bench.client, n),
+    }
+    executor = _executor(bench)
+    return against_dask(bench, sizes, "fan-out", n, lambda: ours.fan_out(executor, n), dask, 1.3, 1.5)
+
+
+def mapped(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    n = sizes.of(10_000)
+    dask = {
+        "graph": lambda: plain.wide_graph(bench.client, n),
+        "map": lambda: plain.wide_map(bench.client, n),
+    }
+    executor = _executor(bench)
+    return against_dask(bench, sizes, "map", n, lambda: ours.mapped(executor, n), dask, 1.3)
+
+
+def chain(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    n = sizes.of(1_000)
+    dask = {"graph": lambda: plain.chain(bench.client, n)}
+    executor = _executor(bench)
+    return against_dask(bench, sizes, "chain", n, lambda: ours.chain(executor, n), dask, 1.3)
+
+
+def diamond(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    layers, width = 20, sizes.of(100)
+    dask = {"graph": lambda: plain.diamond(bench.client, layers, width)}
+    executor = _executor(bench)
+    made: Prepare = lambda: ours.diamond(executor, layers, width)  # noqa: E731
+    return against_dask(bench, sizes, "diamond", layers * width, made, dask, 1.4)
+
+
+def retries(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    n = sizes.of(1_000)
+    executor, at = _executor(bench), bench.default_saturation
+    workers = bench.worker_addresses()
+    found = in_turn(
+        bench,
+        {
+            "failing": (at, lambda: ours.failing(executor, n, fails=True)),
+            "smooth": (at, lambda: ours.failing(executor, n, fails=False)),
+        },
+        sizes.reps,
+    )
+    failing, smooth = found["failing"], found["smooth"]
+    detail = f"{_per_task(failing, n)}; without failures {_per_task(smooth, n)}"
+    started = len(set(bench.worker_addresses()) - set(workers))
+    return [
+        Line("retries", "wall, each fails once", failing.wall / smooth.wall, 2.5, detail=detail),
+        Line("retries", "workers started meanwhile", started, 0, unit=""),
+    ]
+
+
+def memory(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    nbytes, executor = sizes.of(100 * MIB), _executor(bench)
+    bench.rise(ours.blocks(executor, 10, nbytes))  # the first run's imports are no rise
+    rises = [bench.rise(ours.blocks(executor, 10, nbytes)) for _ in range(sizes.reps)]
+    detail = f"a block of {nbytes / MIB:.1f} MiB through 10 tasks; worst of {sizes.reps}"
+    return [Line("memory", "driver memory rises by", max(rises) / MIB, 64, unit=" MiB", detail=detail)]
+
+
+def state_edge(bench: Bench, sizes: Sizes) -> list[Line]:
+    from tests.benchmarks import ours
+
+    nbytes, executor, addresses = sizes.of(500 * MIB), _executor(bench), bench.worker_addresses()
+    state = bench.moved(ours.apart(executor, nbytes, addresses, data_edge=False))
+    data = bench.moved(ours.apart(executor, nbytes, addresses, data_edge=True))
+    detail = f"a result of {nbytes / MIB:.1f} MiB; a data edge moves {data / MIB:.1f} MiB"
+    seen = data >= nbytes
+    return [
+        Line("state-edge", "bytes moved by a state-only edge", state, 0, unit=" B", detail=detail),
+        Line("state-edge", "the counter misses a data edge", float(not seen), 0, unit=""),
+    ]
+
+
+def _programs(sources: Mapping[str, str], reps: int) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
+    with tempfile.TemporaryDirectory() as where:
+        for rep in range(reps + 1):
+            for name, source in sources.items():
+                printed = programs.run(source, Path(where))
+                if rep:
+                    found[name].append(printed)
+    return found
+
+
+def _middle(found: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(float(one[name]) for one in found)
+
+
+def _versus(row: str, what: str, found: dict[str, list[dict[str, Any]]], name: str, target: float) -> Line:
+    ours, theirs = (_middle(one, name) for one in found.values())
+    low, high = (pick(one[name] for one in next(iter(found.values()))) / ours for pick in (min, max))
+    labels = list(found)
+    detail = f"{labels[0]} {ours:.2f} s, {labels[1]} {theirs:.2f} s, spread {low:.2f}-{high:.2f}"
+    return Line(row, what, ours / theirs, target, detail=detail)
+
+
+def imports(_: Bench | None, sizes: Sizes) -> list[Line]:
+    names = ("prefectlite", "distributed")
+    found = _programs({name: programs.IMPORT.format(name=name) for name in names}, sizes.reps)
+    return [_versus("import", "wall against import distributed", found, "wall", 0.5)]
+
+
+def cold(_: Bench | None, sizes: Sizes) -> list[Line]:
+    found = _programs({"ours": programs.COLD_OURS, "Dask": programs.COLD_DASK}, sizes.reps)
+    return [_versus("cold", "whole program, own LocalCluster", found, "process", 1.3)]
+
+
+def cold_local(_: Bench | None, sizes: Sizes) -> list[Line]:
+    found = _programs({"ours": programs.COLD_LOCAL}, sizes.reps)["ours"]
+    return [Line("cold-local", "whole program, LocalExecutor", _middle(found, "process"), 0.6, unit=" s")]
+
+
+def local(_: Bench | None, sizes: Sizes) -> list[Line]:
+    n = sizes.of(10_000)
+    found = _programs({"ours": programs.LOCAL.format(tasks=n)}, sizes.reps)["ours"]
+    detail = f"CPU {_middle(found, 'cpu') / n * 1e6:.0f} us/task"
+    value = _middle(found, "wall") / n * 1e6
+    return [Line("local", "LocalExecutor, build and compile included", value, 100, " us/task", detail)]
+
+
+def build(_: Bench | None, sizes: Sizes) -> list[Line]:
+    n = sizes.of(100_000, least=100)
+    timed = _programs({"ours": programs.BUILD.format(tasks=n, traced=False)}, sizes.reps)["ours"]
+    traced = _programs({"ours": programs.BUILD.format(tasks=n, traced=True)}, 1)["ours"]
+    detail = f"{n} tasks and as many edges, one in a hundred with a constant instead"
+    return [
+        Line("build", "CPU of building and compiling", _middle(timed, "cpu"), 5, " s", detail),
+        Line("build", "memory of flow and plan", _middle(traced, "nbytes") / n, 2048, " B/task"),
+    ]
+
+
+#: By name, in the order of the issue's table; those of the second group start their own processes.
+ON_THE_CLUSTER: dict[str, Callable[[Bench, Sizes], list[Line]]] = {
+    "fan-out": fan_out,
+    "chain": chain,
+    "map": mapped,
+    "diamond": diamond,
+    "retries": retries,
+    "memory": memory,
+    "state-edge": state_edge,
+}
+ALONE: dict[str, Callable[[Bench | None, Sizes], list[Line]]] = {
+    "build": build,
+    "import": imports,
+    "cold": cold,
+    "cold-local": cold_local,
+    "local": local,
+}

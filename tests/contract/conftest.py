@@ -1,0 +1,106 @@
+"""One suite for all places to run: each test here gets each of them in turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefectlite import DaskExecutor, Flow, LocalExecutor
+from prefectlite.states import Mapped, State
+
+PLACES = ("local", "dask-threads", "dask-processes")
+
+
+@pytest.fixture(scope="session")
+def thread_client() -> Iterator[Any]:
+    """A client of a cluster whose scheduler and workers are threads of this process."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=False
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def process_client(dask_cluster: Any) -> Iterator[Any]:
+    """A client of the shared cluster of worker processes."""
+    from distributed import Client
+
+    with Client(dask_cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> str:
+    """The name of the place that the test runs at."""
+    return str(request.param)
+
+
+@pytest.fixture
+def executor(place: str, request: pytest.FixtureRequest) -> Any:
+    """An executor for the place."""
+    if place == "local":
+        return LocalExecutor()
+    kind = "thread_client" if place == "dask-threads" else "process_client"
+    return DaskExecutor(request.getfixturevalue(kind))
+
+
+class World:
+    """Runs flows at one place, and counts how often bodies ran, in whatever process."""
+
+    def __init__(self, executor: Any, folder: Path) -> None:
+        self.executor = executor
+        self._folder = folder
+
+    @property
+    def ran(self) -> Callable[[str], None]:
+        """A function for task bodies: notes that the body of that name ran."""
+        folder = str(self._folder)
+
+        def ran(name: str) -> None:
+            # A file per run: appending from several processes may lose notes.
+            import os
+            import tempfile
+
+            handle, _ = tempfile.mkstemp(prefix=f"{name}+", dir=folder)
+            os.close(handle)
+
+        return ran
+
+    def runs(self) -> dict[str, int]:
+        """How often each body ran so far."""
+        return dict(Counter(path.name.partition("+")[0] for path in self._folder.iterdir()))
+
+    def run(self, flow: Flow, **options: Any) -> State:
+        return flow.run(executor=self.executor, **options)
+
+    def outcome(self, flow: Flow, **options: Any) -> tuple[str, dict[str, Any]]:
+        """Run, and return the flow's class and what each task came to, by slug."""
+        state = self.run(flow, **options)
+        return type(state).__name__, {flow.slugs[task]: came_to(one) for task, one in state.result.items()}
+
+
+def came_to(state: State) -> Any:
+    """Return a success's value, a list for a map, and otherwise the state's class with the error's, if any."""
+    if isinstance(state, Mapped):
+        return [came_to(child) for child in state.map_states]
+    if type(state).__name__ == "Success":
+        return state.result
+    held = state.result
+    name = type(state).__name__
+    return f"{name}({type(held).__name__})" if isinstance(held, BaseException) else name
+
+
+@pytest.fixture
+def world(executor: Any, tmp_path: Path) -> World:
+    """The place to run and the notes of the bodies."""
+    return World(executor, tmp_path)

@@ -1,0 +1,356 @@
+"""The parts of the driver by themselves: inbox, timers, callbacks, observers, interrupts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from prefectlite import Task, context, signals, task
+from prefectlite.driver.callbacks import THREADS, Callbacks, state_after
+from prefectlite.driver.inbox import TURN_LIMIT, Inbox
+from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.observer import Audience
+from prefectlite.driver.timers import Timers
+from prefectlite.engine.events import AttemptHeld, TimerFired
+from prefectlite.engine.instructions import Ask, SetTimer
+from prefectlite.states import Failed, Paused, RunKey, Running, Success
+from prefectlite.worker.logs import LogLine
+
+
+def held(run: int) -> AttemptHeld:
+    return AttemptHeld(0.0, run, 1)
+
+
+def line(text: str) -> LogLine:
+    return LogLine(0.0, 20, "somewhere", text, "flow", "run-1", 1)
+
+
+class TestInbox:
+    def test_what_ended_a_wait_comes_first(self) -> None:
+        inbox = Inbox()
+        inbox.deliver([held(1), held(2)])
+        inbox.deliver([held(3)])
+
+        inbox.wait(10)
+        inbox.wait(10)
+        inbox.deliver([held(4)])
+
+        assert [event.run for event in inbox.events()] == [1, 2, 3, 4]  # type: ignore[union-attr]
+        assert inbox.events() == []
+
+    def test_a_wait_ends_after_its_time(self) -> None:
+        inbox = Inbox()
+        began = time.monotonic()
+
+        inbox.wait(0.02)
+
+        assert time.monotonic() - began >= 0.015
+        assert inbox.events() == []
+
+    def test_a_turn_is_bounded_by_whole_batches(self) -> None:
+        inbox = Inbox()
+        for _ in range(3):
+            inbox.deliver([held(0)] * (TURN_LIMIT - 1))
+
+        assert [len(inbox.events()) for _ in range(3)] == [2 * (TURN_LIMIT - 1), TURN_LIMIT - 1, 0]
+
+    def test_log_lines_end_a_wait_too(self) -> None:
+        inbox = Inbox()
+        inbox.deliver_logs([line("a")])
+        inbox.deliver_logs([line("b")])
+
+        inbox.wait(None)
+
+        assert [one.message for one in inbox.log_lines()] == ["a", "b"]
+        assert inbox.log_lines() == []
+        assert inbox.events() == []
+
+
+def test_timers_ring_soonest_first_and_in_order_of_setting() -> None:
+    timers = Timers()
+    assert timers.seconds_left(0.0) is None
+    for number, at in enumerate([3.0, 1.0, 1.0, 9.0]):
+        timers.set(SetTimer(run=number, timer=number, at=at))
+
+    assert timers.seconds_left(0.5) == 0.5
+    assert timers.seconds_left(2.0) == 0.0
+    assert timers.due(0.5) == []
+    assert timers.due(3.0) == [TimerFired(3.0, 1, 1), TimerFired(3.0, 2, 2), TimerFired(3.0, 0, 0)]
+    assert timers.seconds_left(3.0) == 6.0
+
+
+class TestAudience:
+    def test_an_observer_that_raises_is_told_nothing_more(self, caplog: pytest.LogCaptureFixture) -> None:
+        told: list[str] = []
+
+        class Good:
+            def started(self, run: Any) -> None:
+                told.append("started")
+
+            def turn(self, transitions: Any, counts: Any) -> None:
+                told.append(f"turn {counts}")
+
+            def log(self, lines: Any) -> None:
+                told.append(f"log {len(lines)}")
+
+            def ended(self, state: Any) -> None:
+                told.append(f"ended {state}")
+
+        class Bad(Good):
+            def started(self, run: Any) -> None:
+                raise RuntimeError("observer broke")
+
+        audience = Audience([Bad(), Good()])
+        assert audience
+        with caplog.at_level(logging.ERROR):
+            audience.started(object())  # type: ignore[arg-type]
+        audience.turn([], {"Success": 1})
+        audience.log([line("a")])
+        audience.ended(Success("done"))
+        audience.log([line("b")])
+
+        assert told == ["started", "turn {'Success': 1}", "log 1", 'ended <Success: "done">']
+        assert "observer broke" in caplog.text
+        assert not audience
+
+
+class TestCallbacks:
+    def ask_all(self, tasks: list[Task], *asks: Ask) -> dict[int, Any]:
+        answers: dict[int, Any] = {}
+        everything = threading.Event()
+
+        def deliver(events: Any) -> None:
+            answers.update({event.ask: event for event in events})
+            if len(answers) == len(asks):
+                everything.set()
+
+        callbacks = Callbacks(tasks, deliver, {"flow_name": "f"}, clock=lambda: 5.0)
+        for ask in asks:
+            callbacks.ask(ask, RunKey("t-1", 2), 3)
+        assert everything.wait(30)
+        callbacks.close()
+        assert {answer.time for answer in answers.values()} == {5.0}
+        return answers
+
+    def test_each_question_gets_its_answer(self) -> None:
+        told: list[Any] = []
+
+        def trigger(states: Any) -> Any:
+            return list(states)
+
+        def handler(one: Any, old: Any, new: Any) -> Any:
+            return Success(context.task_full_name)
+
+        @task(
+            trigger=trigger,
+            state_handlers=[handler],
+            max_retries=1,
+            retry_delay=lambda attempt: timedelta(seconds=attempt),
+            on_failure=lambda one, state: told.append(state),
+        )
+        def body() -> None: ...
+
+        answers = self.ask_all(
+            [body],
+            Ask(0, 1, 0, "trigger", upstreams=(("edge", Success()),)),
+            Ask(0, 2, 0, "trigger", upstreams=()),
+            Ask(0, 3, 0, "handlers", old=Running(), new=Failed()),
+            Ask(0, 4, 0, "delay", attempt=2),
+            Ask(0, 5, 0, "on_failure", new=Failed("last")),
+        )
+
+        assert {ask: answer.error for ask, answer in answers.items()} == dict.fromkeys(range(1, 6))
+        assert answers[1].answer is True
+        assert answers[2].answer is False
+        assert answers[3].answer.message == "body[2]"
+        assert answers[4].answer == 2.0
+        assert answers[5].answer is None
+        assert [state.message for state in told] == ["last"]
+
+    def test_what_a_callback_raises_is_its_answer(self, caplog: pytest.LogCaptureFixture) -> None:
+        def raises(*arguments: Any) -> Any:
+            raise SystemExit("leave")
+
+        @task(trigger=raises, state_handlers=[raises], max_retries=1, retry_delay=raises, on_failure=raises)
+        def body() -> None: ...
+
+        answers = self.ask_all(
+            [body],
+            Ask(0, 1, 0, "trigger"),
+            Ask(0, 2, 0, "handlers", old=Running(), new=Failed()),
+            Ask(0, 3, 0, "delay", attempt=2),
+            Ask(0, 4, 0, "on_failure", new=Failed("last")),
+        )
+
+        assert {type(answer.error) for answer in answers.values()} == {SystemExit}
+        assert "on_failure of task 'body' raised" in caplog.text
+
+    @pytest.mark.parametrize("said", ["soon", -1, float("nan"), float("inf"), None, True])
+    def test_a_delay_that_is_none_is_refused(self, said: Any) -> None:
+        @task(max_retries=1, retry_delay=lambda attempt: said)
+        def body() -> None: ...
+
+        error = self.ask_all([body], Ask(0, 1, 0, "delay", attempt=1))[1].error
+
+        assert isinstance(error, ValueError)
+        assert "retry_delay(1) of task 'body'" in str(error)
+
+    def test_questions_are_asked_at_once_up_to_the_bound(self) -> None:
+        together = threading.Barrier(THREADS)
+
+        @task(on_failure=lambda one, state: together.wait(30))
+        def body() -> None: ...
+
+        asks = [Ask(n, n, 0, "on_failure", new=Failed()) for n in range(2 * THREADS)]
+
+        assert {answer.error for answer in self.ask_all([body], *asks).values()} == {None}
+
+    def test_nobody_is_asked_after_the_end(self) -> None:
+        asked: list[int] = []
+        gate, begun, answers = threading.Event(), threading.Event(), []
+
+        def waits(one: Any, state: Any) -> None:
+            asked.append(1)
+            begun.set()
+            gate.wait(30)
+
+        @task(on_failure=waits)
+        def body() -> None: ...
+
+        callbacks = Callbacks([body], answers.extend, {})
+        for n in range(THREADS):
+            callbacks.ask(Ask(n, n, 0, "on_failure", new=Failed()), RunKey("t"), 1)
+        assert begun.wait(30)
+        callbacks.close()
+        callbacks._questions.put((Ask(99, 99, 0, "on_failure", new=Failed()), RunKey("t"), 1))
+        gate.set()
+        deadline = time.monotonic() + 10
+        while len(answers) < len(asked) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        assert 99 not in [answer.run for answer in answers]
+
+
+class TestHandlers:
+    def make(self, *handlers: Any) -> Task:
+        @task(state_handlers=list(handlers))
+        def body() -> None: ...
+
+        return body
+
+    def test_each_handler_sees_what_the_one_before_made(self) -> None:
+        seen: list[Any] = []
+
+        def first(one: Any, old: Any, new: Any) -> Any:
+            seen.append(new.message)
+            return Success("second")
+
+        def silent(one: Any, old: Any, new: Any) -> None:
+            seen.append(new.message)
+
+        def last(one: Any, old: Any, new: Any) -> Any:
+            seen.append(new.message)
+            return Success("third")
+
+        assert state_after(self.make(first, silent, last), Running(), Success("first")).message == "third"
+        assert seen == ["first", "second", "second"]
+
+    def test_a_signal_ends_the_row(self) -> None:
+        def pauses(one: Any, old: Any, new: Any) -> None:
+            raise signals.PAUSE("wait")
+
+        def never(one: Any, old: Any, new: Any) -> None:
+            raise AssertionError
+
+        state = state_after(self.make(pauses, never), Running(), Success())
+
+        assert type(state) is Paused
+        assert state.message == "wait"
+
+    def test_what_is_no_state_is_refused_by_name(self) -> None:
+        def odd(one: Any, old: Any, new: Any) -> Any:
+            return "fine"
+
+        with pytest.raises(TypeError, match="State handler 'odd' of task 'body' returned 'fine'"):
+            state_after(self.make(odd), Running(), Success())
+
+
+class TestInterrupts:
+    def press(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # the handler runs between two instructions of the main thread
+
+    def test_the_first_is_a_wish_and_goes_on_at_the_end(self) -> None:
+        wishes: list[int] = []
+        former = signal.getsignal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: wishes.append(1)):
+            self.press()
+            wishes.append(2)
+
+        assert wishes == [1, 2]
+        assert signal.getsignal(signal.SIGINT) is former
+
+    def test_the_second_goes_through(self) -> None:
+        reached: list[int] = []
+
+        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: None):
+            self.press()
+            self.press()
+            reached.append(1)
+
+        assert reached == []
+
+    def test_without_one_nothing_is_raised(self) -> None:
+        with Interrupts(lambda: None) as interrupts:
+            pass
+
+        assert interrupts.count == 0
+
+    def test_an_error_of_the_block_is_the_cause(self) -> None:
+        with pytest.raises(KeyboardInterrupt) as raised, Interrupts(lambda: None):
+            self.press()
+            raise ValueError("inside")
+
+        assert isinstance(raised.value.__cause__, ValueError)
+
+    def test_an_outer_block_is_told_as_well(self) -> None:
+        outer: list[int] = []
+
+        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: outer.append(1)) as outside:
+            with pytest.raises(KeyboardInterrupt), Interrupts(lambda: None):
+                self.press()
+            assert outside.count == 1
+
+        assert outer == [1]
+
+    def test_where_it_is_ignored_it_stays_ignored(self) -> None:
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with Interrupts(lambda: None) as interrupts:
+                self.press()
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGINT, former)
+        assert interrupts.count == 0
+
+    def test_other_threads_leave_it_alone(self) -> None:
+        former = signal.getsignal(signal.SIGINT)
+        seen: list[Any] = []
+
+        def other() -> None:
+            with Interrupts(lambda: None):
+                seen.append(signal.getsignal(signal.SIGINT))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+        assert seen == [former]

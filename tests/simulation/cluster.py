@@ -1,0 +1,386 @@
+"""A virtual cluster in virtual time: slots, bodies, reports that go astray. Knows Submit and Release, no rules.
+
+It believes nothing: whatever the engine asks for that a real cluster could not do, or that would run a body
+twice or read a value that is gone, is a ``Broken promise``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptHeld, AttemptRefused, AttemptStarted, Event
+from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
+from prefectlite.engine.instructions import Submit
+from prefectlite.states.report import Report
+from prefectlite.states.state import (
+    Cancelled,
+    Crashed,
+    Failed,
+    Paused,
+    Retrying,
+    Skipped,
+    State,
+    Success,
+    TriggerFailed,
+    ValidationFailed,
+)
+from tests.simulation.generate import Case, Ending, flattened, value_of
+from tests.simulation.oracle import FORCED, Broken, Name, value_name
+
+#: Waiting for inputs, ready for a slot, in its body, ended as a plain success, ended otherwise or held.
+Status: TypeAlias = Literal["waiting", "ready", "running", "done", "over"]
+#: Makes an event once the moment of its delivery is known.
+Maker: TypeAlias = Callable[[float], Event]
+
+_GONE: Final = object()
+
+
+class OwnSuccess(Success):
+    """A user's own kind of success."""
+
+    __slots__ = ()
+
+
+class OwnSkipped(Skipped):
+    """A user's own kind of skip."""
+
+    __slots__ = ()
+
+
+class BrokenPromise(AssertionError):
+    """The engine asked for what must not be."""
+
+
+@dataclass(slots=True)
+class Parcel:
+    """One submission on its way through the cluster."""
+
+    submit: Submit
+    name: Name
+    ending: Ending
+    status: Status = "waiting"
+    missing: int = 0
+    followers: list[Parcel] = field(default_factory=list)
+    leaders: list[Parcel] = field(default_factory=list)
+    reads: set[int] = field(default_factory=set)
+    released: bool = False
+    value: Any = _GONE
+
+    def __str__(self) -> str:
+        return f"submission {self.submit.submission} of {self.submit.key} ({self.status})"
+
+
+class Cluster:
+    """Performs submissions.
+
+    Parameters
+    ----------
+    case : Case
+        What bodies do, and what goes wrong.
+    name_of : callable
+        Gives a run's node and index.
+    state_of : callable
+        Gives a run's state, for arguments that the driver holds.
+    schedule : callable
+        Takes seconds from now and what to do or tell then.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        name_of: Callable[[int], Name],
+        state_of: Callable[[int], State],
+        schedule: Callable[[float, Maker | Callable[[], None], bool], None],
+        rng: random.Random,
+    ) -> None:
+        self.case = case
+        self.rng = rng
+        self.now = 0.0
+        self.parcels: dict[tuple[int, int], Parcel] = {}
+        self.given: dict[Name, list[dict[str, Any]]] = {}
+        self.bodies: set[tuple[int, int]] = set()
+        self.cancelled = False
+        self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
+        self._ready: deque[Parcel] = deque()
+        self._busy = 0
+
+    # What the driver asks for
+
+    def submit(self, submit: Submit) -> None:
+        """Take one submission."""
+        run, submission = submit.run, submit.submission
+        require(not self.cancelled, f"{submit.key} was submitted after CancelAll")
+        require((run, submission) not in self.parcels, f"submission {submission} of {submit.key} was made twice")
+        require(
+            submission == 1 or (run, submission - 1) in self.parcels,
+            f"submission {submission} of {submit.key} follows none",
+        )
+        name = self._name_of(run)
+        parcel = Parcel(submit, name, self.case.ending(*name, submit.attempt))
+        for argument in submit.arguments:
+            for found in _leaves(argument.source):
+                self._follow(parcel, found, "reads")
+        for anchor in submit.after:
+            self._follow(parcel, anchor, "follows")
+        self.parcels[run, submission] = parcel
+        kind = parcel.ending.kind
+        if kind == "unsent":
+            parcel.status = "over"
+            self._tell(parcel, lambda t: AttemptCrashed(t, run, submission, "unsent", "the graph could not be sent"))
+        elif kind == "refused":
+            parcel.status = "over"
+            error = TypeError("cannot pickle")
+            self._tell(parcel, lambda t: AttemptRefused(t, run, submission, error))
+        elif any(leader.status == "over" for leader in parcel.leaders):
+            self._hold(parcel)
+        elif not parcel.missing:
+            parcel.status = "ready"
+            self._ready.append(parcel)
+
+    def settle_turn(self) -> None:
+        """Start what can start: the turn's graph is complete."""
+        self._start_bodies()
+
+    def release(self, run: int, submission: int) -> None:
+        """Let go of one submission."""
+        parcel = self.parcels.get((run, submission))
+        if parcel is None:
+            raise BrokenPromise(f"submission {submission} of run {run} was released and never made")
+        require(not parcel.released, f"{parcel} was released twice")
+        require(parcel.status != "running" or self.cancelled, f"{parcel} was released while its body ran")
+        parcel.released = True
+        parcel.value = _GONE
+        if parcel.status in ("waiting", "ready"):
+            parcel.status = "over"
+        for follower in parcel.followers:
+            reading = follower.status in ("waiting", "ready", "running") and not follower.released
+            require(
+                not reading or self.cancelled or id(parcel) not in follower.reads,
+                f"{parcel} was released, but {follower} still needs it",
+            )
+
+    def cancel(self) -> None:
+        """Stop everything; bodies that run may end in any way, or say nothing."""
+        self.cancelled = True
+        for parcel in self.parcels.values():
+            if parcel.status in ("waiting", "ready"):
+                parcel.status = "over"
+        self._ready.clear()
+
+    # Inside
+
+    def _follow(self, parcel: Parcel, leader: FromRun, how: str) -> None:
+        found = self.parcels.get((leader.run, leader.submission))
+        if found is None:
+            raise BrokenPromise(
+                f"{parcel.submit.key} {how} submission {leader.submission} of run {leader.run}, which was never made"
+            )
+        require(not found.released, f"{parcel.submit.key} {how} {found}, which was released")
+        drop = found.submit.drop_value
+        require(how == "follows" or not drop, f"{parcel.submit.key} reads {found}, whose value is dropped")
+        require(how == "reads" or drop, f"{parcel.submit.key} follows {found}, which would move its value")
+        if found not in parcel.leaders:
+            parcel.leaders.append(found)
+            found.followers.append(parcel)
+            parcel.missing += found.status not in ("done", "over")
+        if how == "reads":
+            parcel.reads.add(id(found))
+
+    def _start_bodies(self) -> None:
+        while self._ready and self._busy < self.case.slots and not self.cancelled:
+            place = self.rng.randrange(len(self._ready)) if self.rng.random() < 0.3 else 0
+            parcel = self._ready[place]
+            del self._ready[place]
+            if parcel.status == "ready":
+                self._start(parcel)
+
+    def _start(self, parcel: Parcel) -> None:
+        submit = parcel.submit
+        place = (submit.run, submit.attempt)
+        require(place not in self.bodies, f"the body of {submit.key} runs twice under attempt {submit.attempt}")
+        self.bodies.add(place)
+        for leader in parcel.leaders:
+            require(leader.status == "done", f"{submit.key} started, but its input is {leader}")
+            require(
+                not leader.released or id(leader) not in parcel.reads,
+                f"{submit.key} started, but its input {leader} was released",
+            )
+        given = {argument.key: self._read(argument.source) for argument in submit.arguments}
+        self.given.setdefault(parcel.name, []).append(given)
+        parcel.status = "running"
+        self._busy += 1
+        duration = parcel.ending.duration
+        started = self.now
+        if duration > 1:
+            run, submission = submit.run, submit.submission
+            self._schedule(
+                1 + self._latency(), lambda t: AttemptStarted(t, run, submission, "virtual"), True
+            )
+        self._schedule(duration, lambda: self._finish(parcel, started), False)
+
+    def _finish(self, parcel: Parcel, started: float) -> None:
+        submit, kind = parcel.submit, parcel.ending.kind
+        run, submission = submit.run, submit.submission
+        self._busy -= 1
+        if self.cancelled and self.rng.random() < 0.5:
+            parcel.status = "over"
+            return
+        if kind == "lost":
+            parcel.status = "over"
+            self._tell(parcel, lambda t: AttemptCrashed(t, run, submission, "worker-lost", "its worker was lost"))
+        else:
+            report = self._report(parcel, started)
+            parcel.status = "done" if report.state is None else "over"
+            self._tell(parcel, lambda t: AttemptFinished(t, run, submission, report))
+        for follower in parcel.followers:
+            follower.missing -= 1
+            if follower.status != "waiting":
+                continue
+            if parcel.status == "over":
+                self._hold(follower)
+            elif not follower.missing:
+                follower.status = "ready"
+                self._ready.append(follower)
+        self._start_bodies()
+
+    def _hold(self, parcel: Parcel) -> None:
+        parcel.status = "over"
+        run, submission = parcel.submit.run, parcel.submit.submission
+        if self.rng.random() < self.case.faults.hints:
+            self._schedule(self._latency(), lambda t: AttemptHeld(t, run, submission), True)
+        for follower in parcel.followers:
+            if follower.status == "waiting":
+                self._hold(follower)
+
+    def _tell(self, parcel: Parcel, maker: Maker) -> None:
+        faults, rng = self.case.faults, self.rng
+        if rng.random() < faults.lost:
+            # The stream lost it; the driver finds out when it compares notes.
+            self._schedule(5 + rng.random() * 30, maker, True)
+        else:
+            self._schedule(self._latency(), maker, True)
+        while rng.random() < faults.doubled:
+            self._schedule(rng.random() * 20, maker, True)
+
+    def _latency(self) -> float:
+        return self.rng.expovariate(1) * self.case.faults.latency
+
+    def _report(self, parcel: Parcel, started: float) -> Report:
+        submit, ending = parcel.submit, parcel.ending
+        value = value_of(value_name(parcel.name, submit.attempt), ending.shape)
+        state = self._state(ending, value, parcel)
+        length = flat_length = unmappable = None
+        if isinstance(value, list):
+            length = len(value) if "length" in submit.measure else None
+            flat_length = len(flattened(value)) if "flat" in submit.measure else None
+        elif submit.measure:
+            unmappable = "it has no order"
+        if state is None and not submit.drop_value:
+            parcel.value = value
+        return Report(
+            state,
+            started,
+            self.now,
+            nbytes=8,
+            length=length,
+            flat_length=flat_length,
+            unmappable=unmappable,
+            retryable=ending.kind != "hopeless",
+            where="virtual",
+            forced=ending.kind in FORCED or ending.kind == "signal_retry",
+        )
+
+    def _state(self, ending: Ending, value: Any, parcel: Parcel) -> State | None:
+        error = ValueError(f"{parcel.name} failed")
+        match ending.kind:
+            case "value":
+                return None
+            case "failed" | "hopeless" | "endrun_failed":
+                return Failed("it failed", error)
+            case "checked_failed":
+                return ValidationFailed("its value is wrong", error)
+            case "exited":
+                return Crashed("it called exit", error, cause="exited")
+            case "signal_trigger_failed":
+                return TriggerFailed("it refused", error)
+            case "signal_skip" | "endrun_skipped":
+                return Skipped("it skipped itself")
+            case "signal_retry":
+                return Retrying("again", start_time=self._soon(), run_count=parcel.submit.attempt)
+            case "signal_pause":
+                return Paused("until approved")
+            case "signal_pause_until":
+                return Paused("for a while", start_time=self._soon())
+            case "endrun_success":
+                return Success("it says so", value)
+            case "endrun_cancelled":
+                return Cancelled("it gave up")
+            case "endrun_own_success":
+                return OwnSuccess("it says so", value)
+            case "endrun_own_skipped":
+                return OwnSkipped("it skipped itself")
+            case _:
+                raise AssertionError(f"{ending.kind} has no report")
+
+    def _soon(self) -> datetime:
+        return datetime.fromtimestamp(self.now + self.rng.choice((-1.0, 0.0, 2.0)), tz=UTC)
+
+    # Arguments
+
+    def _read(self, source: Source) -> Any:
+        match source:
+            case FromRun(run, submission):
+                value = self.parcels[run, submission].value
+                require(value is not _GONE, f"the value of submission {submission} of run {run} is gone")
+            case FromDriver(run):
+                value = self._held_by_driver(run)
+            case FromValue(node):
+                value = value_of(f"v{node}", self.case.shapes.get(node))
+            case FromMany(items):
+                return _flat_if(source.flat, [self._read(item) for item in items])
+            case FromCollection(_, items):
+                value = [self._read(item) for item in items]
+        value = _flat_if(source.flat, value)
+        if source.item is None:
+            return value
+        require(
+            isinstance(value, list) and 0 <= source.item < len(value),
+            f"element {source.item} was asked of {value!r}, which does not have it",
+        )
+        return value[source.item]
+
+    def _held_by_driver(self, run: int) -> Any:
+        state = self._state_of(run)
+        require(state.is_finished(), f"the driver was asked for the value of run {run}, which is {state!r}")
+        require(state.result_ref is None, f"the driver was asked for the value of run {run}, which lies on a worker")
+        if state.is_successful():
+            return state.result
+        if state.is_failed():
+            require(
+                isinstance(state.result, BaseException),
+                f"the value of failed run {run} is {state.result!r}, no exception",
+            )
+        return Broken(self._name_of(run))
+
+
+def require(condition: bool, text: str) -> None:
+    """Raise ``BrokenPromise`` unless a condition holds."""
+    if not condition:
+        raise BrokenPromise(text)
+
+
+def _leaves(source: Source) -> Iterator[FromRun]:
+    if isinstance(source, FromRun):
+        yield source
+    elif isinstance(source, FromMany | FromCollection):
+        for item in source.items:
+            yield from _leaves(item)
+
+
+def _flat_if(flat: bool, value: Any) -> Any:
+    return flattened(value) if flat and isinstance(value, list) else value

@@ -1,0 +1,402 @@
+"""A naive interpreter of plans: what every run must come to, straight from the rules. Shares no code with the engine.
+
+It walks the plan once in topological order. No windows, no counters, no lowering ahead, no time: each run
+looks at how its upstreams ended and at its script. Slow and plain on purpose; SEMANTICS 5 and 6, and sections
+9, 10, 12, 15 and 17 of the reference, are written here a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from prefectlite.engine.plan import PlanEdge, PlanNode
+from tests.simulation.generate import (
+    Case,
+    CustomKind,
+    Ending,
+    EndingKind,
+    Shape,
+    TriggerSpec,
+    flattened,
+    value_of,
+)
+
+#: A node's number and a child's place in its map; -1 for a run that is no child.
+Name: TypeAlias = tuple[int, int]
+
+SKIPS: Final = frozenset({"Skipped", "OwnSkipped"})
+SUCCESSES: Final = SKIPS | {"Success", "OwnSuccess", "Mapped"}
+FAILURES: Final = frozenset({"Failed", "TriggerFailed", "ValidationFailed", "Crashed"})
+FINISHED: Final = SUCCESSES | FAILURES | {"Cancelled"}
+
+#: The state that each ending makes of a running attempt.
+STATE_OF: Final[dict[EndingKind, str]] = {
+    "value": "Success",
+    "failed": "Failed",
+    "hopeless": "Failed",
+    "checked_failed": "ValidationFailed",
+    "exited": "Crashed",
+    "signal_trigger_failed": "TriggerFailed",
+    "signal_skip": "Skipped",
+    "signal_retry": "Retrying",
+    "signal_pause": "Paused",
+    "signal_pause_until": "Paused",
+    "endrun_success": "Success",
+    "endrun_failed": "Failed",
+    "endrun_skipped": "Skipped",
+    "endrun_cancelled": "Cancelled",
+    "endrun_own_success": "OwnSuccess",
+    "endrun_own_skipped": "OwnSkipped",
+    "lost": "Crashed",
+    "unsent": "Crashed",
+    "refused": "Failed",
+}
+#: Endings that are orders: no retry rule weighs them.
+FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_")) | {"signal_trigger_failed"}
+#: Endings of attempts whose body never began.
+BODILESS: Final[frozenset[EndingKind]] = frozenset({"unsent", "refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The value of a run that did not succeed: its exception, whatever that is."""
+
+    name: Name
+
+
+@dataclass(slots=True)
+class End:
+    """What a run came to.
+
+    Parameters
+    ----------
+    cls : str
+        The name of its last state's class.
+    value : object
+        What a reader is given.
+    attempts, bodies : int
+        How many attempts were allowed, and how many bodies began.
+    given : list of dict
+        The arguments of each body, in order.
+    children : list of End or None
+        For a map that unfolded.
+    """
+
+    cls: str
+    value: Any = None
+    attempts: int = 0
+    bodies: int = 0
+    given: list[dict[str, Any]] = field(default_factory=list)
+    children: list[End] | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.cls in FINISHED and all(child.finished for child in self.children or ())
+
+
+#: What an edge shows: the upstream's end (or one child's), or, for an element of a list, a success with a value.
+Shown: TypeAlias = list[End]
+
+
+class Oracle:
+    """Interprets one case; nobody cancels it.
+
+    Parameters
+    ----------
+    case : Case
+        What happens.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.plan = case.plan
+        self.ends: list[End] = []
+        self._seen: dict[tuple[int, int, str], int] = {}
+        for number, node in enumerate(self.plan.nodes):
+            self.ends.append(self._node(number, node))
+
+    def flow_state(self) -> str:
+        """Return the class of the flow's state.
+
+        Prefect 1 asks the terminal tasks whether all is over; a child that waits for an approval, and that a
+        shorter map below leaves unread, would be forgotten. So every run is asked.
+        """
+        if not all(end.finished for end in self.ends):
+            return "Running"
+        reference = [one for number in self.plan.reference for one in _spread(self.ends[number])]
+        return "Failed" if any(end.cls in FAILURES for end in reference) else "Success"
+
+    # Nodes
+
+    def _node(self, number: int, node: PlanNode) -> End:
+        if node.kind == "value":
+            return End("Success", value_of(f"v{number}", self.case.shapes.get(number)))
+        if any(edge.mapped for edge in node.ins):
+            return self._map(number, node)
+        shown = [(edge, _spread(self.ends[edge.upstream])) for edge in node.ins]
+        if not all(self.ends[edge.upstream].finished for edge in node.ins):
+            return End("Pending")
+        given = {
+            edge.key: _flat_if(edge, self.ends[edge.upstream].value) for edge in node.ins if edge.key is not None
+        }
+        return self._run((number, -1), node, shown, given)
+
+    def _map(self, number: int, node: PlanNode) -> End:
+        name = (number, -1)
+        for edge in node.ins:
+            up = self.ends[edge.upstream]
+            waits_for_children = not edge.mapped or edge.flattened or up.children is None
+            if up.cls not in FINISHED or (waits_for_children and not up.finished):
+                return End("Pending")
+        if node.policy.skip_on_upstream_skip:
+            for edge in node.ins:
+                up = self.ends[edge.upstream]
+                seen = [up] if edge.mapped else _spread(up)
+                if any(end.cls in SKIPS for end in seen):
+                    return self._settle(name, node, "Skipped")
+        columns: list[tuple[PlanEdge, list[tuple[End, Any]]]] = []
+        for edge in node.ins:
+            if edge.mapped:
+                column = self._column(edge)
+                if column is None:
+                    return self._settle(name, node, "Failed")
+                columns.append((edge, column))
+        widths = {len(column) for _, column in columns}
+        if len(widths) > 1 and node.policy.map_lengths == "equal":
+            return self._settle(name, node, "Failed")
+        parent = self._settle(name, node, "Mapped")
+        if parent.cls != "Mapped":
+            return parent
+        parent.children = []
+        for index in range(min(widths)):
+            parent.children.append(self._child(number, node, index, columns))
+        parent.value = [child.value for child in parent.children]
+        return parent
+
+    def _column(self, edge: PlanEdge) -> list[tuple[End, Any]] | None:
+        """Return what an edge has for each child: how it ended and its value; None if it cannot be mapped over."""
+        up = self.ends[edge.upstream]
+        if up.children is not None:
+            if not edge.flattened:
+                return [(child, child.value) for child in up.children]
+            # The parts are unnested by one level; what failed, was skipped or has no length is one element.
+            return [
+                (child, value)
+                for child in up.children
+                for value in (child.value if _is_list(child) else [child.value])
+            ]
+        node = self.plan.nodes[edge.upstream]
+        if not _is_list(up) or node.unmappable is not None:
+            return None
+        return [(up, value) for value in _flat_if(edge, up.value)]
+
+    def _child(
+        self, number: int, node: PlanNode, index: int, columns: Sequence[tuple[PlanEdge, list[tuple[End, Any]]]]
+    ) -> End:
+        own = {id(edge): column[index] for edge, column in columns}
+        shown: list[tuple[PlanEdge, Shown]] = []
+        given: dict[str, Any] = {}
+        for edge in node.ins:
+            if edge.mapped:
+                up, value = own[id(edge)]
+                shown.append((edge, _spread(up)))
+            else:
+                up = self.ends[edge.upstream]
+                value = _flat_if(edge, up.value)
+                shown.append((edge, _spread(up)))
+            if edge.key is not None:
+                given[edge.key] = value
+        if not all(end.cls in FINISHED for _, ends in shown for end in ends):
+            return End("Pending")
+        return self._run((number, index), node, shown, given)
+
+    # One run: skip, trigger, then attempts
+
+    def _run(
+        self, name: Name, node: PlanNode, shown: list[tuple[PlanEdge, Shown]], given: dict[str, Any]
+    ) -> End:
+        seen = [end.cls for _, ends in shown for end in ends]
+        if node.policy.skip_on_upstream_skip and any(cls in SKIPS for cls in seen):
+            return self._without_body(name, node, "Skipped", given)
+        verdict = trigger_verdict(self.case.triggers[name[0]], seen, has_upstreams=bool(node.ins))
+        if verdict is not None:
+            return self._without_body(name, node, verdict, given)
+        if node.kind == "collection":
+            return self._without_body(name, node, "Success", given)
+        return self._attempts(name, node, given)
+
+    def _without_body(self, name: Name, node: PlanNode, cls: str, given: dict[str, Any]) -> End:
+        end = self._settle(name, node, cls)
+        if node.kind == "collection":
+            # Its consumers put it together themselves, whatever its own rules said.
+            end.value = list(given.values())
+        return end
+
+    def _attempts(self, name: Name, node: PlanNode, given: dict[str, Any]) -> End:
+        end = End("Pending")
+        failures = crashes = 0
+        while True:
+            started = self._handled(name, node, "Running")
+            if started != "Running":
+                return self._close(end, name, started)
+            end.attempts += 1
+            ending = self.case.ending(*name, end.attempts)
+            if ending.kind not in BODILESS:
+                end.bodies += 1
+                end.given.append(given)
+            said = STATE_OF[ending.kind]
+            became = self._handled(name, node, said)
+            if became == "raised" or became not in FAILURES | {"Retrying", "Paused"}:
+                return self._close(end, name, became, ending if became == said else None)
+            if became == "Paused":
+                if ending.kind == "signal_pause":
+                    return self._close(end, name, "Paused")
+                continue
+            if became == "Retrying":
+                continue
+            if ending.kind in FORCED or became == "TriggerFailed":
+                return self._close(end, name, became)
+            if became == "Crashed":
+                crashes += 1
+                again = crashes <= node.policy.max_crashes
+            else:
+                failures += 1
+                again = failures <= node.policy.retry.max_retries and ending.kind not in ("hopeless", "refused")
+                if again and node.policy.retry.asks_delay and self.case.delay(*name, failures) is None:
+                    return self._close(end, name, "Failed")
+            if not again:
+                return self._close(end, name, became)
+            became = self._handled(name, node, "Retrying")
+            if became != "Retrying":
+                return self._close(end, name, became)
+
+    def _settle(self, name: Name, node: PlanNode, cls: str) -> End:
+        return self._close(End("Pending"), name, self._handled(name, node, cls))
+
+    def _close(self, end: End, name: Name, cls: str, ending: Ending | None = None) -> End:
+        end.cls = "Failed" if cls == "raised" else cls.removeprefix("handler's ")
+        if cls == "handler's Success":
+            end.value = value_of(f"h{name}", handler_shape(name))
+        elif end.cls in SUCCESSES - SKIPS and ending is not None:
+            end.value = value_of(value_name(name, end.attempts), ending.shape)
+        elif end.cls not in SUCCESSES:
+            end.value = Broken(name)
+        return end
+
+    def _handled(self, name: Name, node: PlanNode, new: str) -> str:
+        if not node.policy.handled:
+            return new
+        count = self._seen[(*name, new)] = self._seen.get((*name, new), 0) + 1
+        match self.case.handling(*name, "", new, count):
+            case "keep":
+                return new
+            case "success":
+                return "handler's Success"
+            case "failed":
+                return "Failed"
+            case "skipped":
+                return "Skipped"
+            case "raise":
+                return "raised"
+
+
+def value_name(name: Name, attempt: int) -> str:
+    """Return the name of the value that an attempt makes."""
+    node, index = name
+    return f"n{node}@{attempt}" if index < 0 else f"n{node}[{index}]@{attempt}"
+
+
+def handler_shape(name: Name) -> Shape:
+    """Return the shape of the value that a handler puts in a success."""
+    return None if name[0] % 3 == 0 else (-1, 1)
+
+
+def trigger_verdict(spec: TriggerSpec, seen: Sequence[str], has_upstreams: bool) -> str | None:
+    """Return the class that a trigger makes of a run, or None when it may start.
+
+    Parameters
+    ----------
+    spec : TriggerSpec
+        Which trigger.
+    seen : sequence of str
+        The classes of the upstream states, children one by one.
+    has_upstreams : bool
+        Whether there are edges at all; a map without children is one that shows nothing.
+
+    Returns
+    -------
+    str or None
+        A class name; None to start.
+    """
+    total = len(seen)
+    good = sum(cls in SUCCESSES for cls in seen)
+    bad = sum(cls in FAILURES for cls in seen)
+    skipped = sum(cls in SKIPS for cls in seen)
+    if spec.name == "custom":
+        return custom_verdict(spec.custom, seen)
+    if spec.name == "manual_only":
+        return "Paused"
+    if spec.name == "not_all_skipped":
+        if skipped == total:
+            return "Skipped"
+        return None if good == total else "TriggerFailed"
+    if not has_upstreams:
+        return None
+    passes = {
+        "all_successful": good == total,
+        "all_failed": bad == total,
+        "all_finished": True,
+        "any_successful": good > 0,
+        "any_failed": bad > 0,
+        "some_failed": _within(bad, total, spec),
+        "some_successful": _within(good, total, spec),
+    }[spec.name]
+    return None if passes else "TriggerFailed"
+
+
+def custom_verdict(kind: CustomKind, seen: Sequence[str]) -> str | None:
+    """Return what a user's own trigger makes of a run, or None when it may start."""
+    match kind:
+        case "odd_successes":
+            return None if sum(cls in SUCCESSES for cls in seen) % 2 else "TriggerFailed"
+        case "any_skipped":
+            return None if any(cls in SKIPS for cls in seen) else "TriggerFailed"
+        case "truthy":
+            return None
+        case "falsy" | "raises":
+            return "TriggerFailed"
+        case "signals_skip":
+            return "Skipped"
+        case "signals_fail":
+            return "Failed"
+
+
+def _within(count: int, total: int, spec: TriggerSpec) -> bool:
+    low = 0 if spec.at_least is None else spec.at_least
+    high = total if spec.at_most is None else spec.at_most
+    # A float is a share, an int a count: 1.0 is all, 1 is one.
+    low = low * total if isinstance(low, float) else low
+    high = high * total if isinstance(high, float) else high
+    return low <= count <= high
+
+
+def _spread(end: End) -> Shown:
+    return [end] if end.children is None else end.children
+
+
+def _is_list(end: End) -> bool:
+    return end.cls in SUCCESSES - SKIPS and isinstance(end.value, list)
+
+
+def _flat_if(edge: PlanEdge, value: Any) -> Any:
+    return flattened(value) if edge.flattened and isinstance(value, list) else value
+
+
+def names_of(ends: Sequence[End]) -> Iterator[tuple[Name, End]]:
+    """Yield every run with its name, children behind their parents."""
+    for number, end in enumerate(ends):
+        yield (number, -1), end
+        for index, child in enumerate(end.children or ()):
+            yield (number, index), child

@@ -1,0 +1,138 @@
+"""Random flows on a virtual cluster in virtual time; what they come to must be what the rules say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from prefectlite.engine.instructions import Release, Submit, Transition
+from tests.simulation.generate import generate
+from tests.simulation.simulate import Simulation, play
+
+ROOT = Path(__file__).parents[2]
+#: How many seeds run when nobody says otherwise, and in how many tests.
+DEFAULT_COUNT = 2400
+BATCHES = 24
+#: Seeds that found a real bug once.
+REGRESSIONS = [
+    int(line.split("#")[0])
+    for line in (Path(__file__).parent / "seeds.txt").read_text(encoding="utf-8").splitlines()
+    if line.split("#")[0].strip()
+]
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_every_seed_ends_as_the_rules_say(batch: int, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("sim_seed", default=None) is not None:
+        pytest.skip("one seed is replayed")
+    count = request.config.getoption("sim_count", default=None) or DEFAULT_COUNT
+    for seed in range(batch, count, BATCHES):
+        play(generate(seed))
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS)
+def test_a_seed_that_found_a_bug_finds_it_no_more(seed: int) -> None:
+    play(generate(seed))
+
+
+def test_replay_of_one_seed(request: pytest.FixtureRequest) -> None:
+    seed = request.config.getoption("sim_seed", default=None)
+    if seed is None:
+        pytest.skip("give --sim-seed to replay one")
+    print(play(generate(seed)).story())
+
+
+def test_the_same_seed_brings_the_same_instructions() -> None:
+    for seed in range(60):
+        assert fingerprint([seed]) == fingerprint([seed]), f"seed {seed} went two ways"
+
+
+def test_instructions_do_not_hang_on_the_order_of_sets() -> None:
+    program = (
+        "from tests.simulation.test_simulation import fingerprint\n"
+        "print(fingerprint(range(60)))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert told == {fingerprint(range(60)) + "\n"}
+
+
+def test_the_seeds_reach_every_corner() -> None:
+    """A simulation that never meets what it should check would pass as well."""
+    seen: Counter[str] = Counter()
+    for seed in range(400):
+        simulation = play(generate(seed), audit=False)
+        seen.update(corners(simulation))
+    wanted = [
+        *("Submit", "ahead", "after", "drops", "again", "Release", "SetTimer", "CancelAll"),
+        *("ask trigger", "ask handlers", "ask delay", "ask on_failure"),
+        *("AttemptStarted", "AttemptFinished", "AttemptHeld", "AttemptCrashed", "AttemptRefused"),
+        *("released ahead", "stale", "children", "grandchildren", "empty map", "flat map", "reduce"),
+        *("Pending > Skipped", "Pending > TriggerFailed", "Pending > Mapped", "Pending > Failed"),
+        *("Failed > Retrying", "Crashed > Retrying", "Running > Paused", "Running > Retrying"),
+        *("Running > Skipped", "Running > Cancelled", "Pending > Cancelled", "Pending > Paused"),
+        *("flow Success", "flow Failed", "flow Running", "flow Cancelled"),
+    ]
+    missing = [corner for corner in wanted if seen[corner] < 3]
+    assert not missing, f"hardly ever met: {missing}; met: {dict(seen)}"
+
+
+def corners(simulation: Simulation) -> set[str]:
+    """Return what a played case has met."""
+    met = {f"flow {type(simulation.ended).__name__}"}
+    plan = simulation.case.plan
+    for event, found in simulation.trace:
+        met.add(type(event).__name__)
+        if not found and type(event).__name__ in ("AttemptFinished", "AttemptCrashed"):
+            met.add("stale")
+        for one in found:
+            met.add(type(one).__name__)
+            match one:
+                case Transition():
+                    met.add(f"{type(one.old).__name__} > {type(one.new).__name__}")
+                    if type(one.new).__name__ == "Mapped" and not simulation.engine.children(one.run):
+                        met.add("empty map")
+                case Submit():
+                    met.update(name for name in ("ahead", "after") if getattr(one, name))
+                    met.update(["drops"] if one.drop_value else [])
+                    met.update(["again"] if one.submission > 1 else [])
+                case Release():
+                    status = simulation.cluster.parcels[one.run, one.submission].status
+                    never = (one.run, simulation.cluster.parcels[one.run, one.submission].submit.attempt)
+                    if status == "over" and never not in simulation.cluster.bodies:
+                        met.add("released ahead")
+            if hasattr(one, "question"):
+                met.add(f"ask {one.question}")
+    for edge in (edge for node in plan.nodes for edge in node.ins):
+        above, below = simulation.engine.children(edge.upstream), simulation.engine.children(edge.downstream)
+        if below:
+            met.add("children")
+            met.update(["grandchildren"] if above and edge.mapped else [])
+            met.update(["flat map"] if edge.mapped and edge.flattened else [])
+        elif above and not edge.mapped:
+            met.add("reduce")
+    return met
+
+
+def fingerprint(seeds: range | list[int]) -> str:
+    """Return a hash of all that the engine said in the runs of some seeds."""
+    digest = hashlib.sha256()
+    for seed in seeds:
+        for event, found in play(generate(seed), audit=False).trace:
+            digest.update(f"{event!r} {found!r}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Where a value lies, and who fetches it."""
+
+import pickle
+from typing import Any
+
+import pytest
+
+from prefectlite.errors import ResultUnavailable
+from prefectlite.states import Report, ResultRef, RunKey, Success
+
+KEY = RunKey("load-1", 3)
+
+
+class Shelf:
+    """A value source that counts how often it is asked."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.asked: list[ResultRef] = []
+
+    def fetch(self, ref: ResultRef) -> Any:
+        self.asked.append(ref)
+        return self.value
+
+
+def test_an_inline_value_is_unpickled_without_asking_anybody() -> None:
+    shelf = Shelf("elsewhere")
+    ref = ResultRef(KEY, inline=pickle.dumps([1, 2]), source=shelf)
+    assert ref.fetch() == [1, 2]
+    assert shelf.asked == []
+
+
+def test_another_value_is_asked_of_its_source_and_only_when_it_is_read() -> None:
+    shelf = Shelf(42)
+    state = Success(result=ResultRef(KEY, 2, source=shelf))
+    assert shelf.asked == []
+    assert state.result == 42
+    assert state.result_ref is not None
+    assert shelf.asked == [state.result_ref]
+
+
+def test_a_value_that_no_place_holds_is_refused_with_its_name_and_the_mend() -> None:
+    with pytest.raises(ResultUnavailable, match=r"load-1\[3\] \(7 bytes\).*keep_result=True"):
+        ResultRef(KEY, nbytes=7).fetch()
+
+
+def test_the_source_counts_neither_for_equality_nor_for_the_repr() -> None:
+    assert ResultRef(KEY, source=Shelf(1)) == ResultRef(KEY)
+    assert "Shelf" not in repr(ResultRef(KEY, source=Shelf(1)))
+    assert ResultRef(KEY, attempt=2) != ResultRef(KEY)
+
+
+def test_a_report_survives_pickling() -> None:
+    report = Report(None, 1.0, 2.0, inline=b"x", nbytes=1, where="tcp://a:1")
+    assert pickle.loads(pickle.dumps(report)) == report

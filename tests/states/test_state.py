@@ -1,0 +1,279 @@
+"""State values: construction, predicates, copies, equality, pickling."""
+
+import pickle
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import prefectlite.states
+from prefectlite.errors import ResultUnavailable
+from prefectlite.states import (
+    NO_RESULT,
+    Cached,
+    Cancelled,
+    Cancelling,
+    Crashed,
+    Failed,
+    Finished,
+    Looped,
+    Mapped,
+    NoResultType,
+    Paused,
+    Pending,
+    ResultRef,
+    Resume,
+    Retrying,
+    RunKey,
+    Running,
+    Scheduled,
+    Skipped,
+    State,
+    Success,
+    TimedOut,
+    TriggerFailed,
+    ValidationFailed,
+    count_by_class,
+)
+
+BUILTIN = [c for c in State.children(include_self=True) if c.__module__ == State.__module__]
+TIME = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+EXTRAS: dict[str, Any] = {
+    "start_time": TIME,
+    "run_count": 3,
+    "map_states": (Success(result=1), Mapped(map_states=[Failed(result=ValueError("x"))])),
+    "n_map_states": 2,
+    "traceback": "Traceback ...",
+    "cause": "exited",
+    "loop_count": 4,
+}
+
+
+class Stale(Failed):
+    """A user's own class, as ``State`` tells to write one."""
+
+    extras: ClassVar[tuple[str, ...]] = ("traceback", "age")
+    age: float
+
+    def __init__(self, *args: Any, age: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        object.__setattr__(self, "age", age)
+
+
+def full(cls: type[State]) -> State:
+    """A state of a class with everything set."""
+    extras = {name: EXTRAS.get(name, 2.5) for name in cls.extras}
+    return cls("because", result={"a": [1]}, context={"tags": ["x"]}, **extras)
+
+
+@pytest.mark.parametrize("cls", [*BUILTIN, Stale])
+class TestEveryClass:
+    def test_it_is_made_from_nothing(self, cls: type[State]) -> None:
+        state = cls()
+        assert state.message is None
+        assert not state.has_result
+        assert state.context == {}
+        assert repr(state) == f"<{cls.__name__}>"
+
+    def test_it_keeps_what_it_is_given(self, cls: type[State]) -> None:
+        state = full(cls)
+        assert state.message == "because"
+        assert state.has_result
+        assert state.result == {"a": [1]}
+        assert state.context == {"tags": ["x"]}
+        assert repr(state) == f'<{cls.__name__}: "because">'
+
+    def test_it_cannot_be_changed(self, cls: type[State]) -> None:
+        state = full(cls)
+        for name in ("message", "result", "context", *cls.extras, "new"):
+            with pytest.raises(AttributeError, match=rf"state\.replace\({name}="):
+                setattr(state, name, None)
+            with pytest.raises(AttributeError, match="deleted"):
+                delattr(state, name)
+        with pytest.raises(TypeError):
+            state.context["a"] = 1  # type: ignore[index]
+
+    def test_it_survives_pickling(self, cls: type[State]) -> None:
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            copy = pickle.loads(pickle.dumps(full(cls), protocol))
+            assert type(copy) is cls
+            assert copy == full(cls)
+            assert copy.attributes() == full(cls).attributes()
+
+    def test_a_changed_copy_has_the_changes_and_the_rest(self, cls: type[State]) -> None:
+        changed = full(cls).replace(message="other")
+        assert type(changed) is cls
+        assert changed.attributes() == {**full(cls).attributes(), "message": "other"}
+
+    def test_equality_weighs_class_result_and_extras(self, cls: type[State]) -> None:
+        state = full(cls)
+        assert state == full(cls)
+        assert state == state.replace(message="other", context={})
+        assert state != state.replace(result=7)
+        for name in cls.extras:
+            changed = state.replace(**{name: TIME.replace(year=2031) if name == "start_time" else ()})
+            assert (changed == state) is (name == "traceback")
+
+    def test_it_hashes_by_identity(self, cls: type[State]) -> None:
+        assert len({full(cls), full(cls)}) == 2
+
+    def test_it_has_a_colour(self, cls: type[State]) -> None:
+        assert cls.color.startswith("#")
+
+    def test_it_is_exported(self, cls: type[State]) -> None:
+        assert cls is Stale or getattr(prefectlite.states, cls.__name__) is cls
+
+
+PREDICATES: dict[str, set[type[State]]] = {
+    "is_pending": {Pending, Scheduled, Paused, Resume, Retrying},
+    "is_scheduled": {Scheduled, Paused, Resume, Retrying},
+    "is_retrying": {Retrying},
+    "is_running": {Running, Cancelling},
+    "is_successful": {Success, Cached, Mapped, Skipped},
+    "is_skipped": {Skipped},
+    "is_cached": {Cached},
+    "is_mapped": {Mapped},
+    "is_failed": {Failed, TimedOut, TriggerFailed, ValidationFailed, Crashed, Stale},
+    "is_crashed": {Crashed},
+    "is_looped": {Looped},
+    "is_cancelled": {Cancelled},
+}
+PREDICATES["is_finished"] = (
+    {Finished, Looped, Cancelled} | PREDICATES["is_successful"] | PREDICATES["is_failed"]
+)
+
+
+@pytest.mark.parametrize("name", sorted({n for n in dir(State) if n.startswith("is_")} | set(PREDICATES)))
+def test_a_predicate_holds_for_its_classes_and_no_other(name: str) -> None:
+    holds = {cls for cls in (*BUILTIN, Stale) if getattr(cls(), name)()}
+    assert holds == PREDICATES[name]
+
+
+def test_the_base_is_above_all_others() -> None:
+    assert State.children()[0] is Pending
+    assert set(BUILTIN) <= set(State.children(include_self=True))
+    assert Crashed.parents() == [Failed, Finished, State]
+    assert Crashed.parents(include_self=True)[0] is Crashed
+    assert Stale in Failed.children()
+    assert Failed not in Failed.children()
+
+
+class TestResults:
+    def test_none_is_a_result_like_any_other(self) -> None:
+        assert Success(result=None).has_result
+        assert not Success().has_result
+        assert Success().result is Success(result=None).result is None
+
+    def test_no_result_is_one_object_whatever_happens_to_it(self) -> None:
+        assert NoResultType() is NO_RESULT
+        assert pickle.loads(pickle.dumps(NO_RESULT)) is NO_RESULT
+        assert repr(NO_RESULT) == "NO_RESULT"
+
+    def test_a_state_that_holds_its_value_has_no_reference(self) -> None:
+        assert Success(result=1).result_ref is None
+
+    def test_a_context_is_a_copy(self) -> None:
+        given = {"a": 1}
+        state = Success(context=given)
+        given["a"] = 2
+        assert state.context == {"a": 1}
+
+
+class TestEquality:
+    def test_states_of_other_classes_are_not_equal(self) -> None:
+        assert Success(result=1) != Cached(result=1)
+        assert Success() != "Success"
+
+    @pytest.mark.parametrize("cls", [Failed, Retrying, Success])
+    def test_exceptions_are_equal_by_type_and_arguments(self, cls: type[State]) -> None:
+        assert cls(result=ValueError("a")) == cls(result=ValueError("a"))
+        assert cls(result=ValueError("a")) != cls(result=ValueError("b"))
+        assert cls(result=ValueError("a")) != cls(result=KeyError("a"))
+        assert cls(result=ValueError("a")) != cls(result="a")
+
+    def test_references_to_the_same_value_are_equal_unfetched(self) -> None:
+        ref = ResultRef(RunKey("a"))
+        copy = pickle.loads(pickle.dumps(ref))
+        assert Success(result=ref) == Success(result=copy)
+        assert Mapped(map_states=[Success(result=ref)]) == Mapped(map_states=[Success(result=copy)])
+
+    def test_a_reference_is_equal_to_its_value(self) -> None:
+        ref = ResultRef(RunKey("a"), inline=pickle.dumps([1]))
+        assert Success(result=ref) == Success(result=[1])
+        assert Success(result=ref) != Success(result=[2])
+
+    def test_a_value_that_cannot_be_had_is_equal_to_nothing_else(self) -> None:
+        gone = Success(result=ResultRef(RunKey("a")))
+        assert gone != Success(result=1)
+        with pytest.raises(ResultUnavailable):
+            _ = gone.result
+
+    def test_arrays_are_compared_as_a_whole(self) -> None:
+        assert Success(result=np.arange(3)) == Success(result=np.arange(3))
+        assert Success(result=np.arange(3)) != Success(result=np.array([0, 1, 3]))
+        assert Success(result=np.zeros(1)) != Success(result=np.zeros(2))
+        assert Success(result=np.zeros(0)) == Success(result=np.zeros(0))
+        assert Success(result=np.float64(1)) == Success(result=np.float64(1))
+        assert Success(result=np.zeros(2)) != Success(result=[0, 0])
+
+    def test_tables_are_compared_as_a_whole(self) -> None:
+        class Column:
+            shape = (2,)
+
+            def __init__(self, flags: list[bool]) -> None:
+                self.flags = flags
+
+            def all(self) -> bool:
+                return all(self.flags)
+
+        class Table:
+            shape = (2, 2)
+
+            def __init__(self, *flags: bool) -> None:
+                self.flags = list(flags)
+
+            def __eq__(self, other: object) -> Any:
+                assert isinstance(other, Table)
+                return Table(*(a == b for a, b in zip(self.flags, other.flags, strict=True)))
+
+            __hash__ = None  # type: ignore[assignment]
+
+            def all(self) -> Column:
+                return Column(self.flags)
+
+        assert Success(result=Table(True, False)) == Success(result=Table(True, False))
+        assert Success(result=Table(True, False)) != Success(result=Table(True, True))
+
+    def test_values_that_refuse_to_compare_are_not_equal(self) -> None:
+        assert Success(result=[np.arange(3)]) != Success(result=[np.arange(3)])
+
+    def test_a_value_is_equal_to_itself_whatever_it_says(self) -> None:
+        nan, arrays = float("nan"), [np.arange(3)]
+        assert Success(result=nan) == Success(result=nan)
+        assert Success(result=arrays) == Success(result=arrays)
+
+
+class TestMapped:
+    def test_it_counts_its_children_unless_it_is_told_how_many(self) -> None:
+        assert Mapped(map_states=[Success(), Failed()]).n_map_states == 2
+        assert Mapped(n_map_states=5).n_map_states == 5
+        assert Mapped().n_map_states == 0
+
+    def test_its_result_is_its_childrens_in_order(self) -> None:
+        error = ValueError("x")
+        mapped = Mapped(map_states=[Success(result=1), Failed(result=error), Skipped()])
+        assert mapped.result == [1, error, None]
+        assert not mapped.has_result
+        assert Mapped(result=[7]).result == [7]
+
+    def test_new_children_bring_their_number(self) -> None:
+        mapped = Mapped(n_map_states=5)
+        assert mapped.replace(map_states=[Success()]).attributes()["n_map_states"] == 1
+        assert mapped.replace(map_states=[Success()], n_map_states=9).attributes()["n_map_states"] == 9
+        assert mapped.replace(message="x").attributes()["n_map_states"] == 5
+
+
+def test_states_are_counted_by_class_in_order_of_first_appearance() -> None:
+    counts = count_by_class([Success(), Failed(), Success(), Stale()])
+    assert list(counts.items()) == [("Success", 2), ("Failed", 1), ("Stale", 1)]

@@ -1,0 +1,92 @@
+"""What explain says: the state first, then each step with its reason, then what it points to."""
+
+from __future__ import annotations
+
+from prefectlite.engine.instructions import Transition
+from prefectlite.journal.memory import MemoryJournal
+from prefectlite.journal.protocol import Entry, Submitted
+from prefectlite.rules.verdict import Reason
+from prefectlite.states import Failed, Mapped, Pending, RunKey, Running, State, Success, TriggerFailed
+from prefectlite.views.explain import explain
+
+FLOW, LOAD, USE, MAP = RunKey(""), RunKey("load-1"), RunKey("use-1"), RunKey("each-1")
+
+
+def change(time: float, key: RunKey, old: State, new: State, why: Reason, attempt: int = 1) -> Transition:
+    return Transition(time, 0, key, attempt, old, new, why)
+
+
+def journal_of(*entries: Entry) -> MemoryJournal:
+    journal = MemoryJournal()
+    journal.record(entries)
+    journal.commit()
+    return journal
+
+
+BEGAN = change(100.0, FLOW, Pending(), Running("The flow run is in progress."), Reason("start", "The flow run began."))
+
+
+def test_nothing_is_said_of_what_has_not_happened() -> None:
+    assert explain(journal_of(), USE) == "use-1: nothing has happened yet."
+    assert explain(journal_of(), FLOW, "etl") == "Flow 'etl': nothing has happened yet."
+
+
+def test_a_run_that_was_sent_is_on_its_way() -> None:
+    said = explain(journal_of(BEGAN, Submitted(100.25, 1, USE, 1, 2, ahead=True)), USE)
+
+    assert said.splitlines() == [
+        "use-1 is on its way to a worker.",
+        "      +0.250 s  Sent to run (attempt 1, submission 2, ahead of its upstreams).",
+    ]
+
+
+def test_every_step_has_its_time_its_reason_and_what_was_read() -> None:
+    read = (("failed", "1"), ("load-1", "Failed"))
+    journal = journal_of(
+        BEGAN,
+        Submitted(100.0, 0, LOAD, 1, 1),
+        change(100.5, LOAD, Running(), Failed("It broke."), Reason("outcome", "It broke."), attempt=2),
+        change(101.0, USE, Pending(), TriggerFailed("Refused."), Reason("trigger", "Trigger refused it.", read), 0),
+    )
+
+    assert explain(journal, USE).splitlines() == [
+        "use-1 is TriggerFailed: Refused.",
+        "      +1.000 s  Pending -> TriggerFailed. Trigger refused it. [rule: trigger; read: failed: 1; load-1: Failed]",
+        "It read load-1, which is Failed: It broke.",
+    ]
+    assert explain(journal, LOAD).splitlines() == [
+        "load-1 is Failed: It broke.",
+        "      +0.000 s  Sent to run (attempt 1).",
+        "      +0.500 s  Running -> Failed (attempt 2). It broke. [rule: outcome]",
+    ]
+
+
+def test_a_reason_with_many_facts_is_cut() -> None:
+    facts = tuple((f"fact {n}", str(n)) for n in range(10))
+    said = explain(journal_of(change(1.0, USE, Pending(), Success(), Reason("r", "t", facts))), USE)
+
+    assert "use-1 is Success." in said
+    assert "fact 7: 7; and 2 more]" in said
+
+
+def test_a_map_is_told_with_its_children_and_a_flow_with_its_runs() -> None:
+    why = Reason("outcome", "So it was.")
+    children = [
+        change(102.0, RunKey("each-1", n), Running(), Failed(f"No {n}.") if n else Success("Fine."), why)
+        for n in range(8)
+    ]
+    journal = journal_of(
+        BEGAN, change(101.0, MAP, Pending(), Mapped("Unfolded."), Reason("mapping", "Unfolded.")), *children
+    )
+
+    said = explain(journal, MAP).splitlines()
+    assert said[0] == "each-1 is Mapped: Unfolded."
+    assert "Its children so far: 1 Success, 7 Failed; ask for one as each-1[0]." in said
+    assert "  each-1[1] is Failed: No 1." in said
+    assert said[-1] == "  and 2 more failed."
+
+    said = explain(journal, FLOW, "etl").splitlines()
+    assert said[0] == "Flow 'etl' is Running: The flow run is in progress."
+    assert "Its task runs so far: 1 Mapped, 1 Success, 7 Failed." in said
+
+    assert explain(journal, RunKey("each-1", 3)).splitlines()[0] == "each-1[3] is Failed: No 3."

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pickle
+
+from prefectlite.errors import TaskError
+from prefectlite.states.keys import RunKey
+from prefectlite.states.report import ResultRef
+from prefectlite.states.state import Crashed, Failed, Mapped, Success, TriggerFailed
+from prefectlite.views.failures import every_run, exception_of, group_failures, message_of, type_name
+
+
+class Unspeakable(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def raises_when_loaded():
+    raise RuntimeError("cannot be unpickled")
+
+
+class Unloadable:
+    """It cannot be unpickled."""
+
+    def __reduce__(self):
+        return raises_when_loaded, ()
+
+
+def test_a_map_is_seen_as_its_children():
+    children = (Success(), Failed("no"))
+    states = [("load", Mapped(map_states=children)), ("save", Success()), ("empty", Mapped())]
+    assert [str(run) for run, _ in every_run(states)] == ["load[0]", "load[1]", "save", "empty"]
+
+
+def test_failures_of_one_task_with_one_type_of_exception_are_one_group():
+    error = Failed(
+        "bad", ValueError("bad row"), traceback='  File "/me/etl.py", line 3, in load\n    int(row)'
+    )
+    runs = [(RunKey("load", n), error) for n in range(40)]
+    runs.append((RunKey("load", 40), Failed("other", KeyError("x"))))
+    group, other = group_failures([*runs, (RunKey("fine"), Success())])
+    assert (group.slug, group.state_name, group.error_type, group.count) == (
+        "load",
+        "Failed",
+        "ValueError",
+        40,
+    )
+    assert group.who == "load[0], load[1], load[2] and 37 more like it"
+    assert group.messages == ["bad row"]
+    assert group.lines == ['  File "/me/etl.py", line 3, in load', "    int(row)"]
+    assert (other.error_type, other.count, other.who) == ("KeyError", 1, "load[40]")
+
+
+def test_messages_that_differ_are_quoted_up_to_three():
+    runs = [(RunKey("load", n), Failed("bad", ValueError(f"row {n}"))) for n in range(5)]
+    (group,) = group_failures(runs)
+    assert group.messages == ["row 0", "row 1", "row 2"]
+
+
+def test_refused_triggers_come_after_the_code_that_failed():
+    runs = [
+        (RunKey("after"), TriggerFailed("upstream failed")),
+        (RunKey("before"), Failed("no", ValueError("no"))),
+    ]
+    groups = group_failures(runs)
+    assert [group.slug for group in groups] == ["before", "after"]
+    assert [group.is_consequence for group in groups] == [False, True]
+
+
+def test_an_exception_is_only_shown_if_it_is_at_hand():
+    inline = ResultRef(RunKey("a"), inline=pickle.dumps(ValueError("x")))
+    assert isinstance(exception_of(Failed(result=inline)), ValueError)
+    assert exception_of(Failed(result=ResultRef(RunKey("a"), nbytes=10**6))) is None
+    assert exception_of(Failed("no result")) is None
+    assert exception_of(Failed(result=ResultRef(RunKey("a"), inline=pickle.dumps(Unloadable())))) is None
+
+
+def test_a_stand_in_goes_by_the_name_of_the_original():
+    stand_in = TaskError("shop.errors.OutOfStock", "no apples")
+    assert type_name(stand_in) == "OutOfStock"
+    assert type_name(None) == ""
+    assert message_of(Failed("failed", stand_in), stand_in) == "no apples"
+
+
+def test_a_failure_without_a_text_of_its_own_says_its_states_message():
+    assert message_of(Failed("it broke"), None) == "it broke"
+    assert message_of(Crashed(), None) == "ended Crashed"
+    assert message_of(Failed("it broke"), Unspeakable()) == "it broke"
+
+
+def test_a_long_message_is_cut():
+    assert len(message_of(Failed(), ValueError("x" * 1000))) == 400
