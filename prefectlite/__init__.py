@@ -1,13 +1,55 @@
-"""A workflow engine without a server: flows of Python functions, with rules, on Dask."""
+"""A workflow engine without a server: flows of Python functions, with rules, on Dask.
+
+The public names are imported when first used, so that a worker process, which needs few of them, starts fast.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final
 
-_HOMES = {
+if TYPE_CHECKING:
+    from prefectlite import errors, states
+    from prefectlite.core.annotations import flatten, mapped, unmapped
+    from prefectlite.core.base import Task
+    from prefectlite.core.context import context, tags
+    from prefectlite.core.edge import Edge
+    from prefectlite.core.parameter import Parameter
+    from prefectlite.core.task import task
+    from prefectlite.executors.dask import DaskExecutor
+    from prefectlite.executors.local import LocalExecutor
+    from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.rules import triggers
+    from prefectlite.states import signals
+
+__all__ = [
+    "task",
+    "Task",
+    "Flow",
+    "flow",
+    "FlowRun",
+    "Parameter",
+    "Edge",
+    "mapped",
+    "unmapped",
+    "flatten",
+    "context",
+    "tags",
+    "triggers",
+    "signals",
+    "states",
+    "errors",
+    "DaskExecutor",
+    "LocalExecutor",
+]
+__version__ = "0.1.0"
+
+#: The module of each public name.
+_HOMES: Final = {
     "task": "core.task",
-    "Task": "core.task",
+    "Task": "core.base",
     "Flow": "flow",
     "flow": "flow",
     "FlowRun": "flow",
@@ -21,16 +63,49 @@ _HOMES = {
     "DaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",
 }
-_MODULES = {"triggers": "rules.triggers", "signals": "states.signals", "states": "states", "errors": "errors"}
-__all__ = [*_HOMES, *_MODULES]
-__version__ = "0.1.0"
+#: Public names that are modules.
+_MODULES: Final = {
+    "triggers": "rules.triggers",
+    "signals": "states.signals",
+    "states": "states",
+    "errors": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name."""
     if name in _MODULES:
-        return importlib.import_module(f"prefectlite.{_MODULES[name]}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'prefectlite' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"prefectlite.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+        found: Any = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    elif name in _HOMES:
+        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    else:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; its names are {', '.join(__all__)}"
+        )
+    if name != "flow":
+        globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return sorted({*globals(), *__all__})
+
+
+class _Package(types.ModuleType):
+    """The package, in which ``flow`` is the decorator, whatever was imported first.
+
+    Python sets a package's attribute to each submodule that it imports, and there is one of the same name.
+    """
+
+    @property
+    def flow(self) -> Any:
+        """The decorator that makes a flow of a function."""
+        return __getattr__("flow")
+
+    @flow.setter
+    def flow(self, module: types.ModuleType) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package

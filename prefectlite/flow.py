@@ -1,10 +1,10 @@
-"""A Flow is a graph that one can run; a FlowRun is a run that one can look at. Knows all rooms; decides nothing."""
+"""A Flow is a graph that can be run, a FlowRun a run to be looked at. Knows all below; decides nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
-import time
 import typing
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, overload
@@ -128,7 +128,12 @@ class Flow(FlowGraph):
         run = self._prepare("start", parameters, params, executor, (Echo(),))
         run.open()
         # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
-        threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}").start()
+        thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
+        try:
+            thread.start()
+        except BaseException:
+            run.abandon()
+            raise
         return FlowRun(run)
 
     def _prepare(
@@ -150,10 +155,15 @@ class Flow(FlowGraph):
         given = {**(parameters or {}), **params}
         if twice := sorted(set(parameters or ()) & set(params)):
             raise ParameterError(
-                f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and as a "
-                "keyword; give it once."
+                f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
+                "as a keyword; give it once."
             )
-        return Run(self, given, _place(executor or self.executor, self.name), observers=observers)
+        return Run(
+            self,
+            given,
+            _place(self.executor if executor is None else executor, self.name),
+            observers=observers,
+        )
 
 
 class FlowRun:
@@ -304,8 +314,8 @@ class FlowRun:
         if isinstance(task, Task):
             if task not in slugs:
                 raise KeyError(
-                    f"Task {task.name!r} is not in flow {self.flow_name!r}; ask for the task that a call inside "
-                    "the flow returned."
+                    f"Task {task.name!r} is not in flow {self.flow_name!r}; ask for the task that a call "
+                    "inside the flow returned."
                 )
             return RunKey(slugs[task])
         key = RunKey.parse(task) if isinstance(task, str) else task
@@ -374,9 +384,10 @@ def flow(
 def _traced(function: Callable[..., object], name: str | None, executor: Executor | None) -> Flow:
     if not callable(function):
         raise DefinitionTypeError(
-            f"@flow makes a flow of a function, but was given {function!r}; write @flow or @flow(name=...) above one."
+            f"@flow makes a flow of a function, but was given {function!r}; write @flow or "
+            "@flow(name=...) above one."
         )
-    title = name or getattr(function, "__name__", type(function).__name__)
+    title: str = name or getattr(function, "__name__", type(function).__name__)
     made = Flow(title)
     if executor is not None:
         made.executor = executor
@@ -385,8 +396,8 @@ def _traced(function: Callable[..., object], name: str | None, executor: Executo
     for argument in inspect.signature(function).parameters.values():
         if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
             raise DefinitionTypeError(
-                f"Flow {title!r} has the argument {str(argument)!r}, but each argument becomes a Parameter, which has "
-                "one name and one value; spell the arguments out."
+                f"Flow {title!r} has the argument {str(argument)!r}, but each argument becomes a "
+                "Parameter, which has one name and one value; spell the arguments out."
             )
         options: dict[str, Any] = {}
         if argument.default is not argument.empty:
@@ -407,17 +418,18 @@ def _types_of(function: Callable[..., object]) -> dict[str, Any]:
     except Exception as error:
         raise DefinitionTypeError(
             f"The annotations of flow function {getattr(function, '__name__', function)!r} cannot be read "
-            f"({type(error).__name__}: {error}); they must name types that exist where the function is defined."
+            f"({type(error).__name__}: {error}); they must name types that exist where it is defined."
         ) from error
 
 
-def _place(executor: Executor | None, flow_name: str) -> Executor:
+def _place(executor: object, flow_name: str) -> Executor:
     if executor is None:
         return DaskExecutor()
     if isinstance(executor, type) or not isinstance(executor, Executor):
         raise DefinitionTypeError(
-            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; pass LocalExecutor() or "
-            "DaskExecutor(...). A parameter that is named 'executor' goes into parameters={'executor': ...}."
+            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
+            "pass LocalExecutor() or DaskExecutor(...). "
+            "A parameter that is named 'executor' goes into parameters={'executor': ...}."
         )
     return executor
 
@@ -434,7 +446,6 @@ def _nothing() -> None:
 
 
 def _drive(run: Run) -> None:
-    try:
+    # wait() raises what comes up here, where somebody listens.
+    with contextlib.suppress(BaseException):
         run.drive()
-    except BaseException:  # noqa: S110  # wait() raises it where somebody listens
-        pass

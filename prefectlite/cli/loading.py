@@ -116,7 +116,7 @@ def pick_flow(module: ModuleType, wanted: str | None = None) -> Flow:
     FlowLoadError
         When there is none, none of that name, or several to choose from.
     """
-    where = module.__file__ or module.__name__
+    where = getattr(module, "__file__", None) or module.__name__
     found: dict[int, tuple[str, Flow]] = {}
     for variable, value in vars(module).items():
         if isinstance(value, Flow):

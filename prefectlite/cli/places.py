@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from prefectlite.errors import ExecutorError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.local import LocalExecutor
 from prefectlite.executors.protocol import Executor
+from prefectlite.executors.reach import is_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,15 @@ class Place:
         """
         if self.local:
             return LocalExecutor()
-        if self.address is None and self.scheduler_file is None and self.workers is None:
-            return None
         if self.workers is not None:
-            return DaskExecutor(
-                cluster_class="distributed.LocalCluster",
-                cluster_kwargs={"n_workers": self.workers, "threads_per_worker": 1},
+            return DaskExecutor(n_workers=self.workers)
+        if self.scheduler_file is not None:
+            return DaskExecutor(scheduler_file=self.scheduler_file)
+        if self.address is None:
+            return None
+        if not is_address(self.address):
+            raise ExecutorError(
+                f"--address {self.address!r} is no scheduler's address; write it with its port, "
+                "as `dask scheduler` shows it: tcp://host:8786."
             )
-        return DaskExecutor(self.address or self.scheduler_file)
+        return DaskExecutor(self.address)

@@ -1,4 +1,4 @@
-"""Prints what a flow is about: the results of its reference tasks. Knows states; fetches nothing."""
+"""Prints what a flow is about: the results of its reference tasks. Knows states; fetches nothing large."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prefectlite.states.state import Mapped, Skipped, State, Success
 from prefectlite.views.printable import printable
 
 _LIMIT: Final = 2_000  # characters of a value that is no text
+_FETCHED: Final = 65_536  # bytes; larger values stay where they are
 
 
 def results_text(tasks: Iterable[tuple[str, State]]) -> str:
@@ -24,7 +25,7 @@ def results_text(tasks: Iterable[tuple[str, State]]) -> str:
     -------
     str
         A text as it is, another value as Python writes it, with the task's slug where there are several;
-        a value that lies on a worker is only named. Empty if there is nothing to show.
+        a large value that lies on a worker is only named. Empty if there is nothing to show.
     """
     found = [(slug, _shown(state)) for slug, state in tasks if _has_value(state)]
     shown = [(slug, text) for slug, text in found if text]
@@ -39,7 +40,7 @@ def _has_value(state: State) -> bool:
 
 def _shown(state: State) -> str:
     ref = state.result_ref
-    if ref is not None and ref.inline is None:
+    if ref is not None and ref.inline is None and ref.nbytes > _FETCHED:
         return f"(a value of {ref.nbytes:,} bytes, which stays on its worker)"
     value: Any
     try:
@@ -47,7 +48,7 @@ def _shown(state: State) -> str:
         if value is None:
             return ""
         text = value if isinstance(value, str) else pprint.pformat(value, width=100)
-    except Exception as error:  # unpickling and repr run the user's code
+    except Exception as error:  # it may be gone; unpickling and repr run the user's code
         return f"(a value that cannot be shown: {type(error).__name__}: {error})"
     if not isinstance(value, str) and len(text) > _LIMIT:
         text = text[:_LIMIT] + " ..."

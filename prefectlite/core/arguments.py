@@ -137,8 +137,6 @@ class RunSignature:
         list of str
             In the order of the signature.
         """
-        if not self.required:
-            return []
         held = frozenset(given)
         return [name for name in self.required if name not in held]
 

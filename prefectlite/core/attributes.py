@@ -1,9 +1,9 @@
-"""How a task's attributes are read: options from what copies share, texts from its function. Knows no flow."""
+"""How a task's attributes are read: options from what copies share, texts from functions. Knows no flow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, Never, Protocol, Self, TypeVar, overload
 
 from prefectlite.core.options import TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -41,7 +41,7 @@ class Option(Generic[T]):
     def __get__(self, task: HasOptions | None, owner: type[Any]) -> Any:
         return self if task is None else getattr(task.options, self._name)
 
-    def __set__(self, task: HasOptions, value: Any) -> None:
+    def __set__(self, task: HasOptions, value: Never) -> None:
         raise AttributeError(
             f"The option {self._name!r} of task {task.name!r} cannot be set later; give it when the task is "
             f"made, in a call (task_args={{{self._name!r}: ...}}), or to a copy: "

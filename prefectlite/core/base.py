@@ -1,4 +1,4 @@
-"""A task: what ``run`` does, and the rules under which it is done. Knows its options; knows no states, no cluster."""
+"""A task: what ``run`` does and the rules that it is done under. Knows its options; knows no cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, run_signature
@@ -20,15 +20,18 @@ from prefectlite.errors import DefinitionError, DefinitionTypeError
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
 
+#: A task of a flow, as a public method takes it. For a type checker what a call returns is the value that it
+#: stands for (an ``int``, say), so nothing narrower would let it through.
+AnyTask: TypeAlias = Any
 _RESOURCE_TAG = "dask-resource:"
 
 
 class Task:
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
-    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside a
-    flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What the
-    call returns stands for the value to come and can be passed to other tasks.
+    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside
+    a flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What
+    the call returns stands for the value to come and can be passed to other tasks.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ class Task:
 
     if TYPE_CHECKING:
         # Any arguments: a subclass's run may then take its own without breaking its base's promise.
-        def run(self, *args: Any, **kwargs: Any) -> Any: ...
+        def run(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102  # see below
     else:
 
         def run(self) -> Any:
@@ -178,7 +181,7 @@ class Task:
         if graph is None:
             raise self._outside()
         arguments = self.takes.bind(self.name, args, kwargs)
-        called = self.copy(**task_args) if task_args else self._twin(values)
+        called = self._changed(values, task_args) if task_args else self._twin(values)
         graph.note_used(self)
         graph.bind(called, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return called
@@ -196,8 +199,8 @@ class Task:
         Parameters
         ----------
         *args : object
-            Arguments of ``run`` by position: sequences, or tasks that return some; ``unmapped(...)`` hands one
-            over whole, ``flatten(...)`` unnests it first.
+            Arguments of ``run`` by position: sequences, or tasks that return some; ``unmapped(...)`` hands
+            one over whole, ``flatten(...)`` unnests it first.
         upstream_tasks : iterable or None
             Tasks that come first, and whose values are not read; one that is itself mapped is paired child by
             child.
@@ -295,20 +298,7 @@ class Task:
             When the task has no such option or attribute.
         """
         values = current_layer().values
-        new = self._twin(values)
-        options: dict[str, Any] = {}
-        for name, value in task_args.items():
-            if name in _COPIED:
-                options[name] = value
-            elif hasattr(self, name):
-                setattr(new, name, value)
-            else:
-                raise AttributeError(
-                    f"Task {self.name!r} has no option or attribute {name!r} that a copy could change; "
-                    f"the options are {', '.join(_COPIED)}."
-                )
-        if options:
-            new._change(options)
+        new = self._changed(values, task_args)
         graph: FlowGraph | None = values.get("flow")
         if graph is not None:
             graph.note_copied(self, new)
@@ -340,7 +330,7 @@ class Task:
         return self
 
     def set_downstream(
-        self, task: Task, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
+        self, task: AnyTask, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
     ) -> Self:
         """Let another task wait for this one.
 
@@ -367,7 +357,7 @@ class Task:
         self,
         flow: FlowGraph | None = None,
         upstream_tasks: Iterable[Any] | None = None,
-        downstream_tasks: Iterable[Task] | None = None,
+        downstream_tasks: Iterable[AnyTask] | None = None,
         keyword_tasks: Mapping[str, Any] | None = None,
         mapped: bool = False,
     ) -> Self:
@@ -454,6 +444,23 @@ class Task:
         """Return ``<Class: name>``."""
         return f"<{type(self).__name__}: {self.name}>"
 
+    def _changed(self, values: Mapping[str, Any], task_args: Mapping[str, Any]) -> Self:
+        new = self._twin(values)
+        options: dict[str, Any] = {}
+        for name, value in task_args.items():
+            if name in _COPIED:
+                options[name] = value
+            elif hasattr(self, name):
+                setattr(new, name, value)
+            else:
+                raise AttributeError(
+                    f"Task {self.name!r} has no option or attribute {name!r} that a copy could change; "
+                    f"the options are {', '.join(_COPIED)}."
+                )
+        if options:
+            new._change(options)
+        return new
+
     def _twin(self, values: Mapping[str, Any]) -> Self:
         """Return a copy; ``values`` are the context's."""
         new = copy.copy(self)
@@ -495,8 +502,8 @@ def _warning_of_tasks(init: Callable[..., None]) -> Callable[..., None]:
             for value in (*args, *kwargs.values()):
                 if isinstance(value, Task):
                     warnings.warn(
-                        f"{value!r} was passed to the constructor of {type(self).__name__}, where nothing waits "
-                        "for it; pass it when the task is called.",
+                        f"{value!r} was passed to the constructor of {type(self).__name__}, where nothing "
+                        "waits for it; pass it when the task is called.",
                         stacklevel=2,
                     )
         init(self, *args, **kwargs)

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.assembly import Assembly, AssemblyKind
+from prefectlite.core.base import Task
 from prefectlite.core.constants import PLAIN, Collection, Constant, Dict, List, Record, Set, Tuple
 from prefectlite.core.edge import Edge
-from prefectlite.core.base import Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
@@ -27,19 +27,60 @@ class Graph(Protocol):
     """What binding needs of a flow."""
 
     def add_task(self, task: Task) -> Task:
-        """Take a task in, if it is not there yet."""
+        """Take a task in, if it is not there yet.
+
+        Parameters
+        ----------
+        task : Task
+            Any task.
+
+        Returns
+        -------
+        Task
+            The same.
+        """
         ...
 
     def add_collection(self, task: Collection, edges: list[Edge]) -> None:
-        """Take in a collection and the edges from its members."""
+        """Take in a collection and the edges from its members.
+
+        Parameters
+        ----------
+        task : Collection
+            A new task.
+        edges : list of Edge
+            Edges to it, from tasks that were taken in.
+        """
         ...
 
     def is_mapped(self, task: Task) -> bool:
-        """Return whether the task has a mapped edge to it."""
+        """Return whether a task runs once per item of an input.
+
+        Parameters
+        ----------
+        task : Task
+            A task that was taken in.
+
+        Returns
+        -------
+        bool
+            True if one of the edges to it is mapped.
+        """
         ...
 
     def number(self, task: Task) -> int | None:
-        """Return when the task was taken in: its place in order, None if it was not."""
+        """Return how many tasks were taken in before a task.
+
+        Parameters
+        ----------
+        task : Task
+            Any task.
+
+        Returns
+        -------
+        int or None
+            None if it was not taken in.
+        """
         ...
 
 
@@ -273,7 +314,8 @@ def _record_parts(value: Any) -> tuple[tuple[str, ...], list[Any]]:
     if odd:
         raise DefinitionError(
             f"The dataclass {cls.__name__!r} holds a task, so it is made again once the value is known, but "
-            f"its constructor and its fields differ in {odd[0]!r}; pass a dict, or make the instance in a task."
+            f"its constructor and its fields differ in {odd[0]!r}; pass a dict, or make the instance in a "
+            "task."
         )
     if next(_tasks_in(members), None) is None:
         raise DefinitionError(

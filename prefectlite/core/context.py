@@ -300,7 +300,7 @@ def idempotency_key(run_id: str, key: RunKey) -> str:
     Examples
     --------
     >>> idempotency_key("f3a1", RunKey("charge-1", 7))
-    '2e3b8b2ff4c6d5a9f8b8d9d3e8a14e6a'
+    'ba99a8961c29280f5b92027de75eb11c'
     """
     text = f"{run_id}/{key}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

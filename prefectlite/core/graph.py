@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Self
 
+from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.context import pop, push
@@ -20,7 +21,6 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
 from prefectlite.core.queries import GraphQueries
 from prefectlite.core.slugs import SlugBook
-from prefectlite.core.base import Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
 
 
@@ -53,9 +53,9 @@ class FlowGraph(GraphQueries):
         name: str,
         *,
         executor: Any = None,
-        tasks: Iterable[Task] | None = None,
+        tasks: Iterable[AnyTask] | None = None,
         edges: Iterable[Edge] | None = None,
-        reference_tasks: Iterable[Task] | None = None,
+        reference_tasks: Iterable[AnyTask] | None = None,
     ) -> None:
         given: object = name
         if not isinstance(given, str) or not given:
@@ -91,7 +91,7 @@ class FlowGraph(GraphQueries):
                     stacklevel=2,
                 )
 
-    def add_task(self, task: Task) -> Task:
+    def add_task(self, task: AnyTask) -> Task:
         """Take a task in; a second time, do nothing.
 
         Parameters
@@ -111,12 +111,11 @@ class FlowGraph(GraphQueries):
         DefinitionTypeError
             When it is no task.
         """
+        if not isinstance(task, Task):
+            raise DefinitionTypeError(
+                f"{task!r} is no task, so flow {self.name!r} cannot hold it; put @task above the function."
+            )
         if task not in self._places:
-            if not isinstance(task, Task):
-                raise DefinitionTypeError(
-                    f"{task!r} is no task, so flow {self.name!r} cannot hold it; "
-                    "put @task above the function."
-                )
             self._add(task)
             if task.takes.required:
                 self._incomplete[task] = None
@@ -160,11 +159,12 @@ class FlowGraph(GraphQueries):
         DefinitionError
             When an argument has a value already, or the task would wait for itself.
         """
-        place = self._places.get(task)
         # What comes first is taken in first, so that the order of coming is an order to run in.
         edges, constants = argument_edges(self, task, arguments, mapped)
         if upstream_tasks is not None:
             edges.extend(upstream_edges(self, task, upstream_tasks, mapped))
+        # Only now: the task may be among its own arguments.
+        place = self._places.get(task)
         if place is None:
             place = self._add(task)
             if constants:
@@ -181,7 +181,7 @@ class FlowGraph(GraphQueries):
     def add_edge(
         self,
         upstream: Any,
-        downstream: Task,
+        downstream: AnyTask,
         key: str | None = None,
         mapped: bool = False,
         flattened: bool = False,
@@ -214,13 +214,12 @@ class FlowGraph(GraphQueries):
         DefinitionTypeError
             When ``downstream`` is no task or has no such argument.
         """
-        self.add_task(downstream)
         if isinstance(downstream, Parameter | Constant):
             raise DefinitionError(
                 f"{downstream!r} cannot wait for {upstream!r}: its value is known before anything runs; "
                 "let the tasks that use it wait."
             )
-        place = self._places[downstream]
+        place = self._places[self.add_task(downstream)]
         if key is not None:
             downstream.takes.check_name(downstream.name, key)
             self._check_free(downstream, place, key)
@@ -240,9 +239,9 @@ class FlowGraph(GraphQueries):
 
     def set_dependencies(
         self,
-        task: Task,
+        task: AnyTask,
         upstream_tasks: Iterable[Any] | None = None,
-        downstream_tasks: Iterable[Task] | None = None,
+        downstream_tasks: Iterable[AnyTask] | None = None,
         keyword_tasks: Mapping[str, Any] | None = None,
         mapped: bool = False,
     ) -> None:
@@ -270,7 +269,7 @@ class FlowGraph(GraphQueries):
         for later in downstream_tasks or ():
             self.add_edge(task, later)
 
-    def set_reference_tasks(self, tasks: Iterable[Any]) -> None:
+    def set_reference_tasks(self, tasks: Iterable[AnyTask]) -> None:
         """Say which tasks decide how a run of the flow ends.
 
         Parameters
@@ -356,7 +355,7 @@ class FlowGraph(GraphQueries):
         self._unused[task] = None
 
     def note_used(self, task: Task) -> None:
-        """Forget a task whose copy went into the flow.
+        """Forget a task that was made while the flow was open, and now was copied; its edges are not copied.
 
         Parameters
         ----------
@@ -365,9 +364,16 @@ class FlowGraph(GraphQueries):
         """
         if self._unused:
             self._unused.pop(task, None)
+        place = self._places.get(task)
+        if place is not None and (place.into or place.out):
+            warnings.warn(
+                f"Task {task.name!r} has edges in flow {self.name!r}, which its copy does not get; "
+                "use what its call returned as it is, or give the copy arguments of its own.",
+                stacklevel=3,
+            )
 
     def note_copied(self, task: Task, new: Task) -> None:
-        """Remember a copy in its original's place; edges are not copied.
+        """Remember a copy in its original's place.
 
         Parameters
         ----------
@@ -378,13 +384,6 @@ class FlowGraph(GraphQueries):
         """
         self.note_used(task)
         self.note_made(new)
-        place = self._places.get(task)
-        if place is not None and (place.into or place.out):
-            warnings.warn(
-                f"Task {task.name!r} has edges in flow {self.name!r}, which its copy has not; "
-                "call the copy to give it arguments.",
-                stacklevel=3,
-            )
 
     def _add(self, task: Task) -> Place:
         place = Place(self._slug_of(task), len(self._places))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 
-from prefectlite.core.places import Place
 from prefectlite.core.base import Task
+from prefectlite.core.places import Place
 
 
 def topological(places: Mapping[Task, Place]) -> tuple[Task, ...]:
@@ -65,8 +65,8 @@ def descendants(places: Mapping[Task, Place], roots: Iterable[Task]) -> set[Task
 def leads_to(places: Mapping[Task, Place], start: Task, goal: Task) -> bool:
     """Return whether one task waits, directly or not, for another.
 
-    The search goes from both ends in turn and stops when either has nowhere to go, so an edge near the rim of a
-    big flow is cheap to check.
+    The search goes from both ends in turn and stops when either has nowhere to go, so an edge near the rim
+    of a big flow is cheap to check.
 
     Parameters
     ----------

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_type_hints
 
-from prefectlite.core.context import current_layer
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import Task
+from prefectlite.core.context import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _NoDefault:
 NO_DEFAULT: Final = _NoDefault()
 _ANY: Final = Any
 _LONGEST_VALUE = 80
+_AS_JSON = "; write lists and dicts as JSON, as in '[1, 2]'"
 
 
 class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it fits every argument
@@ -95,7 +96,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
     if TYPE_CHECKING:
 
-        def __call__(self, flow: FlowGraph | None = None) -> Any: ...  # type: ignore[override]
+        def __call__(self, flow: FlowGraph | None = None) -> Any: ...  # type: ignore[override]  # noqa: D102
     else:
 
         def __call__(self, flow: FlowGraph | None = None) -> Parameter:
@@ -264,13 +265,13 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         try:
             value = json.loads(text)
         except ValueError:
-            raise ParameterError(self._refusal(text, as_text)) from None
+            raise ParameterError(self._refusal(text, as_text, _AS_JSON)) from None
         try:
             return checker.validate_json(text)
         except ValidationError as error:
             # Of a list or dict, what is wrong inside it says more than that a text is no list.
             told = error if isinstance(value, list | dict) else as_text
-            raise ParameterError(self._refusal(text, told)) from None
+            raise ParameterError(self._refusal(text, told, _AS_JSON)) from None
 
     def missing(self) -> str:
         """Return the error text for a value that was not given.
@@ -312,13 +313,13 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
     def _expected(self) -> str:
         return f" ({self.type_name})" if self.type_name else ""
 
-    def _refusal(self, value: object, error: ValidationError) -> str:
+    def _refusal(self, value: object, error: ValidationError, how: str = "") -> str:
         found = error.errors(include_url=False, include_context=False)
         told = "; ".join(_problem(list(one["loc"]), one["msg"]) for one in found[:3])
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         return (
-            f"Parameter {self.name!r} has the value {_shortened(value)} ({type(value).__name__}), but it must "
-            f"be {self.type_name}: {told}{more}. Give a value of that type."
+            f"Parameter {self.name!r} has the value {_shortened(value)} ({type(value).__name__}), but must "
+            f"be {self.type_name}: {told}{more}. Give a value of that type{how}."
         )
 
 

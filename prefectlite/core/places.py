@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.edge import Edge
 from prefectlite.core.base import Task
+from prefectlite.core.edge import Edge
 
 NO_EDGES: Final[Sequence[Edge]] = ()
 NO_CONSTANTS: Final[Mapping[str, Any]] = MappingProxyType({})

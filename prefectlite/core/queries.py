@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
+from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.edge import Edge
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, SlugView
-from prefectlite.core.base import Task
 from prefectlite.errors import DefinitionError
 
 
@@ -45,12 +45,12 @@ class GraphQueries:
         return tuple(edge for place in self._places.values() for edge in place.into)
 
     @property
-    def constants(self) -> Mapping[Task, Mapping[str, Any]]:
+    def constants(self) -> Mapping[AnyTask, Mapping[str, Any]]:
         """Constants by task and argument name: a live view."""
         return ConstantView(self._places)
 
     @property
-    def slugs(self) -> Mapping[Task, str]:
+    def slugs(self) -> Mapping[AnyTask, str]:
         """Slugs by task: a live view."""
         return SlugView(self._places)
 
@@ -101,7 +101,7 @@ class GraphQueries:
             and (task_type is None or isinstance(task, task_type))
         ]
 
-    def edges_to(self, task: Task) -> tuple[Edge, ...]:
+    def edges_to(self, task: AnyTask) -> tuple[Edge, ...]:
         """Return the edges to a task.
 
         Parameters
@@ -121,7 +121,7 @@ class GraphQueries:
         """
         return tuple(self._place(task).into)
 
-    def edges_from(self, task: Task) -> tuple[Edge, ...]:
+    def edges_from(self, task: AnyTask) -> tuple[Edge, ...]:
         """Return the edges from a task.
 
         Parameters
@@ -141,7 +141,7 @@ class GraphQueries:
         """
         return tuple(self._place(task).out)
 
-    def upstream_tasks(self, task: Task) -> KeysView[Task]:
+    def upstream_tasks(self, task: AnyTask) -> KeysView[Task]:
         """Return the tasks that a task waits for directly.
 
         Parameters
@@ -156,7 +156,7 @@ class GraphQueries:
         """
         return dict.fromkeys(edge.upstream for edge in self._place(task).into).keys()
 
-    def downstream_tasks(self, task: Task) -> KeysView[Task]:
+    def downstream_tasks(self, task: AnyTask) -> KeysView[Task]:
         """Return the tasks that wait for a task directly.
 
         Parameters
@@ -211,7 +211,7 @@ class GraphQueries:
         """
         return dict.fromkeys(self._parameters.values()).keys()
 
-    def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> tuple[Task, ...]:
+    def sorted_tasks(self, root_tasks: Iterable[AnyTask] | None = None) -> tuple[Task, ...]:
         """Return the tasks, each after those that it waits for.
 
         Parameters
@@ -239,7 +239,7 @@ class GraphQueries:
         wanted = descendants(self._places, roots)
         return tuple(task for task in self._sorted if task in wanted)
 
-    def is_mapped(self, task: Task) -> bool:
+    def is_mapped(self, task: AnyTask) -> bool:
         """Return whether a task runs once per item of an input.
 
         Parameters
@@ -254,7 +254,7 @@ class GraphQueries:
         """
         return self._place(task).is_mapped
 
-    def number(self, task: Task) -> int | None:
+    def number(self, task: AnyTask) -> int | None:
         """Return how many tasks came into the flow before a task.
 
         Parameters
@@ -270,7 +270,7 @@ class GraphQueries:
         place = self._places.get(task)
         return None if place is None else place.number
 
-    def _place(self, task: Task) -> Place:
+    def _place(self, task: AnyTask) -> Place:
         place = self._places.get(task)
         if place is None:
             raise DefinitionError(

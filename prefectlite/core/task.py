@@ -10,7 +10,7 @@ from prefectlite.core.arguments import RunSignature, run_signature
 from prefectlite.core.attributes import OfFunction, OfInstance
 from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs, TaskArgs
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionTypeError
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -65,7 +65,7 @@ class FunctionTask(Task, Generic[P, R]):
 
     if TYPE_CHECKING:
 
-        def run(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def run(self, *args: P.args, **kwargs: P.kwargs) -> R: ...  # noqa: D102  # it is the user's
 
         # The extras of a call stand in overloads of their own, each with one of them required: one overload
         # that takes them all would take every wrong call too.
@@ -96,9 +96,9 @@ class FunctionTask(Task, Generic[P, R]):
         ) -> R: ...
         @overload
         def __call__(self, *args: Any, flow: FlowGraph | None, **kwargs: Any) -> R: ...
-        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102  # see Task
 
-        def map(  # type: ignore[override]  # a TaskArgs is a mapping that is known better
+        def map(  # type: ignore[override]  # noqa: D102  # a TaskArgs is a mapping that is known better
             self,
             *args: Any,
             upstream_tasks: Iterable[Any] | None = None,

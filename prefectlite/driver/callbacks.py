@@ -1,4 +1,4 @@
-"""User code of the driver's side, asked in threads. Knows tasks and questions; knows neither rules nor the loop."""
+"""User code of the driver, asked in threads. Knows tasks and questions; knows no rules and no loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ THREADS: Final = 8
 
 
 class Callbacks:
-    """Ask triggers, state handlers, delays and ``on_failure`` of users in threads, and hand in what they answer.
+    """Asks users' triggers, state handlers, delays and ``on_failure`` in threads, and hands in their answers.
 
     The threads start with the first question. They are daemons: a callback that never returns must not keep
     the interpreter alive.
@@ -111,7 +111,7 @@ class Callbacks:
         try:
             with surroundings(facts):
                 answer = _put(task, ask)
-        except BaseException as error:  # whatever a callback raises is its answer, and must not end the thread
+        except BaseException as error:  # whatever is raised is the answer
             if ask.question == "on_failure":
                 _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
             return Answered(self._clock(), ask.run, ask.ask, error=error)
@@ -178,6 +178,7 @@ def _seconds(task: Task, attempt: int) -> float:
     seconds = said.total_seconds() if isinstance(said, timedelta) else said
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ValueError(
-            f"retry_delay({attempt}) of task {task.name!r} returned {said!r}; return seconds (0 or more) or a timedelta."
+            f"retry_delay({attempt}) of task {task.name!r} returned {said!r}; "
+            "return seconds (0 or more) or a timedelta."
         )
     return float(seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prefectlite.engine.events import Event
@@ -14,12 +14,14 @@ TURN_LIMIT: Final = 4096
 
 
 class Inbox:
-    """A queue of batches. It refers to nobody, so that a place to run may hold it for ever."""
+    """A queue of batches. It refers to nobody for long, so that a place to run may hold it for ever."""
 
     def __init__(self) -> None:
         # SimpleQueue.put may be called by a signal handler that interrupts another put.
         self._batches: queue.SimpleQueue[Sequence[Event]] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[Sequence[LogLine]] = queue.SimpleQueue()
+        #: Who takes log lines at once while the loop lends its thread to task bodies.
+        self.listener: Callable[[Sequence[LogLine]], None] | None = None
         self._taken: Sequence[Event] = ()  # what ended a wait; first in the next turn
 
     def deliver(self, events: Sequence[Event]) -> None:
@@ -40,6 +42,10 @@ class Inbox:
         lines : sequence of LogLine
             In order.
         """
+        listener = self.listener
+        if listener is not None:
+            listener(lines)
+            return
         self._lines.put(lines)
         self._batches.put(())  # the loop sleeps on this queue alone
 

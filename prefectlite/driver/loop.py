@@ -1,6 +1,6 @@
-"""The loop: events to the engine, its instructions to the journal and the place to run. The only reader of the clock.
+"""The loop: events to the engine, its instructions to the journal and the place to run.
 
-Knows all who take part by their protocols; decides nothing.
+Knows all who take part by their protocols; decides nothing. Time enters here, and nowhere below.
 """
 
 from __future__ import annotations
@@ -118,10 +118,18 @@ class Loop:
         found, self._refused = self._refused, []
         found += self._inbox.events()
         found += self._timers.due(self._clock())
-        if not found and not self._session.work(WORK_BUDGET):
+        if not found and not self._work():
             left = self._timers.seconds_left(self._clock())
             self._inbox.wait(LONGEST_SLEEP if left is None else min(left, LONGEST_SLEEP))
         return found
+
+    def _work(self) -> bool:
+        """Lend this thread to the place, if it wants one; what bodies say meanwhile is told at once."""
+        self._inbox.listener = self._audience.log if self._audience else None
+        try:
+            return self._session.work(WORK_BUDGET)
+        finally:
+            self._inbox.listener = None
 
     def _turn(self, events: Sequence[Event]) -> None:
         """Take events to the engine and do what it wants: first on paper, then in the world."""

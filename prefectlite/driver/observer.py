@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -52,7 +53,7 @@ class RunView(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who watches a flow run; called from the thread that drives it, never from two at once."""
+    """Somebody who watches a flow run; called by one thread at a time, as a rule the one that drives it."""
 
     def started(self, run: RunView) -> None:
         """Take note that the run begins.
@@ -108,6 +109,8 @@ class Audience:
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = list(observers)
+        # Reentrant: an observer may do something that makes a task body's line come in.
+        self._lock = threading.RLock()
 
     def __bool__(self) -> bool:
         """Return whether anybody listens."""
@@ -157,11 +160,13 @@ class Audience:
         self._observers.clear()
 
     def _tell(self, say: Callable[[Observer], None]) -> None:
-        for observer in list(self._observers):
-            try:
-                say(observer)
-            except Exception:
-                self._observers.remove(observer)
-                _logger.exception(
-                    "The observer %r raised, so it is told nothing more of this run; the run goes on.", observer
-                )
+        with self._lock:
+            for observer in list(self._observers):
+                try:
+                    say(observer)
+                except Exception:
+                    self._observers.remove(observer)
+                    _logger.exception(
+                        "The observer %r raised, so it is told nothing more of this run; the run goes on.",
+                        observer,
+                    )

@@ -12,7 +12,7 @@ from prefectlite.engine.engine import Engine
 from prefectlite.lowering.compile import Compiled
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
-from prefectlite.states.state import Success, State
+from prefectlite.states.state import State, Success
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One flow run: put together, driven, looked at, called off. Knows every room below; has neither words nor pictures."""
+"""One flow run: assembled, driven, looked at, called off. Knows all rooms below; has no words, no picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, Parcel, RunBrief, Session
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.journal.protocol import Entry, Journal
-from prefectlite.lowering.compile import Compiled, compile
+from prefectlite.lowering.compile import Compiled
+from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
@@ -218,6 +219,10 @@ class Run:
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
         self._values = Values(self._session)
 
+    def abandon(self) -> None:
+        """Close what ``open`` opened, for a run that nobody will drive."""
+        self._close(())
+
     def drive(self) -> State:
         """Drive the run to its end in this thread.
 
@@ -262,7 +267,7 @@ class Run:
         try:
             self._audience.started(self)
             scheduled = time.time()
-            compiled = compile(self._graph, self.parameters)
+            compiled = compile_flow(self._graph, self.parameters)
             engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             lowering = Lowering(
                 compiled,
@@ -317,7 +322,9 @@ class Run:
         except Exception:
             _logger.exception("What was in flight could not be stopped.")
         self._result = {
-            task: state if state.is_finished() else Cancelled(f"It was {type(state).__name__} when the run broke off.")
+            task: state
+            if state.is_finished()
+            else Cancelled(f"It was {type(state).__name__} when the run broke off.")
             for task, state in self._last_states().items()
         }
         state: State = (

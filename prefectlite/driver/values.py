@@ -1,7 +1,8 @@
-"""Where results are read from: small ones that came with their reports, the others at the place that ran them.
+"""Where results are read from: small ones that came with reports, others at the place that ran them.
 
-Knows sessions and run numbers; knows no rule. Everything that holds a result's reference holds this object, and it
-holds neither engine nor loop: so the moment when nobody can ask any more is seen at once, not by a garbage collector.
+Knows sessions and run numbers; knows no rule. Everything that holds a result's reference holds this object,
+and it holds neither engine nor loop: so the moment when nobody can ask any more is seen at once, not when a
+garbage collector comes by.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ class Values:
         """
         number = self._number_of(ref.run)
         if number is None:
-            raise ResultUnavailable(f"There is no task run {ref.run} in this flow run, so it has no result to read.")
+            raise ResultUnavailable(
+                f"There is no task run {ref.run} in this flow run, so it has no result to read."
+            )
         with self._lock:
             inline = self._inline.get((number, ref.submission))
         return pickle.loads(inline) if inline is not None else self._session.fetch(number, ref.submission)

@@ -27,6 +27,29 @@ STAGES: Final = ("waiting", "queued", "flying", "asking", "timed", "parked", "fi
 PENDING: Final = Pending("Waiting for its turn.")
 
 
+#: In ``Elements.places``: the child takes the part itself, not an element of it.
+PART_ITSELF: Final = -1
+
+
+@dataclass(slots=True)
+class Elements:
+    """What each child of a flattened map takes: an element of a run's value.
+
+    Parameters
+    ----------
+    runs : array of int
+        Whose value, by child.
+    places : array of int
+        The place in it, by child; ``PART_ITSELF`` takes the value whole.
+    flat : bytearray
+        Whether that value is unnested first, by child.
+    """
+
+    runs: array[int] = field(default_factory=lambda: array("i"))
+    places: array[int] = field(default_factory=lambda: array("i"))
+    flat: bytearray = field(default_factory=bytearray)
+
+
 @dataclass(slots=True)
 class Family:
     """The children of one mapped node; their runs are ``base`` to ``base + width - 1``.
@@ -42,7 +65,7 @@ class Family:
     tally : Tally
         How the final ones ended.
     elements : dict
-        For each flattened mapped edge: the part and the place in it that each child takes.
+        For each flattened mapped edge over several values: what each child takes.
     """
 
     base: int
@@ -50,7 +73,7 @@ class Family:
     open: int
     unsent: int
     tally: Tally = field(default_factory=Tally)
-    elements: dict[PlanEdge, tuple[array[int], array[int]]] = field(default_factory=dict)
+    elements: dict[PlanEdge, Elements] = field(default_factory=dict)
 
 
 class Board:
@@ -230,12 +253,9 @@ class Board:
         if edge.mapped and run >= len(self.plan.nodes):
             family = self.families.get(up)
             mine = self.families[self.node[run]]
-            place = run - mine.base
-            if edge.flattened:
-                table = mine.elements.get(edge)
-                return up if table is None else table[0][place]
             if family is not None:
-                return family.base + place
+                place = run - mine.base
+                return mine.elements[edge].runs[place] if edge.flattened else family.base + place
         return up
 
     def spreads(self, edge: PlanEdge, run: int) -> bool:

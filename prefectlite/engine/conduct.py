@@ -18,7 +18,7 @@ from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.wiring import Wiring
-from prefectlite.errors import EngineError
+from prefectlite.errors import EngineError, TaskError
 from prefectlite.rules.crash import decide_crash
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
@@ -214,9 +214,13 @@ class Conduct:
         if error is not None:
             wrong = Failed(f"A state handler raised {type(error).__name__} at {asked}: {error}", error)
         elif not isinstance(state, State):
-            wrong = Failed(f"A state handler answered {state!r} at {asked}, which is no state.")
+            wrong = Failed(
+                f"A state handler answered a {type(state).__name__} at {asked}, which is no state."
+            )
         elif not may_become(type(old), type(state)):
             wrong = Failed(f"A state handler made {type(state).__name__} of {asked}, which cannot follow.")
+        if proposal.then == "start" and not isinstance(wrong or state, Running):
+            self._board.attempt[run] -= 1  # it was not allowed to start after all
         if wrong is not None:
             state, proposal = wrong, replace(proposal, then="end")
         if state is not proposal.new:
@@ -234,12 +238,16 @@ class Conduct:
         ref = state.result_ref
         if old and (ref is None or ref.submission != old):
             self._ledger.free(run)
-        if ref is None and state.__class__ is Success and self._wiring.measures[board.node[run]]:
+        if ref is None and state.is_successful() and self._wiring.measures[board.node[run]]:
             board.measures[run] = measure or Measure(unmappable="a state handler gave its value")
 
     def _go_on(self, run: int, proposal: Proposal) -> None:
         """Put a proposal's state on the books and do what follows from it."""
         state, then = proposal.new, proposal.then
+        if isinstance(state, Failed) and not state.has_result:
+            # Whoever reads the value of a failed run gets an exception, also when nobody raised one.
+            state = state.replace(result=TaskError(proposal.name, state.message or "It failed."))
+            proposal = replace(proposal, new=state)
         if then == "start" and isinstance(state, Running):
             self._ledger.commit(run, state, proposal.why, proposal.time)
             self.queue(run)

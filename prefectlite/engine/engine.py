@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
 
 from prefectlite.engine.board import (
@@ -37,20 +38,18 @@ from prefectlite.engine.view import EngineView
 from prefectlite.errors import EngineError
 from prefectlite.rules.outcome import decide_flow
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.report import ResultRef, ValueSource
+from prefectlite.states.report import Report, ResultRef, ValueSource
 from prefectlite.states.state import (
     Cancelled,
     Crashed,
     Failed,
     Running,
-    State,
     Success,
 )
 from prefectlite.states.transitions import may_become
 
 _Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
 _DONE: Final = "The body returned."
-_RETURNED: Final = Reason("outcome", _DONE)
 _KNOWN: Final = Success("The value is known to the driver.")
 _GIVEN: Final = Reason("value", "Constants and parameters need no run.")
 _MAX_HOLDS: Final = 3
@@ -178,17 +177,8 @@ class Engine(EngineView):
         self._ledger.land(run)
         match event:
             case AttemptFinished():
-                report = event.report
-                self._conduct.observe_running(run, report.started)
-                if report.state is None:
-                    self._succeed(run, event)
-                else:
-                    self._conduct.lose(run)
-                    why = _told(report.state)
-                    self._conduct.propose(
-                        run,
-                        Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable),
-                    )
+                self._conduct.observe_running(run, event.report.started)
+                self._reported(run, event.report, event.submission)
             case AttemptCrashed():
                 self._conduct.lose(run)
                 self._crash(run, event.cause, event.text, event.time)
@@ -202,18 +192,26 @@ class Engine(EngineView):
             case _:
                 assert_never(event)
 
-    def _succeed(self, run: int, event: AttemptFinished) -> None:
-        report, board = event.report, self.board
+    def _reported(self, run: int, report: Report, submission: int) -> None:
+        board = self.board
         node = board.node[run]
         if self.wiring.measures[node]:
             board.measures[run] = Measure(report.length, report.flat_length, report.unmappable)
+        if report.state is not None:
+            self._conduct.lose(run)
+            text = report.state.message or f"The body ended {type(report.state).__name__}."
+            why = Reason("outcome", text, (("worker", report.where),))
+            outcome = Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable)
+            self._conduct.propose(run, outcome)
+            return
         ref = ResultRef(
-            self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, event.submission
+            self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
         )
+        why = _returned(report.where)
         if self.plan.nodes[node].policy.handled:
-            self._conduct.propose(run, Proposal(Success(_DONE, ref), _RETURNED, "weigh", report.ended))
+            self._conduct.propose(run, Proposal(Success(_DONE, ref), why, "weigh", report.ended))
         else:
-            self._conduct.end(run, Success(_DONE, ref), _RETURNED, report.ended)
+            self._conduct.end(run, Success(_DONE, ref), why, report.ended)
 
     def _crash(self, run: int, cause: str, text: str, time: float) -> None:
         why = Reason("outcome", text, (("cause", cause),))
@@ -294,7 +292,7 @@ class Engine(EngineView):
                     self._ledger.commit(run, Cancelled(reason.text), reason, self._ledger.now)
                 board.stage[run] = FINAL
                 self._ledger.free(run)
-            elif not self.wiring.keeps[board.node[run]]:
+            elif not self.wiring.shown[board.node[run]]:
                 self._ledger.free(run)
         board.open = board.flying = 0
         board.asks.clear()
@@ -311,5 +309,6 @@ class Engine(EngineView):
         self._ledger.out.append(EndRun(self.flow_state))
 
 
-def _told(state: State) -> Reason:
-    return Reason("outcome", state.message or f"The body ended {type(state).__name__}.")
+@lru_cache(maxsize=4096)
+def _returned(where: str) -> Reason:
+    return Reason("outcome", _DONE, (("worker", where),))

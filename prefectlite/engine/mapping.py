@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from prefectlite.engine.board import Board, Family
+from prefectlite.engine.board import FINAL, PART_ITSELF, Board, Elements, Family
 from prefectlite.engine.events import Measure
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.rules.verdict import Become
 from prefectlite.rules.width import decide_width
-from prefectlite.states.state import Mapped, Success
+from prefectlite.states.state import Mapped, State, Success
 
-_PART_ITSELF = -1
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the values that a flattened edge maps over, one behind the other.
+
+    A length of None stands for a part that is an element itself: it has no length, or no value.
+    """
+
+    run: int
+    length: int | None
+    flat: bool = False
 
 
 def width_of(board: Board, node: int) -> int | Become:
@@ -64,7 +74,7 @@ def unfold(board: Board, node: int, width: int) -> Family:
     family = board.grow(node, width)
     for edge in board.plan.nodes[node].ins:
         if edge.mapped and edge.flattened and _parts(board, edge) is not None:
-            family.elements[edge] = _table(board, edge)
+            family.elements[edge] = _elements(board, edge)
         above = board.families.get(edge.upstream)
         if above is None or not edge.mapped or edge.flattened:
             if not _is_plain(board, edge):
@@ -74,7 +84,7 @@ def unfold(board: Board, node: int, width: int) -> Family:
             continue
         for place in range(width):
             up = above.base + place
-            if board.states[up].is_finished():
+            if board.stage[up] == FINAL:
                 if board.states[up].__class__ is not Success:
                     board.unsent[family.base + place] += 1
             else:
@@ -96,13 +106,13 @@ def _length(board: Board, edge: PlanEdge) -> int | str:
     node = board.plan.nodes[up]
     state = board.states[up]
     if isinstance(state, Mapped) and up in board.families:
-        return sum(_spans(board, edge)) if edge.flattened else board.families[up].width
-    if state.__class__ is not Success:
+        return _flat_width(board, edge) if edge.flattened else board.families[up].width
+    if not _has_value(state):
         return f"it ended {type(state).__name__}: {state.message}"
     if node.kind == "value":
         found = Measure(node.length, node.flat_length, node.unmappable)
     elif node.kind == "collection":
-        flat = sum(_spans(board, edge)) if edge.flattened and node.unmappable is None else None
+        flat = _flat_width(board, edge) if edge.flattened and node.unmappable is None else None
         found = Measure(node.length, flat, node.unmappable)
     else:
         found = board.measures.get(up, Measure(unmappable="its length is not known"))
@@ -110,39 +120,58 @@ def _length(board: Board, edge: PlanEdge) -> int | str:
     return length if length is not None else found.unmappable or "its value has no length"
 
 
-def _parts(board: Board, edge: PlanEdge) -> Iterator[int] | None:
-    """Return the runs whose values, one behind the other, a flattened edge maps over; None for one value."""
+def _flat_width(board: Board, edge: PlanEdge) -> int:
+    return sum(1 if part.length is None else part.length for part in _parts(board, edge) or ())
+
+
+def _has_value(state: State) -> bool:
+    return state.is_successful() and not state.is_skipped()
+
+
+def _parts(board: Board, edge: PlanEdge) -> Iterator[_Part] | None:
+    """Return the parts that a flattened edge maps over; None when it maps over one value."""
     up = edge.upstream
     if up in board.families:
-        return iter(board.children(up))
+        return (_Part(run, _part_length(board, run)) for run in board.children(up))
     node = board.plan.nodes[up]
-    if node.kind != "collection" or board.states[up].__class__ is not Success:
+    if node.kind != "collection" or not _has_value(board.states[up]):
         return None
-    return (run for member in node.ins for run in board.children(member.upstream) or (member.upstream,))
+    return (part for member in node.ins for part in _unnested(board, member))
 
 
-def _spans(board: Board, edge: PlanEdge) -> Iterator[int]:
-    """Yield how many elements each part contributes; a part without a length, or no plain success, is one."""
-    for part in _parts(board, edge) or ():
-        length = _part_length(board, part)
-        yield 1 if length is None else length
+def _unnested(board: Board, member: PlanEdge) -> Iterator[_Part]:
+    """Yield what one member of a list becomes when the list is unnested by one level."""
+    up = member.upstream
+    family = board.families.get(up)
+    if up not in board.families and board.plan.nodes[up].kind == "collection" and not member.flattened:
+        for inner in board.plan.nodes[up].ins:
+            yield _Part(inner.upstream, None, inner.flattened)
+    elif family is None:
+        yield _Part(up, _part_length(board, up, flat=member.flattened), member.flattened)
+    else:
+        # The member is the list of the children's values, or of their elements if it is flattened itself.
+        for child in board.children(up):
+            yield _Part(child, _part_length(board, child) if member.flattened else None)
 
 
-def _part_length(board: Board, part: int) -> int | None:
-    if board.states[part].__class__ is not Success:
+def _part_length(board: Board, part: int, flat: bool = False) -> int | None:
+    if not _has_value(board.states[part]):
         return None
     if part < len(board.plan.nodes) and board.plan.nodes[part].kind == "value":
-        return board.plan.nodes[part].length
+        node = board.plan.nodes[part]
+        return node.flat_length if flat else node.length
     measure = board.measures.get(part)
-    return None if measure is None else measure.length
+    if measure is None:
+        return None
+    return measure.flat_length if flat else measure.length
 
 
-def _table(board: Board, edge: PlanEdge) -> tuple[array[int], array[int]]:
+def _elements(board: Board, edge: PlanEdge) -> Elements:
     """Return, for each child, the part that it takes its element from and the place in it."""
-    parts, places = array("i"), array("i")
+    elements = Elements()
     for part in _parts(board, edge) or ():
-        length = _part_length(board, part)
-        for place in (_PART_ITSELF,) if length is None else range(length):
-            parts.append(part)
-            places.append(place)
-    return parts, places
+        for place in (PART_ITSELF,) if part.length is None else range(part.length):
+            elements.runs.append(part.run)
+            elements.places.append(place)
+            elements.flat.append(part.flat)
+    return elements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.board import Board
+from prefectlite.engine.board import PART_ITSELF, Board
 from prefectlite.engine.inputs import (
     Argument,
     FromCollection,
@@ -73,10 +73,12 @@ def _source(board: Board, edge: PlanEdge, run: int) -> Source:
         return _whole(board, up, None, flat)
     mine = board.families[board.node[run]]
     place = run - mine.base
-    table = mine.elements.get(edge)
-    if table is not None:
-        part, offset = table[0][place], table[1][place]
-        return _whole(board, part, None if offset < 0 else offset, False)
+    taken = mine.elements.get(edge)
+    if taken is not None:
+        item = taken.places[place]
+        return _whole(
+            board, taken.runs[place], None if item == PART_ITSELF else item, bool(taken.flat[place])
+        )
     if up in board.families:
         return _whole(board, board.families[up].base + place, None, False)
     if not flat and board.plan.nodes[up].kind == "collection":

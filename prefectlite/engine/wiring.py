@@ -23,6 +23,8 @@ class Wiring:
         Whether runs of the node may be submitted before their upstreams are final.
     keeps : bytearray
         Whether the value stays as long as the flow run's state: terminal, reference and ``keep_result``.
+    shown : bytearray
+        Whether the value can be seen in the flow run's state: it is kept, or part of a collection that is.
     drops : bytearray
         Whether nobody reads the value, so that it need not outlive the report.
     reads : tuple of int
@@ -36,6 +38,7 @@ class Wiring:
     trusted: bytearray
     ahead: bytearray
     keeps: bytearray
+    shown: bytearray
     drops: bytearray
     reads: tuple[int, ...]
     measures: tuple[frozenset[Literal["length", "flat"]], ...]
@@ -56,7 +59,7 @@ class Wiring:
             Its facts.
         """
         n = len(plan.nodes)
-        trusted, ahead, keeps, drops, maps = (bytearray(n) for _ in range(5))
+        trusted, ahead, keeps, shown, drops, maps = (bytearray(n) for _ in range(6))
         reads: list[int] = []
         for i, node in enumerate(plan.nodes):
             keeps[i] = i in plan.terminal or i in plan.reference or node.policy.keep_result
@@ -67,7 +70,12 @@ class Wiring:
         for i, node in enumerate(plan.nodes):
             trusted[i] = _is_trusted(node, trusted)
             ahead[i] = _may_go_ahead(node, plan, trusted, drops)
-        return cls(trusted, ahead, keeps, drops, tuple(reads), _measures(plan, maps), maps)
+        for i in reversed(range(n)):
+            shown[i] |= keeps[i]
+            if shown[i] and plan.nodes[i].kind == "collection":
+                for edge in plan.nodes[i].ins:
+                    shown[edge.upstream] = 1
+        return cls(trusted, ahead, keeps, shown, drops, tuple(reads), _measures(plan, maps), maps)
 
 
 def _is_trusted(node: PlanNode, trusted: bytearray) -> bool:
@@ -106,7 +114,8 @@ def _measures(plan: FlowPlan, maps: bytearray) -> tuple[frozenset[Literal["lengt
                     wanted.setdefault(i, set()).add("length")
             elif plan.nodes[i].kind == "collection":
                 for member in plan.nodes[i].ins:
-                    wanted.setdefault(member.upstream, set()).add("length")
+                    whole = member.flattened and not maps[member.upstream]
+                    wanted.setdefault(member.upstream, set()).add("flat" if whole else "length")
             else:
                 wanted.setdefault(i, set()).add("length" if maps[i] else "flat")
     return tuple(frozenset(wanted[i]) if i in wanted else _NOTHING for i in range(len(plan.nodes)))

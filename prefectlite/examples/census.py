@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from prefectlite import Flow, Parameter, context, signals, task
+from prefectlite import Flow, Parameter, context, signals, task, triggers
 from prefectlite.examples import census_table, source_facts
 from prefectlite.examples.source_facts import Census, Metrics, Outline, SourceFile
-from prefectlite.rules.triggers import all_finished, any_failed
 
 _TRANSIENT: Final = frozenset(
     getattr(errno, name)
@@ -99,7 +98,7 @@ def measure(outline: Outline) -> Metrics:
     return source_facts.measure(outline)
 
 
-@task(trigger=all_finished)
+@task(trigger=triggers.all_finished)
 def total_up(root: Path | None, files: Sequence[SourceFile], metrics: Sequence[Any]) -> Census:
     """Sum up the files that were parsed, whatever became of the others.
 
@@ -121,7 +120,7 @@ def total_up(root: Path | None, files: Sequence[SourceFile], metrics: Sequence[A
         raise LookupError("no files were found, so there is nothing to count") from files
     parsing = context.upstream_states["parse-1"]
     return source_facts.total_up(
-        _roots(root), (one for one in metrics if isinstance(one, Metrics)), dict(parsing.context["children"])
+        _roots(root), (one for one in metrics if isinstance(one, Metrics)), dict(parsing.context["counts"])
     )
 
 
@@ -176,7 +175,7 @@ def report(census: Census, changes: dict[str, int] | None, output: Path) -> str:
     return census_table.page(census, changes, str(output.absolute()))
 
 
-@task(trigger=any_failed, max_retries=3, retry_delay=[0.5, 2.0, 5.0], retry_on=is_transient)
+@task(trigger=triggers.any_failed, max_retries=3, retry_delay=[0.5, 2.0, 5.0], retry_on=is_transient)
 def list_failures(files: Sequence[SourceFile], outlines: Sequence[Any], output: Path) -> str:
     """Write down which files failed and why; runs only if some did.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from prefectlite.examples.source_facts import Census, Totals
 
@@ -38,8 +38,8 @@ def page(census: Census, changes: Mapping[str, int] | None = None, written: str 
     parts = [
         head,
         _packages(census),
-        "Largest modules\n" + _columns(largest, "r"),
-        "Longest functions\n" + _columns(longest, "r"),
+        *_section("Largest modules", largest),
+        *_section("Longest functions", longest),
         f"Files by state: {states}. With a docstring: {docstrings}.",
     ]
     if changes is not None:
@@ -79,6 +79,10 @@ def _packages(census: Census) -> str:
     return _columns([heads, *rows, _row("total", census.total)], "lrrrrr")
 
 
+def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"{title}\n{_columns(rows, 'r')}"] if rows else []
+
+
 def _row(name: str, totals: Totals) -> list[str]:
     return [
         name,
@@ -90,8 +94,8 @@ def _row(name: str, totals: Totals) -> list[str]:
     ]
 
 
-def _columns(rows: Sequence[Sequence[Any]], sides: str) -> str:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
+def _columns(rows: Sequence[Sequence[str]], sides: str) -> str:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [

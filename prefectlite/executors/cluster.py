@@ -11,7 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ class Place:
         The cluster, if we started it.
     in_process : bool
         Whether its workers are threads of this process.
+    count : int or None
+        How many workers it had, or was told to have; None if not known.
     """
 
     client: Any
@@ -45,7 +47,14 @@ class Place:
     owns_client: bool
     cluster: Any = None
     in_process: bool = False
-    security: Any = field(default=None, repr=False)
+    count: int | None = None
+
+    @property
+    def description(self) -> str:
+        """The name and the number of workers."""
+        if self.count is None:
+            return self.name
+        return f"{self.name}, {self.count} worker{'' if self.count == 1 else 's'}"
 
     @property
     def is_local(self) -> bool:
@@ -124,8 +133,8 @@ def import_object(path: str) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         raise ExecutorError(
             f"DaskExecutor was given {path!r}, which is no address and cannot be imported as a cluster class "
-            f"({error}). Pass an address such as 'tcp://127.0.0.1:8786', or the import string of a class such as "
-            "'dask_jobqueue.SLURMCluster'."
+            f"({error}). Pass an address such as 'tcp://127.0.0.1:8786', or the import string of a class "
+            "such as 'dask_jobqueue.SLURMCluster'."
         ) from error
 
 
@@ -183,17 +192,19 @@ def start_cluster(
         if cluster is not None:
             _quietly(cluster.close)
         raise ExecutorError(
-            f"The cluster {name} could not start: {type(error).__name__}: {error}. Look at its cluster_kwargs "
-            f"({', '.join(cluster_kwargs) or 'none given'})."
+            f"The cluster {name} could not start: {type(error).__name__}: {error}. Look at its "
+            f"cluster_kwargs ({', '.join(cluster_kwargs) or 'none given'})."
         ) from error
     in_process = client.scheduler.address.startswith("inproc://")
-    return Place(client, name, True, cluster, in_process)
+    count = None if adapt_kwargs else len(getattr(cluster, "worker_spec", ())) or None
+    return Place(client, name, True, cluster, in_process, count)
 
 
 def _local_cluster(kwargs: dict[str, Any], n_workers: int | None, adaptive: bool) -> Any:
     import distributed
+    from dask.system import CPU_COUNT
     from distributed.deploy.utils import nprocesses_nthreads
-    from distributed.system import CPU_COUNT, MEMORY_LIMIT
+    from distributed.system import MEMORY_LIMIT
 
     count = kwargs.pop("n_workers", None) if n_workers is None else n_workers
     threads = kwargs.pop("threads_per_worker", None)
@@ -211,16 +222,17 @@ def _local_cluster(kwargs: dict[str, Any], n_workers: int | None, adaptive: bool
     # 8787 may be taken, and Dask would say so in red.
     kwargs.setdefault("dashboard_address", ":0")
     kwargs.setdefault("silence_logs", logging.CRITICAL)
-    # Dask would run a task that took its worker down again on three others. Whether it runs again is a rule's to
-    # say, so Dask gives up at once.
+    # Dask would run a task that took its worker down again on three others. Whether it runs again is a
+    # rule's to say, so Dask gives up at once.
     kwargs["scheduler_kwargs"] = {"allowed_failures": 0, **(kwargs.get("scheduler_kwargs") or {})}
-    # Without workers at first: then the client, the plugin and the first graph are under way while they start.
+    # Without workers at first: then the client, the plugin and the first graph are under way while they
+    # start.
     cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=threads, **kwargs)
     scheduler = cluster.scheduler
     if scheduler.WORKER_SATURATION == _DEFAULT_SATURATION:
-        # Dask keeps wide layers back in the scheduler and hands them out one by one, a message each way for each
-        # task: two to three times the cost of a small task. It guards against producers that run far ahead of
-        # their consumers; here the window of the engine does.
+        # Dask keeps wide layers back in the scheduler and hands them out one by one, a message each way for
+        # each task: two to three times the cost of a small task. It guards against producers that run far
+        # ahead of their consumers; here the window of the engine does.
         scheduler.WORKER_SATURATION = math.inf
     if not adaptive:
         cluster.scale(count)
@@ -269,10 +281,11 @@ def scheduler_file_address(path: str | os.PathLike[str]) -> str:
     except OSError as error:
         raise ExecutorError(
             f"The scheduler file {str(file)!r} cannot be read ({error.strerror or error}). It is written by "
-            f"'dask scheduler --scheduler-file {file.name}' once that runs; start it, or give the file's full path."
+            f"'dask scheduler --scheduler-file {file.name}' once that runs; start it, or give the file's "
+            "full path."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExecutorError(
-            f"The file {str(file)!r} is no scheduler file: it holds no JSON object with an 'address'. Pass the file "
-            "that 'dask scheduler --scheduler-file' writes."
+            f"The file {str(file)!r} is no scheduler file: it holds no JSON object with an 'address'. "
+            "Pass the file that 'dask scheduler --scheduler-file' writes."
         ) from error

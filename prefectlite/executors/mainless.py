@@ -1,11 +1,11 @@
 """Worker processes that never import the user's ``__main__``. Knows how they are spawned; knows no task.
 
-A spawned process imports the main script of its parent, so that objects defined there can be unpickled. Our tasks
-travel by value and need no such import, and a script without a ``__main__`` guard would start itself again in each
-worker, at once or when a nanny restarts one. Python keeps no switch for this: what the child imports is written by
-``multiprocessing.spawn.get_preparation_data``, which is told nothing but the new process's name. So the processes
-of our own clusters get a name of their own, and for that name the main module is left out. All other processes,
-those of the user's clusters and pools too, are prepared as ever.
+A spawned process imports the main script of its parent, so that objects defined there can be unpickled. Our
+tasks travel by value and need no such import, and a script without a ``__main__`` guard would start itself
+again in each worker, at once or when a nanny restarts one. Python keeps no switch for this: what the child
+imports is written by ``multiprocessing.spawn.get_preparation_data``, which is told nothing but the new
+process's name. So the processes of our own clusters get a name of their own, and for that name the main
+module is left out. All other processes, those of the user's clusters and pools too, are prepared as ever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The scheduler's ear: collects what attempts say of themselves and streams it to the drivers. Decides nothing.
+"""The scheduler's ear: collects what attempts say and streams it to the drivers. Decides nothing.
 
-A plain success writes its report into its task's metadata, which rides on Dask's own task-finished message; all
-else comes as a message of its own, in order with what the worker says to the scheduler anyhow. Both leave in one
-stream per flow run. Nothing goes through Dask's topics: they would keep the last thousand reports of every run.
+A plain success writes its report into its task's metadata, which rides on Dask's own task-finished message;
+all else comes as a message of its own, in order with what the worker says to the scheduler anyhow. Both
+leave in one stream per flow run. Nothing goes through Dask's topics: they would keep the last thousand
+reports of every run.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
 
-    def transition(self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any) -> None:
+    def transition(
+        self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any
+    ) -> None:
         """Look at a transition; called for all tasks of all users, so it is short.
 
         Parameters

@@ -1,1 +1,1 @@
-"""The bridge between what the user declared and what a cluster runs. Knows both; knows neither executors nor driver."""
+"""The bridge between what the user declared and what a cluster runs. Knows both, and no executor."""

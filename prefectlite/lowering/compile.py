@@ -1,4 +1,4 @@
-"""A user's flow and its parameters become a plan. Knows what was declared; knows neither Dask nor how it is run."""
+"""A user's flow and its parameters become a plan. Knows what was declared; knows no Dask."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Compiled:
     plan : FlowPlan
         What the engine drives.
     tasks : tuple of Task
-        The task of each node; a node that stands for a known member of a mapped collection has the collection's.
+        The task of each node; a node that stands for a known member of a mapped collection has the
+        collection's.
     numbers : mapping of Task to int
         The node of each task.
     values : mapping of int to object
@@ -49,7 +50,7 @@ class Compiled:
     parameters: Mapping[str, Any]
 
 
-def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:
+def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noqa: A001  # its name everywhere
     """Freeze a flow for one run.
 
     Parameters
@@ -101,7 +102,13 @@ class _Compiler:
             frozenset(self.numbers[task] for task in graph.terminal_tasks()),
         )
         return Compiled(
-            plan, tuple(self.tasks), self.numbers, self.values, self.assemblies, graph.constants, self.parameters
+            plan,
+            tuple(self.tasks),
+            self.numbers,
+            self.values,
+            self.assemblies,
+            graph.constants,
+            self.parameters,
         )
 
     def _take(self, task: Task, slug: str) -> None:
@@ -121,10 +128,14 @@ class _Compiler:
             self.values[number] = task.value
         elif isinstance(task, Parameter):
             if task.name not in self.parameters:
-                raise ParameterError(f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...).")
+                raise ParameterError(
+                    f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...)."
+                )
             self.values[number] = self.parameters[task.name]
         if task.tags:
-            _ = task.resources  # refuses a tag that asks for no amount, now rather than on the way to a worker
+            _ = (
+                task.resources
+            )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
     def _take_collection(self, task: Collection, slug: str) -> None:
         edges = self.graph.edges_to(task)
@@ -137,9 +148,7 @@ class _Compiler:
                 self.values[known[-1]] = value
         number = self._add(task, slug)
         self.numbers[task] = number
-        members = [
-            PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges
-        ]
+        members = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges]
         for upstream, (place, _) in zip(known, assembly.fixed, strict=False):
             members.insert(place, PlanEdge(upstream, number, f"arg_{place + 1}"))
         self._join(number, members)
@@ -219,7 +228,8 @@ def _size_of(assembly: Assembly) -> int | str:
             return _no_length({})
         case "record":
             assert assembly.cls is not None
-            return f"a {assembly.cls.__name__} has no elements by position; pass a list, or wrap it in unmapped(...)"
+            name = assembly.cls.__name__
+            return f"a {name} has no elements by position; pass a list, or wrap it in unmapped(...)"
         case _:
             assert_never(assembly.kind)
 

@@ -1,9 +1,9 @@
 """How a value is mapped over: its length, its elements, its unnesting. Knows values only.
 
-One law for constants (read by ``compile``) and for task results (read on a worker): what has a length and gives
-an element for each position maps. A set has no order and a dict's positions are keys, so neither does. Unnesting
-by one level opens each element that maps and leaves the others as they are (as Prefect 1 does for what cannot be
-iterated).
+One law for constants (read by ``compile``) and for task results (read on a worker): what has a length and
+gives an element for each position maps. A set has no order and a dict's positions are keys, so neither does.
+Unnesting by one level opens each element that maps and leaves the others as they are (as Prefect 1 does for
+what cannot be iterated).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def length_of(value: Any) -> int | str:
     if isinstance(value, Set):
         return f"{article} {name} has no order; pass a list, or wrap it in unmapped(...)"
     if isinstance(value, Mapping) or (hasattr(value, "keys") and not _is_series(value)):
-        return f"{article} {name} is read by key; pass list(x.items()) or list(x.values()), or wrap it in unmapped(...)"
+        return f"{article} {name} is read by key; pass list(x.values()), say, or wrap it in unmapped(...)"
     if not hasattr(value, "__getitem__") or isinstance(value, type):
         return f"{article} {name} has no elements by position; pass list(x), or wrap it in unmapped(...)"
     try:

@@ -1,4 +1,4 @@
-"""What many attempts share, pickled once: a task's function and options, a flow run's facts. Knows cloudpickle."""
+"""What many attempts share, pickled once: a task's function, a flow run's facts. Knows cloudpickle."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A turn's shipments as one Dask graph. Knows Dask's graph words; knows no client, no scheduler and no worker code.
+"""A turn's shipments as one Dask graph. Knows Dask's graph words; knows no client and no worker code.
 
-What a graph carries is bytes and keys, so that nothing of the user's is unpickled on the scheduler, and no function
-that it cannot import takes the whole graph down. A ``HighLevelGraph`` is handed over two to three times faster than a
-bare dict (which Dask hashes task by task) and carries annotations by layer.
+What a graph carries is bytes and keys, so that nothing of the user's is unpickled on the scheduler, and no
+function that it cannot import takes the whole graph down. A ``HighLevelGraph`` is handed over two to three
+times faster than a bare dict (which Dask hashes task by task) and carries annotations by layer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from dask._task_spec import Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
-from prefectlite.lowering.shipment import Blob, DataKey, Literal, Lowered
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.shipment import Blob, Literal, Lowered
 from prefectlite.lowering.wrappers import Packed, open_literal
 
 
@@ -25,8 +26,8 @@ def build_graph(lowered: Lowered, entry: Callable[..., Any]) -> tuple[HighLevelG
     lowered : Lowered
         The turn.
     entry : callable
-        What a worker calls: ``entry(flow, task, spec, *values)``, where ``flow`` and ``task`` are the bytes of the
-        shipment's blobs, or ``Packed`` ones where they travelled under a key of their own.
+        What a worker calls: ``entry(flow, task, spec, *values)``, where ``flow`` and ``task`` are the bytes
+        of the shipment's blobs, or ``Packed`` ones where they travelled under a key of their own.
 
     Returns
     -------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
@@ -14,7 +15,6 @@ DataKey: TypeAlias = tuple[str, int, int, int, int]
 
 _NAME_LIMIT: Final = 80
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.]+")
-_NUMBERED: Final = re.compile(r"(.*?)((?:-[0-9]+)?)", re.DOTALL)
 
 
 def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey:
@@ -40,8 +40,9 @@ def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey
 def key_prefix(flow_name: str, slug: str, run_id: str) -> str:
     """Return the first part of a task's data keys.
 
-    Dask's dashboard groups keys by what stands before the first dash that a number or a hash follows. So a slug's
-    number keeps its dash, and all calls of one task make one group; every other dash becomes an underscore.
+    Dask's dashboard groups keys by what stands before the first dash that a number or a hash follows. So a
+    slug's number keeps its dash, and all calls of one task make one group; every other dash becomes an
+    underscore.
 
     Parameters
     ----------
@@ -61,15 +62,21 @@ def key_prefix(flow_name: str, slug: str, run_id: str) -> str:
     >>> key_prefix("etl", "load-2", "0123456789abcdef")
     'etl.load-2-01234567'
     """
-    found = _NUMBERED.fullmatch(slug)
-    assert found is not None  # the pattern matches every text
-    name, number = found.groups()
-    safe = _safe(name)
-    flow = _safe(flow_name)
+    name, dash, number = slug.rpartition("-")
+    if not (name and number.isascii() and number.isdigit()):
+        name, dash, number = slug, "", ""
+    return f"{_stem(flow_name, name)}{dash}{number}-{run_id[:8]}"
+
+
+# The calls of one task share their stem, and there may be a hundred thousand of them.
+@lru_cache(maxsize=1024)
+def _stem(flow_name: str, name: str) -> str:
+    flow, safe = _safe(flow_name), _safe(name)
     text = f"{flow if flow[:1].isalpha() else 'flow_' + flow}.{safe}"
     if safe != name or len(text) > _NAME_LIMIT:
-        text = f"{text[:_NAME_LIMIT]}_{blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
-    return f"{text}{number}-{run_id[:8]}"
+        altered = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4)
+        text = f"{text[:_NAME_LIMIT]}_{altered.hexdigest()}"
+    return text
 
 
 def _safe(text: str) -> str:

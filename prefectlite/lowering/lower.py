@@ -1,4 +1,4 @@
-"""A turn's Submits become shipments. Knows the user's tasks and the engine's words; knows neither Dask nor a clock."""
+"""A turn's Submits become shipments. Knows the user's tasks and the engine's words; knows no Dask."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prefectlite.engine.instructions import Submit
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
+from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry
@@ -103,15 +104,18 @@ class Lowering:
         Returns
         -------
         Lowered
-            Shipments, new shared data, and the submits that cannot be sent. What was to go ahead of one of those
-            is left out without a word: the engine takes it back when it learns of the refusal.
+            Shipments, new shared data, and the submits that cannot be sent. What was to go ahead of one of
+            those is left out without a word: the engine takes it back when it learns of the refusal.
         """
         shipments: list[Shipment] = []
         refused: list[tuple[Submit, BaseException]] = []
         for submit in submits:
             try:
                 shipment = self._ship(submit, state_of)
-            except SerializationError as error:
+            except EngineError:
+                raise
+            except Exception as error:
+                # Values are the user's, and reading one may do anything: that is its reader's failure alone.
                 self._unsent.add(self._keys[submit.run])
                 refused.append((submit, error))
                 continue
@@ -202,10 +206,17 @@ class Lowering:
                     given[argument] = recipe[1]
                 else:
                     recipes.append((argument, recipe))
+        except EngineError:
+            raise
         except SerializationError as error:
             raise SerializationError(
                 f"Task run {submit.key} cannot be sent to a worker: its argument {argument!r} {error}. "
                 "Pass what it is made from, and make it inside the task."
+            ) from error
+        except Exception as error:
+            raise SerializationError(
+                f"Task run {submit.key} cannot be sent to a worker: its argument {argument!r} cannot be read "
+                f"({type(error).__name__}: {error})."
             ) from error
         return given, recipes
 
@@ -222,23 +233,25 @@ class Lowering:
         return kit
 
     def _blob_of(self, task: Task) -> Blob | SerializationError:
-        # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls of
-        # one function are as many tasks, but their function is one and the same.
+        # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls
+        # of one function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
         mark = (id(task.options), id(part), task.name, task.tags)
         blob = self._blobs.get(mark)
         if blob is None:
             options = task.options
-            plain = isinstance(task, FunctionTask) or not self._pickles
-            # A function of a module travels as its name, a method with its task.
-            body = task.run if plain else task.for_worker().run
+            body = task.run
+            if self._pickles:
+                # A method travels with its task.
+                is_function = isinstance(task, FunctionTask)
+                body = travelling(body, self._names) if is_function else task.for_worker().run
             envelope = Envelope(task.name, body, options.retry_on, options.log_stdout, task.tags)
             try:
                 blob = self._pack(envelope)
             except SerializationError as error:
                 blob = SerializationError(
-                    f"Task {task.name!r} cannot be sent to a worker, since its function cannot be pickled: {error}. "
-                    "Make such objects inside the function instead of reading them from outside or from defaults."
+                    f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
+                    f"pickled ({error}). Make such objects inside the function instead of taking them from outside."
                 )
             self._blobs[mark] = blob
         return blob
@@ -247,7 +260,8 @@ class Lowering:
         try:
             return self._pack(facts)
         except SerializationError:
-            # The runs that read such a parameter as an argument are refused; the others only miss it in context.
+            # The runs that read such a parameter as an argument are refused; the others only miss it in
+            # context.
             travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}
             return self._pack(replace(facts, parameters=travels))
 
@@ -277,6 +291,7 @@ class Lowering:
     def _key_of(self, run: int, submission: int) -> DataKey:
         key = self._keys.get(run)
         if key is None or key[4] != submission:
-            raise EngineError(f"Submission {submission} of run {run} is read, but what was lowered last is {key}.")
+            raise EngineError(
+                f"Submission {submission} of run {run} is read, but what was lowered last is {key}."
+            )
         return key
-

@@ -1,9 +1,9 @@
 """How each argument of a run is made where it runs. Knows sources and values; knows neither rules nor Dask.
 
 What lies on the cluster is named by its key and passed by position. What the driver holds travels inside the
-spec: plain scalars as they are, other values as bytes of their own, so that one which cannot be unpickled over there
-fails its own run and says which argument it was. Large constants, and those that many runs read, get a data
-key of their own instead and travel once per worker.
+spec: plain scalars as they are, other values as bytes of their own, so that one which cannot be unpickled
+over there fails its own run and says which argument it was. Large constants, and those that many runs read,
+get a data key of their own instead and travel once per worker.
 """
 
 from __future__ import annotations
@@ -174,7 +174,12 @@ class Pantry:
         places = _places(source.items, needs, self._keys)
         if places is not None:
             return NEEDS, places, None, source.flat
-        return MANY, tuple([self.recipe(item, needs, state_of, many) for item in source.items]), None, source.flat
+        return (
+            MANY,
+            tuple([self.recipe(item, needs, state_of, many) for item in source.items]),
+            None,
+            source.flat,
+        )
 
     def _of_collection(
         self, source: FromCollection, needs: Needs, state_of: Callable[[int], State], many: bool
@@ -185,7 +190,9 @@ class Pantry:
             # Members that are known are constants like others: a large one is not sent with each reader.
             for place, value in assembly.fixed:
                 plain = _is_plain(value)
-                members.insert(place, (VALUE, value, None, False) if plain else self._constant(value, needs, many))
+                members.insert(
+                    place, (VALUE, value, None, False) if plain else self._constant(value, needs, many)
+                )
             bare = self._bare.get(source.node)
             if bare is None:
                 bare = self._bare[source.node] = replace(assembly, fixed=())

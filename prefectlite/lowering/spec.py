@@ -1,4 +1,4 @@
-"""What one attempt is told beside its task: name, arguments, upstreams. Plain tuples; knows neither graph nor Dask."""
+"""What one attempt is told beside its task: name, arguments, upstreams. Plain tuples; knows no Dask."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ MANY: Final = 4
 #: ``what`` is ``(assembly, recipes)``: a list, tuple, set, dict or dataclass of what the recipes make.
 ASSEMBLE: Final = 5
 
-#: What is known of one upstream: ``(slug, argument or None, fact)``. The fact is None for a plain success; an int,
-#: the place of its value among those passed by position, for one whose times that value knows; a dict, how many
-#: of a map's children ended in a state of which class; or the ``State`` that the driver knows, without its result.
+#: What is known of one upstream: ``(slug, argument or None, fact)``. The fact is None for a plain success; an
+#: int, the place of its value among those passed by position, for one whose times that value knows; a dict,
+#: how many of a map's children ended in a state of which class; or the ``State`` that the driver knows,
+#: without its result.
 Upstream: TypeAlias = tuple[str, str | None, Any]
 
 

@@ -1,4 +1,4 @@
-"""What a body may read of its direct upstreams: their states, never their values. Knows plan, sources and states."""
+"""What a body may read of its direct upstreams: states, never values. Knows plan, sources and states."""
 
 from __future__ import annotations
 

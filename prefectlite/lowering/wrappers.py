@@ -1,4 +1,4 @@
-"""What stands in a Dask key instead of a bare value: one class per kind of outcome. Knows neither states nor Dask."""
+"""What stands in a Dask key instead of a bare value: a class per kind of outcome. Knows no states."""
 
 from __future__ import annotations
 

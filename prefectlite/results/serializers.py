@@ -1,4 +1,4 @@
-"""How a value becomes bytes: pickle, and cloudpickle where that fails. Knows values; knows neither tasks nor Dask."""
+"""How a value becomes bytes: pickle, and cloudpickle where that fails. Knows values; knows no tasks."""
 
 from __future__ import annotations
 

@@ -255,10 +255,7 @@ def _object_to_json(value: object) -> dict[str, Any]:
     text, payload = _text_of(value) if raised else "", None
     try:
         payload = pickle.dumps(value)
-        # Many an exception pickles and then cannot be made again.
-        pickle.loads(payload)
     except Exception as error:
-        payload = None
         text = text if raised else f"it cannot be pickled ({type(error).__name__}: {_text_of(error)})"
     return _object_form(type_name, text, raised, payload)
 
@@ -390,6 +387,7 @@ def _value_from(form: _AnyForm) -> Any:
 def _object_from(form: _ObjectForm) -> Any:
     text = form.text
     if form.pickled is not None:
+        # Many an exception pickles and then cannot be made again; or its class is gone by now.
         try:
             return pickle.loads(_bytes_from(form.pickled))
         except Exception as error:

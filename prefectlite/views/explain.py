@@ -1,4 +1,4 @@
-"""Why a run is in its state, told in plain words from the journal. Knows entries; knows neither engine nor tasks."""
+"""Why a run is in its state, in plain words from the journal. Knows entries; knows no engine and no tasks."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def explain(journal: Journal, key: RunKey, flow_name: str = "") -> str:
     Returns
     -------
     str
-        The run's state in the first line, then a line per step with the seconds since the flow run began, its
-        reason and the facts that the rule read; then what it points to: upstreams at fault, children, failures.
+        The run's state in the first line, then a line per step with the seconds since the flow run began,
+        its reason and the facts that the rule read; then what it points to: upstreams at fault, children,
+        failures.
     """
     history = journal.history(key)
     name = str(key) if key.slug else f"Flow {flow_name!r}"

@@ -94,7 +94,7 @@ def every_run(states: Iterable[tuple[str, State]]) -> Iterator[tuple[RunKey, Sta
             yield RunKey(slug), state
 
 
-def group_failures(runs: Iterable[tuple[RunKey, State]], line_limit: int = 12) -> list[FailureGroup]:
+def group_failures(runs: Iterable[tuple[RunKey, State]], line_limit: int = 20) -> list[FailureGroup]:
     """Put failures that are alike together.
 
     Parameters

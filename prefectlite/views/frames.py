@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,6 @@ def _indent(line: str) -> int:
 
 
 def _is_ours(path: str) -> bool:
-    if path.startswith("<frozen "):
+    if path.startswith("<frozen ") or path == importlib.__file__:
         return True
     return path.startswith(_HOUSE) and not path.startswith(_EXAMPLES)

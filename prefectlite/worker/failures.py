@@ -1,4 +1,4 @@
-"""What becomes of an exception that ended a body: state, traceback text, what travels. Knows exceptions and states."""
+"""What becomes of an exception that ended a body: state, traceback, what travels. Knows no tasks."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ def is_retryable(retry_on: RetryOn, error: BaseException) -> tuple[bool, str]:
         return isinstance(error, retry_on) or isinstance(cause, retry_on), ""
     try:
         return bool(retry_on(error if cause is None else cause)), ""
-    except Exception as raised:
-        return False, f" (its retry_on raised {_described(raised)}, so it is not tried again)"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:
+        return False, f" (its retry_on raised {described(raised)}, so it is not tried again)"
 
 
 def failure(error: BaseException, *, limit: int | None, note: str = "", what: str = "") -> Failed:
@@ -64,7 +66,7 @@ def failure(error: BaseException, *, limit: int | None, note: str = "", what: st
         With the exception, or its stand-in, as its result.
     """
     text = traceback_text(error)
-    message = f"{what or 'Unexpected error: '}{_described(error)}{note}"
+    message = f"{what or 'Unexpected error: '}{described(error)}{note}"
     return Failed(message, fit_to_travel(error, text, limit), traceback=text)
 
 
@@ -111,8 +113,8 @@ def without_burden(state: State) -> State:
     Returns
     -------
     State
-        Itself when it can be pickled; else one of the same class without result and context, if that can be, or a
-        ``Failed`` that says so.
+        Itself when it can be pickled; else one of the same class without result and context, if that can be,
+        or a ``Failed`` that says so.
     """
     try:
         dumps(state)
@@ -145,11 +147,31 @@ def traceback_text(error: BaseException) -> str:
         ).format()
         text = "".join(lines)
     except Exception:
-        text = f"{_described(error)}\n"
+        text = f"{described(error)}\n"
     if len(text) <= _LONGEST_TRACEBACK:
         return text
     half = _LONGEST_TRACEBACK // 2
     return f"{text[:half]}\n  ... [{len(text) - 2 * half} characters cut]\n{text[-half:]}"
+
+
+def described(error: BaseException) -> str:
+    """Return what an exception says of itself, in a line.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any exception, also one whose text cannot be made.
+
+    Returns
+    -------
+    str
+        Its type's name and its text, which is cut where it is very long.
+    """
+    text = _text_of(error)
+    described = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if len(described) > _LONGEST_MESSAGE:
+        return f"{described[:_LONGEST_MESSAGE]} ..."
+    return described
 
 
 def _users(frames: TracebackType | None) -> TracebackType | None:
@@ -157,14 +179,6 @@ def _users(frames: TracebackType | None) -> TracebackType | None:
     while at is not None and str(at.tb_frame.f_globals.get("__name__")).startswith(_OURS):
         at = at.tb_next
     return at
-
-
-def _described(error: BaseException) -> str:
-    text = _text_of(error)
-    described = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if len(described) > _LONGEST_MESSAGE:
-        return f"{described[:_LONGEST_MESSAGE]} ..."
-    return described
 
 
 def _name_of(error: BaseException) -> str:

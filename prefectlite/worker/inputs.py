@@ -1,15 +1,17 @@
-"""A body's arguments, made from what was passed and what its spec holds. Knows wrappers and recipes, no states."""
+"""A body's arguments, made from what was passed and what its spec holds. Knows no states."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import element, flat_element, flatten
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
 from prefectlite.lowering.wrappers import Done, Packed, Succeeded, Unreadable
+
+_PLAIN: Final = frozenset({Succeeded, Done, Packed, Unreadable})
 
 
 def all_plain(values: Sequence[Any]) -> bool:
@@ -25,7 +27,7 @@ def all_plain(values: Sequence[Any]) -> bool:
     bool
         A constant that could not be opened counts too: its reader fails, and says so.
     """
-    return all(isinstance(value, Succeeded | Done | Packed | Unreadable) for value in values)
+    return _PLAIN.issuperset(map(type, values))
 
 
 def make(recipe: Recipe, values: Sequence[Any]) -> Any:

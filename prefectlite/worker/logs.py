@@ -144,6 +144,8 @@ class Capture:
 
     def flush(self) -> None:
         """Send what is waiting."""
+        if not self._lines:
+            return
         with self._lock:
             lines, self._lines = self._lines, []
             self._last = time.monotonic()

@@ -15,8 +15,8 @@ class UpstreamStates(Mapping[str, State]):
     """The states of a run's direct upstreams, without their values, by slug and by argument name.
 
     Where an argument has the name of another upstream's slug, the argument counts. A plain success has its
-    times (``started``, ``ended``, seconds since the epoch) and its ``task_run_count`` in its ``context``; a map
-    that is read whole has ``counts`` of its children's states there.
+    times (``started``, ``ended``, seconds since the epoch) and its ``task_run_count`` in its ``context``; a
+    map that is read whole has ``counts`` of its children's states there.
 
     Parameters
     ----------
@@ -28,10 +28,7 @@ class UpstreamStates(Mapping[str, State]):
 
     def __init__(self, upstreams: Sequence[Upstream], values: Sequence[Any]) -> None:
         self._upstreams = upstreams
-        # Times only: this may outlive the body, and must not hold its arguments.
-        self._times = [
-            (value.started, value.ended, value.attempt) if hasattr(value, "started") else None for value in values
-        ]
+        self._values = values
         self._states: dict[str, State] | None = None
 
     def __getitem__(self, name: str) -> State:
@@ -61,6 +58,7 @@ class UpstreamStates(Mapping[str, State]):
             states = {slug: state for slug, _, state in told}
             states.update({argument: state for _, argument, state in told if argument is not None})
             self._states = states
+            self._values = ()  # whoever keeps the states must not keep the arguments
         return self._states
 
     def _state(self, fact: Any) -> State:
@@ -69,9 +67,11 @@ class UpstreamStates(Mapping[str, State]):
         if isinstance(fact, dict):
             text = ", ".join(f"{count} {name}" for name, count in fact.items())
             total = sum(fact.values())
-            return Mapped(f"{total} children: {text or 'none'}.", context={"counts": fact}, n_map_states=total)
-        times = None if fact is None else self._times[fact]
-        if times is None:
+            return Mapped(
+                f"{total} children: {text or 'none'}.", context={"counts": fact}, n_map_states=total
+            )
+        if fact is None:
             return Success(_RETURNED)
-        started, ended, attempt = times
-        return Success(_RETURNED, context={"started": started, "ended": ended, "task_run_count": attempt})
+        told = self._values[fact]
+        times = {"started": told.started, "ended": told.ended, "task_run_count": told.attempt}
+        return Success(_RETURNED, context=times)

@@ -1,7 +1,8 @@
 """How reports travel from a worker to the driver: small tuples that msgpack carries. Knows no channel.
 
-Each item begins with its kind and the data key of its attempt. A plain success, by far the most frequent, is bare
-facts; all else is a pickled report, with its state in words beside it in case that the driver cannot open it.
+Each item begins with its kind and the data key of its attempt. A plain success, by far the most frequent,
+is bare facts; all else is a pickled report, with its state in words beside it in case that the driver
+cannot open it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
-from prefectlite.lowering.envelope import by_value_names, dumps
 from prefectlite.lowering.keys import DataKey
+from prefectlite.results.serializers import dumps
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed
 from prefectlite.worker.logs import LogLine
@@ -116,9 +117,10 @@ def encode(key: DataKey, report: Report) -> Item:
     state = report.state
     name, text = type(state).__name__, str(getattr(state, "message", None) or "")
     try:
-        payload = dumps(report, by_value_names())
+        payload = dumps(report)
     except SerializationError:
-        # What is sent is tested before; a second pickling that fails is possible, and no reason to say nothing.
+        # What is sent is tested before; a second pickling that fails is possible, and no reason to say
+        # nothing.
         payload = b""
     return OTHER, key, payload, name, text, report.started, report.ended
 
@@ -146,7 +148,9 @@ def decode(item: Sequence[Any]) -> Report:
         reason = f"{type(error).__name__}: {error}"
     stand_in = TaskError(name, text, "")
     return Report(
-        Failed(f"The attempt ended as {name} ({text}), but its report cannot be read here: {reason}", stand_in),
+        Failed(
+            f"The attempt ended as {name} ({text}), but its report cannot be read here: {reason}", stand_in
+        ),
         started,
         ended,
     )

@@ -12,7 +12,7 @@ from typing import Any
 IMPORT = """
 import json, sys, time
 wall, cpu = time.perf_counter(), time.process_time()
-__import__({name!r})
+{statement}
 print(json.dumps({{"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}}))
 """
 

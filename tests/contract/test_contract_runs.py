@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, context, flow as as_flow, task
+from prefectlite import Flow, Parameter, context, task
+from prefectlite import flow as as_flow
 from prefectlite.engine.instructions import Transition
 from prefectlite.journal.protocol import Submitted
 from prefectlite.rules import triggers
@@ -65,7 +68,9 @@ def test_callbacks_see_the_context_of_their_run(world: Any) -> None:
     seen: set[Any] = set()
 
     def handler(task_: Any, old: Any, new: Any) -> None:
-        seen.add((context.flow_name, context.task_full_name, context.map_index, tuple(context.parameters["x"])))
+        seen.add(
+            (context.flow_name, context.task_full_name, context.map_index, tuple(context.parameters["x"]))
+        )
 
     @task(state_handlers=[handler])
     def child(x: int) -> int:
@@ -325,3 +330,17 @@ def test_a_failed_flow_says_so(world: Any) -> None:
 
     assert type(state) is Failed
     assert state.message
+
+
+def test_bodies_run_where_the_place_says(world: Any, place: str) -> None:
+    @task
+    def where() -> tuple[int, int]:
+        return os.getpid(), threading.get_ident()
+
+    with Flow("where") as flow:
+        told = where()
+
+    process, thread = world.run(flow).result[told].result
+
+    assert (process == os.getpid()) == (place != "dask-processes")
+    assert (thread == threading.get_ident()) == (place == "local")

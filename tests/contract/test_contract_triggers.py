@@ -10,12 +10,15 @@ from prefectlite import Flow, signals, task
 from prefectlite.rules import triggers
 from prefectlite.states import Paused, Skipped, Success, TriggerFailed
 
-SS, SF, FF, SK, KK, FK = "ss sf ff sk kk fk".split()
+SS, SF, FF, SK, KK, FK = ["ss", "sf", "ff", "sk", "kk", "fk"]
 
 # Outcome for two upstreams (s: success, f: failure, k: skipped) of a task with skip_on_upstream_skip=False.
 TABLE: list[tuple[Any, dict[str, str]]] = [
     (triggers.all_successful, {SS: "ran", SF: "refused", FF: "refused", SK: "ran", KK: "ran", FK: "refused"}),
-    (triggers.all_failed, {SS: "refused", SF: "refused", FF: "ran", SK: "refused", KK: "refused", FK: "refused"}),
+    (
+        triggers.all_failed,
+        {SS: "refused", SF: "refused", FF: "ran", SK: "refused", KK: "refused", FK: "refused"},
+    ),
     (triggers.all_finished, dict.fromkeys((SS, SF, FF, SK, KK, FK), "ran")),
     (triggers.always_run, dict.fromkeys((SS, SF, FF, SK, KK, FK), "ran")),
     (triggers.any_successful, {SS: "ran", SF: "ran", FF: "refused", SK: "ran", KK: "ran", FK: "ran"}),
@@ -74,7 +77,10 @@ def test_a_task_of_its_own_trigger_sees_edges_and_states(world: Any) -> None:
     seen: list[Any] = []
 
     def looks(upstream_states: Any) -> bool:
-        seen.extend((edge.key, edge.upstream_task.name, type(state).__name__) for edge, state in upstream_states.items())
+        seen.extend(
+            (edge.key, edge.upstream.name, type(state).__name__)
+            for edge, state in upstream_states.items()
+        )
         return True
 
     @task

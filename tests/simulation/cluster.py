@@ -108,6 +108,7 @@ class Cluster:
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
         self._ready: deque[Parcel] = deque()
         self._busy = 0
+        self._in_vain: dict[int, int] = {}
 
     # What the driver asks for
 
@@ -131,11 +132,11 @@ class Cluster:
         kind = parcel.ending.kind
         if kind == "unsent":
             parcel.status = "over"
-            self._tell(parcel, lambda t: AttemptCrashed(t, run, submission, "unsent", "the graph could not be sent"))
+            self._tell(lambda t: AttemptCrashed(t, run, submission, "unsent", "the graph could not be sent"))
         elif kind == "refused":
             parcel.status = "over"
             error = TypeError("cannot pickle")
-            self._tell(parcel, lambda t: AttemptRefused(t, run, submission, error))
+            self._tell(lambda t: AttemptRefused(t, run, submission, error))
         elif any(leader.status == "over" for leader in parcel.leaders):
             self._hold(parcel)
         elif not parcel.missing:
@@ -196,7 +197,15 @@ class Cluster:
             place = self.rng.randrange(len(self._ready)) if self.rng.random() < 0.3 else 0
             parcel = self._ready[place]
             del self._ready[place]
-            if parcel.status == "ready":
+            if parcel.status != "ready":
+                continue
+            # Three in vain are what the engine bears of one run.
+            run = parcel.submit.run
+            holds = self._in_vain.get(run, 0)
+            if parcel.leaders and holds < 3 and self.rng.random() < self.case.faults.unreachable:
+                self._in_vain[run] = holds + 1
+                self._hold(parcel, told=True)
+            else:
                 self._start(parcel)
 
     def _start(self, parcel: Parcel) -> None:
@@ -232,11 +241,11 @@ class Cluster:
             return
         if kind == "lost":
             parcel.status = "over"
-            self._tell(parcel, lambda t: AttemptCrashed(t, run, submission, "worker-lost", "its worker was lost"))
+            self._tell(lambda t: AttemptCrashed(t, run, submission, "worker-lost", "its worker was lost"))
         else:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
-            self._tell(parcel, lambda t: AttemptFinished(t, run, submission, report))
+            self._tell(lambda t: AttemptFinished(t, run, submission, report))
         for follower in parcel.followers:
             follower.missing -= 1
             if follower.status != "waiting":
@@ -248,16 +257,18 @@ class Cluster:
                 self._ready.append(follower)
         self._start_bodies()
 
-    def _hold(self, parcel: Parcel) -> None:
+    def _hold(self, parcel: Parcel, told: bool = False) -> None:
         parcel.status = "over"
         run, submission = parcel.submit.run, parcel.submit.submission
-        if self.rng.random() < self.case.faults.hints:
+        if told:
+            self._tell(lambda t: AttemptHeld(t, run, submission))
+        elif self.rng.random() < self.case.faults.hints:
             self._schedule(self._latency(), lambda t: AttemptHeld(t, run, submission), True)
         for follower in parcel.followers:
             if follower.status == "waiting":
                 self._hold(follower)
 
-    def _tell(self, parcel: Parcel, maker: Maker) -> None:
+    def _tell(self, maker: Maker) -> None:
         faults, rng = self.case.faults, self.rng
         if rng.random() < faults.lost:
             # The stream lost it; the driver finds out when it compares notes.
@@ -284,15 +295,15 @@ class Cluster:
             parcel.value = value
         return Report(
             state,
-            started,
-            self.now,
+            started + self.case.faults.skew,
+            self.now + self.case.faults.skew,
             nbytes=8,
             length=length,
             flat_length=flat_length,
             unmappable=unmappable,
             retryable=ending.kind != "hopeless",
             where="virtual",
-            forced=ending.kind in FORCED or ending.kind == "signal_retry",
+            forced=ending.kind in FORCED,
         )
 
     def _state(self, ending: Ending, value: Any, parcel: Parcel) -> State | None:
@@ -328,7 +339,8 @@ class Cluster:
                 raise AssertionError(f"{ending.kind} has no report")
 
     def _soon(self) -> datetime:
-        return datetime.fromtimestamp(self.now + self.rng.choice((-1.0, 0.0, 2.0)), tz=UTC)
+        moment = self.now + self.case.faults.skew + self.rng.choice((-1.0, 0.0, 2.0))
+        return datetime.fromtimestamp(moment, tz=UTC)
 
     # Arguments
 

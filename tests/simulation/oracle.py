@@ -54,7 +54,7 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "refused": "Failed",
 }
 #: Endings that are orders: no retry rule weighs them.
-FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_")) | {"signal_trigger_failed"}
+FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_")) | {"signal_retry", "refused"}
 #: Endings of attempts whose body never began.
 BODILESS: Final[frozenset[EndingKind]] = frozenset({"unsent", "refused"})
 
@@ -256,6 +256,7 @@ class Oracle:
                 continue
             if became == "Retrying":
                 continue
+            # A signal in which the body says that its trigger refused it is weighed, and found wanting.
             if ending.kind in FORCED or became == "TriggerFailed":
                 return self._close(end, name, became)
             if became == "Crashed":
@@ -263,9 +264,9 @@ class Oracle:
                 again = crashes <= node.policy.max_crashes
             else:
                 failures += 1
-                again = failures <= node.policy.retry.max_retries and ending.kind not in ("hopeless", "refused")
+                again = failures <= node.policy.retry.max_retries and ending.kind != "hopeless"
                 if again and node.policy.retry.asks_delay and self.case.delay(*name, failures) is None:
-                    return self._close(end, name, "Failed")
+                    return self._close(end, name, became)
             if not again:
                 return self._close(end, name, became)
             became = self._handled(name, node, "Retrying")

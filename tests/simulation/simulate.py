@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from prefectlite.engine.engine import Engine
@@ -33,7 +32,7 @@ from prefectlite.engine.instructions import (
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.rules.verdict import Reason
 from prefectlite.states import signals
-from prefectlite.states.state import Failed, Finished, Skipped, State, Success
+from prefectlite.states.state import Failed, Finished, Retrying, Skipped, State, Success
 from prefectlite.states.transitions import may_become
 from tests.simulation.cluster import BrokenPromise, Cluster, Maker, require
 from tests.simulation.generate import Case, flattened, value_of
@@ -193,14 +192,44 @@ class Simulation:
             require(chain[-1].new is step.old, f"{step} does not follow from {chain[-1].new!r}")
         else:
             require(type(step.old).__name__ == "Pending", f"{step} is the first, and does not begin at Pending")
+            self._check_upstreams(step)
         require(
             may_become(type(step.old), type(step.new)),
             f"{step.key}: {type(step.old).__name__} may not become {type(step.new).__name__}",
         )
+        if isinstance(step.new, Retrying) and step.why.rule == "retry":
+            self._check_delay(step, step.new)
         require(not chain or chain[-1].attempt <= step.attempt, f"{step} goes back to an older attempt")
         if step.run != _FLOW:
             require(step.key == self.engine.key(step.run), f"{step} has the wrong name")
         chain.append(step)
+
+    def _check_delay(self, step: Transition, new: Retrying) -> None:
+        """A retry starts as long after the failure was weighed as its policy says, whatever the worker's clock."""
+        name = self.name_of(step.run)
+        policy = self.case.plan.nodes[name[0]].policy.retry
+        if policy.asks_delay:
+            delay = self.case.delay(*name, new.run_count) or 0.0
+        else:
+            delay = policy.delays[min(new.run_count, len(policy.delays)) - 1] if policy.delays else 0.0
+        require(new.start_time is not None, f"{step} says no time")
+        assert new.start_time is not None
+        waits = new.start_time.timestamp() - step.time
+        most = delay * (1 + policy.jitter)
+        require(delay - 1e-3 <= waits <= most + 1e-3, f"{step} waits {waits} s; by its policy {delay} to {most} s")
+
+    def _check_upstreams(self, step: Transition) -> None:
+        """Nothing is told of a run before its upstreams are final, in whatever order reports come."""
+        if step.run == _FLOW or self.cancelled:
+            return
+        number, index = self.name_of(step.run)
+        for edge in self.case.plan.nodes[number].ins:
+            whole = self.case.plan.nodes[number].is_mapped and index < 0 and edge.mapped and not edge.flattened
+            for up in [edge.upstream] if whole else self._shown(edge, index):
+                require(
+                    self.state_of(up).is_finished(),
+                    f"{step.key} became {type(step.new).__name__} while {self.engine.key(up)} was {self.state_of(up)!r}",
+                )
 
     def _ask(self, ask: Ask) -> None:
         require(ask.ask not in self.asks, f"question {ask.ask} was asked twice")
@@ -430,6 +459,11 @@ class Simulation:
         held = sorted(place for place, parcel in self.cluster.parcels.items() if not parcel.released)
         require(sorted(kept) == held, f"the engine keeps {sorted(kept)}, the cluster holds {held}")
         require(sorted(self.engine.live_submissions()) == held, "live_submissions() tells of others than are held")
+        for run in self.engine.runs():
+            node, state = self.name_of(run)[0], self.state_of(run)
+            ref = state.result_ref if type(state) is Success and self.case.plan.nodes[node].kind == "task" else None
+            if ref is not None and self._keeps(node):
+                require((run, ref.submission) in kept, f"the value of {self.engine.key(run)} should be kept")
         if type(self.ended).__name__ == "Running":
             return
         for place in kept:
@@ -465,9 +499,8 @@ class Simulation:
                 len(given) == end.bodies, f"the body of {key} ran {len(given)} times; by the rules {end.bodies}"
             )
             require(given == end.given, f"the body of {key} was given {given}; by the rules {end.given}")
-            if end.attempts:
-                attempts = self.engine.attempt(run)
-                require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
+            attempts = self.engine.attempt(run)
+            require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
             if end.cls in FAILURES and self.case.plan.nodes[name[0]].policy.on_failure:
                 told = sum(
                     isinstance(one, Ask) and one.question == "on_failure" and one.run == run
@@ -537,7 +570,3 @@ def play(case: Case, engine: Callable[..., Engine] = Engine, audit: bool = True)
     """Play a case; see ``Simulation``."""
     return Simulation(case, engine, audit).play()
 
-
-def moment(time: float) -> datetime:
-    """Return a time as states carry it."""
-    return datetime.fromtimestamp(time, tz=UTC)

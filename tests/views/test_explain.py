@@ -23,7 +23,9 @@ def journal_of(*entries: Entry) -> MemoryJournal:
     return journal
 
 
-BEGAN = change(100.0, FLOW, Pending(), Running("The flow run is in progress."), Reason("start", "The flow run began."))
+BEGAN = change(
+    100.0, FLOW, Pending(), Running("The flow run is in progress."), Reason("start", "The flow run began.")
+)
 
 
 def test_nothing_is_said_of_what_has_not_happened() -> None:
@@ -46,7 +48,14 @@ def test_every_step_has_its_time_its_reason_and_what_was_read() -> None:
         BEGAN,
         Submitted(100.0, 0, LOAD, 1, 1),
         change(100.5, LOAD, Running(), Failed("It broke."), Reason("outcome", "It broke."), attempt=2),
-        change(101.0, USE, Pending(), TriggerFailed("Refused."), Reason("trigger", "Trigger refused it.", read), 0),
+        change(
+            101.0,
+            USE,
+            Pending(),
+            TriggerFailed("Refused."),
+            Reason("trigger", "Trigger refused it.", read),
+            0,
+        ),
     )
 
     assert explain(journal, USE).splitlines() == [

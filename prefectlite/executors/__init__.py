@@ -1,0 +1,1 @@
+"""Places where flows run. Knows how attempts get there and what comes back; knows no rules."""

@@ -1,0 +1,289 @@
+"""Executors that run flows on Dask: what they accept, and which place that means. Imports no Dask."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.executors.cluster import Place, start_cluster
+from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
+from prefectlite.executors.reach import (
+    borrow_client,
+    borrow_cluster,
+    check_versions,
+    is_address,
+    reach_address,
+    reach_scheduler_file,
+)
+from prefectlite.executors.session import DaskSession
+
+#: How many bytes of results a flow run keeps after its end by default.
+KEEP_LIMIT: Final = 1024**3
+
+
+class DaskExecutor:
+    """Runs flows on a Dask cluster.
+
+    Without a target, it uses the process's active Dask client if there is one when a flow starts, else it
+    starts a ``LocalCluster`` of worker processes for each flow run. What it did not start, it never closes.
+
+    Parameters
+    ----------
+    target : str, path, distributed.Client, Cluster, type, callable or None
+        The address of a scheduler (``"tcp://host:8786"``), a scheduler file, a live client or cluster, or
+        what makes a cluster: a class or its import string.
+    cluster_class : type, callable, str or None
+        What makes a cluster for each flow run; the same as giving it as ``target``.
+    cluster_kwargs : mapping or None
+        Arguments for what makes the cluster.
+    adapt_kwargs : mapping or None
+        Arguments of the cluster's ``adapt``, for a cluster that grows and shrinks with its work.
+    n_workers : int or None
+        How many workers a cluster of our own has; by default what the class does.
+    scheduler_file : str, path or None
+        The file that ``dask scheduler --scheduler-file`` wrote.
+    client_kwargs : mapping or None
+        Arguments for the client that we open: ``security``, ``timeout`` (seconds) and others.
+    keep_limit : int
+        How many bytes of results stay readable after a flow run's end, as long as its state is held.
+    plugin : bool
+        Whether to install our plugin on the scheduler; without it, reports come as events of a Dask topic.
+
+    Raises
+    ------
+    DefinitionError, DefinitionTypeError
+        When the arguments contradict each other or have the wrong type.
+
+    Examples
+    --------
+    >>> DaskExecutor("tcp://10.0.0.1:8786")
+    DaskExecutor('tcp://10.0.0.1:8786')
+    >>> DaskExecutor(n_workers=2)
+    DaskExecutor(n_workers=2)
+    """
+
+    def __init__(
+        self,
+        target: Any = None,
+        *,
+        cluster_class: Any = None,
+        cluster_kwargs: Mapping[str, Any] | None = None,
+        adapt_kwargs: Mapping[str, Any] | None = None,
+        n_workers: int | None = None,
+        scheduler_file: str | os.PathLike[str] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+        keep_limit: int = KEEP_LIMIT,
+        plugin: bool = True,
+    ) -> None:
+        given = {
+            "target": target,
+            "cluster_class": cluster_class,
+            "scheduler_file": scheduler_file,
+        }
+        named = [name for name, value in given.items() if value is not None]
+        if len(named) > 1:
+            raise DefinitionError(f"DaskExecutor was given {' and '.join(named)}; give one of them.")
+        _check_count("n_workers", n_workers)
+        _check_mapping("cluster_kwargs", cluster_kwargs)
+        _check_mapping("adapt_kwargs", adapt_kwargs)
+        _check_mapping("client_kwargs", client_kwargs)
+        self._target = target
+        self._cluster_class = cluster_class
+        self._scheduler_file = scheduler_file
+        self._cluster_kwargs = dict(cluster_kwargs or {})
+        self._adapt_kwargs = dict(adapt_kwargs or {})
+        self._n_workers = n_workers
+        self._client_kwargs = dict(client_kwargs or {})
+        self._keep_limit = keep_limit
+        self._plugin = plugin
+        if target is not None:
+            self._sort(target)
+        if self._scheduler_file is not None or self._target is not None:
+            self._refuse_options(named[0])
+
+    def _sort(self, target: Any) -> None:
+        """Tell what makes a cluster, and a scheduler file, from what is up already."""
+        if isinstance(target, os.PathLike) or (isinstance(target, str) and target.endswith(".json")):
+            self._scheduler_file, self._target = target, None
+        elif (isinstance(target, str) and not is_address(target)) or callable(target):
+            self._cluster_class, self._target = target, None
+        elif (
+            not isinstance(target, str)
+            and not hasattr(target, "scheduler_address")
+            and not _is_client(target)
+        ):
+            raise DefinitionTypeError(
+                f"DaskExecutor was given {target!r} of type {type(target).__name__}; pass a scheduler's "
+                "address, a scheduler file, a Dask Client or Cluster, or a cluster class or its import "
+                "string."
+            )
+
+    def _refuse_options(self, name: str) -> None:
+        options = {
+            "cluster_kwargs": self._cluster_kwargs,
+            "adapt_kwargs": self._adapt_kwargs,
+            "n_workers": self._n_workers,
+        }
+        for option, value in options.items():
+            if value:
+                raise DefinitionError(
+                    f"DaskExecutor was given {option}={value!r}, which is about a cluster to be started, "
+                    f"beside {name}, which names one that is up; leave out one of the two."
+                )
+
+    def open(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> DaskSession:
+        """Begin a session; a cluster of our own starts behind the program's back.
+
+        Parameters
+        ----------
+        brief : RunBrief
+            The flow run.
+        deliver : callable
+            Takes sequences of events, from any thread.
+        deliver_logs : callable
+            Takes sequences of log lines, from any thread.
+
+        Returns
+        -------
+        DaskSession
+            Where to submit.
+
+        Raises
+        ------
+        ExecutorError
+            When a cluster that should be up cannot be reached or used.
+        """
+        session = DaskSession(
+            brief, deliver, deliver_logs, keep_limit=self._keep_limit, plugin_allowed=self._plugin
+        )
+        reach = self._reach()
+        if reach is None:
+            session.start(self._start)
+            return session
+        place = reach()
+        try:
+            check_versions(place)
+            session.attach(place)
+        except BaseException:
+            place.close()
+            raise
+        return session
+
+    def _reach(self) -> Callable[[], Place] | None:
+        """How to get at a cluster that is up; None means to start one."""
+        target, kwargs = self._target, self._client_kwargs
+        file = self._scheduler_file
+        if file is not None:
+            return lambda: reach_scheduler_file(file, kwargs)
+        if isinstance(target, str):
+            return lambda: reach_address(target, kwargs)
+        if target is not None:
+            return lambda: borrow_client(target) if _is_client(target) else borrow_cluster(target)
+        if self._cluster_class is None and not self._cluster_kwargs and not self._adapt_kwargs:
+            client = None if self._n_workers is not None else _active_client()
+            if client is not None:
+                return lambda: borrow_client(client)
+        return None
+
+    def _start(self) -> Place:
+        return start_cluster(
+            self._cluster_class,
+            self._cluster_kwargs,
+            self._adapt_kwargs,
+            self._n_workers,
+            self._client_kwargs,
+        )
+
+    def __repr__(self) -> str:
+        """Return how it was made."""
+        shown = self._target or self._cluster_class or self._scheduler_file
+        parts = [] if shown is None else [repr(shown)]
+        if self._n_workers is not None:
+            parts.append(f"n_workers={self._n_workers}")
+        parts += [
+            f"{name}={value!r}"
+            for name, value in (
+                ("cluster_kwargs", self._cluster_kwargs),
+                ("adapt_kwargs", self._adapt_kwargs),
+            )
+            if value
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class LocalDaskExecutor(DaskExecutor):
+    """Runs flows on a Dask cluster of this machine, of threads or of processes.
+
+    Parameters
+    ----------
+    scheduler : {"threads", "processes"}
+        Whether bodies run in threads of this process or in processes of their own. Only a process can be
+        ended when its body hangs in C code, and only it survives a body that crashes.
+    num_workers : int or None
+        How many bodies run at once; by default as many as there are cores.
+
+    Raises
+    ------
+    DefinitionError
+        When the scheduler's name is unknown or the number is not positive.
+
+    Examples
+    --------
+    >>> LocalDaskExecutor("threads", num_workers=4)
+    LocalDaskExecutor('threads', num_workers=4)
+    """
+
+    def __init__(
+        self, scheduler: Literal["threads", "processes"] = "threads", num_workers: int | None = None
+    ) -> None:
+        if scheduler not in ("threads", "processes"):
+            raise DefinitionError(
+                f"LocalDaskExecutor was given scheduler={scheduler!r}; it is 'threads' or 'processes'. "
+                "For one task at a time in the calling thread there is LocalExecutor()."
+            )
+        _check_count("num_workers", num_workers)
+        count = num_workers or os.cpu_count() or 1
+        by_threads = scheduler == "threads"
+        super().__init__(
+            cluster_kwargs={
+                "n_workers": 1 if by_threads else count,
+                "threads_per_worker": count if by_threads else 1,
+                "processes": not by_threads,
+            }
+        )
+        self._shown = f"{scheduler!r}" if num_workers is None else f"{scheduler!r}, num_workers={num_workers}"
+
+    def __repr__(self) -> str:
+        """Return how it was made."""
+        return f"LocalDaskExecutor({self._shown})"
+
+
+def _active_client() -> Any:
+    # Without Dask in the process there is no client, and asking need not bring it in.
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def _is_client(target: Any) -> bool:
+    distributed = sys.modules.get("distributed")
+    return distributed is not None and isinstance(target, distributed.Client)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise DefinitionError(f"{name}={value!r} is no number of workers; pass a whole number from 1 on.")
+
+
+def _check_mapping(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise DefinitionTypeError(
+            f"{name}={value!r} must be a dict of keyword arguments, not a {type(value).__name__}."
+        )

@@ -1,0 +1,251 @@
+"""Runs everything in the driver's own thread, one attempt at a time. Knows no Dask: for ``pdb`` and tests.
+
+Tasks and arguments are not pickled, so what a worker process could not get works here. What needs a second
+process (a body that calls ``os._exit``, a segfault, a memory limit) ends the program.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
+from prefectlite.errors import ResultUnavailable
+from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.lowering.envelope import Envelope, FlowFacts
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.shipment import Blob, Lowered, Shipment
+from prefectlite.lowering.wrappers import Done, Succeeded
+from prefectlite.worker.attempt import Here, Interruption, Outcome, called_off, perform
+from prefectlite.worker.logs import installation
+from prefectlite.worker.opened import OpenFlow, OpenTask
+
+WHERE = "local"
+
+
+class LocalExecutor:
+    """Runs a flow in this process, one task run at a time, in the thread that drives the flow run.
+
+    Examples
+    --------
+    >>> LocalExecutor()
+    LocalExecutor()
+    """
+
+    def open(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> LocalSession:
+        """Begin a session.
+
+        Parameters
+        ----------
+        brief : RunBrief
+            The flow run.
+        deliver : callable
+            Takes sequences of events.
+        deliver_logs : callable
+            Takes sequences of log lines.
+
+        Returns
+        -------
+        LocalSession
+            Where to submit.
+        """
+        return LocalSession(brief, deliver, deliver_logs)
+
+    def __repr__(self) -> str:
+        """Return how it was made."""
+        return "LocalExecutor()"
+
+
+class LocalSession:
+    """One flow run in this process.
+
+    Parameters
+    ----------
+    brief : RunBrief
+        The flow run.
+    deliver : callable
+        Takes sequences of events.
+    deliver_logs : callable
+        Takes sequences of log lines.
+    """
+
+    pickles = False
+    dashboard_link: str | None = None
+    description = "this process, one task run at a time"
+
+    def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
+        self._deliver = deliver
+        self._here = Here(WHERE, pickles=False, sink=deliver_logs)
+        # In order of submission; what is released before its turn leaves from the middle.
+        self._queue: OrderedDict[Parcel, Shipment] = OrderedDict()
+        # A value is found by its key, which its readers name, and by its parcel, which the driver names.
+        self._values: dict[DataKey, Succeeded | Done] = {}
+        self._keys: dict[Parcel, DataKey] = {}
+        self._flow: OpenFlow | None = None
+        # By the identity of their blobs, which they keep alive.
+        self._tasks: dict[int, tuple[Blob, OpenTask]] = {}
+        self._thread = 0
+        self._interruptible = False
+        self._level: int | None = brief.log_level
+        installation.acquire(brief.log_level)
+
+    def submit(self, lowered: Lowered) -> None:
+        """Queue a turn's shipments; ``work`` runs them.
+
+        Parameters
+        ----------
+        lowered : Lowered
+            Shipments, upstreams before what goes ahead of them.
+        """
+        self._queue.update([((one.run, one.submission), one) for one in lowered.shipments])
+
+    def work(self, budget: float) -> bool:
+        """Run queued attempts in this thread.
+
+        Parameters
+        ----------
+        budget : float
+            Seconds after which no further attempt is begun.
+
+        Returns
+        -------
+        bool
+            Whether anything ran.
+        """
+        queue = self._queue
+        if not queue:
+            return False
+        self._thread = threading.get_ident()
+        until = time.monotonic() + budget
+        events: list[Event] = []
+        try:
+            while queue:
+                _, shipment = queue.popitem(last=False)
+                events.append(self._attempt(shipment))
+                if time.monotonic() >= until:
+                    break
+        finally:
+            self._deliver(events)
+        return True
+
+    def release(self, parcels: Sequence[Parcel]) -> None:
+        """Let go of values, and of attempts that have not begun.
+
+        Parameters
+        ----------
+        parcels : sequence of (int, int)
+            Run and submission.
+        """
+        for parcel in parcels:
+            self._queue.pop(parcel, None)
+            key = self._keys.pop(parcel, None)
+            if key is not None:
+                del self._values[key]
+
+    def cancel(self, why: str) -> None:
+        """Forget what has not begun; a body that runs goes on, since it has the only thread.
+
+        Parameters
+        ----------
+        why : str
+            Not needed here.
+        """
+        self._queue.clear()
+
+    def interrupt(self) -> None:
+        """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
+
+        Raises
+        ------
+        Interruption
+            A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
+        """
+        if self._interruptible and self._thread == threading.get_ident():
+            self._interruptible = False
+            raise Interruption
+
+    def fetch(self, run: int, submission: int) -> Any:
+        """Return the value of a finished submission.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which.
+
+        Returns
+        -------
+        object
+            The value itself, not a copy.
+
+        Raises
+        ------
+        ResultUnavailable
+            When it is gone.
+        """
+        key = self._keys.get((run, submission))
+        value = None if key is None else self._values.get(key)
+        if not isinstance(value, Succeeded):
+            when = "when the flow run ended" if self._level is None else "when its last reader was done"
+            raise ResultUnavailable(
+                f"The result of run {run} is not held any more: it was let go {when}, since it belongs to "
+                "no terminal or reference task; give its task keep_result=True to keep it."
+            )
+        return value.value
+
+    def close(self, keep: Sequence[Parcel]) -> None:
+        """End the session and let go of all values but some.
+
+        Parameters
+        ----------
+        keep : sequence of (int, int)
+            Values that stay readable until ``drop``.
+        """
+        self._queue.clear()
+        self._tasks.clear()
+        kept = {parcel: self._keys[parcel] for parcel in keep if parcel in self._keys}
+        self._values = {key: self._values[key] for key in kept.values()}
+        self._keys = kept
+        if self._level is not None:
+            installation.release(self._level)
+            self._level = None
+
+    def drop(self) -> None:
+        """Let go of the kept values."""
+        self._keys.clear()
+        self._values.clear()
+
+    def _attempt(self, shipment: Shipment) -> Event:
+        parcel = run, submission = shipment.run, shipment.submission
+        values = [self._values.get(need) for need in shipment.needs]
+        began = time.time()
+        try:
+            flow, task = self._open(shipment)
+            assert shipment.live is not None
+            self._interruptible = True
+            outcome = perform(flow, task, shipment.live, values, self._here)
+        except Interruption:
+            # It came between the body and its report.
+            outcome = Outcome(called_off(began, self._here))
+        finally:
+            self._interruptible = False
+        if outcome.wrapper is not None:
+            self._keys[parcel] = shipment.key
+            self._values[shipment.key] = outcome.wrapper
+        if outcome.report is None:
+            return AttemptHeld(time.time(), run, submission)
+        return AttemptFinished(outcome.report.ended, run, submission, outcome.report)
+
+    def _open(self, shipment: Shipment) -> tuple[OpenFlow, OpenTask]:
+        if self._flow is None:
+            facts = shipment.flow.content
+            assert isinstance(facts, FlowFacts)
+            self._flow = OpenFlow(facts)
+        blob = shipment.task
+        held = self._tasks.get(id(blob))
+        if held is None:
+            assert isinstance(blob.content, Envelope)
+            held = self._tasks[id(blob)] = blob, OpenTask(blob.content)
+        return self._flow, held[1]

@@ -1,0 +1,272 @@
+"""Clusters that somebody else started: found, connected, looked at. Starts nothing, sends no task."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prefectlite.errors import ExecutorError
+from prefectlite.executors.cluster import Place, scheduler_file_address
+
+#: How long to look for a scheduler at an address, in seconds.
+CONNECT_TIMEOUT: Final = 5.0
+_HOST_AND_PORT: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+$")
+# What is asked of the scheduler and of each worker. It goes as text, since a process that lacks prefectlite
+# could not look up a function of ours.
+_VERSION: Final = "(__import__('socket').gethostname(), __import__('prefectlite').__version__)"
+_PATIENCE: Final = 0.3
+
+
+def is_address(text: str) -> bool:
+    """Return whether a string looks like an address, not like the name of a class.
+
+    Parameters
+    ----------
+    text : str
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for ``tcp://host:8786`` and ``host:8786``.
+    """
+    return "://" in text or _HOST_AND_PORT.match(text) is not None
+
+
+def borrow_client(client: Any) -> Place:
+    """Return the place behind a live client, which stays open.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Synchronous, or asynchronous if its scheduler lives elsewhere than in this thread's event loop.
+
+    Returns
+    -------
+    Place
+        With that client, or with one of our own beside an asynchronous one.
+
+    Raises
+    ------
+    ExecutorError
+        When the client is closed, or cannot be used from here.
+    """
+    if client.status != "running":
+        raise ExecutorError(
+            f"The Dask client {client!r} is {client.status}, so nothing can be sent through it; pass a "
+            "running one, or its scheduler's address."
+        )
+    address = client.scheduler.address
+    if not client.asynchronous:
+        return Place(client, _name_of(client), False, None, address.startswith("inproc://"))
+    if client.cluster is not None and _running_loop() is client.loop.asyncio_loop:
+        raise ExecutorError(
+            f"The asynchronous Dask client of {address} and its cluster live in the event loop that this "
+            "call would block. Run the flow beside it with 'await flow.start(...)' in another thread's "
+            "loop, or pass a synchronous Client (asynchronous=False), which works in notebooks too."
+        )
+    return _connect(address, {"security": client.security})
+
+
+def borrow_cluster(cluster: Any) -> Place:
+    """Return the place of a live cluster object, which stays up.
+
+    Parameters
+    ----------
+    cluster : distributed.deploy.Cluster
+        Any cluster that is running.
+
+    Returns
+    -------
+    Place
+        With a client of our own.
+
+    Raises
+    ------
+    ExecutorError
+        When the cluster is not running.
+    """
+    status = getattr(cluster.status, "name", str(cluster.status))
+    if status != "running":
+        raise ExecutorError(
+            f"The cluster {type(cluster).__name__} is {status}, so nothing can run there; pass one that "
+            "is running, or its class with cluster_kwargs, so that each flow run starts its own."
+        )
+    place = _connect(cluster.scheduler_address, {"security": cluster.security})
+    place.name = type(cluster).__name__
+    return place
+
+
+def reach_scheduler_file(path: str | os.PathLike[str], client_kwargs: Mapping[str, Any]) -> Place:
+    """Connect to the scheduler that a scheduler file names.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    client_kwargs : mapping
+        Arguments of the client.
+
+    Returns
+    -------
+    Place
+        With a client of our own.
+
+    Raises
+    ------
+    ExecutorError
+        When the file is missing or no scheduler answers at its address.
+    """
+    return reach_address(scheduler_file_address(path), client_kwargs)
+
+
+def reach_address(address: str, client_kwargs: Mapping[str, Any]) -> Place:
+    """Connect to a scheduler.
+
+    Parameters
+    ----------
+    address : str
+        ``tcp://host:8786``, ``tls://...`` or ``host:8786``.
+    client_kwargs : mapping
+        Arguments of the client.
+
+    Returns
+    -------
+    Place
+        With a client of our own.
+
+    Raises
+    ------
+    ExecutorError
+        When no scheduler answers there; the text names the address and the mend.
+    """
+    scheme, _, rest = address.rpartition("://")
+    if scheme in ("http", "https"):
+        raise _is_dashboard(address)
+    if scheme in ("", "tcp"):
+        _knock(address, rest.strip("/"))
+    return _connect(address, client_kwargs)
+
+
+def _connect(address: str, client_kwargs: Mapping[str, Any]) -> Place:
+    import distributed
+
+    kwargs = {"timeout": CONNECT_TIMEOUT, **client_kwargs}
+    try:
+        client = distributed.Client(address, set_as_default=False, **kwargs)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        raise ExecutorError(
+            f"No Dask scheduler answers at {address!r} ({type(error).__name__}: {error}). Check the "
+            "address in the scheduler's log ('Scheduler at: ...'), that it is reachable from this host, "
+            "and security= for a tls:// one."
+        ) from error
+    return Place(client, address, True, None, address.startswith("inproc://"))
+
+
+def _knock(address: str, host_and_port: str) -> None:
+    """Say quickly and exactly why no scheduler can be at an address, before Dask waits for it in vain."""
+    if not _HOST_AND_PORT.match(host_and_port):
+        raise ExecutorError(
+            f"The scheduler address {address!r} has no host and port; write it as 'tcp://HOST:PORT', "
+            "usually with port 8786."
+        )
+    host, _, port = host_and_port.rpartition(":")
+    end = time.monotonic() + CONNECT_TIMEOUT
+    while True:
+        try:
+            # A scheduler that is started beside us may need a moment.
+            door = socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT)
+            break
+        except socket.gaierror as error:
+            raise ExecutorError(
+                f"The host of the scheduler address {address!r} is not known here ({error.strerror}); "
+                "check its spelling, or use its IP address."
+            ) from error
+        except (OSError, OverflowError) as error:
+            if time.monotonic() > end or not isinstance(error, ConnectionRefusedError):
+                raise ExecutorError(
+                    f"Nothing listens at the scheduler address {address!r} ({error}). Start one with "
+                    "'dask scheduler', or take the address from its log ('Scheduler at: ...')."
+                ) from error
+            time.sleep(0.2)
+    with door:
+        if _speaks_http(door):
+            raise _is_dashboard(address)
+
+
+def _speaks_http(door: socket.socket) -> bool:
+    # A scheduler speaks first; a web server waits to be asked.
+    try:
+        door.settimeout(_PATIENCE)
+        try:
+            if door.recv(1):
+                return False
+        except TimeoutError:
+            pass
+        door.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        door.settimeout(2.0)
+        return door.recv(5).startswith(b"HTTP/")
+    except OSError:
+        return False
+
+
+def _is_dashboard(address: str) -> ExecutorError:
+    return ExecutorError(
+        f"{address!r} is a web page, probably the Dask dashboard; flows are sent to the scheduler itself. "
+        "Its address begins with tcp:// (usually port 8786) and stands in the scheduler's log and at the "
+        "top of the dashboard's info page."
+    )
+
+
+def check_versions(place: Place) -> None:
+    """Make sure that scheduler and workers have this very prefectlite.
+
+    Parameters
+    ----------
+    place : Place
+        A cluster that we did not start.
+
+    Raises
+    ------
+    ExecutorError
+        When one of them lacks it or has another version; the text names host, versions and the mend.
+    """
+    ours = eval(_VERSION)[1]
+    client = place.client
+    try:
+        found = {"the scheduler": client.run_on_scheduler(eval, _VERSION)}
+    except (ImportError, AttributeError) as error:
+        found = {"the scheduler": error}
+    except ValueError:
+        # This scheduler was told to open no pickles of its clients, so it is not asked.
+        found = {}
+    workers = client.run(eval, _VERSION, on_error="return")
+    place.count = len(workers)
+    found |= {f"the worker {address}": answer for address, answer in workers.items()}
+    for who, answer in found.items():
+        if isinstance(answer, ImportError | AttributeError):
+            raise ExecutorError(
+                f"prefectlite {ours} cannot be imported on {who} ({type(answer).__name__}: {answer}). "
+                f"Install the same version there, for example with pip install prefectlite=={ours}."
+            )
+        if isinstance(answer, tuple) and answer[1] != ours:
+            raise ExecutorError(
+                f"prefectlite is {answer[1]} on {who} (host {answer[0]}), but {ours} here (host "
+                f"{socket.gethostname()}). Install one version in all places."
+            )
+
+
+def _running_loop() -> Any:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _name_of(client: Any) -> str:
+    return str(client.scheduler.address) if client.cluster is None else type(client.cluster).__name__

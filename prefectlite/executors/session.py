@@ -1,0 +1,394 @@
+"""One flow run on Dask, from before its cluster is up to after it is gone. Decides nothing."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefectlite.errors import ExecutorError, ResultUnavailable
+from prefectlite.executors.cluster import Place, import_object
+from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.lowering.shipment import Lowered
+from prefectlite.lowering.wrappers import Succeeded
+from prefectlite.worker.desk import rest_all
+from prefectlite.worker.spool import Slot, read_spool, write_spool
+
+if TYPE_CHECKING:
+    from prefectlite.executors.link import Link
+    from prefectlite.executors.watch import Watch
+
+_logger = logging.getLogger(__name__)
+
+
+class DaskSession:
+    """A flow run's place on Dask.
+
+    Whatever fails while the place starts is raised by the next call of ``submit`` or ``work``; an empty
+    delivery wakes a driver that sleeps.
+
+    Parameters
+    ----------
+    brief : RunBrief
+        The flow run.
+    deliver : callable
+        Takes sequences of events.
+    deliver_logs : callable
+        Takes sequences of log lines.
+    keep_limit : int
+        How many bytes of values to keep after the end.
+    plugin_allowed : bool
+        Whether to install the scheduler plugin.
+    """
+
+    pickles = True
+
+    def __init__(
+        self,
+        brief: RunBrief,
+        deliver: Deliver,
+        deliver_logs: DeliverLogs,
+        *,
+        keep_limit: int,
+        plugin_allowed: bool = True,
+    ) -> None:
+        self._brief = brief
+        self._deliver = deliver
+        self._deliver_logs = deliver_logs
+        self._keep_limit = keep_limit
+        self._plugin_allowed = plugin_allowed
+        self._lock = threading.RLock()
+        self._early: list[Callable[[Link], None]] = []
+        self._place: Place | None = None
+        self._link: Link | None = None
+        self._watch: Watch | None = None
+        self._starter: threading.Thread | None = None
+        self._failure: ExecutorError | None = None
+        self._over = ""
+        self._cancelled = False
+        self._dashboard_link: str | None = None
+        self._spooled: dict[Parcel, Slot] = {}
+        self._too_much: set[Parcel] = set()
+        self._remove_spool: Any = None
+
+    # While it starts
+
+    def start(self, make: Callable[[], Place]) -> None:
+        """Let the place come up in a thread of its own.
+
+        Parameters
+        ----------
+        make : callable
+            Starts the cluster.
+        """
+        self._starter = threading.Thread(
+            target=self._start, args=(make,), name="prefectlite-start", daemon=True
+        )
+        self._starter.start()
+
+    def _start(self, make: Callable[[], Place]) -> None:
+        try:
+            if self._over or self._cancelled:
+                return
+            self.attach(make())
+            assert self._place is not None
+            self._place.settle()
+        except ExecutorError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(ExecutorError(f"The place to run could not start: {type(error).__name__}: {error}"))
+
+    def attach(self, place: Place) -> None:
+        """Take a place that is up, and send what was queued for it.
+
+        Parameters
+        ----------
+        place : Place
+            The cluster.
+
+        Raises
+        ------
+        ExecutorError
+            When it cannot be used.
+        """
+        self._place = place
+        # By name: these two import Dask, and naming an executor must not.
+        link_class: type[Link] = import_object("prefectlite.executors.link:Link")
+        watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
+        link = link_class(place, self._brief, self._deliver, self._deliver_logs, self._plugin_allowed)
+        self._dashboard_link = place.client.dashboard_link
+        self._watch = watch_class(link)
+        self._watch.start()
+        with self._lock:
+            early, self._early = self._early, []
+            if not self._cancelled:
+                for act in early:
+                    act(link)
+            self._link = link
+
+    def _fail(self, error: ExecutorError) -> None:
+        if self._over or self._cancelled:
+            return
+        self._failure = error
+        self._deliver(())
+
+    # What the driver asks
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of the Dask dashboard, once it is known and while it lives."""
+        return None if self._over else self._dashboard_link
+
+    @property
+    def description(self) -> str:
+        """Where the work runs, in a few words."""
+        if self._place is None:
+            return "a Dask cluster that is starting"
+        if self._link is not None and not self._link.has_plugin:
+            return f"{self._place.description}, reports by topic"
+        return self._place.description
+
+    def submit(self, lowered: Lowered) -> None:
+        """Send a turn's shipments, or queue them until the cluster is up.
+
+        Parameters
+        ----------
+        lowered : Lowered
+            Shipments and shared literals.
+
+        Raises
+        ------
+        ExecutorError
+            When the cluster could not start or is gone.
+        """
+        self._act(lambda link: link.submit(lowered))
+
+    def _act(self, act: Callable[[Link], None]) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._cancelled or self._over:
+            return
+        link = self._link
+        if link is None:
+            with self._lock:
+                link = self._link
+                if link is None:
+                    self._early.append(act)
+                    return
+        act(link)
+
+    def work(self, budget: float) -> bool:
+        """Say that nothing runs in this thread.
+
+        Parameters
+        ----------
+        budget : float
+            Not used.
+
+        Returns
+        -------
+        bool
+            False.
+
+        Raises
+        ------
+        ExecutorError
+            When the cluster could not start.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return False
+
+    def release(self, parcels: Sequence[Parcel]) -> None:
+        """Let go of submissions.
+
+        Parameters
+        ----------
+        parcels : sequence of (int, int)
+            Run and submission.
+        """
+        if self._failure is None:
+            self._act(lambda link: link.release(parcels))
+
+    def cancel(self, why: str) -> None:
+        """Stop everything in flight; on a cluster of our own, the worker processes end.
+
+        Parameters
+        ----------
+        why : str
+            For the log.
+        """
+        with self._lock:
+            self._cancelled = True
+            self._early.clear()
+            link = self._link
+        _logger.debug("Flow run %s is called off: %s", self._brief.run_id, why)
+        if link is not None:
+            link.cancel()
+
+    def interrupt(self) -> None:
+        """Do nothing: no body runs in the driver's thread."""
+
+    def fetch(self, run: int, submission: int) -> Any:
+        """Return the value of a finished submission.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which.
+
+        Returns
+        -------
+        object
+            The value.
+
+        Raises
+        ------
+        ResultUnavailable
+            When it is gone.
+        """
+        parcel = (run, submission)
+        slot = self._spooled.get(parcel)
+        if slot is not None:
+            try:
+                return read_spool(slot)
+            except OSError as error:
+                raise ResultUnavailable(f"The file that the result was kept in is gone ({error}).") from error
+        link = self._link
+        future = None if link is None else link.futures.get(parcel)
+        if future is None:
+            raise ResultUnavailable(self._why_gone(parcel))
+        status = future.status
+        if status in ("error", "cancelled"):
+            raise ResultUnavailable(
+                f"The attempt left no result on the cluster: its Dask future is {status}."
+            )
+        try:
+            wrapper = future.result()
+        except Exception as error:
+            raise ResultUnavailable(
+                f"The result could not be fetched from {self.description} ({type(error).__name__}: "
+                f"{error}); the cluster, or the worker that held it, is gone."
+            ) from error
+        if not isinstance(wrapper, Succeeded):
+            raise ResultUnavailable(
+                "The result was dropped where it was made, since no task reads it; give the task "
+                "keep_result=True."
+            )
+        return wrapper.value
+
+    def _why_gone(self, parcel: Parcel) -> str:
+        if parcel in self._too_much:
+            return (
+                "The result was released when the flow run ended: results of more than "
+                f"{self._keep_limit} bytes in all are not kept. Write large results to storage in the "
+                "task, or give DaskExecutor a larger keep_limit."
+            )
+        if self._over:
+            return (
+                "The result was released when its last reader had finished, or when the flow run "
+                f"{self._over}; give its task keep_result=True to keep it as long as the flow run's state."
+            )
+        return (
+            "The result was released when its last reader had finished; give its task keep_result=True to "
+            "keep it as long as the flow run's state."
+        )
+
+    # The end
+
+    def close(self, keep: Sequence[Parcel]) -> None:
+        """End the session: stop what we started, leave the rest as it was.
+
+        Parameters
+        ----------
+        keep : sequence of (int, int)
+            Values that stay readable until ``drop``.
+        """
+        if self._over:
+            return
+        self._over = "was called off" if self._cancelled else "ended"
+        if self._starter is not None:
+            self._starter.join()
+        if self._watch is not None:
+            self._watch.stop()
+        place, link = self._place, self._link
+        if place is None:
+            return
+        if link is None:
+            place.close(force=True)
+            return
+        chosen = [] if self._cancelled or self._failure else self._affordable(keep)
+        if place.cluster is None:
+            link.close(chosen)
+            if not chosen:
+                place.close()
+        else:
+            self._spool(place, link, chosen)
+            link.close(())
+            place.close(force=self._cancelled)
+        if place.in_process:
+            rest_all()
+
+    def _affordable(self, keep: Sequence[Parcel]) -> list[Parcel]:
+        link = self._link
+        assert link is not None
+        chosen, left = [], self._keep_limit
+        for parcel in keep:
+            nbytes = link.nbytes.get(parcel, 0)
+            if nbytes > left:
+                self._too_much.add(parcel)
+                continue
+            left -= nbytes
+            chosen.append(parcel)
+        if self._too_much:
+            _logger.warning(
+                "%d results of flow run %s are not kept: together with the others they exceed the limit "
+                "of %d bytes.",
+                len(self._too_much),
+                self._brief.run_id,
+                self._keep_limit,
+            )
+        return chosen
+
+    def _spool(self, place: Place, link: Link, keep: Sequence[Parcel]) -> None:
+        """Let the workers write to disk what is to outlive them."""
+        by_key = {
+            future.key: parcel
+            for parcel in keep
+            if (future := link.futures.get(parcel)) is not None and link.is_needed(parcel)
+        }
+        if not by_key:
+            return
+        if not place.is_local:
+            _logger.warning(
+                "%d results of flow run %s ended with the cluster %s; run on a cluster of your own making "
+                "to keep them.",
+                len(by_key),
+                self._brief.run_id,
+                place.name,
+            )
+            return
+        directory = tempfile.mkdtemp(prefix="prefectlite-")
+        self._remove_spool = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        try:
+            answers = place.client.run(write_spool, directory, list(by_key), on_error="ignore")
+        except Exception:
+            _logger.warning("Results of flow run %s could not be kept.", self._brief.run_id, exc_info=True)
+            return
+        for slots in answers.values():
+            self._spooled |= {by_key[key]: slot for key, slot in slots.items()}
+
+    def drop(self) -> None:
+        """Let go of the kept values."""
+        self._spooled.clear()
+        if self._remove_spool is not None:
+            self._remove_spool()
+        link, place = self._link, self._place
+        if link is not None and place is not None and place.cluster is None:
+            link.futures.release_all()
+            if self._over:
+                place.close()

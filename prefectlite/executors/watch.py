@@ -1,0 +1,171 @@
+"""The second look: attempts whose report never came, judged by their futures. Decides no rule.
+
+Reports can be lost, futures can't: a future's status is the record, the report its detail. Every two
+seconds, and at once when the scheduler says that something erred, the futures of attempts without a report
+are looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+from prefectlite.executors.link import Link
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.wrappers import Hold
+from prefectlite.worker.entry import retell
+
+_logger = logging.getLogger(__name__)
+
+#: How often to look, in seconds.
+EVERY: Final = 2.0
+#: How long after the scheduler's word to look, in seconds: Dask's own word to the client is on its way as
+#: well.
+SOON: Final = 0.02
+
+
+class Watch:
+    """Look at a link's futures until told to stop.
+
+    Parameters
+    ----------
+    link : Link
+        Whose.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._stopped = False
+        #: Attempts that had ended at the last look already.
+        self._ended: set[DataKey] = set()
+        self._crashed: set[DataKey] = set()
+        self._thread = threading.Thread(target=self._run, name="prefectlite-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking; returns when the last look is over."""
+        self._stopped = True
+        self._link.doubt.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        doubt = self._link.doubt
+        while not self._stopped:
+            if doubt.wait(EVERY):
+                doubt.clear()
+                threading.Event().wait(SOON)
+            if not self._stopped:
+                try:
+                    self.look()
+                except Exception:
+                    # A watch that dies would leave a run waiting for ever.
+                    _logger.exception("The futures of flow run %s could not be looked at.", self._link.route)
+
+    def look(self) -> None:
+        """Look once."""
+        link = self._link
+        if link.client.status == "closed":
+            text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
+            link.give_up([(key, "scheduler-lost", text) for key in link.flying.copy()])
+            return
+        lost: list[tuple[DataKey, str, str]] = []
+        held: list[DataKey] = []
+        ended: set[DataKey] = set()
+        for key, parcel in link.flying.copy().items():
+            future = link.futures.get(parcel)
+            status = None if future is None else future.status
+            if status == "finished":
+                ended.add(key)
+            elif status == "cancelled":
+                lost.append((key, *self._cancellation(key)))
+            elif status == "error":
+                error = future.exception()
+                if isinstance(error, Hold):
+                    ended.add(key)
+                elif self._is_victim(key, error):
+                    held.append(key)
+                else:
+                    self._crashed.add(key)
+                    lost.append((key, *_crash(error)))
+        link.give_up(lost)
+        link.hint(held)
+        # A report may still be on its way at the first look; at the second it is overdue.
+        overdue = [key for key in ended if key in self._ended and key in link.flying]
+        self._ended = ended
+        if overdue:
+            self._ask(overdue)
+
+    def _ask(self, keys: Sequence[DataKey]) -> None:
+        """Ask the workers what those attempts said."""
+        link = self._link
+        try:
+            answers = link.client.run(retell, list(keys), on_error="ignore")
+        except Exception:
+            return  # nobody can be asked now; the next look sees more
+        link.hear([item for items in answers.values() for item in items])
+        lost: list[tuple[DataKey, str, str]] = []
+        held: list[DataKey] = []
+        for key in keys:
+            parcel = link.flying.get(key)
+            future = None if parcel is None else link.futures.get(parcel)
+            if future is None or future.status != "error":
+                continue
+            if self._waits(key):
+                held.append(key)
+            else:
+                text = "The attempt ended, but its report was lost, and no worker remembers it."
+                lost.append((key, "report-lost", text))
+                self._crashed.add(key)
+        link.give_up(lost)
+        link.hint(held)
+
+    def _is_victim(self, key: DataKey, error: Any) -> bool:
+        """Whether an attempt erred because another did; Dask repeats the other's exception."""
+        culprit = getattr(error, "task", None)
+        return (culprit is not None and culprit != key) or self._waits(key)
+
+    def _waits(self, key: DataKey) -> bool:
+        flying = self._link.flying
+        return any(need in flying or need in self._crashed for need in self._link.needs.get(key, ()))
+
+    def _cancellation(self, key: DataKey) -> tuple[str, str]:
+        parcel = self._link.flying.get(key)
+        future = None if parcel is None else self._link.futures.get(parcel)
+        state = getattr(future, "_state", None)
+        error = getattr(state, "exception", None)
+        reason = str(getattr(error, "reason", None) or "")
+        name = self._link.place.name
+        if "lost dependencies" in reason:
+            return (
+                "input-unreachable",
+                "A value that the attempt needs was no longer on the cluster when it was sent.",
+            )
+        if "connection" in reason or self._link.client.status != "running":
+            return (
+                "scheduler-lost",
+                f"The connection to the Dask scheduler of {name} was lost; it may have ended.",
+            )
+        return (
+            "cancelled",
+            f"Somebody took the attempt off the cluster {name} ({reason or 'no reason given'}).",
+        )
+
+
+def _crash(error: Any) -> tuple[str, str]:
+    name = type(error).__name__
+    if name == "KilledWorker":
+        worker = getattr(getattr(error, "last_worker", None), "address", "unknown")
+        return (
+            "worker-lost",
+            (
+                f"The worker process that ran the attempt ({worker}) ended: the body ended it (os._exit, "
+                "a crash in C code), or the system did, for example because memory ran out."
+            ),
+        )
+    return "not-run", f"Dask could not run the attempt: {name}: {error}"

@@ -1,0 +1,317 @@
+"""The attempts that a Dask worker runs now: heard while they run, interrupted when called off."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from prefectlite.lowering.keys import DataKey
+from prefectlite.worker.attempt import Here, Interruption
+from prefectlite.worker.logs import LogLine, installation
+from prefectlite.worker.opened import OpenFlow
+from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
+
+#: An attempt that has run for so long is said to have started, in seconds.
+LONG: Final = 0.25
+#: How often to look for long attempts, in seconds.
+TICK: Final = 0.1
+#: After so many seconds without an attempt, nothing of ours runs or listens on a worker.
+REST: Final = 5.0
+#: How many reports that were no plain success a worker can tell again.
+MEMORY: Final = 1000
+
+
+class Active:
+    """An attempt while it runs.
+
+    Parameters
+    ----------
+    key : tuple
+        Its data key.
+    by_topic : bool
+        Whether what it says goes through a Dask topic.
+    """
+
+    __slots__ = (
+        "_called_off",
+        "_lock",
+        "_open",
+        "by_topic",
+        "is_announced",
+        "key",
+        "route",
+        "since",
+        "started",
+        "thread",
+    )
+
+    def __init__(self, key: DataKey, by_topic: bool) -> None:
+        self.key = key
+        self.by_topic = by_topic
+        self.route = route_of(key)
+        self.started = time.time()
+        self.since = time.monotonic()
+        self.thread = threading.get_ident()
+        self.is_announced = False
+        self._open = False
+        self._called_off = False
+        # Reentrant: an interruption may hit this thread after it has the lock and before it is in the block.
+        self._lock = threading.RLock()
+
+    def enter(self) -> None:
+        """From here on, the attempt may be interrupted."""
+        self._open = True
+
+    def leave(self) -> None:
+        """From here on, it may not, and none is on its way; called by the attempt's own thread."""
+        self._open = False
+        with self._lock:
+            called_off = self._called_off
+        if called_off:
+            _throw(self.thread, None)
+
+    def interrupt(self) -> bool:
+        """Raise ``Interruption`` in the attempt's thread, once, if its body may run.
+
+        Returns
+        -------
+        bool
+            Whether it was raised.
+        """
+        if not self._lock.acquire(timeout=0.5):
+            return False
+        try:
+            if not self._open or self._called_off:
+                return False
+            self._called_off = True
+            return _throw(self.thread, Interruption)
+        finally:
+            self._lock.release()
+
+
+def _throw(thread: int, kind: type[BaseException] | None) -> bool:
+    # The only way to stop pure Python from outside; code in C goes on until it returns.
+    kind_or_null = None if kind is None else ctypes.py_object(kind)
+    return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind_or_null))
+
+
+class Desk:
+    """What one Dask worker does for us.
+
+    Parameters
+    ----------
+    worker : distributed.Worker
+        The worker.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = weakref.proxy(worker)
+        self.address: str = worker.address
+        self._active: dict[int, Active] = {}
+        self._said: OrderedDict[DataKey, Item] = OrderedDict()
+        self._levels: set[int] = set()
+        self._lock = threading.Lock()
+        self._is_awake = False
+        self._last = 0.0
+
+    def begin(self, key: DataKey, by_topic: bool) -> Active:
+        """Take note of an attempt that begins in this thread.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+        by_topic : bool
+            Whether what it says goes through a Dask topic.
+
+        Returns
+        -------
+        Active
+            The attempt.
+        """
+        active = Active(key, by_topic)
+        self._active[active.thread] = active
+        self._last = active.since
+        if not self._is_awake:
+            self._is_awake = True
+            self._worker.loop.add_callback(self._wake)
+        return active
+
+    def end(self, active: Active) -> None:
+        """Take note that it ended.
+
+        Parameters
+        ----------
+        active : Active
+            The attempt.
+        """
+        self._active.pop(active.thread, None)
+
+    def here(self, active: Active) -> Here:
+        """Return where an attempt runs.
+
+        Parameters
+        ----------
+        active : Active
+            The attempt.
+
+        Returns
+        -------
+        Here
+            This worker, with a way for its log lines.
+        """
+        return Here(self.address, True, lambda lines: self._log(active, lines))
+
+    def capture(self, flow: Any, opened: Callable[[Any], OpenFlow]) -> None:
+        """Listen to log records from the level on that a flow run wants.
+
+        Parameters
+        ----------
+        flow : bytes or Packed
+            The flow run's facts.
+        opened : callable
+            Opens them.
+        """
+        try:
+            level = opened(flow).facts.log_level
+        except Exception:
+            return  # the attempt itself will say so
+        with self._lock:
+            if level not in self._levels:
+                installation.acquire(level)
+                self._levels.add(level)
+
+    def say(self, active: Active, item: Item) -> None:
+        """Send something to the driver; callable from any thread.
+
+        Parameters
+        ----------
+        active : Active
+            Who says it.
+        item : tuple
+            What.
+        """
+        # What is said by an attempt's thread gets onto the stream to the scheduler before Dask's own word
+        # of its end.
+        self._worker.loop.add_callback(self._send, active.route, active.by_topic, [item])
+
+    def remember(self, key: DataKey, item: Item) -> None:
+        """Keep for a while what an attempt said that left no value behind.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+        item : tuple
+            What it said.
+        """
+        with self._lock:
+            self._said[key] = item
+            if len(self._said) > MEMORY:
+                self._said.popitem(last=False)
+
+    def recall(self, key: DataKey) -> Item | None:
+        """Return what an attempt said, if it is still known.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+
+        Returns
+        -------
+        tuple or None
+            What was remembered.
+        """
+        return self._said.get(key)
+
+    def interrupt(self, route: str) -> int:
+        """Interrupt the bodies of a flow run.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+
+        Returns
+        -------
+        int
+            How many.
+        """
+        return sum(active.interrupt() for active in list(self._active.values()) if active.route == route)
+
+    def rest(self) -> None:
+        """Stop listening to log records until the next attempt, unless one runs."""
+        with self._lock:
+            if self._active:
+                return
+            for level in self._levels:
+                installation.release(level)
+            self._levels.clear()
+
+    def _log(self, active: Active, lines: Sequence[LogLine]) -> None:
+        self.say(active, encode_logs(lines))
+
+    def _send(self, route: str, by_topic: bool, items: Sequence[Item]) -> None:
+        if by_topic:
+            self._worker.log_event(MARK, (route, items))
+        else:
+            self._worker.batched_send({"op": SAY, "route": route, "items": items})
+
+    def _wake(self) -> None:
+        self._worker.loop.call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        try:
+            now = time.monotonic()
+            for active in list(self._active.values()):
+                if not active.is_announced and now - active.since >= LONG:
+                    active.is_announced = True
+                    item = (STARTED, active.key, self.address, active.started)
+                    self._send(active.route, active.by_topic, [item])
+            if self._active:
+                self._last = now
+            if now - self._last < REST:
+                self._worker.loop.call_later(TICK, self._tick)
+                return
+            self._is_awake = False
+            self.rest()
+        except ReferenceError:
+            pass  # the worker is gone
+
+
+_desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def desk_of(worker: Any) -> Desk:
+    """Return a worker's desk; it is made at the first call.
+
+    Parameters
+    ----------
+    worker : distributed.Worker
+        The worker.
+
+    Returns
+    -------
+    Desk
+        The only one.
+    """
+    desk = _desks.get(worker)
+    if desk is None:
+        with _making:
+            desk = _desks.get(worker)
+            if desk is None:
+                desk = _desks[worker] = Desk(worker)
+    return desk
+
+
+def rest_all() -> None:
+    """Stop listening to log records on all workers of this process, now instead of after a while."""
+    for desk in list(_desks.values()):
+        desk.rest()

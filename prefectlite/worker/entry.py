@@ -1,0 +1,201 @@
+"""What a Dask worker calls: one attempt, and what drivers ask of workers. Knows Dask's worker.
+
+An attempt that ends as a plain success writes its report into its task's metadata, which rides on the
+message that Dask sends anyhow. All others say how they ended in a message of their own and then raise a
+marker, so that Dask errs what was lowered ahead of them inside the scheduler.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NoReturn
+
+from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.wrappers import Done, Hold, Packed, Succeeded
+from prefectlite.results.serializers import weigh
+from prefectlite.states.report import Report
+from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
+from prefectlite.worker.desk import Active, Desk, desk_of
+from prefectlite.worker.opened import open_flow
+from prefectlite.worker.wire import HELD, MARK, PLAIN, Item, encode, plain_facts
+
+#: Up to how many pickled bytes a result rides in a report that is told a second time.
+RETOLD_LIMIT = 8192
+
+
+def run_attempt(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Succeeded | Done:
+    """Run an attempt where the scheduler listens to reports; this is what a Dask task of ours calls.
+
+    Parameters
+    ----------
+    flow, task : bytes or Packed
+        The flow run's facts and the task.
+    spec : bytes
+        What this attempt is told.
+    *values : object
+        What lies under the keys that it needs.
+
+    Returns
+    -------
+    Succeeded or Done
+        A plain success.
+
+    Raises
+    ------
+    Hold
+        When the attempt is no plain success.
+    """
+    return _run(flow, task, spec, values, False)
+
+
+def run_attempt_by_topic(
+    flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any
+) -> Succeeded | Done:
+    """Run an attempt where the scheduler accepts no plugin; reports go as events of a Dask topic.
+
+    Parameters
+    ----------
+    flow, task : bytes or Packed
+        The flow run's facts and the task.
+    spec : bytes
+        What this attempt is told.
+    *values : object
+        What lies under the keys that it needs.
+
+    Returns
+    -------
+    Succeeded or Done
+        A plain success.
+
+    Raises
+    ------
+    Hold
+        When the attempt is no plain success.
+    """
+    return _run(flow, task, spec, values, True)
+
+
+def _run(
+    flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any, by_topic: bool
+) -> Succeeded | Done:
+    from distributed.worker import get_worker
+
+    try:
+        worker = get_worker()
+        key: DataKey = worker.get_current_task()
+        desk = desk_of(worker)
+        active = desk.begin(key, by_topic)
+        try:
+            outcome = _perform(desk, active, flow, task, spec, values)
+        finally:
+            desk.end(active)
+    except Interruption:
+        # It came while no body ran; the run is called off, so nobody waits for a report.
+        raise Hold from None
+    if outcome is None or outcome.wrapper is None:
+        _hold(desk, active, outcome)
+    report = outcome.report
+    assert report is not None  # what stands for a value on the cluster has a report
+    if by_topic:
+        desk.say(active, (PLAIN, key, desk.address, plain_facts(report)))
+    else:
+        worker.state.tasks[key].metadata[MARK] = plain_facts(report)
+    return outcome.wrapper
+
+
+def _perform(
+    desk: Desk, active: Active, flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any
+) -> Outcome | None:
+    outcome: Outcome | None = None
+    try:
+        desk.capture(flow, open_flow)
+        active.enter()
+        outcome = perform_packed(flow, task, spec, values, desk.here(active))
+    except Interruption:
+        pass
+    while True:
+        try:
+            active.leave()
+            return outcome
+        except Interruption:
+            # Sent while the body returned; there is one for each attempt at most.
+            continue
+
+
+def _hold(desk: Desk, active: Active, outcome: Outcome | None) -> NoReturn:
+    if outcome is not None:
+        report = outcome.report
+        item: Item = (HELD, active.key) if report is None else encode(active.key, report)
+        desk.say(active, item)
+        desk.remember(active.key, item)
+    raise Hold
+
+
+def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
+    """Interrupt the bodies of one flow run on this worker; asked by the driver.
+
+    Parameters
+    ----------
+    route : str
+        Which flow run.
+    dask_worker : distributed.Worker
+        This worker; filled in by Dask.
+
+    Returns
+    -------
+    int
+        How many bodies were interrupted.
+    """
+    return desk_of(dask_worker).interrupt(route)
+
+
+def retell(keys: list[DataKey], dask_worker: Any = None) -> list[Item]:
+    """Say again what attempts on this worker said; asked by a driver that heard nothing.
+
+    Parameters
+    ----------
+    keys : list of tuple
+        The attempts' data keys.
+    dask_worker : distributed.Worker
+        This worker; filled in by Dask.
+
+    Returns
+    -------
+    list of tuple
+        Items, for those that are known.
+    """
+    desk = desk_of(dask_worker)
+    found: list[Item] = []
+    for key in keys:
+        if (item := desk.recall(key)) is not None:
+            found.append(item)
+        elif key in dask_worker.data:
+            report = _report_of(dask_worker.data[key], desk.address)
+            found.append((PLAIN, key, desk.address, plain_facts(report)))
+    return found
+
+
+def _report_of(wrapper: Succeeded | Done, where: str) -> Report:
+    ended = wrapper.ended or time.time()
+    if isinstance(wrapper, Done):
+        return Report(None, wrapper.started, ended, where=where)
+    value = wrapper.value
+    weight = weigh(value, RETOLD_LIMIT, prove=False)
+    length: int | str | None
+    flat: int | str | None
+    try:
+        length, flat = length_of(value), flat_length_of(value)
+    except Exception:
+        length = flat = None
+    return Report(
+        None,
+        wrapper.started,
+        ended,
+        weight.inline,
+        weight.nbytes,
+        length if isinstance(length, int) else None,
+        flat if isinstance(flat, int) else None,
+        length if isinstance(length, str) else None,
+        where=where,
+    )

@@ -1,0 +1,94 @@
+"""Tasks and flow facts as attempts use them: unpickled once per process. Knows envelopes; runs nothing."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from prefectlite.core.context import date_facts
+from prefectlite.lowering.envelope import Envelope, FlowFacts
+from prefectlite.lowering.wrappers import Packed
+
+
+class OpenFlow:
+    """A flow run's facts, and the part of the context that all its attempts share.
+
+    Parameters
+    ----------
+    facts : FlowFacts
+        What travelled.
+    """
+
+    __slots__ = ("context", "facts")
+
+    def __init__(self, facts: FlowFacts) -> None:
+        self.facts = facts
+        self.context: dict[str, Any] = {
+            "flow_name": facts.flow_name,
+            "flow_id": facts.flow_name,
+            "flow_run_id": facts.run_id,
+            "flow_run_name": f"{facts.flow_name}-{facts.run_id[:8]}",
+            **date_facts(datetime.fromtimestamp(facts.scheduled, UTC)),
+        }
+
+
+class OpenTask:
+    """A task's envelope, and its logger.
+
+    Parameters
+    ----------
+    envelope : Envelope
+        What travelled.
+    """
+
+    __slots__ = ("envelope", "logger")
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+        self.logger = logging.getLogger(f"prefectlite.{envelope.name}")
+
+
+def open_flow(content: bytes | Packed) -> OpenFlow:
+    """Return a flow run's facts from what a shipment carried.
+
+    Parameters
+    ----------
+    content : bytes or Packed
+        The payload of a ``Blob``, or what stood under its key.
+
+    Returns
+    -------
+    OpenFlow
+        The same object for the same payload, as long as it is not crowded out.
+    """
+    return _flow(content.payload if isinstance(content, Packed) else content)
+
+
+def open_task(content: bytes | Packed) -> OpenTask:
+    """Return a task from what a shipment carried.
+
+    Parameters
+    ----------
+    content : bytes or Packed
+        The payload of a ``Blob``, or what stood under its key.
+
+    Returns
+    -------
+    OpenTask
+        The same object for the same payload, as long as it is not crowded out.
+    """
+    return _task(content.payload if isinstance(content, Packed) else content)
+
+
+# Few: a run's parameters may be large, and a worker seldom serves many runs at once.
+@lru_cache(maxsize=16)
+def _flow(payload: bytes) -> OpenFlow:
+    return OpenFlow(pickle.loads(payload))
+
+
+@lru_cache(maxsize=512)
+def _task(payload: bytes) -> OpenTask:
+    return OpenTask(pickle.loads(payload))

@@ -1,0 +1,93 @@
+"""The public names are frozen: to add one is a decision, to remove one breaks somebody's program."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import prefectlite
+
+NAMES = {
+    "DaskExecutor",
+    "Edge",
+    "Flow",
+    "FlowRun",
+    "LocalExecutor",
+    "Parameter",
+    "Task",
+    "context",
+    "errors",
+    "flatten",
+    "flow",
+    "mapped",
+    "signals",
+    "states",
+    "tags",
+    "task",
+    "triggers",
+    "unmapped",
+}
+MEMBERS = {
+    "Flow": {"run", "start"},
+    "FlowRun": {
+        "cancel",
+        "counts",
+        "dashboard_link",
+        "explain",
+        "flow_name",
+        "history",
+        "is_over",
+        "run_id",
+        "states",
+        "wait",
+    },
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(prefectlite.__all__) == NAMES
+    assert len(prefectlite.__all__) == len(NAMES)
+    assert set(dir(prefectlite)) >= NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    found = getattr(prefectlite, name)
+
+    assert inspect.getdoc(found)
+    assert getattr(prefectlite, name) is found
+
+
+@pytest.mark.parametrize("name", sorted(MEMBERS))
+def test_the_members_of_flows_and_their_runs_are_these(name: str) -> None:
+    assert {member for member in vars(getattr(prefectlite, name)) if not member.startswith("_")} == MEMBERS[
+        name
+    ]
+
+
+def test_an_unknown_name_says_which_there_are() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Flo'; its names are .*Flow"):
+        _ = prefectlite.Flo  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["from prefectlite.flow import Flow", "import prefectlite.flow", "from prefectlite import Flow", ""],
+)
+def test_flow_is_the_decorator_whatever_was_imported_first(first: str) -> None:
+    code = f"{first}\nfrom prefectlite import flow\nimport prefectlite\n"
+    code += "assert flow is prefectlite.flow and flow.__name__ == 'flow' and callable(flow), flow"
+
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_the_package_imports_nothing_of_its_own_until_asked() -> None:
+    code = "import sys, prefectlite; print([name for name in sys.modules if name.startswith('prefectlite.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "[]"

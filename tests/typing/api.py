@@ -1,0 +1,150 @@
+"""What type checkers make of the public calls. Checked by mypy in ``test_typing``; never run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, assert_type
+
+from prefectlite import (
+    DaskExecutor,
+    Edge,
+    Flow,
+    FlowRun,
+    LocalExecutor,
+    Parameter,
+    Task,
+    context,
+    flatten,
+    flow,
+    mapped,
+    tags,
+    task,
+    triggers,
+    unmapped,
+)
+from prefectlite.core.task import FunctionTask
+from prefectlite.states import State
+
+
+@task
+def inc(x: int, by: int = 1) -> int:
+    return x + by
+
+
+@task(name="words", max_retries=3, retry_delay=timedelta(seconds=1), retry_on=OSError, tags=["text"])
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@task()
+def show(value: object) -> None: ...
+
+
+@task
+def count(texts: list[str]) -> int:
+    return len(texts)
+
+
+@task
+def total(numbers: list[int], *, start: int = 0) -> int:
+    return sum(numbers, start)
+
+
+class Scale(Task):
+    def __init__(self, factor: float, **options: Any) -> None:
+        self.factor = factor
+        super().__init__(**options)
+
+    def run(self, x: float) -> float:
+        return self.factor * x
+
+
+# The decorator keeps the signature, with and without options.
+takes_int: Callable[[int], int] = inc
+assert_type(inc.run(1, by=2), int)
+assert_type(words.run("a b"), list[str])
+made: FunctionTask[[str], list[str]] = words
+assert_type(inc.name, str)
+assert_type(inc.max_retries, int)
+assert_type(inc.tags, frozenset[str])
+assert_type(inc.copy(max_retries=3).run(1), int)
+assert_type(task(inc.run)(1), int)
+
+with Flow("etl", executor=LocalExecutor()) as etl:
+    assert_type(etl, Flow)
+
+    # A call gives what the function returns, so that calls can be put into each other.
+    one = inc(1)
+    assert_type(one, int)
+    assert_type(inc(one, by=inc(2)), int)
+    assert_type(count(words("a b")), int)
+    done = show(one)
+    assert_type(done, None)
+
+    # The extras of a call.
+    assert_type(inc(1, upstream_tasks=[one, done]), int)
+    assert_type(inc(1, task_args={"max_retries": 2, "retry_delay": [1, 2.5]}), int)
+    assert_type(inc(1, flow=etl), int)
+    assert_type(inc([1, 2], mapped=True), list[int])
+
+    # Maps give lists, and what is annotated fits everywhere.
+    many = inc.map([1, 2, 3], by=unmapped(one))
+    assert_type(many, list[int])
+    assert_type(total(many, start=one), int)
+    assert_type(total([inc(1), 2, inc(3)]), int)
+    assert_type(inc.map(flatten([[1], [2]]), upstream_tasks=[many], task_args={"name": "each"}), list[int])
+    assert_type(inc(mapped([1, 2]), by=3), int)
+
+    # Parameters fit every argument; in a function under @flow they are their annotated types.
+    limit = Parameter("limit", default=3, type=int)
+    assert_type(inc(limit), int)
+    assert_type(words(limit), list[str])
+    assert_type(limit.parse("3"), Any)
+
+    # Class tasks: their calls are not checked, their results fit everywhere.
+    scale = Scale(2.0, max_retries=1)
+    assert_type(scale.run(1.0), float)
+    assert_type(scale.factor, float)
+    assert_type(scale(1.0), Any)
+    assert_type(inc(scale(1.0)), int)
+    assert_type(scale.bind(1.0), Scale)
+    assert_type(scale.copy(factor=3.0), Scale)
+    assert_type(scale.set_upstream(one), Scale)
+    assert_type(scale.set_downstream(Scale(1)), Scale)
+
+assert_type(etl.add_edge(one, many, key="x"), Edge)
+assert_type(etl.add_task(scale), Task)
+assert_type(etl.sorted_tasks([one]), tuple[Task, ...])
+assert_type(etl.edges_to(one), tuple[Edge, ...])
+assert_type(etl.slugs[one], str)
+assert_type(etl.check_parameters({"limit": 3}), dict[str, Any])
+etl.set_reference_tasks([one, many])
+
+assert_type(context.parameters, Any)
+assert_type(context.get("map_index"), Any | None)
+with context(city="Bergen"), tags("nightly"):
+    pass
+
+
+@task(trigger=triggers.some_failed(at_least=1), skip_on_upstream_skip=False)
+def alarm() -> None: ...
+
+
+@flow
+def traced(start: int, text: str = "a b") -> None:
+    inc(start, by=count(words(text)))
+
+
+assert_type(traced, Flow)
+state = etl.run(limit=3, executor=DaskExecutor())
+assert_type(state, State)
+assert_type(state.result[one].result, Any)
+run = traced.start(start=1)
+assert_type(run, FlowRun)
+assert_type(run.wait(timeout=1.5), State)
+assert_type(run.explain(), str)
+
+
+async def awaited() -> State:
+    return await run
