@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from prefectlite import __version__
 from prefectlite.cli.loading import load_file, load_module, pick_flow
 from prefectlite.cli.parameters import gather
 from prefectlite.cli.places import Place
@@ -76,7 +77,7 @@ class Unmended(click.ClickException):
     epilog="Start with: prefectlite run --help",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="prefectlite", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def program() -> None:
     """Hold the commands."""
 
@@ -182,6 +183,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else SUCCESS
 
 
+def status_of(state: State) -> int:
+    """Return the exit status for a flow run.
+
+    Parameters
+    ----------
+    state : State
+        How the flow run ended.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for failure, 75 for a run that is not over, 130 for a cancelled one.
+    """
+    if not state.is_finished():
+        return UNFINISHED
+    if state.is_cancelled():
+        return INTERRUPTED
+    return SUCCESS if state.is_successful() else FAILED
+
+
 def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:
     executor = place.executor() or flow.executor or DaskExecutor()
     # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
@@ -191,12 +212,4 @@ def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -
         state = run.drive()
     tasks = [(flow.slugs[task], state.result[task]) for task in flow.reference_tasks()]
     click.echo(results_text(tasks), nl=False)
-    return _status(state)
-
-
-def _status(state: State) -> int:
-    if not state.is_finished():
-        return UNFINISHED
-    if state.is_cancelled():
-        return INTERRUPTED
-    return SUCCESS if state.is_successful() else FAILED
+    return status_of(state)

@@ -238,7 +238,7 @@ class Conduct:
         ref = state.result_ref
         if old and (ref is None or ref.submission != old):
             self._ledger.free(run)
-        if ref is None and state.is_successful() and self._wiring.measures[board.node[run]]:
+        if ref is None:
             board.measures[run] = measure or Measure(unmappable="a state handler gave its value")
 
     def _go_on(self, run: int, proposal: Proposal) -> None:

@@ -5,12 +5,14 @@ Nothing here imports Dask before it is needed, so that naming an executor costs 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import logging
 import math
 import os
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +42,8 @@ class Place:
         Whether its workers are threads of this process.
     count : int or None
         How many workers it had, or was told to have; None if not known.
+    growth : Future or None
+        Ends when the workers of an own local cluster have started.
     """
 
     client: Any
@@ -48,6 +52,7 @@ class Place:
     cluster: Any = None
     in_process: bool = False
     count: int | None = None
+    growth: Future[None] | None = None
 
     @property
     def description(self) -> str:
@@ -69,13 +74,13 @@ class Place:
         ExecutorError
             When one of them cannot start.
         """
-        if not self.is_local:
+        if self.growth is None:
             return
         try:
-            self.cluster.sync(_settled, self.cluster)
+            self.growth.result()
         except Exception as error:
             raise ExecutorError(
-                f"A worker of {self.name} could not start: {type(error).__name__}: {error}. "
+                f"A worker of {self.name} could not start: {_told(error)}. "
                 "Look at the cluster_kwargs, and at the memory and the disk of this machine."
             ) from error
 
@@ -177,10 +182,10 @@ def start_cluster(
     if cluster_class is None:
         cluster_class = distributed.LocalCluster
     name = getattr(cluster_class, "__name__", repr(cluster_class))
-    cluster = None
+    cluster = growth = None
     try:
         if cluster_class is distributed.LocalCluster:
-            cluster = _local_cluster(dict(cluster_kwargs), n_workers, bool(adapt_kwargs))
+            cluster, growth = _local_cluster(dict(cluster_kwargs), n_workers, bool(adapt_kwargs))
         else:
             cluster = cluster_class(**cluster_kwargs)
             if n_workers is not None:
@@ -192,15 +197,17 @@ def start_cluster(
         if cluster is not None:
             _quietly(cluster.close)
         raise ExecutorError(
-            f"The cluster {name} could not start: {type(error).__name__}: {error}. Look at its "
+            f"The cluster {name} could not start: {_told(error)}. Look at its "
             f"cluster_kwargs ({', '.join(cluster_kwargs) or 'none given'})."
         ) from error
     in_process = client.scheduler.address.startswith("inproc://")
     count = None if adapt_kwargs else len(getattr(cluster, "worker_spec", ())) or None
-    return Place(client, name, True, cluster, in_process, count)
+    return Place(client, name, True, cluster, in_process, count, growth)
 
 
-def _local_cluster(kwargs: dict[str, Any], n_workers: int | None, adaptive: bool) -> Any:
+def _local_cluster(
+    kwargs: dict[str, Any], n_workers: int | None, adaptive: bool
+) -> tuple[Any, Future[None] | None]:
     import distributed
     from dask.system import CPU_COUNT
     from distributed.deploy.utils import nprocesses_nthreads
@@ -234,13 +241,22 @@ def _local_cluster(kwargs: dict[str, Any], n_workers: int | None, adaptive: bool
         # each task: two to three times the cost of a small task. It guards against producers that run far
         # ahead of their consumers; here the window of the engine does.
         scheduler.WORKER_SATURATION = math.inf
-    if not adaptive:
-        cluster.scale(count)
-    return cluster
+    if adaptive or not count:
+        return cluster, None
+    return cluster, asyncio.run_coroutine_threadsafe(_grow(cluster, count), cluster.loop.asyncio_loop)
 
 
-async def _settled(cluster: Any) -> None:
-    await cluster
+async def _grow(cluster: Any, count: int) -> None:
+    cluster.scale(count)
+    # ``scale`` lets this run unattended, and a worker that cannot start is then nobody's.
+    await cluster._correct_state()
+
+
+def _told(error: BaseException) -> str:
+    # Dask wraps what went wrong in "Nanny failed to start.".
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _is_local_cluster(cluster_class: type) -> bool:

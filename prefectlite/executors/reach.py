@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -195,24 +196,28 @@ def _knock(address: str, host_and_port: str) -> None:
                 ) from error
             time.sleep(0.2)
     with door:
-        if _speaks_http(door):
-            raise _is_dashboard(address)
+        said = _first_words(door)
+    if said.startswith(b"HTTP/"):
+        raise _is_dashboard(address)
+    if not said:
+        # Dask would wait for it much longer than its own timeout says.
+        raise ExecutorError(
+            f"Something listens at {address!r}, but it does not speak as a Dask scheduler does. Check the port "
+            "in the scheduler's log ('Scheduler at: ...'); one with encryption has a tls:// address."
+        )
 
 
-def _speaks_http(door: socket.socket) -> bool:
+def _first_words(door: socket.socket) -> bytes:
     # A scheduler speaks first; a web server waits to be asked.
     try:
         door.settimeout(_PATIENCE)
-        try:
-            if door.recv(1):
-                return False
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            return door.recv(5)
         door.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        door.settimeout(2.0)
-        return door.recv(5).startswith(b"HTTP/")
+        door.settimeout(CONNECT_TIMEOUT)
+        return door.recv(5)
     except OSError:
-        return False
+        return b""
 
 
 def _is_dashboard(address: str) -> ExecutorError:

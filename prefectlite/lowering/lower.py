@@ -79,6 +79,7 @@ class Lowering:
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
         self._kits: dict[int, _Kit] = {}
+        self._annotations: dict[str, Mapping[str, Any]] = {}
         self._blobs: dict[Any, Blob | SerializationError] = {}
         self._by_digest: dict[str, Blob] = {}
         self._keys: dict[int, DataKey] = {}
@@ -227,6 +228,9 @@ class Lowering:
         # In this process nobody groups keys for a dashboard.
         prefix = key_prefix(self._flow_name, node.slug, self._run_id) if self._pickles else node.slug
         annotations = annotations_of(task) if self._pickles else None
+        if annotations is not None:
+            # Equal ones become one object, by which the graph's layers are told apart.
+            annotations = self._annotations.setdefault(repr(annotations), annotations)
         kit = _Kit(node.slug, prefix, self._blob_of(task), annotations, many)
         if many:
             self._kits[number] = kit
@@ -251,7 +255,7 @@ class Lowering:
             except SerializationError as error:
                 blob = SerializationError(
                     f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
-                    f"pickled ({error}). Make such objects inside the function instead of taking them from outside."
+                    f"pickled ({error}). Make such objects inside the function, not outside of it."
                 )
             self._blobs[mark] = blob
         return blob

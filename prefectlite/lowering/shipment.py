@@ -55,8 +55,8 @@ class Shipment(NamedTuple):
     needs : tuple of tuple
         Data keys, each once, whose values are passed by position.
     annotations : mapping or None
-        ``priority``, ``resources``, ``workers``, ``allow_other_workers`` for the scheduler; one object per
-        task.
+        ``priority``, ``resources``, ``workers``, ``allow_other_workers`` for the scheduler; equal ones are
+        one object.
     live : Spec or None
         The spec itself, for places in this process.
     """

@@ -30,7 +30,7 @@ class LineDisplay:
         self._every = every
         self._shown_at = 0.0
         self._shown = ""
-        self._told_where = False
+        self._where: tuple[str, str | None] = ("", None)
 
     def begin(self, now: Snapshot) -> None:
         """Write that the run begins.
@@ -51,8 +51,9 @@ class LineDisplay:
             How far the run is.
         """
         text = ""
-        if not self._told_where and now.where:
-            self._told_where = True
+        where = (now.where, now.dashboard_link)
+        if now.where and where != self._where:
+            self._where = where
             link = f", dashboard {now.dashboard_link}" if now.dashboard_link else ""
             text = f"{printable(now.flow)} runs on {printable(now.where)}{link}\n"
         counts = one_line(now.counts)

@@ -172,6 +172,8 @@ class Progress:
         if run is None:
             return
         self._flush()
+        # What a short run came by since the last look, such as the place where it ran, shows too.
+        self._show(self._snapshot(run))
         found = state.result
         by_task: Mapping[Any, State] = found if isinstance(found, Mapping) else {}
         tasks = [

@@ -37,10 +37,10 @@ from prefectlite.states.state import (
 from prefectlite.worker.failures import (
     described,
     failure,
+    fit_for_driver,
     fit_to_travel,
     is_retryable,
     traceback_text,
-    without_burden,
 )
 from prefectlite.worker.inputs import all_plain, make
 from prefectlite.worker.logs import Capture, Sink, current
@@ -302,7 +302,7 @@ def _signalled(
     envelope: Envelope, spec: Spec, signal: Signal, started: float, limit: int, here: Here
 ) -> Outcome:
     """Report the state that a body asked for."""
-    state, ended = signal.state, time.time()
+    state, ended = fit_for_driver(signal.state, pickles=False), time.time()
     retryable = True
     forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):
@@ -313,7 +313,7 @@ def _signalled(
     elif isinstance(state, Looped):
         state = state.replace(loop_count=spec.loop)
     if here.pickles:
-        state = without_burden(state)
+        state = fit_for_driver(state, pickles=True)
     return Outcome(Report(state, started, ended, retryable=retryable, where=here.where, forced=forced))
 
 

@@ -102,20 +102,32 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
     return TaskError(_name_of(error), _text_of(error), text)
 
 
-def without_burden(state: State) -> State:
-    """Return a state that travels, without the result and context that did not.
+def fit_for_driver(state: State, *, pickles: bool) -> State:
+    """Return a state that the driver can keep, copy and, where it must, receive.
 
     Parameters
     ----------
     state : State
-        What a signal brought.
+        What a signal brought; it may be of the user's own class.
+    pickles : bool
+        Whether it must be pickled to get there.
 
     Returns
     -------
     State
-        Itself when it can be pickled; else one of the same class without result and context, if that can be,
-        or a ``Failed`` that says so.
+        Itself where nothing is wrong with it; without result and context, if only they cannot be pickled;
+        else a ``Failed`` that says what is wrong.
     """
+    try:
+        state.replace()
+    except Exception as error:
+        text = (
+            f"The body asked for a state of class {type(state).__name__}, which cannot be copied "
+            f"({described(error)}); its constructor must take message, result and context by name."
+        )
+        return Failed(text, TaskError(type(state).__name__, text))
+    if not pickles:
+        return state
     try:
         dumps(state)
     except SerializationError as error:
@@ -123,7 +135,8 @@ def without_burden(state: State) -> State:
         try:
             dumps(bare)
         except SerializationError:
-            return Failed(f"The body asked for {state!r}, which cannot travel: {error}")
+            text = f"The body asked for {state!r}, which cannot be pickled ({error})."
+            return Failed(text, TaskError(type(state).__name__, text))
         return bare
     return state
 

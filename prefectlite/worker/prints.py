@@ -47,8 +47,9 @@ class Router(io.TextIOBase):
         *lines, capture.partial = (capture.partial + text).split("\n")
         for line in lines:
             capture.add(logging.INFO, "stdout", line)
-        if len(capture.partial) > MESSAGE_LIMIT:
-            _end_line(capture)
+        while len(capture.partial) > MESSAGE_LIMIT:
+            capture.add(logging.INFO, "stdout", capture.partial[:MESSAGE_LIMIT])
+            capture.partial = capture.partial[MESSAGE_LIMIT:]
         return len(text)
 
     def writelines(self, lines: Iterable[Any]) -> None:
@@ -135,9 +136,5 @@ def captured(capture: Capture) -> Iterator[None]:
         _printing.reset(before)
         _switch.off()
         if capture.partial:
-            _end_line(capture)
-
-
-def _end_line(capture: Capture) -> None:
-    line, capture.partial = capture.partial, ""
-    capture.add(logging.INFO, "stdout", line)
+            capture.add(logging.INFO, "stdout", capture.partial)
+            capture.partial = ""

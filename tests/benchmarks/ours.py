@@ -28,7 +28,8 @@ def fails_once(x: int) -> int:
 def _run(flow: Flow, executor: DaskExecutor, read: Any, expected: int) -> Work:
     def work() -> Any:
         state = flow.run(executor=executor)
-        assert state.is_successful(), state
+        failed = [f"{task.name}: {one.message}" for task, one in state.result.items() if one.is_failed()]
+        assert state.is_successful(), f"{state}; {failed[:2]}"
         # Read after the run, from its own state: what is asked for travels then.
         found = state.result[read].result
         assert found == expected, found
@@ -87,7 +88,8 @@ def apart(executor: DaskExecutor, nbytes: int, addresses: list[str], *, data_edg
     """A large result on one worker and its downstream on the other, with or without the value."""
     first, second = addresses
     with Flow("apart") as flow:
-        made = task(bodies.block, workers=first)(nbytes)
+        # Kept, so that there is a value that could move: one that nobody reads is dropped where it was made.
+        made = task(bodies.block, workers=first, keep_result=True)(nbytes)
         if data_edge:
             end = task(bodies.size, workers=second)(made)
         else:

@@ -93,7 +93,7 @@ def test_a_file_that_ends_the_program_is_told_about_the_guard(write):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FlowLoadError, match="gone.py' is not there"):
+    with pytest.raises(FlowLoadError, match=r"gone\.py' is not there"):
         load_file(tmp_path / "gone.py")
     with pytest.raises(FlowLoadError, match="is a folder"):
         load_file(tmp_path)
@@ -142,7 +142,9 @@ def test_a_module_without_a_flow_says_how_to_make_one():
 def test_of_several_flows_one_must_be_chosen_by_its_name_or_its_variables():
     day, night = Flow("day"), Flow("nightly")
     module = module_with(day=day, night=night, again=night)
-    with pytest.raises(FlowLoadError, match=r"holds 2 flows: 'day', 'nightly' \(in night\); choose one with --flow"):
+    with pytest.raises(
+        FlowLoadError, match=r"holds 2 flows: 'day', 'nightly' \(in night\); choose one with --flow"
+    ):
         pick_flow(module)
     assert pick_flow(module, "day") is day
     assert pick_flow(module, "nightly") is night

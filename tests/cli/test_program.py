@@ -36,7 +36,9 @@ FLOW = """
 def test_a_flow_of_a_file_runs_with_typed_parameters(shell):
     shell.write("flows.py", FLOW)
     shell.write("p.json", json.dumps({"name": "file", "times": 2}))
-    done = shell.run("run", "flows.py", "--flow", "greeting", "--param-file", "p.json", "-p", "name=Ada", "--local")
+    done = shell.run(
+        "run", "flows.py", "--flow", "greeting", "--param-file", "p.json", "-p", "name=Ada", "--local"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "hello Ada, hello Ada\n"
     assert "greeting ended Success" in done.stderr
@@ -58,7 +60,9 @@ def test_a_failed_flow_shows_failures_first_with_the_users_lines_and_exits_with_
 
 def test_the_log_level_says_which_records_show(shell):
     shell.write("flows.py", FLOW)
-    done = shell.run("run", "flows.py", "--flow", "greeting", "-p", "name=Ada", "--local", "--log-level", "error")
+    done = shell.run(
+        "run", "flows.py", "--flow", "greeting", "-p", "name=Ada", "--local", "--log-level", "error"
+    )
     assert done.returncode == 0
     assert "greeting Ada" not in done.stderr
 
@@ -87,7 +91,10 @@ def test_a_module_is_run_by_its_name(shell):
         (["flows.py", "--log-level", "loud"], ["--log-level", "loud"]),
         (["flows.py", "--flow", "trouble", "--address", "tcp://127.0.0.1:1"], ["tcp://127.0.0.1:1"]),
         (["flows.py", "--flow", "trouble", "--address", "localhost"], ["'localhost'", "tcp://host:8786"]),
-        (["flows.py", "--flow", "trouble", "--address", "http://127.0.0.1:8787/status"], ["dashboard", "tcp://"]),
+        (
+            ["flows.py", "--flow", "trouble", "--address", "http://127.0.0.1:8787/status"],
+            ["dashboard", "tcp://"],
+        ),
         (["flows.py", "--flow", "trouble", "--scheduler-file", "gone.json"], ["gone.json"]),
         (["empty.py"], ["holds no flow", "with Flow('name')"]),
         (["broken.py"], ["broken.py", "line 2, in f", "KeyError: 'a'"]),

@@ -20,7 +20,11 @@ def test_one_text_is_printed_as_it_is():
 
 
 def test_several_results_carry_their_tasks_names():
-    states = [("a-1", Success(result={"x": 1})), ("b-1", Success(result="text")), ("c-1", Success(result=None))]
+    states = [
+        ("a-1", Success(result={"x": 1})),
+        ("b-1", Success(result="text")),
+        ("c-1", Success(result=None)),
+    ]
     assert results_text(states) == "a-1:\n{'x': 1}\nb-1:\ntext\n"
 
 

@@ -10,6 +10,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from prefectlite.engine.board import Board
@@ -27,6 +28,7 @@ from prefectlite.engine.events import (
     RunStarted,
     TimerFired,
 )
+from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import (
     Ask,
     CancelAll,
@@ -211,6 +213,24 @@ def said(one: Instruction, engine: Engine) -> str:
             return f"end {type(one.state).__name__}"
 
 
+def told(source: Source, engine: Engine) -> str:
+    """Where a value comes from, in short: ``a.1``, ``flat(a.1)[2]``, ``driver a``, ``x[0]``, ``l(a.1, b.1)``."""
+    match source:
+        case FromRun():
+            text = f"{engine.key(source.run)}.{source.submission}"
+        case FromDriver():
+            text = f"driver {engine.key(source.run)}"
+        case FromValue():
+            text = str(engine.key(source.node))
+        case FromMany():
+            text = f"[{', '.join(told(one, engine) for one in source.items)}]"
+            return f"flat({text})" if source.flat else text
+        case FromCollection():
+            text = f"{engine.key(source.node)}({', '.join(told(one, engine) for one in source.items)})"
+    text = f"flat({text})" if source.flat else text
+    return text if source.item is None else f"{text}[{source.item}]"
+
+
 # The bench
 
 
@@ -266,6 +286,12 @@ class Bench:
     def last(self, name: str) -> int:
         """A run's latest submission."""
         return self.engine.board.submission[self.run(name)]
+
+    def sources(self, name: str, key: str | None = None) -> str:
+        """Where the one argument of a run's latest submission came from; ``key`` tells which of several."""
+        sent = [one for one in self.log if isinstance(one, Submit) and str(one.key) == name][-1]
+        (source,) = [one.source for one in sent.arguments if key in (None, one.key)]
+        return told(source, self.engine)
 
     def open_asks(self) -> dict[int, int]:
         """Questions without an answer, and their runs."""
@@ -391,6 +417,11 @@ def _agreeable(ask: Ask) -> Answered:
             return Answered(0.0, ask.run, ask.ask, 0)
         case "on_failure":
             return Answered(0.0, ask.run, ask.ask)
+
+
+def at(seconds: float) -> datetime:
+    """A time as states carry it."""
+    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 def books(engine: Engine) -> dict[str, Any]:

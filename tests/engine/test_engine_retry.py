@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ from prefectlite.states.state import (
     TriggerFailed,
     ValidationFailed,
 )
-from tests.engine.plans import Bench, reads, task
+from tests.engine.plans import Bench, at, reads, task
 
 NOW = RetryPolicy(max_retries=2)
 ASKS = RetryPolicy(max_retries=2, asks_delay=True)
@@ -39,10 +38,6 @@ class OwnEnd(Finished):
     """A user's own end, neither good nor bad."""
 
     __slots__ = ()
-
-
-def at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 # Retries

@@ -8,7 +8,8 @@ from prefectlite.examples.source_facts import Census, Metrics, SourceFile, total
 
 def census(count: int) -> Census:
     found = [
-        Metrics(SourceFile(f"/code/p{n}/m.py", f"p{n}"), 1000 + n, 3, 1, 5, 2, f"f{n}", 40) for n in range(count)
+        Metrics(SourceFile(f"/code/p{n}/m.py", f"p{n}"), 1000 + n, 3, 1, 5, 2, f"f{n}", 40)
+        for n in range(count)
     ]
     return total_up(["/code"], found, {"Success": count, "Failed": 2})
 

@@ -144,7 +144,7 @@ def test_folders_that_cannot_be_listed_are_handed_on_as_if_they_were_files(tmp_p
 
 
 def test_a_root_that_is_no_folder_is_refused_with_its_name(tmp_path):
-    with pytest.raises(NotADirectoryError, match="nowhere.*-p root="):
+    with pytest.raises(NotADirectoryError, match=r"nowhere.*-p root="):
         list(facts.python_files([str(tmp_path / "nowhere")]))
 
 
@@ -159,7 +159,9 @@ def test_the_standard_library_is_searched_without_what_others_installed_into_it(
 
 
 def metrics(package="shop", lines=10, functions=2, longest="f", path="/a.py"):
-    return Metrics(SourceFile(path, package), lines, functions, 1, functions + 2, 1, longest, 5 if longest else 0)
+    return Metrics(
+        SourceFile(path, package), lines, functions, 1, functions + 2, 1, longest, 5 if longest else 0
+    )
 
 
 def test_metrics_are_those_of_the_outline(tmp_path):

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptHeld, AttemptRefused, AttemptStarted, Event
+from prefectlite.engine.events import (
+    AttemptCrashed,
+    AttemptFinished,
+    AttemptHeld,
+    AttemptRefused,
+    AttemptStarted,
+    Event,
+)
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import Submit
 from prefectlite.states.report import Report
@@ -21,7 +28,9 @@ from prefectlite.states.state import (
     Cancelled,
     Crashed,
     Failed,
+    Looped,
     Paused,
+    Pending,
     Retrying,
     Skipped,
     State,
@@ -29,7 +38,7 @@ from prefectlite.states.state import (
     TriggerFailed,
     ValidationFailed,
 )
-from tests.simulation.generate import Case, Ending, flattened, value_of
+from tests.simulation.case import Case, Ending, flattened, value_of
 from tests.simulation.oracle import FORCED, Broken, Name, value_name
 
 #: Waiting for inputs, ready for a slot, in its body, ended as a plain success, ended otherwise or held.
@@ -116,7 +125,9 @@ class Cluster:
         """Take one submission."""
         run, submission = submit.run, submit.submission
         require(not self.cancelled, f"{submit.key} was submitted after CancelAll")
-        require((run, submission) not in self.parcels, f"submission {submission} of {submit.key} was made twice")
+        require(
+            (run, submission) not in self.parcels, f"submission {submission} of {submit.key} was made twice"
+        )
         require(
             submission == 1 or (run, submission - 1) in self.parcels,
             f"submission {submission} of {submit.key} follows none",
@@ -211,7 +222,9 @@ class Cluster:
     def _start(self, parcel: Parcel) -> None:
         submit = parcel.submit
         place = (submit.run, submit.attempt)
-        require(place not in self.bodies, f"the body of {submit.key} runs twice under attempt {submit.attempt}")
+        require(
+            place not in self.bodies, f"the body of {submit.key} runs twice under attempt {submit.attempt}"
+        )
         self.bodies.add(place)
         for leader in parcel.leaders:
             require(leader.status == "done", f"{submit.key} started, but its input is {leader}")
@@ -227,9 +240,7 @@ class Cluster:
         started = self.now
         if duration > 1:
             run, submission = submit.run, submit.submission
-            self._schedule(
-                1 + self._latency(), lambda t: AttemptStarted(t, run, submission, "virtual"), True
-            )
+            self._schedule(1 + self._latency(), lambda t: AttemptStarted(t, run, submission, "virtual"), True)
         self._schedule(duration, lambda: self._finish(parcel, started), False)
 
     def _finish(self, parcel: Parcel, started: float) -> None:
@@ -335,6 +346,10 @@ class Cluster:
                 return OwnSuccess("it says so", value)
             case "endrun_own_skipped":
                 return OwnSkipped("it skipped itself")
+            case "endrun_pending":
+                return Pending("it wants to wait, and says not for what")
+            case "signal_loop":
+                return Looped("once more", value, loop_count=1)
             case _:
                 raise AssertionError(f"{ending.kind} has no report")
 
@@ -369,7 +384,10 @@ class Cluster:
     def _held_by_driver(self, run: int) -> Any:
         state = self._state_of(run)
         require(state.is_finished(), f"the driver was asked for the value of run {run}, which is {state!r}")
-        require(state.result_ref is None, f"the driver was asked for the value of run {run}, which lies on a worker")
+        require(
+            state.result_ref is None,
+            f"the driver was asked for the value of run {run}, which lies on a worker",
+        )
         if state.is_successful():
             return state.result
         if state.is_failed():

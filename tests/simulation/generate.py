@@ -1,266 +1,30 @@
-"""Random flows from a seed: a plan, and a script of what its bodies and handlers will do. Knows no engine."""
+"""Random cases from a seed: flows of every kind that the engine knows, and everything that can happen to them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
-from prefectlite.rules import triggers
+from prefectlite.engine.plan import PlanEdge, PlanNode, Policy
 from prefectlite.rules.retry import RetryPolicy
-from prefectlite.rules.triggers import Trigger
-
-#: What a value looks like: None has no length; else one entry per element, -1 for a plain one and
-#: otherwise the length of an inner list.
-Shape: TypeAlias = tuple[int, ...] | None
-
-TriggerName: TypeAlias = Literal[
-    "all_successful",
-    "all_failed",
-    "all_finished",
-    "any_successful",
-    "any_failed",
-    "not_all_skipped",
-    "manual_only",
-    "some_failed",
-    "some_successful",
-    "custom",
-]
-
-#: How an attempt can end. ``value`` is a return value; ``signal_*`` and ``endrun_*`` are raised by the
-#: body; ``lost`` takes the worker with it; ``unsent`` and ``refused`` never reach one.
-EndingKind: TypeAlias = Literal[
-    "value",
-    "failed",
-    "hopeless",
-    "checked_failed",
-    "exited",
-    "signal_trigger_failed",
-    "signal_skip",
-    "signal_retry",
-    "signal_pause",
-    "signal_pause_until",
-    "endrun_success",
-    "endrun_failed",
-    "endrun_skipped",
-    "endrun_cancelled",
-    "endrun_own_success",
-    "endrun_own_skipped",
-    "lost",
-    "unsent",
-    "refused",
-]
-
-#: What a state handler, or a user's own trigger, may do.
-HandlerKind: TypeAlias = Literal["keep", "success", "failed", "skipped", "raise"]
-CustomKind: TypeAlias = Literal["odd_successes", "any_skipped", "truthy", "falsy", "raises", "signals_skip", "signals_fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerSpec:
-    """A trigger by name, as the oracle reads it."""
-
-    name: TriggerName = "all_successful"
-    at_least: float | None = None
-    at_most: float | None = None
-    custom: CustomKind = "truthy"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How one attempt ends, after how long."""
-
-    kind: EndingKind
-    duration: float
-    shape: Shape = None
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An element of a value: it has a name and no length."""
-
-    name: str
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong between cluster and driver.
-
-    Parameters
-    ----------
-    latency : float
-        Mean seconds that a report takes.
-    doubled, lost : float
-        The share of reports that come twice, or not at all until the driver reconciles.
-    hints : float
-        The share of holds that are told of.
-    unreachable : float
-        The share of submissions that hold though every upstream succeeded, since a value could not be had.
-    slow_answers : float
-        Mean seconds that user code takes to answer.
-    echoes : float
-        The share of timers that fire twice.
-    skew : float
-        Seconds by which the workers' clocks are ahead of the driver's.
-    """
-
-    latency: float = 0.001
-    doubled: float = 0.0
-    lost: float = 0.0
-    hints: float = 0.5
-    unreachable: float = 0.0
-    slow_answers: float = 0.01
-    echoes: float = 0.0
-    skew: float = 0.0
-
-
-@dataclass(slots=True)
-class Case:
-    """One simulated flow run: all that happens in it follows from this.
-
-    Parameters
-    ----------
-    seed : int
-        Where it came from.
-    plan : FlowPlan
-        What the engine drives.
-    triggers : sequence of TriggerSpec
-        By node, for the oracle.
-    shapes : mapping of int to Shape
-        Values of ``value`` nodes.
-    menus : mapping of int to sequence of (EndingKind, int)
-        By node: how attempts end, weighted.
-    handlers : mapping of int to sequence of (HandlerKind, int)
-        By handled node: what its handlers do, weighted.
-    endings, handlings : dict
-        Fixed entries that beat the menus, for tables written by hand.
-    """
-
-    seed: int
-    plan: FlowPlan
-    triggers: Sequence[TriggerSpec]
-    shapes: Mapping[int, Shape] = field(default_factory=dict)
-    menus: Mapping[int, Sequence[tuple[EndingKind, int]]] = field(default_factory=dict)
-    value_shapes: Mapping[int, Shape] = field(default_factory=dict)
-    ragged: frozenset[int] = frozenset()
-    handlers: Mapping[int, Sequence[tuple[HandlerKind, int]]] = field(default_factory=dict)
-    window: int = 4096
-    slots: int = 4
-    faults: Faults = field(default_factory=Faults)
-    cancel_at: float | None = None
-    endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
-    handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)
-
-    def ending(self, node: int, index: int, attempt: int) -> Ending:
-        """Return how an attempt ends; ``index`` is -1 for a run that is no child."""
-        place = (node, index, attempt)
-        found = self.endings.get(place)
-        if found is None:
-            found = self.endings[place] = self._ending(node, index, attempt)
-        return found
-
-    def _ending(self, node: int, index: int, attempt: int) -> Ending:
-        rng = random.Random(_mix(self.seed, 1, node, index, attempt))
-        menu = self.menus.get(node, ())
-        # Nobody tries for ever: what signals RETRY or PAUSE gets through in the end.
-        kind: EndingKind = "value" if attempt > 5 or not menu else _weighted(rng, menu)
-        duration = 0.001 + rng.random() ** 4 * 2
-        if rng.random() < 0.03:
-            duration *= 50
-        shape = self.value_shapes.get(node)
-        if node in self.ragged:
-            # The same for each attempt, so that a width does not hang on a retry.
-            ragged = random.Random(_mix(self.seed, 2, node, index, 0))
-            shape = _shape(ragged, ragged.choice((0, 1, 2, 3)), plain=0.7)
-        return Ending(kind, duration, shape)
-
-    def handling(self, node: int, index: int, old: str, new: str, attempt: int) -> HandlerKind:
-        """Return what the handlers of a node do about a transition."""
-        place = (node, index, old, new, attempt)
-        found = self.handlings.get(place)
-        if found is None:
-            menu = self.handlers.get(node, ())
-            # Replacing what must be tried again and again would never end.
-            calm = attempt > 4 or not menu
-            rng = random.Random(_mix(self.seed, 3, node, index, attempt, *map(ord, old[:3] + new[:3])))
-            found = self.handlings[place] = "keep" if calm else _weighted(rng, menu)
-        return found
-
-    def delay(self, node: int, index: int, attempt: int) -> float | None:
-        """Return the seconds that a node's own ``retry_delay`` gives; None when it raises."""
-        rng = random.Random(_mix(self.seed, 4, node, index, attempt))
-        return None if rng.random() < 0.1 else rng.choice((0.0, 0.5, 3.0))
-
-
-def value_of(name: str, shape: Shape) -> Any:
-    """Make a value of a shape, each element with a name of its own."""
-    if shape is None:
-        return Leaf(name)
-    return [
-        Leaf(f"{name}.{i}") if inner < 0 else [Leaf(f"{name}.{i}.{j}") for j in range(inner)]
-        for i, inner in enumerate(shape)
-    ]
-
-
-def flattened(value: list[Any]) -> list[Any]:
-    """Unnest by one level; what is no list stays as it is."""
-    flat: list[Any] = []
-    for one in value:
-        if isinstance(one, list):
-            flat.extend(one)
-        else:
-            flat.append(one)
-    return flat
-
-
-def lengths_of(shape: Shape) -> tuple[int | None, int | None, str | None]:
-    """Return length, flat length, and why there is none."""
-    if shape is None:
-        return None, None, "it has no order"
-    return len(shape), sum(1 if inner < 0 else inner for inner in shape), None
-
-
-def trigger_of(spec: TriggerSpec) -> Trigger | None:
-    """Return the real trigger that a spec names; None for a user's own."""
-    if spec.name == "custom":
-        return None
-    if spec.name in ("some_failed", "some_successful"):
-        make: Callable[..., Trigger] = getattr(triggers, spec.name)
-        return make(at_least=spec.at_least, at_most=spec.at_most)
-    found: Trigger = getattr(triggers, spec.name)
-    return found
-
-
-def connect(nodes: Sequence[PlanNode], edges: Sequence[PlanEdge], reference: frozenset[int] | None = None) -> FlowPlan:
-    """Build a plan from nodes without edges, and edges in argument order."""
-    ins: dict[int, list[PlanEdge]] = {}
-    outs: dict[int, list[PlanEdge]] = {}
-    for edge in edges:
-        ins.setdefault(edge.downstream, []).append(edge)
-        outs.setdefault(edge.upstream, []).append(edge)
-    linked = tuple(
-        PlanNode(
-            slug=node.slug,
-            policy=node.policy,
-            kind=node.kind,
-            ins=tuple(ins.get(i, ())),
-            outs=tuple(outs.get(i, ())),
-            length=node.length,
-            flat_length=node.flat_length,
-            unmappable=node.unmappable,
-        )
-        for i, node in enumerate(nodes)
-    )
-    terminal = frozenset(i for i in range(len(linked)) if not linked[i].outs)
-    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal)
-
-
-# The generator
+from tests.simulation.case import (
+    Case,
+    CustomKind,
+    EndingKind,
+    Faults,
+    HandlerKind,
+    Shape,
+    TriggerName,
+    TriggerSpec,
+    connect,
+    lengths_of,
+    mix,
+    some_shape,
+    trigger_of,
+    weighted,
+)
 
 _COMMON: Final[Sequence[tuple[TriggerName, int]]] = (
     ("all_successful", 8),
@@ -291,6 +55,8 @@ _BAD_ENDINGS: Final[Sequence[EndingKind]] = (
     "endrun_cancelled",
     "endrun_own_success",
     "endrun_own_skipped",
+    "endrun_pending",
+    "signal_loop",
     "lost",
     "lost",
     "unsent",
@@ -336,14 +102,14 @@ def generate(seed: int) -> Case:
     Case
         A flow of 1 to 30 nodes and all that will happen in it.
     """
-    rng = random.Random(_mix(seed, 0))
+    rng = random.Random(mix(seed, 0))
     mood = _Mood(
         trouble=rng.choice((0.0, 0.1, 0.2, 0.5)),
         mapped=rng.choice((0.0, 0.3, 0.6)),
         state_only=rng.choice((0.0, 0.2, 0.5)),
         odd_triggers=rng.choice((0.0, 0.1, 0.2, 0.5)),
         handled=rng.choice((0.0, 0.0, 0.0, 0.3)),
-        retries=rng.choice((0.2, 0.6)),
+        retries=rng.choice((0.2, 0.5, 0.8)),
         pauses=rng.choice((0.0, 0.0, 0.0, 0.0, 0.05)),
         width=rng.choice((0, 1, 2, 3, 3, 4, 5)),
         unequal=rng.choice((0.0, 0.0, 0.05, 0.3)),
@@ -386,7 +152,9 @@ class _Building:
         self.specs.append(TriggerSpec())
         policy = Policy(trigger_of(TriggerSpec()))
         self.nodes.append(
-            PlanNode(f"value-{i}", policy, "value", length=length, flat_length=flat_length, unmappable=unmappable)
+            PlanNode(
+                f"value-{i}", policy, "value", length=length, flat_length=flat_length, unmappable=unmappable
+            )
         )
 
     def _add_collection(self, i: int) -> None:
@@ -418,8 +186,16 @@ class _Building:
         handled = rng.random() < mood.handled
         if handled:
             menu: list[tuple[HandlerKind, int]] = [("keep", 20)]
-            for kind in ("success", "failed", "skipped", "raise"):
-                menu.append((kind, rng.choice((0, 0, 1, 3))))  # type: ignore[arg-type]
+            replacing: tuple[HandlerKind, ...] = (
+                "success",
+                "failed",
+                "skipped",
+                "retrying",
+                "pending",
+                "nonsense",
+                "raise",
+            )
+            menu.extend((kind, rng.choice((0, 0, 0, 1, 3))) for kind in replacing)
             self.handlers[i] = menu
         self.nodes.append(
             PlanNode(
@@ -442,8 +218,12 @@ class _Building:
             self.value_shapes[i] = None if rng.random() < 0.05 else self._some_shape()
         menu_of_endings: list[tuple[EndingKind, int]] = [("value", 10)]
         if rng.random() < mood.trouble:
-            for _ in range(rng.choice((1, 1, 2, 3))):
-                menu_of_endings.append((rng.choice(_BAD_ENDINGS), rng.choice((1, 2, 5, 10, 40))))
+            how_many = rng.choice((1, 1, 2, 3))
+            menu_of_endings.extend(
+                (rng.choice(_BAD_ENDINGS), rng.choice((1, 2, 5, 10, 40))) for _ in range(how_many)
+            )
+        if self.nodes[i].policy.retry.max_retries and rng.random() < max(mood.trouble, 0.1):
+            menu_of_endings.append(("failed", rng.choice((3, 10, 30))))
         if rng.random() < mood.pauses:
             menu_of_endings.append(("signal_pause", 10))
         self.menus[i] = menu_of_endings
@@ -466,7 +246,7 @@ class _Building:
 
     def _some_shape(self) -> Shape:
         width = self.mood.width if self.rng.random() > self.mood.unequal else self.rng.choice((0, 1, 2, 3))
-        return _shape(self.rng, width, plain=0.6)
+        return some_shape(self.rng, width, plain=0.6)
 
     def _some_trigger(self) -> TriggerSpec:
         rng, mood = self.rng, self.mood
@@ -474,7 +254,7 @@ class _Building:
             return TriggerSpec("manual_only")
         if rng.random() >= mood.odd_triggers:
             return TriggerSpec()
-        name = _weighted(rng, _COMMON)
+        name = weighted(rng, _COMMON)
         if name == "custom":
             return TriggerSpec(name, custom=rng.choice(_CUSTOM))
         if name in ("some_failed", "some_successful"):
@@ -489,7 +269,7 @@ class _Building:
         if rng.random() >= self.mood.retries:
             return RetryPolicy()
         most = rng.choice((1, 1, 2, 3))
-        if rng.random() < 0.2:
+        if rng.random() < 0.25:
             return RetryPolicy(most, asks_delay=True)
         delays: tuple[float, ...] = rng.choice(((), (), (0.0,), (1.5,), (0.5, 2.0, 8.0), (60.0,)))
         return RetryPolicy(most, delays, jitter=rng.choice((0.0, 0.3)) if delays else 0.0)
@@ -525,27 +305,3 @@ class _Building:
             faults=faults,
             cancel_at=rng.random() ** 3 * 10 if rng.random() < 0.12 else None,
         )
-
-
-def _shape(rng: random.Random, width: int, plain: float) -> Shape:
-    if rng.random() < plain:
-        return (-1,) * width
-    return tuple(rng.choice((-1, 0, 1, 2)) for _ in range(width))
-
-
-def _weighted(rng: random.Random, menu: Sequence[tuple[Any, int]]) -> Any:
-    draw = rng.random() * sum(weight for _, weight in menu)
-    for one, weight in menu:
-        draw -= weight
-        if draw < 0:
-            return one
-    return menu[0][0]
-
-
-def _mix(*numbers: int) -> int:
-    # A plain hash of small numbers: seeding with text costs several times as much.
-    mixed = 0x9E3779B97F4A7C15
-    for number in numbers:
-        mixed = ((mixed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        mixed ^= mixed >> 29
-    return mixed

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from prefectlite.engine.plan import PlanEdge, PlanNode
-from tests.simulation.generate import (
+from tests.simulation.case import (
     Case,
     CustomKind,
     Ending,
@@ -49,12 +49,17 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "endrun_cancelled": "Cancelled",
     "endrun_own_success": "OwnSuccess",
     "endrun_own_skipped": "OwnSkipped",
+    "endrun_pending": "Pending",
+    "signal_loop": "Looped",
     "lost": "Crashed",
     "unsent": "Crashed",
     "refused": "Failed",
 }
 #: Endings that are orders: no retry rule weighs them.
-FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_")) | {"signal_retry", "refused"}
+FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_")) | {
+    "signal_retry",
+    "refused",
+}
 #: Endings of attempts whose body never began.
 BODILESS: Final[frozenset[EndingKind]] = frozenset({"unsent", "refused"})
 
@@ -139,7 +144,9 @@ class Oracle:
         if not all(self.ends[edge.upstream].finished for edge in node.ins):
             return End("Pending")
         given = {
-            edge.key: _flat_if(edge, self.ends[edge.upstream].value) for edge in node.ins if edge.key is not None
+            edge.key: _flat_if(edge, self.ends[edge.upstream].value)
+            for edge in node.ins
+            if edge.key is not None
         }
         return self._run((number, -1), node, shown, given)
 
@@ -193,7 +200,11 @@ class Oracle:
         return [(up, value) for value in _flat_if(edge, up.value)]
 
     def _child(
-        self, number: int, node: PlanNode, index: int, columns: Sequence[tuple[PlanEdge, list[tuple[End, Any]]]]
+        self,
+        number: int,
+        node: PlanNode,
+        index: int,
+        columns: Sequence[tuple[PlanEdge, list[tuple[End, Any]]]],
     ) -> End:
         own = {id(edge): column[index] for edge, column in columns}
         shown: list[tuple[PlanEdge, Shown]] = []
@@ -239,6 +250,8 @@ class Oracle:
         failures = crashes = 0
         while True:
             started = self._handled(name, node, "Running")
+            if started == "Retrying":
+                continue
             if started != "Running":
                 return self._close(end, name, started)
             end.attempts += 1
@@ -248,6 +261,9 @@ class Oracle:
                 end.given.append(given)
             said = STATE_OF[ending.kind]
             became = self._handled(name, node, said)
+            if became in ("Pending", "Looped"):
+                # Nothing would follow from the one; the other is not known yet.
+                became = "raised"
             if became == "raised" or became not in FAILURES | {"Retrying", "Paused"}:
                 return self._close(end, name, became, ending if became == said else None)
             if became == "Paused":
@@ -274,7 +290,10 @@ class Oracle:
                 return self._close(end, name, became)
 
     def _settle(self, name: Name, node: PlanNode, cls: str) -> End:
-        return self._close(End("Pending"), name, self._handled(name, node, cls))
+        # Where a handler wants to wait and try again, the rules are asked anew, and say the same.
+        while (became := self._handled(name, node, cls)) == "Retrying":
+            pass
+        return self._close(End("Pending"), name, became)
 
     def _close(self, end: End, name: Name, cls: str, ending: Ending | None = None) -> End:
         end.cls = "Failed" if cls == "raised" else cls.removeprefix("handler's ")
@@ -299,7 +318,9 @@ class Oracle:
                 return "Failed"
             case "skipped":
                 return "Skipped"
-            case "raise":
+            case "retrying":
+                return "Retrying"
+            case "pending" | "nonsense" | "raise":
                 return "raised"
 
 

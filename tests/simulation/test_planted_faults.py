@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine import conduct, engine, ledger, pipeline, settling, wiring
+from prefectlite.engine import conduct, engine, ledger, mapping, pipeline, settling, wiring
 from prefectlite.engine.ahead import Ahead
 from prefectlite.engine.board import FINAL, FLYING, Board
 from prefectlite.engine.conduct import Conduct
@@ -20,10 +20,13 @@ from prefectlite.engine.events import AttemptFinished, Event
 from prefectlite.engine.instructions import Ask, EndRun, Instruction, Release, SetTimer, Submit, Transition
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers
+from prefectlite.engine.sources import arguments_of
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.tally import Tally
+from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Become, Proceed, Reason
+from prefectlite.rules.width import decide_width
 from prefectlite.states.state import Failed, Retrying, State, TriggerFailed
 from tests.simulation.generate import generate
 from tests.simulation.simulate import SimulationFailed, play
@@ -80,7 +83,10 @@ def a_value_that_should_be_kept_is_released(patch: Patch) -> None:
 
     def faulty(plan: Any) -> Wiring:
         found = honest(plan)
-        return replace(found, reads=tuple(max(0, count - keep) for count, keep in zip(found.reads, found.keeps, strict=True)))
+        return replace(
+            found,
+            reads=tuple(max(0, count - keep) for count, keep in zip(found.reads, found.keeps, strict=True)),
+        )
 
     patch.setattr(Wiring, "of", staticmethod(faulty))
 
@@ -94,14 +100,18 @@ def a_value_is_never_released(patch: Patch) -> None:
 def a_value_is_released_twice(patch: Patch) -> None:
     edit_instructions(
         patch,
-        lambda _, found: [one for each in found for one in ([each, each] if isinstance(each, Release) else [each])],
+        lambda _, found: [
+            one for each in found for one in ([each, each] if isinstance(each, Release) else [each])
+        ],
     )
 
 
 @plant
 def counts_forget_a_state(patch: Patch) -> None:
     honest = Engine.counts
-    patch.setattr(Engine, "counts", lambda self: {k: v for k, v in honest(self).items() if k != "TriggerFailed"})
+    patch.setattr(
+        Engine, "counts", lambda self: {k: v for k, v in honest(self).items() if k != "TriggerFailed"}
+    )
 
 
 # Reports
@@ -167,14 +177,18 @@ def a_retry_keeps_the_number_of_the_attempt(patch: Patch) -> None:
 @plant
 def one_retry_too_many_is_made(patch: Patch) -> None:
     honest = RetryPolicy.decide
-    patch.setattr(RetryPolicy, "decide", lambda self, failures, *rest, **more: honest(self, failures - 1, *rest, **more))
+    patch.setattr(
+        RetryPolicy, "decide", lambda self, failures, *rest, **more: honest(self, failures - 1, *rest, **more)
+    )
 
 
 @plant
 def retry_on_is_ignored(patch: Patch) -> None:
     honest = RetryPolicy.decide
 
-    def faulty(self: RetryPolicy, failures: int, state: Failed, retryable: bool, *rest: Any, **more: Any) -> Any:
+    def faulty(
+        self: RetryPolicy, failures: int, state: Failed, retryable: bool, *rest: Any, **more: Any
+    ) -> Any:
         return honest(self, failures, state, True, *rest, **more)
 
     patch.setattr(RetryPolicy, "decide", faulty)
@@ -273,10 +287,7 @@ def a_trigger_does_not_tell_an_empty_map_from_no_upstream(patch: Patch) -> None:
 
 @plant
 def unequal_lengths_are_cut_to_the_shortest(patch: Patch) -> None:
-    from prefectlite.engine import mapping
-
-    honest = mapping.decide_width
-    patch.setattr(mapping, "decide_width", lambda lengths, wish, bad: honest(lengths, "shortest", bad))
+    patch.setattr(mapping, "decide_width", lambda lengths, wish, bad: decide_width(lengths, "shortest", bad))
 
 
 @plant
@@ -320,23 +331,19 @@ def a_reduce_does_not_wait_for_the_last_child(patch: Patch) -> None:
 
 @plant
 def a_child_takes_its_neighbours_element(patch: Patch) -> None:
-    honest = conduct.arguments_of
-
     def faulty(board: Board, run: int) -> Any:
         last = len(board.states) - 1
         node = board.node[run]
         neighbour = run + 1 if run != node and run < last and board.node[run + 1] == node else run
-        return honest(board, neighbour)
+        return arguments_of(board, neighbour)
 
     patch.setattr(conduct, "arguments_of", faulty)
 
 
 @plant
 def flatten_is_forgotten(patch: Patch) -> None:
-    honest = conduct.arguments_of
-
     def faulty(board: Board, run: int) -> Any:
-        return tuple(replace(one, source=replace(one.source, flat=False)) for one in honest(board, run))
+        return tuple(replace(one, source=replace(one.source, flat=False)) for one in arguments_of(board, run))
 
     patch.setattr(conduct, "arguments_of", faulty)
 
@@ -356,7 +363,11 @@ def only_the_next_one_after_a_failure_is_taken_back(patch: Patch) -> None:
     def faulty(self: Ahead, run: int) -> None:
         # With nobody in flight behind the next one, the way down ends there.
         below = [r for r, stage in enumerate(self._board.stage) if stage == FLYING]
-        hidden = [r for r in below if any(self._board.stage[e.upstream] == FLYING for e in self._board.plan_node(r).ins)]
+        hidden = [
+            r
+            for r in below
+            if any(self._board.stage[e.upstream] == FLYING for e in self._board.plan_node(r).ins)
+        ]
         for one in hidden:
             self._board.stage[one] = FINAL
         honest(self, run)
@@ -369,7 +380,9 @@ def only_the_next_one_after_a_failure_is_taken_back(patch: Patch) -> None:
 @plant
 def the_window_is_ignored(patch: Patch) -> None:
     honest = Engine.__init__
-    patch.setattr(Engine, "__init__", lambda self, plan, **more: honest(self, plan, **{**more, "window": 10**6}))
+    patch.setattr(
+        Engine, "__init__", lambda self, plan, **more: honest(self, plan, **{**more, "window": 10**6})
+    )
 
 
 @plant
@@ -397,9 +410,9 @@ def a_run_goes_ahead_whatever_its_trigger(patch: Patch) -> None:
     honest = wiring._may_go_ahead
 
     def faulty(node: Any, plan: Any, trusted: bytearray, drops: bytearray) -> bool:
-        from prefectlite.rules.triggers import all_successful
-
-        return honest(replace(node, policy=replace(node.policy, trigger=all_successful)), plan, trusted, drops)
+        return honest(
+            replace(node, policy=replace(node.policy, trigger=all_successful)), plan, trusted, drops
+        )
 
     patch.setattr(wiring, "_may_go_ahead", faulty)
 
@@ -407,7 +420,10 @@ def a_run_goes_ahead_whatever_its_trigger(patch: Patch) -> None:
 @plant
 def a_value_that_is_read_is_dropped(patch: Patch) -> None:
     def edit(_: Engine, found: list[Instruction]) -> list[Instruction]:
-        return [replace(one, drop_value=True) if isinstance(one, Submit) and one.run % 3 == 1 else one for one in found]
+        return [
+            replace(one, drop_value=True) if isinstance(one, Submit) and one.run % 3 == 1 else one
+            for one in found
+        ]
 
     edit_instructions(patch, edit)
 
@@ -415,7 +431,10 @@ def a_value_that_is_read_is_dropped(patch: Patch) -> None:
 @plant
 def a_submission_is_sent_twice(patch: Patch) -> None:
     def edit(_: Engine, found: list[Instruction]) -> list[Instruction]:
-        return [*found, *(replace(one, submission=one.submission + 1) for one in found[-1:] if isinstance(one, Submit))]
+        return [
+            *found,
+            *(replace(one, submission=one.submission + 1) for one in found[-1:] if isinstance(one, Submit)),
+        ]
 
     edit_instructions(patch, edit)
 
@@ -449,7 +468,10 @@ def a_cancel_changes_what_was_final(patch: Patch) -> None:
 @plant
 def a_transition_has_no_reason(patch: Patch) -> None:
     def edit(_: Engine, found: list[Instruction]) -> list[Instruction]:
-        return [replace(one, why=Reason("", "")) if isinstance(one, Transition) and one.run == 2 else one for one in found]
+        return [
+            replace(one, why=Reason("", "")) if isinstance(one, Transition) and one.run == 2 else one
+            for one in found
+        ]
 
     edit_instructions(patch, edit)
 
@@ -506,4 +528,3 @@ def test_a_failing_seed_tells_how_to_see_it_again(monkeypatch: Patch) -> None:
     assert "python -m pytest tests/simulation -k seed --sim-seed " in story
     assert "RunStarted" in story
     assert "Submit task-" in story
-

@@ -74,13 +74,8 @@ class Terminal(io.StringIO):
 
 
 def line(message="hello", **others):
-    return LogLine(
-        **{
-            **{"time": 0.0, "level": 30, "logger": "etl", "message": message},
-            **{"flow": "etl", "run": "load[3]", "attempt": 2},
-            **others,
-        }
-    )
+    facts = {"time": 0.0, "level": 30, "logger": "etl", "flow": "etl", "run": "load[3]", "attempt": 2}
+    return LogLine(message=message, **{**facts, **others})
 
 
 def test_counts_show_from_a_thread_of_their_own_and_the_end_brings_the_summary():
@@ -157,14 +152,17 @@ def test_lines_come_when_something_changed_and_some_time_went_by():
     out = io.StringIO()
     display = LineDisplay(out, every=5)
     display.begin(Snapshot("etl", 0))
-    display.show(Snapshot("etl", 1, {"Running": 1}, "LocalCluster, 2 workers", "http://127.0.0.1:1/status"))
-    display.show(Snapshot("etl", 6, {"Running": 1, "Success": 3}, "LocalCluster, 2 workers"))
-    display.show(Snapshot("etl", 12, {"Running": 1, "Success": 3}, "LocalCluster, 2 workers"))
-    display.show(Snapshot("etl", 13, {"Success": 4}, "LocalCluster, 2 workers"))
-    display.show(Snapshot("etl", 14, {"Success": 5}, "LocalCluster, 2 workers"))
+    place = ("LocalCluster, 2 workers", "http://127.0.0.1:1/status")
+    display.show(Snapshot("etl", 1, {}, "a Dask cluster that is starting"))
+    display.show(Snapshot("etl", 2, {"Running": 1}, *place))
+    display.show(Snapshot("etl", 6, {"Running": 1, "Success": 3}, *place))
+    display.show(Snapshot("etl", 12, {"Running": 1, "Success": 3}, *place))
+    display.show(Snapshot("etl", 13, {"Success": 4}, *place))
+    display.show(Snapshot("etl", 14, {"Success": 5}, *place))
     display.abandon()
     assert out.getvalue() == (
         "etl begins\n"
+        "etl runs on a Dask cluster that is starting\n"
         "etl runs on LocalCluster, 2 workers, dashboard http://127.0.0.1:1/status\n"
         "etl 6.00 s: 3 of 4 done (1 Running, 3 Success)\n"
         "etl 13.0 s: 4 of 4 done (4 Success)\n"
@@ -195,7 +193,9 @@ def drawn(now):
 
 
 def test_the_picture_shows_counts_by_state_time_and_dashboard():
-    text = drawn(Snapshot("etl", 75, {"Running": 2, "Success": 1200}, "2 workers", "http://127.0.0.1:1/status"))
+    text = drawn(
+        Snapshot("etl", 75, {"Running": 2, "Success": 1200}, "2 workers", "http://127.0.0.1:1/status")
+    )
     assert "1,200/1,202" in text
     assert "1:15" in text
     assert "Running 2  Success 1,200" in text

@@ -1,0 +1,200 @@
+"""How runs end before their time: called off, interrupted, killed; and what processes are left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.executors.dask import LocalDaskExecutor
+from prefectlite.states import Cancelled, Running
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+OWN = {"n_workers": 2, "threads_per_worker": 1}
+
+
+def spin(path):
+    with open(path, "a") as file:
+        file.write("started\n")
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        with open(path, "a") as file:
+            file.write("ended\n")
+
+
+def running(run, node):
+    deadline = time.monotonic() + 30
+    while not isinstance(run.states()[node], Running):
+        assert time.monotonic() < deadline, run.states()
+        time.sleep(0.02)
+
+
+def test_cancel_interrupts_bodies_on_a_borrowed_cluster_which_then_runs_the_next_flow(
+    client, dask_cluster, tmp_path
+):
+    log = tmp_path / "log"
+    with Flow("endless") as flow:
+        bodies = [task(spin)(str(log)) for _ in range(4)]
+    run = flow.start(executor=DaskExecutor(client))
+    running(run, bodies[0])
+    started = time.monotonic()
+    run.cancel()
+    state = run.wait(20)
+
+    assert isinstance(state, Cancelled)
+    assert all(isinstance(state.result[body], Cancelled) for body in bodies)
+    with Flow("next") as following:
+        end = task(lambda: 1, name="one")()
+    assert following.run(executor=DaskExecutor(client)).result[end].result == 1
+    assert time.monotonic() - started < 10, "the slots were not free"
+    assert log.read_text().count("ended") == log.read_text().count("started") == 2
+    assert not [key for key in dask_cluster.scheduler.tasks if "endless" in str(key)]
+
+
+def test_cancel_leaves_other_runs_on_the_same_cluster_alone(client, tmp_path):
+    with Flow("victim") as victim:
+        body = task(spin)(str(tmp_path / "victim"))
+    with Flow("bystander") as bystander:
+        other = task(time.sleep, name="nap")(1.5)
+    first = victim.start(executor=DaskExecutor(client))
+    second = bystander.start(executor=DaskExecutor(client))
+    running(first, body)
+    running(second, other)
+    first.cancel()
+
+    assert isinstance(first.wait(20), Cancelled)
+    assert second.wait(20).is_successful()
+
+
+def test_cancel_ends_the_processes_of_an_own_cluster_whatever_they_do():
+    with Flow("stuck") as flow:
+        stuck = task(time.sleep, name="stuck")(600)
+    run = flow.start(executor=DaskExecutor(cluster_kwargs=OWN))
+    running(run, stuck)
+    workers = {one.pid for one in psutil.Process().children(recursive=True) if "spawn_main" in str(one.cmdline())}
+    started = time.monotonic()
+    run.cancel()
+
+    assert isinstance(run.wait(20), Cancelled)
+    assert time.monotonic() - started < 5
+    assert not workers & {one.pid for one in psutil.Process().children(recursive=True)}
+
+
+def test_cancel_before_the_cluster_is_up_ends_too():
+    with Flow("early") as flow:
+        task(lambda: 1, name="one")()
+    run = flow.start(executor=DaskExecutor(cluster_kwargs=OWN))
+    run.cancel()
+
+    assert run.wait(30) is not None
+
+
+def test_cancel_interrupts_threads_of_this_process(tmp_path):
+    with Flow("threads") as flow:
+        body = task(spin)(str(tmp_path / "log"))
+    run = flow.start(executor=LocalDaskExecutor("threads", num_workers=1))
+    running(run, body)
+    run.cancel()
+
+    assert isinstance(run.wait(20), Cancelled)
+
+
+SCRIPT = """
+import os, sys
+print("imported", os.getpid())
+from prefectlite import DaskExecutor, Flow, task
+
+class Mine(Exception):
+    pass
+
+@task
+def where():
+    return os.getpid()
+
+@task
+def boom():
+    raise Mine("from the script")
+
+@task
+def die():
+    os._exit(1)
+
+with Flow("bare") as flow:
+    dead = die()
+    here = where(upstream_tasks=[])
+    bad = boom()
+state = flow.run(executor=DaskExecutor(n_workers=1))
+assert state.result[here].result != os.getpid()
+assert isinstance(state.result[bad].result, Mine), state.result[bad].result
+assert type(state.result[dead]).__name__ == "Crashed", state.result[dead]
+print("done")
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "module"])
+def test_a_script_without_a_guard_runs_once_also_when_a_worker_is_restarted(tmp_path, how):
+    (tmp_path / "bare_script.py").write_text(SCRIPT)
+    command = ["bare_script.py"] if how == "file" else ["-m", "bare_script"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("imported") == 1
+    assert done.stdout.endswith("done\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, sent):
+    source = """
+        import sys, time
+        from prefectlite import DaskExecutor, Flow, task
+        with Flow("long") as flow:
+            task(time.sleep, name="nap")(600)
+        from prefectlite.worker import desk
+        flow.run(executor=DaskExecutor(n_workers=1))
+    """
+    (tmp_path / "long.py").write_text(textwrap.dedent(source))
+    driver = subprocess.Popen(
+        [sys.executable, "long.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+    )
+    workers = []
+    deadline = time.monotonic() + 60
+    while not workers and time.monotonic() < deadline:
+        time.sleep(0.1)
+        workers = [
+            one
+            for one in psutil.Process(driver.pid).children(recursive=True)
+            if "spawn_main" in " ".join(one.cmdline()) and len(one.net_connections()) > 2
+        ]
+    time.sleep(0.5)
+    driver.send_signal(sent)
+    driver.communicate(timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=10)
+
+    assert workers
+    assert not alive
+    assert driver.returncode != 0

@@ -1,0 +1,242 @@
+"""How attempts end on real workers, and how the driver learns of it, whatever gets lost on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+import pytest
+from distributed import LocalCluster
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.executors import link as links
+from prefectlite.executors import watch
+from prefectlite.states import Crashed, Failed, Running, Success, TriggerFailed
+from prefectlite.worker.wire import MARK, OTHER, PLAIN
+
+pytestmark = pytest.mark.cluster
+
+OWN = {"n_workers": 2, "threads_per_worker": 1}
+
+
+class MyError(Exception):
+    pass
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 0.2)
+
+
+def boom():
+    raise MyError("no")
+
+
+def test_a_failure_holds_what_was_lowered_ahead_of_it(client):
+    with Flow("held") as flow:
+        first = task(boom)()
+        second = task(lambda x: x, name="second")(first)
+        third = task(lambda x: x, name="third")(second)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert isinstance(state.result[first], Failed)
+    assert isinstance(state.result[first].result, MyError)
+    assert isinstance(state.result[second], TriggerFailed)
+    assert isinstance(state.result[third], TriggerFailed)
+
+
+def test_a_retry_runs_again_with_what_depends_on_it(client, tmp_path):
+    def second_time():
+        with open(tmp_path / "tries", "a") as file:
+            file.write(".")
+        if len((tmp_path / "tries").read_text()) < 2:
+            raise MyError("first")
+        return 1
+
+    with Flow("again") as flow:
+        first = task(second_time, max_retries=1)()
+        second = task(lambda x: x + 1, name="second")(first)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.result[second].result == 2
+    assert (tmp_path / "tries").read_text() == ".."
+
+
+@pytest.mark.parametrize("allowed", ["plugin", "topic", "refused"])
+def test_reports_arrive_through_the_plugin_and_through_topics(allowed, client, monkeypatch, caplog):
+    if allowed == "refused":
+
+        def refuse(*args, **kwargs):
+            raise ValueError("pickles are not allowed here")
+
+        monkeypatch.setattr(type(client), "register_plugin", refuse)
+    with Flow("channels") as flow:
+        good = task(lambda x: x, name="good").map([1, 2, 3])
+        bad = task(boom)()
+        after = task(lambda x: x, name="after")(bad)
+    with caplog.at_level(logging.WARNING, "prefectlite"):
+        run = flow.start(executor=DaskExecutor(client, plugin=allowed != "topic"))
+        description = run.description if hasattr(run, "description") else None
+        state = run.wait(60)
+
+    assert state.result[good].result == [1, 2, 3]
+    assert isinstance(state.result[bad].result, MyError)
+    assert isinstance(state.result[after], TriggerFailed)
+    assert ("accepts no plugin" in caplog.text) == (allowed == "refused")
+    if description and allowed != "plugin":
+        assert "by topic" in description
+
+
+def test_lost_reports_are_made_up_for_from_the_futures(client, impatient, monkeypatch):
+    hear, dropped = links.Link.hear, []
+
+    def deaf(self, items):
+        lost = [item for item in items if item[0] in (PLAIN, OTHER) and item[1] not in dropped]
+        dropped.extend(item[1] for item in lost)
+        hear(self, [item for item in items if item not in lost])
+
+    monkeypatch.setattr(links.Link, "hear", deaf)
+    with Flow("lost") as flow:
+        first = task(lambda: list(range(3)), name="first")()
+        mapped = task(lambda x: x * 10, name="mapped").map(first)
+        bad = task(boom)()
+        after = task(lambda x: x, name="after")(bad)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert len(dropped) == 5
+    assert state.result[mapped].result == [0, 10, 20]
+    assert isinstance(state.result[bad].result, MyError)
+    assert isinstance(state.result[after], TriggerFailed)
+
+
+def test_a_report_that_nobody_remembers_is_a_crash(client, impatient, monkeypatch):
+    hear = links.Link.hear
+
+    def deaf(self, items):
+        hear(self, [item for item in items if item[0] != OTHER])
+
+    monkeypatch.setattr(links.Link, "hear", deaf)
+    with Flow("forgotten") as flow:
+        bad = task(boom)()
+        after = task(lambda x: x, name="after")(bad)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert isinstance(state.result[bad], Crashed)
+    assert state.result[bad].cause == "report-lost"
+    assert isinstance(state.result[after], TriggerFailed)
+
+
+def test_a_body_that_ends_its_worker_crashes_after_one_start_and_the_rest_goes_on(tmp_path, impatient):
+    def die():
+        with open(tmp_path / "starts", "a") as file:
+            file.write(".")
+        os._exit(3)
+
+    with Flow("die") as flow:
+        dead = task(die)()
+        after = task(lambda x: x, name="after")(dead)
+        rescue = task(lambda x: "saved", name="rescue", trigger="any")(dead) if False else None
+        other = task(lambda: 1, name="other")(upstream_tasks=[])
+    state = flow.run(executor=DaskExecutor(cluster_kwargs=OWN))
+
+    assert rescue is None
+    assert isinstance(state.result[dead], Crashed)
+    assert state.result[dead].cause == "worker-lost"
+    assert isinstance(state.result[after], TriggerFailed)
+    assert isinstance(state.result[other], Success)
+    assert (tmp_path / "starts").read_text() == "."
+
+
+def test_a_scheduler_that_goes_away_ends_the_run(impatient):
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0")
+    with Flow("gone") as flow:
+        slow = task(time.sleep, name="slow")(2)
+    run = flow.start(executor=DaskExecutor(cluster.scheduler_address))
+    while not isinstance(run.states()[slow], Running):
+        time.sleep(0.05)
+    cluster.close()
+    state = run.wait(60)
+
+    assert isinstance(state.result[slow], Crashed)
+    assert state.result[slow].cause == "scheduler-lost"
+
+
+def test_a_long_attempt_is_seen_running_and_a_short_one_is_not(client):
+    seen = []
+    hear = links.Link.hear
+
+    def spy(self, items):
+        seen.extend(item[0] for item in items)
+        hear(self, items)
+
+    links.Link.hear = spy
+    try:
+        with Flow("long") as flow:
+            short = task(lambda: 1, name="short")()
+            long = task(time.sleep, name="long")(0.6)
+        state = flow.run(executor=DaskExecutor(client))
+    finally:
+        links.Link.hear = hear
+
+    assert state.is_successful()
+    assert short is not long
+    assert seen.count(3) == 1
+
+
+def test_log_lines_and_prints_reach_the_driver_tagged(client):
+    class Ears:
+        def __init__(self):
+            self.lines = []
+
+        def started(self, run): ...
+        def turn(self, transitions, counts): ...
+        def ended(self, state): ...
+
+        def log(self, lines):
+            self.lines += lines
+
+    def speak(x):
+        print("printed", x)
+        logging.getLogger("mine").warning("logged %s", x)
+
+    from prefectlite.driver.run import Run
+
+    ears = Ears()
+    with Flow("talk") as flow:
+        task(speak, log_stdout=True).map([7])
+    Run(flow, {}, DaskExecutor(client), observers=[ears]).drive()
+
+    said = {(line.logger, line.message, line.run, line.attempt, line.flow) for line in ears.lines}
+    assert ("stdout", "printed 7", "speak-1[0]", 1, "talk") in said
+    assert ("mine", "logged 7", "speak-1[0]", 1, "talk") in said
+    assert {line.where for line in ears.lines} <= set(client.scheduler_info()["workers"])
+
+
+def test_runs_in_threads_on_one_client_do_not_mix(client):
+    with Flow("threads") as flow:
+        end = task(sum)(task(lambda x: x + 1, name="inc").map(list(range(20))))
+    results = []
+    threads = [
+        threading.Thread(
+            target=lambda: results.append(flow.run(executor=DaskExecutor(client)).result[end].result)
+        )
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert results == [210] * 8
+
+
+def test_nothing_of_ours_is_left_on_a_borrowed_scheduler(client, dask_cluster):
+    with Flow("clean") as flow:
+        task(lambda: 1, name="one")()
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.is_successful()
+    assert MARK not in dask_cluster.scheduler.plugins
+    assert not dask_cluster.scheduler._broker._topics[MARK].events

@@ -1,0 +1,152 @@
+"""Where values are: on the workers, not in the driver; after the end, where they can still be read."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import time
+
+import numpy as np
+import pytest
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.errors import ResultUnavailable
+
+pytestmark = pytest.mark.cluster
+
+OWN = {"n_workers": 2, "threads_per_worker": 1}
+
+
+class Tripwire:
+    """A value that notes each process in which it is unpickled."""
+
+    def __init__(self, log, payload=b""):
+        self.log = log
+        self.payload = payload
+
+    def __reduce__(self):
+        return _tripped, (self.log, self.payload)
+
+
+def _tripped(log, payload):
+    with open(log, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    return Tripwire(log, payload)
+
+
+def keys_of(cluster):
+    return [key for key in list(cluster.scheduler.tasks) if isinstance(key, tuple) and len(key) == 5]
+
+
+def gone(cluster):
+    deadline = time.monotonic() + 10
+    while keys_of(cluster) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not keys_of(cluster)
+
+
+def test_a_value_between_tasks_never_enters_the_driver(client, tmp_path):
+    log = str(tmp_path / "log")
+
+    def make(n):
+        return Tripwire(log, os.urandom(100_000))
+
+    def look(one, two):
+        return os.getpid(), len(one.payload) + len(two.payload)
+
+    with Flow("placement") as flow:
+        one, two = task(make, name="one")(1), task(make, name="two")(2)
+        end = task(look)(one, two)
+    state = flow.run(executor=DaskExecutor(client))
+
+    pid, nbytes = state.result[end].result
+    assert nbytes == 200_000
+    assert pid != os.getpid()
+    trips = (tmp_path / "log").read_text().split() if (tmp_path / "log").exists() else []
+    assert str(os.getpid()) not in trips
+
+
+def test_ten_thousand_finished_runs_leave_no_key_on_the_scheduler(client, dask_cluster):
+    with Flow("wide") as flow:
+        mapped = task(lambda x: x).map(list(range(10_000)))
+        end = task(len)(mapped)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.result[end].result == 10_000
+    del state
+    gc.collect()
+    assert gone(dask_cluster)
+    assert not client.futures
+
+
+def test_a_large_result_stays_on_a_borrowed_cluster_as_long_as_its_state(client, dask_cluster):
+    with Flow("large") as flow:
+        end = task(lambda: np.arange(100_000), name="make")()
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert len(keys_of(dask_cluster)) == 1
+    assert state.result[end].result.sum() == np.arange(100_000).sum()
+    del state
+    gc.collect()
+    assert gone(dask_cluster)
+
+
+def test_a_large_result_outlives_an_own_cluster_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    log = str(tmp_path / "log")
+
+    def make():
+        return Tripwire(log, os.urandom(50_000))
+
+    with Flow("spool") as flow:
+        end = task(make)()
+        child = task(lambda x: np.full(5_000, x), name="child").map([1, 2, 3])
+    state = flow.run(executor=DaskExecutor(cluster_kwargs=OWN))
+
+    assert not os.path.exists(log), "the value passed through a process on its way to the disk"
+    assert list(tmp_path.glob("prefectlite-*"))
+    assert len(state.result[end].result.payload) == 50_000
+    assert [child.result[0] for child in state.result[child].map_states] == [1, 2, 3]
+    del state
+    gc.collect()
+    assert not list(tmp_path.glob("prefectlite-*"))
+
+
+def test_results_over_the_limit_are_released_and_say_so():
+    with Flow("limit") as flow:
+        small = task(lambda: np.zeros(10_000), name="small")()
+        large = task(lambda: np.zeros(100_000), name="large")()
+    state = flow.run(executor=DaskExecutor(cluster_kwargs=OWN, keep_limit=200_000))
+
+    assert len(state.result[small].result) == 10_000
+    with pytest.raises(ResultUnavailable, match="keep_limit"):
+        _ = state.result[large].result
+
+
+def test_a_released_result_says_what_to_set(client):
+    with Flow("released") as flow:
+        first = task(lambda: np.zeros(50_000), name="first")()
+        end = task(len)(first)
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.result[end].result == 50_000
+    with pytest.raises(ResultUnavailable, match="keep_result=True"):
+        _ = state.result[first].result
+
+
+def test_a_large_constant_travels_once_and_arrives(client):
+    table = np.arange(200_000)
+
+    with Flow("constant") as flow:
+        seen = task(lambda x, t: int(t[x]), name="look").map([1, 2, 3], t=pickle_once(table))
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.result[seen].result == [1, 2, 3]
+
+
+def pickle_once(value):
+    from prefectlite import unmapped
+
+    assert pickle.dumps(value)
+    return unmapped(value)

@@ -1,0 +1,290 @@
+"""Everything in this thread: attempts in order, values until released, Ctrl-C inside a body."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from prefectlite.core.annotations import unmapped
+from prefectlite.core.graph import FlowGraph
+from prefectlite.core.task import task
+from prefectlite.engine.engine import Engine
+from prefectlite.engine.events import AttemptFinished, AttemptHeld, RunStarted
+from prefectlite.engine.instructions import EndRun, Submit
+from prefectlite.errors import ResultUnavailable
+from prefectlite.executors.local import LocalExecutor, LocalSession
+from prefectlite.executors.protocol import Executor, RunBrief
+from prefectlite.lowering.compile import compile
+from prefectlite.lowering.lower import Lowered, Lowering
+from prefectlite.states.state import Cancelled, Failed
+from prefectlite.worker.attempt import Interruption
+from prefectlite.worker.logs import LogLine, installation
+
+RUN = "0123456789abcdef" * 2
+
+
+@task
+def inc(x: Any) -> Any:
+    return x + 1
+
+
+@task
+def each(x: Any, extra: Any = None) -> Any:
+    return x
+
+
+class Rig:
+    """A flow at the local place, stepped by hand."""
+
+    def __init__(self, graph: FlowGraph) -> None:
+        self.compiled = compile(graph, {})
+        self.engine = Engine(self.compiled.plan, run_id=RUN)
+        self.lowering = Lowering(self.compiled, run_id=RUN, pickles=False)
+        self.events: list[Any] = []
+        self.lines: list[LogLine] = []
+        self.session = LocalExecutor().open(RunBrief(RUN, graph.name), self.events.extend, self.lines.extend)
+
+    def start(self) -> Lowered:
+        out = self.engine.handle(RunStarted(time.time()))
+        lowered = self.lowering.lower([one for one in out if isinstance(one, Submit)], self.engine.state)
+        self.session.submit(lowered)
+        return lowered
+
+    def number(self, of: Any) -> int:
+        return self.compiled.numbers[of]
+
+
+@pytest.fixture
+def rig() -> Iterator[Callable[[FlowGraph], Rig]]:
+    made: list[Rig] = []
+
+    def make(graph: FlowGraph) -> Rig:
+        made.append(Rig(graph))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.session.close(())
+    assert installation._levels == []
+
+
+def test_it_is_an_executor_that_needs_no_pickling() -> None:
+    executor = LocalExecutor()
+    assert isinstance(executor, Executor)
+    assert repr(executor) == "LocalExecutor()"
+    assert not LocalSession.pickles
+    assert LocalSession.dashboard_link is None
+
+
+def test_attempts_run_in_this_thread_in_order_and_report_in_one_batch(rig: Any) -> None:
+    threads: list[int] = []
+
+    @task
+    def here(x: int) -> int:
+        threads.append(threading.get_ident())
+        return x
+
+    with FlowGraph("f") as graph:
+        inc(here(here(1)))
+    one = rig(graph)
+    one.start()
+    assert one.session.work(10)
+    assert [event.run for event in one.events] == [0, 1, 2]
+    assert all(isinstance(event, AttemptFinished) and event.report.state is None for event in one.events)
+    assert [event.report.where for event in one.events] == ["local"] * 3
+    assert set(threads) == {threading.get_ident()}
+    assert one.session.fetch(2, 1) == 2
+    assert not one.session.work(10)
+
+
+def test_the_budget_bounds_a_turn_but_something_always_runs(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        for i in range(3):
+            inc(i)
+    one = rig(graph)
+    one.start()
+    for turn in range(1, 4):
+        assert one.session.work(0)
+        assert len(one.events) == turn
+
+
+def test_what_is_behind_a_failure_is_held(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        each(each(inc("no number")))
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    failed, *held = one.events
+    assert isinstance(failed.report.state, Failed)
+    assert isinstance(failed.report.state.result, TypeError)
+    assert [type(event) for event in held] == [AttemptHeld, AttemptHeld]
+
+
+def test_a_whole_run_goes_through(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        mapped = each.map(each.map([3, 4]), extra=unmapped(inc(1)))
+    one = rig(graph)
+    one.start()
+    end = None
+    while end is None:
+        one.session.work(10)
+        events, one.events[:] = one.events[:], []
+        for event in events:
+            out = one.engine.handle(event)
+            submits = [step for step in out if isinstance(step, Submit)]
+            one.session.submit(one.lowering.lower(submits, one.engine.state))
+            end = next((step.state for step in out if isinstance(step, EndRun)), end)
+    assert end.is_successful()
+    children = one.engine.children(one.number(mapped))
+    assert [one.session.fetch(child, 1) for child in children] == [3, 4]
+
+
+def test_a_released_value_is_gone_and_a_released_attempt_never_runs(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        for i in range(2):
+            inc(i)
+    one = rig(graph)
+    one.start()
+    one.session.work(0)
+    one.session.release([(0, 1), (1, 1), (7, 1)])
+    assert not one.session.work(10)
+    with pytest.raises(ResultUnavailable, match="when its last reader was done.*keep_result=True"):
+        one.session.fetch(0, 1)
+
+
+def test_a_value_that_nobody_reads_is_not_held(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        a = inc(1)
+        inc(2, upstream_tasks=[a])
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    assert one.session.fetch(1, 1) == 3
+    with pytest.raises(ResultUnavailable):
+        one.session.fetch(0, 1)
+
+
+def test_kept_values_outlive_the_session_until_they_are_dropped(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        inc(1)
+        inc(2)
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    one.session.close([(1, 1), (9, 1)])
+    one.session.close([(1, 1)])
+    assert one.session.fetch(1, 1) == 3
+    with pytest.raises(ResultUnavailable, match="when the flow run ended"):
+        one.session.fetch(0, 1)
+    one.session.drop()
+    with pytest.raises(ResultUnavailable):
+        one.session.fetch(1, 1)
+
+
+def test_cancelled_work_is_forgotten(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        inc(1)
+    one = rig(graph)
+    one.start()
+    one.session.cancel("enough")
+    assert not one.session.work(10)
+    assert one.events == []
+
+
+def test_logs_and_prints_of_bodies_reach_the_driver(rig: Any) -> None:
+    @task(log_stdout=True)
+    def wordy() -> None:
+        print("printed")
+        logging.getLogger("mine").info("logged")
+
+    with FlowGraph("talk") as graph:
+        wordy()
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    told = [(line.flow, line.run, line.attempt, line.where, line.message) for line in one.lines]
+    assert told == [("talk", "wordy-1", 1, "local", "printed"), ("talk", "wordy-1", 1, "local", "logged")]
+
+
+def test_ctrl_c_passes_through_the_body_and_calls_its_run_off(rig: Any) -> None:
+    cleaned: list[str] = []
+
+    @task
+    def sleeper() -> None:
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+            time.sleep(60)
+        except Exception:
+            cleaned.append("swallowed")
+        finally:
+            cleaned.append("finally")
+
+    with FlowGraph("f") as graph:
+        sleeper()
+        inc(1)
+    one = rig(graph)
+    one.start()
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: one.session.interrupt())
+    try:
+        one.session.work(10)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    called_off, other = one.events
+    assert isinstance(called_off.report.state, Cancelled)
+    assert cleaned == ["finally"]
+    assert other.report.state is None
+
+
+def test_an_interrupt_raises_nothing_where_no_body_runs(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        inc(1)
+    one = rig(graph)
+    one.session.interrupt()
+    one.start()
+    one.session.work(10)
+    one.session.interrupt()
+
+
+def test_an_interrupt_from_another_thread_raises_nothing_there(rig: Any) -> None:
+    raised: list[BaseException] = []
+
+    @task
+    def body() -> None:
+        def other() -> None:
+            try:
+                one.session.interrupt()
+            except BaseException as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    with FlowGraph("f") as graph:
+        body()
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    assert raised == []
+    assert one.events[0].report.state is None
+
+
+def test_an_interruption_between_body_and_report_calls_the_run_off_too(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any) -> Any:
+        raise Interruption
+
+    with FlowGraph("f") as graph:
+        inc(1)
+    one = rig(graph)
+    one.start()
+    monkeypatch.setattr("prefectlite.executors.local.perform", interrupted)
+    one.session.work(10)
+    assert isinstance(one.events[0].report.state, Cancelled)

@@ -1,0 +1,65 @@
+"""What stands under Dask keys: it travels as one piece, and weighs what its value weighs."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from dask.sizeof import sizeof
+
+from prefectlite.lowering.wrappers import Done, Hold, Packed, Succeeded, Unreadable, open_literal
+
+
+def test_a_success_keeps_value_and_times_through_pickle() -> None:
+    there = pickle.loads(pickle.dumps(Succeeded([1, 2], 1.0, 2.0, 3)))
+    assert (there.value, there.started, there.ended, there.attempt) == ([1, 2], 1.0, 2.0, 3)
+
+
+def test_an_array_inside_travels_out_of_band() -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    payload = pickle.dumps(Succeeded(np.zeros(100_000)), protocol=5, buffer_callback=buffers.append)
+    assert len(payload) < 1000
+    assert len(buffers) == 1
+    assert pickle.loads(payload, buffers=buffers).value.sum() == 0
+
+
+@pytest.mark.parametrize("thing", [Done(1.0, 2.0, 3), Packed(b"abc"), Unreadable("why"), Hold()])
+def test_the_others_travel_too(thing: object) -> None:
+    there = pickle.loads(pickle.dumps(thing))
+    assert type(there) is type(thing)
+    for name in getattr(type(thing), "__slots__", ()):
+        assert getattr(there, name) == getattr(thing, name)
+
+
+def test_a_hold_is_small_and_carries_nothing() -> None:
+    assert len(pickle.dumps(Hold())) < 100
+    assert Hold().args == ()
+
+
+def test_dask_weighs_what_is_inside() -> None:
+    assert sizeof(Succeeded(np.zeros(1_000_000))) > 8_000_000
+    assert sizeof(Packed(b"x" * 10_000)) > 10_000
+    assert sizeof(Done()) < 200
+
+
+def test_without_dask_the_size_is_pythons_own() -> None:
+    code = (
+        "import sys; from prefectlite.lowering.wrappers import Succeeded; "
+        "assert sys.getsizeof(Succeeded('x' * 5000)) > 5000; assert 'dask' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_literal_is_opened_where_it_is_made() -> None:
+    opened = open_literal(pickle.dumps({"a": 1}))
+    assert isinstance(opened, Succeeded)
+    assert opened.value == {"a": 1}
+
+
+def test_a_literal_that_cannot_be_opened_says_why_instead_of_raising() -> None:
+    closed = open_literal(b"no pickle")
+    assert isinstance(closed, Unreadable)
+    assert closed.text.startswith("UnpicklingError: ")

@@ -1,0 +1,295 @@
+"""What must hold of every simulated run, whatever its seed. Knows the plan, the oracle and what was said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefectlite.engine.instructions import Ask, Transition
+from prefectlite.engine.plan import PlanEdge
+from prefectlite.states.state import Retrying, Success
+from prefectlite.states.transitions import may_become
+from tests.simulation.cluster import BrokenPromise, require
+from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
+
+if TYPE_CHECKING:
+    from tests.simulation.simulate import Simulation
+
+_FLOW = -1
+
+
+class Promises:
+    """Checks one simulated run, turn by turn and at its end.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        The run.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.sim = simulation
+        self.case = simulation.case
+        self.engine = simulation.engine
+
+    def check_transition(self, step: Transition, chain: list[Transition]) -> None:
+        """Each has a reason, obeys the law and follows from the one before."""
+        require(bool(step.why.rule and step.why.text), f"{step} has no reason")
+        if chain:
+            require(chain[-1].new is step.old, f"{step} does not follow from {chain[-1].new!r}")
+        else:
+            require(
+                type(step.old).__name__ == "Pending", f"{step} is the first, and does not begin at Pending"
+            )
+            self._check_upstreams(step)
+        require(
+            may_become(type(step.old), type(step.new)),
+            f"{step.key}: {type(step.old).__name__} may not become {type(step.new).__name__}",
+        )
+        if isinstance(step.new, Retrying) and step.why.rule == "retry":
+            self._check_delay(step, step.new)
+        require(not chain or chain[-1].attempt <= step.attempt, f"{step} goes back to an older attempt")
+        if step.run != _FLOW:
+            require(step.key == self.engine.key(step.run), f"{step} has the wrong name")
+
+    def _check_delay(self, step: Transition, new: Retrying) -> None:
+        """A retry starts as long after the failure was weighed as its policy says, whatever the worker's clock."""
+        name = self.sim.name_of(step.run)
+        policy = self.case.plan.nodes[name[0]].policy.retry
+        if policy.asks_delay:
+            delay = self.case.delay(*name, new.run_count) or 0.0
+        else:
+            delay = policy.delays[min(new.run_count, len(policy.delays)) - 1] if policy.delays else 0.0
+        require(new.start_time is not None, f"{step} says no time")
+        assert new.start_time is not None
+        waits = new.start_time.timestamp() - step.time
+        most = delay * (1 + policy.jitter)
+        require(
+            delay - 1e-3 <= waits <= most + 1e-3, f"{step} waits {waits} s; by its policy {delay} to {most} s"
+        )
+
+    def _check_upstreams(self, step: Transition) -> None:
+        """Nothing is told of a run before its upstreams are final, in whatever order reports come."""
+        if step.run == _FLOW or self.sim.cancelled:
+            return
+        number, index = self.sim.name_of(step.run)
+        for edge in self.case.plan.nodes[number].ins:
+            whole = (
+                self.case.plan.nodes[number].is_mapped and index < 0 and edge.mapped and not edge.flattened
+            )
+            for up in [edge.upstream] if whole else self._shown(edge, index):
+                require(
+                    self.sim.state_of(up).is_finished(),
+                    f"{step.key} became {type(step.new).__name__} while {self.engine.key(up)} was {self.sim.state_of(up)!r}",
+                )
+
+    def check_nobody_waits_for_nothing(self) -> None:
+        """Whoever may be sent, ahead of its upstreams or behind them, must be, if there is room."""
+        # A window that was full is refilled by quarters.
+        busy = len(self.sim.asks) + sum(not parcel.released for parcel in self.sim.cluster.parcels.values())
+        if busy > self.case.window * 3 // 4:
+            return
+        for run in self.engine.runs():
+            require(not self._could_go(run), f"{self.engine.key(run)} could be sent, and is not")
+
+    def _could_go(self, run: int) -> bool:
+        number, index = self.sim.name_of(run)
+        node = self.case.plan.nodes[number]
+        if node.kind != "task" or (node.is_mapped and index < 0) or node.policy.handled:
+            return False
+        if (
+            self.case.triggers[number].name != "all_successful"
+            or type(self.sim.state_of(run)).__name__ != "Pending"
+        ):
+            return False
+        if self._flies(run):
+            return False
+        ups = [one for edge in node.ins for one in self._shown(edge, index)]
+        if all(type(self.sim.state_of(up)) is Success for up in ups):
+            return True
+        for edge in node.ins:
+            trusted = self._trusts(edge.upstream)
+            # To follow a run that keeps its value would move the value.
+            moves = edge.key is None and not (
+                self._drops(edge.upstream) or self.case.plan.nodes[edge.upstream].kind == "value"
+            )
+            if not trusted or moves or not all(self._promises(up) for up in self._shown(edge, index)):
+                return False
+        return True
+
+    def _flies(self, run: int) -> bool:
+        live = [place for place in self.sim.in_flight if place[0] == run]
+        # A report that came before those of its upstreams is with the engine, which still has to take it in.
+        early = self.sim.cluster.parcels.get((run, self.sim.last.get(run, 0)))
+        return bool(live) or (early is not None and not early.released)
+
+    def _promises(self, run: int) -> bool:
+        node = self.case.plan.nodes[self.sim.name_of(run)[0]]
+        if type(self.sim.state_of(run)) is Success:
+            return True
+        if self.sim.state_of(run).is_finished():
+            return False
+        if node.kind == "collection":
+            return all(self._promises(up) for edge in node.ins for up in self._shown(edge, -1))
+        return self._flies(run)
+
+    def _trusts(self, number: int) -> bool:
+        node = self.case.plan.nodes[number]
+        if node.kind == "collection":
+            return all(self._trusts(edge.upstream) for edge in node.ins)
+        return not node.policy.handled
+
+    def _drops(self, number: int) -> bool:
+        node = self.case.plan.nodes[number]
+        return node.kind == "task" and not self._keeps(number) and all(edge.key is None for edge in node.outs)
+
+    def _shown(self, edge: PlanEdge, index: int) -> list[int]:
+        children = self.engine.children(edge.upstream)
+        mapped = type(self.sim.state_of(edge.upstream)).__name__ == "Mapped"
+        if edge.mapped and index >= 0:
+            if not mapped or edge.flattened:
+                return [edge.upstream] if not mapped else list(children)
+            return [children[index]]
+        return list(children) if mapped else [edge.upstream]
+
+    def check_readers(self, run: int, submission: int) -> None:
+        """A value may only go when every run that could read it is final."""
+        if self.sim.cancelled or self.sim.cluster.parcels[run, submission].status != "done":
+            return
+        if type(self.sim.state_of(run)) is not Success or self.sim.state_of(run).result_ref is None:
+            return  # a handler put something else in its place, so nobody will read it
+        node, index = self.sim.name_of(run)
+        for reader in self._readers(node, index):
+            require(
+                self.sim.state_of(reader).is_finished(),
+                f"the value of {self.engine.key(run)} was released before {self.engine.key(reader)} was final",
+            )
+        require(
+            not self._keeps(node), f"the value of {self.engine.key(run)} should be kept, and was released"
+        )
+
+    def _readers(self, node: int, index: int) -> list[int]:
+        found: list[int] = []
+        for edge in self.case.plan.nodes[node].outs:
+            if edge.key is None:
+                continue
+            down = edge.downstream
+            found.append(down)
+            children = self.engine.children(down)
+            if edge.mapped and not edge.flattened and index >= 0:
+                found.extend(children[index : index + 1])
+            else:
+                found.extend(children)
+            if self.case.plan.nodes[down].kind == "collection":
+                found.extend(self._readers(down, -1))
+        return found
+
+    def _keeps(self, node: int) -> bool:
+        plan = self.case.plan
+        return (
+            node in plan.terminal
+            or node in plan.reference
+            or plan.nodes[node].policy.keep_result
+            or any(
+                edge.key is not None
+                and plan.nodes[edge.downstream].kind == "collection"
+                and self._keeps(edge.downstream)
+                for edge in plan.nodes[node].outs
+            )
+        )
+
+    def check_end(self) -> None:
+        engine = self.engine
+        require(self.sim.ended is not None, "the engine ended without EndRun")
+        require(
+            self.sim.ended is engine.flow_state,
+            f"EndRun said {self.sim.ended!r}, the flow is {engine.flow_state!r}",
+        )
+        for run in engine.runs():
+            chain = self.sim.journal.get(run)
+            last = "Pending" if chain is None else type(chain[-1].new).__name__
+            now = type(engine.state(run)).__name__
+            require(last == now, f"the journal left {engine.key(run)} {last}, the board has {now}")
+        flow = self.sim.journal[_FLOW][-1].new
+        require(flow is self.sim.ended, f"the journal left the flow {flow!r}, EndRun said {self.sim.ended!r}")
+        self._check_parcels()
+        self._check_counts()
+        if self.sim.cancelled:
+            require(
+                type(self.sim.ended).__name__ == "Cancelled",
+                f"it was cancelled, and ended {self.sim.ended!r}",
+            )
+            for run in engine.runs():
+                require(
+                    engine.state(run).is_finished(), f"cancel left {engine.key(run)} {engine.state(run)!r}"
+                )
+        else:
+            require(not self.sim.timers, f"timers {self.sim.timers} have not fired")
+            require(not self.sim.asks, f"questions {self.sim.asks} have no answer")
+            self._check_oracle()
+
+    def _check_parcels(self) -> None:
+        kept = self.engine.kept()
+        require(len(kept) == len(set(kept)), f"a value is kept twice: {kept}")
+        held = sorted(place for place, parcel in self.sim.cluster.parcels.items() if not parcel.released)
+        require(sorted(kept) == held, f"the engine keeps {sorted(kept)}, the cluster holds {held}")
+        require(
+            sorted(self.engine.live_submissions()) == held, "live_submissions() tells of others than are held"
+        )
+        for run in self.engine.runs():
+            node, state = self.sim.name_of(run)[0], self.sim.state_of(run)
+            ref = (
+                state.result_ref
+                if type(state) is Success and self.case.plan.nodes[node].kind == "task"
+                else None
+            )
+            if ref is not None and self._keeps(node):
+                require((run, ref.submission) in kept, f"the value of {self.engine.key(run)} should be kept")
+        if type(self.sim.ended).__name__ == "Running":
+            return
+        for place in kept:
+            parcel = self.sim.cluster.parcels[place]
+            require(self._keeps(parcel.name[0]), f"{parcel} was kept, and nobody asked for it")
+            require(parcel.status == "done", f"{parcel} was kept, and has no value")
+
+    def _check_counts(self) -> None:
+        counted: dict[str, int] = {}
+        for run in self.engine.runs():
+            node, index = self.sim.name_of(run)
+            state = self.sim.state_of(run)
+            if self.case.plan.nodes[node].kind != "task" or (index < 0 and type(state).__name__ == "Mapped"):
+                continue
+            counted[type(state).__name__] = counted.get(type(state).__name__, 0) + 1
+        require(
+            self.engine.counts() == counted, f"counts() says {self.engine.counts()}, the states are {counted}"
+        )
+
+    def _check_oracle(self) -> None:
+        oracle = Oracle(self.case)
+        expected: dict[Name, End] = dict(names_of(oracle.ends))
+        for number in self.engine.runs():
+            require(self.sim.name_of(number) in expected, f"{self.engine.key(number)} should not be there")
+        for name, end in expected.items():
+            run = self.sim.run_of(name)
+            if run is None:
+                raise BrokenPromise(f"child {name} should be there")
+            key, state = self.engine.key(run), self.sim.state_of(run)
+            require(
+                type(state).__name__ == end.cls, f"{key} ended {state!r}; by the rules it must end {end.cls}"
+            )
+            given = self.sim.cluster.given.get(name, [])
+            require(
+                len(given) == end.bodies,
+                f"the body of {key} ran {len(given)} times; by the rules {end.bodies}",
+            )
+            require(given == end.given, f"the body of {key} was given {given}; by the rules {end.given}")
+            attempts = self.engine.attempt(run)
+            require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
+            if end.cls in FAILURES and self.case.plan.nodes[name[0]].policy.on_failure:
+                told = sum(
+                    isinstance(one, Ask) and one.question == "on_failure" and one.run == run
+                    for _, found in self.sim.trace
+                    for one in found
+                )
+                require(told == 1, f"on_failure of {key} was called {told} times")
+        flow = type(self.sim.ended).__name__
+        require(flow == oracle.flow_state(), f"the flow ended {flow}; by the rules {oracle.flow_state()}")
