@@ -32,7 +32,7 @@ trap 'exit 143' TERM
 # Elsewhere on purpose: the flow's functions travel to workers that have never seen its file. And in a session
 # of their own: Ctrl-C is meant for the flow, which needs its cluster to end in order.
 apart='import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])'
-start() { (cd "$work" && exec "$python" -c "$apart" "$python" -m dask "$@") >"$work/$1-$RANDOM.log" 2>&1 & }
+start() { (cd "$work" && TMPDIR="$work" exec "$python" -c "$apart" "$python" -m dask "$@") >"$work/$1-$RANDOM.log" 2>&1 & }
 
 start scheduler --host 127.0.0.1 --port 0 --dashboard-address 127.0.0.1:0 --scheduler-file "$work/scheduler.json"
 scheduler=$!

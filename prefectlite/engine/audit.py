@@ -10,7 +10,7 @@ from prefectlite.rules.tally import Tally
 from prefectlite.states.state import Success
 
 
-def audit(board: Board, wiring: Wiring, window: int, *, ended: bool, cancelled: bool) -> None:
+def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancelled: bool) -> None:
     """Check the engine's books against each other.
 
     Parameters
@@ -21,8 +21,8 @@ def audit(board: Board, wiring: Wiring, window: int, *, ended: bool, cancelled: 
         The plan's facts.
     window : int
         How many submissions may be in flight.
-    ended : bool
-        Whether the flow run is over.
+    under_way : bool
+        Whether the flow run has begun and is not over.
     cancelled : bool
         Whether it was cancelled; such a run stops counting, since nobody reads its books.
 
@@ -52,7 +52,7 @@ def audit(board: Board, wiring: Wiring, window: int, *, ended: bool, cancelled: 
             raise AuditError(f"A run waits for an answer that nobody was asked for: {board.story(run)}.")
     for node in board.families:
         _check_family(board, node)
-    if not ended and not (board.flying or board.asks or board.timers):
+    if under_way and not (board.flying or board.asks or board.timers):
         raise AuditError(
             f"Nothing is in flight, asked or timed, yet the flow run goes on; {board.open} runs are open."
         )

@@ -38,6 +38,8 @@ from prefectlite.states.state import (
 from prefectlite.states.transitions import may_become
 
 _RUNNING: Final = Running("A worker runs its body.")
+#: A retry_delay in seconds that can be meant: a century.
+_LONGEST_DELAY: Final = 3.2e9
 _GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
 
 
@@ -125,7 +127,9 @@ class Conduct:
         elif isinstance(error, Signal):
             state = error.state
         else:
-            state = TriggerFailed(f"The task's own trigger raised {type(error).__name__}: {error}", error)
+            state = TriggerFailed(f"The task's own trigger raised {_raised(error)}", error)
+        if event.measure is not None:
+            self._board.measures[run] = event.measure
         why = Reason("trigger", state.message or "The trigger decided.")
         self.propose(run, Proposal(state, why, "end", self._ledger.now))
 
@@ -212,7 +216,7 @@ class Conduct:
         asked = f"{type(old).__name__} -> {proposal.name}"
         wrong: Failed | None = None
         if error is not None:
-            wrong = Failed(f"A state handler raised {type(error).__name__} at {asked}: {error}", error)
+            wrong = Failed(f"A state handler raised at {asked}: {_raised(error)}", error)
         elif not isinstance(state, State):
             wrong = Failed(
                 f"A state handler answered a {type(state).__name__} at {asked}, which is no state."
@@ -239,14 +243,18 @@ class Conduct:
         if old and (ref is None or ref.submission != old):
             self._ledger.free(run)
         if ref is None:
-            board.measures[run] = measure or Measure(unmappable="a state handler gave its value")
+            board.measures.pop(run, None)
+        if measure is not None:
+            board.measures[run] = measure
 
     def _go_on(self, run: int, proposal: Proposal) -> None:
         """Put a proposal's state on the books and do what follows from it."""
         state, then = proposal.new, proposal.then
+        if not may_become(type(self._board.states[run]), type(state)):
+            self._fail(run, f"It asked to be {proposal.name}, which cannot follow.", "outcome")
+            return
         if isinstance(state, Failed) and not state.has_result:
-            # Whoever reads the value of a failed run gets an exception, also when nobody raised one.
-            state = state.replace(result=TaskError(proposal.name, state.message or "It failed."))
+            state = _with_exception(state)
             proposal = replace(proposal, new=state)
         if then == "start" and isinstance(state, Running):
             self._ledger.commit(run, state, proposal.why, proposal.time)
@@ -258,16 +266,19 @@ class Conduct:
             self._weigh_failure(run, state, proposal.retryable)
         elif isinstance(state, Looped):
             self._ledger.commit(run, state, proposal.why, proposal.time)
-            text = "It asked to loop, which this version cannot do."
-            self.end(run, Failed(text), Reason("loop", text), self._ledger.now)
+            self._fail(run, "It asked to loop, which this version cannot do.", "loop")
         elif isinstance(state, Finished):
             self.end(run, state, proposal.why, proposal.time)
         elif isinstance(state, Scheduled):
             self._ledger.commit(run, state, proposal.why, proposal.time)
             self._wait_for(run, state)
         else:
-            text = f"It would be left {type(state).__name__} for ever: nothing follows from that state here."
-            self.end(run, Failed(text), Reason("outcome", text), proposal.time)
+            self._fail(
+                run, f"It would be left {proposal.name} for ever: nothing follows from that.", "outcome"
+            )
+
+    def _fail(self, run: int, text: str, rule: str) -> None:
+        self.end(run, _with_exception(Failed(text)), Reason(rule, text), self._ledger.now)
 
     # The rules after a run
 
@@ -296,13 +307,14 @@ class Conduct:
         run, error, delay = event.run, event.error, event.answer
         state = self._board.states[run]
         assert isinstance(state, Failed)
-        if error is None and isinstance(delay, int | float) and delay >= 0:
+        is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+        if error is None and is_number and 0 <= delay <= _LONGEST_DELAY:
             self._weigh_failure(run, state, retryable=True, asked=float(delay))
             return
         said = (
-            f"raised {type(error).__name__}: {error}"
+            f"raised {_raised(error)}"
             if error
-            else f"answered {delay!r}, which is no time in seconds"
+            else f"answered {delay if is_number else type(delay).__name__}, which is no time in seconds"
         )
         text = f"Its retry_delay {said}; the failure stands: {state.message}"
         self.end(run, state.replace(message=text), Reason("retry", text), self._ledger.now)
@@ -328,6 +340,11 @@ class Conduct:
             A run that waited for a time.
         """
         board = self._board
+        if not board.attempt[run] and not isinstance(board.states[run], Paused):
+            # It was put off before its rules let it start, so they are asked now.
+            board.stage[run] = WAITING
+            self.decide(run)
+            return
         board.attempt[run] += board.attempt[run] > 0
         why = Reason("time", "The time that it waited for has come.")
         if board.plan_node(run).policy.handled:
@@ -415,11 +432,12 @@ class Conduct:
         EngineError
             When nobody asked.
         """
-        ask = self._questions.pop(event.ask, None)
+        ask = self._questions.get(event.ask)
         if ask is None or ask.run != event.run:
             raise EngineError(
                 f"Run {event.run} got an answer to question {event.ask}, which was never asked."
             )
+        del self._questions[event.ask]
         del self._board.asks[event.ask]
         match ask.question:
             case "trigger":
@@ -443,3 +461,36 @@ class Conduct:
         """
         self._ledger.free(run)
         self._ahead.unmark(run)
+
+
+def _with_exception(state: Failed) -> Failed:
+    """Return a failure whose reader gets an exception for a value, also when nobody raised one."""
+    error = TaskError(type(state).__name__, state.message or "It failed.")
+    try:
+        changed = state.replace(result=error)
+    except Exception:  # a user's class may take other arguments; then its reader gets None
+        return state
+    return changed if isinstance(changed, Failed) else state
+
+
+def words(error: BaseException) -> str:
+    """Return what an exception says, also when it cannot say it.
+
+    Parameters
+    ----------
+    error : BaseException
+        A user's, perhaps.
+
+    Returns
+    -------
+    str
+        Its text, or the name of its type.
+    """
+    try:
+        return str(error)
+    except Exception:
+        return f"a {type(error).__name__} that cannot be put in words"
+
+
+def _raised(error: BaseException) -> str:
+    return f"{type(error).__name__}: {words(error)}"

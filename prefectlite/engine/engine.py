@@ -11,7 +11,7 @@ from prefectlite.engine.board import (
     PENDING,
     WAITING,
 )
-from prefectlite.engine.conduct import Conduct
+from prefectlite.engine.conduct import Conduct, words
 from prefectlite.engine.events import (
     Answered,
     AttemptCrashed,
@@ -46,7 +46,6 @@ from prefectlite.states.state import (
     Running,
     Success,
 )
-from prefectlite.states.transitions import may_become
 
 _Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
 _DONE: Final = "The body returned."
@@ -136,11 +135,15 @@ class Engine(EngineView):
                 self._begin()
             case _:
                 assert_never(event)
-        if not self.ended:
-            self._drain()
-            self._fill_window()
-            self._end_if_over()
+        self._move_on()
         return out
+
+    def _move_on(self) -> None:
+        if self.ended or self.flow_state is PENDING:
+            return
+        self._drain()
+        self._fill_window()
+        self._end_if_over()
 
     def _is_current(self, run: int, submission: int) -> bool:
         board = self.board
@@ -184,7 +187,7 @@ class Engine(EngineView):
                 self._crash(run, event.cause, event.text, event.time)
             case AttemptRefused():
                 self._conduct.lose(run)
-                text = f"It could not be sent to a worker: {event.error}"
+                text = f"It could not be sent to a worker: {words(event.error)}"
                 failed = Failed(text, event.error)
                 self._conduct.propose(
                     run, Proposal(failed, Reason("lowering", text), "weigh", event.time, forced=True)
@@ -233,13 +236,15 @@ class Engine(EngineView):
             self._conduct.queue(run)
 
     def _timer_fired(self, event: TimerFired) -> None:
-        run = self.board.timers.pop(event.timer, None)
+        timers = self.board.timers
+        run = timers.get(event.timer)
         if run is None:
             return
         if run != event.run:
             raise EngineError(
                 f"Timer {event.timer} belongs to {self.board.story(run)}, not to run {event.run}."
             )
+        del timers[event.timer]
         self._conduct.again(run)
 
     # The window and the end
@@ -249,7 +254,7 @@ class Engine(EngineView):
         while (run := self._conduct.settling.next_ripe()) is not None:
             if self.board.stage[run] == WAITING:
                 self._conduct.decide(run)
-            elif self.board.stage[run] == FLYING:
+            else:
                 self._catch_up(run)
 
     def _catch_up(self, run: int) -> None:
@@ -258,7 +263,7 @@ class Engine(EngineView):
         event = board.early.pop(run, None)
         if event is not None:
             self._take(run, event)
-        elif run in board.held:
+        else:
             board.held.discard(run)
             self._held(run)
 
@@ -278,8 +283,7 @@ class Engine(EngineView):
 
     def _end_if_over(self) -> None:
         board = self.board
-        busy = board.flying or board.asks or board.timers
-        if not busy and self.flow_state is not PENDING:
+        if not (board.flying or board.asks or board.timers):
             self._finish(cancelled=False)
 
     def _cancel(self, why: str) -> None:
@@ -288,8 +292,7 @@ class Engine(EngineView):
         self._ledger.out.append(CancelAll(why))
         for run, stage in enumerate(board.stage):
             if stage != FINAL:
-                if may_become(type(board.states[run]), Cancelled):
-                    self._ledger.commit(run, Cancelled(reason.text), reason, self._ledger.now)
+                self._ledger.commit(run, Cancelled(reason.text), reason, self._ledger.now)
                 board.stage[run] = FINAL
                 self._ledger.free(run)
             elif not self.wiring.shown[board.node[run]]:
@@ -303,8 +306,7 @@ class Engine(EngineView):
 
     def _finish(self, cancelled: bool) -> None:
         verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled)
-        if type(verdict.state) is not type(self.flow_state):
-            self._ledger.flow_becomes(verdict.state, verdict.why)
+        self._ledger.flow_becomes(verdict.state, verdict.why)
         self.ended = True
         self._ledger.out.append(EndRun(self.flow_state))
 

@@ -15,7 +15,17 @@ from prefectlite.states.report import Report
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a map must know of a value: its lengths, or why it has none."""
+    """What a map must know of a value: its lengths, or why it has none.
+
+    Parameters
+    ----------
+    length : int or None
+        ``len`` of the value, if it can be mapped over.
+    flat_length : int or None
+        The same after one level of unnesting.
+    unmappable : str or None
+        Why it cannot be mapped over.
+    """
 
     length: int | None = None
     flat_length: int | None = None
@@ -24,14 +34,30 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The flow run begins."""
+    """The flow run begins.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    """
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A worker was seen to run an attempt; an observation, sent for those that take a while."""
+    """A worker was seen to run an attempt; an observation, sent for those that take a while.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Which.
+    where : str
+        The worker.
+    """
 
     time: float
     run: int
@@ -41,7 +67,17 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """An attempt ended and said how."""
+    """An attempt ended and said how.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Which.
+    report : Report
+        What it said.
+    """
 
     time: float
     run: int
@@ -51,7 +87,15 @@ class AttemptFinished:
 
 @dataclass(frozen=True, slots=True)
 class AttemptHeld:
-    """A submitted run stopped before its body, since an upstream was no plain success."""
+    """A submitted run stopped before its body, since an upstream was no plain success.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Which.
+    """
 
     time: float
     run: int
@@ -60,7 +104,19 @@ class AttemptHeld:
 
 @dataclass(frozen=True, slots=True)
 class AttemptCrashed:
-    """An attempt ended without a word, or could not be sent."""
+    """An attempt ended without a word, or could not be sent.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Which.
+    cause : str
+        As in ``Crashed``.
+    text : str
+        What is known of it, in a sentence.
+    """
 
     time: float
     run: int
@@ -71,7 +127,17 @@ class AttemptCrashed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRefused:
-    """An attempt could not be lowered or sent (an argument cannot be pickled, say): it failed at once."""
+    """An attempt could not be lowered or sent (an argument cannot be pickled, say): it failed at once.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Which.
+    error : BaseException
+        What stood in the way.
+    """
 
     time: float
     run: int
@@ -81,7 +147,15 @@ class AttemptRefused:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The time that a run waited for has come."""
+    """The time that a run waited for has come.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, timer : int
+        As in the ``SetTimer`` that asked for it.
+    """
 
     time: float
     run: int
@@ -90,9 +164,20 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """User code answered a question; ``error`` is what it raised.
+    """User code answered a question.
 
-    ``measure`` tells the lengths of a value that a state handler gave, where a map reads it.
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, ask : int
+        As in the ``Ask``.
+    answer : object
+        What it returned.
+    error : BaseException or None
+        What it raised.
+    measure : Measure or None
+        The lengths of a value that a state handler gave.
     """
 
     time: float
@@ -105,7 +190,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """Somebody wants the flow run to end."""
+    """Somebody wants the flow run to end.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    why : str
+        The reason that states give.
+    """
 
     time: float
     why: str = "cancelled by the user"

@@ -109,7 +109,15 @@ Source: TypeAlias = FromRun | FromDriver | FromValue | FromMany | FromCollection
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a run and where its value comes from."""
+    """One argument of a run and where its value comes from.
+
+    Parameters
+    ----------
+    key : str
+        The argument's name.
+    source : FromRun, FromDriver, FromValue, FromMany or FromCollection
+        Where its value comes from.
+    """
 
     key: str
     source: Source

@@ -75,7 +75,15 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Send ``TimerFired(run, timer)`` at ``at``, in seconds since the epoch."""
+    """Send ``TimerFired(run, timer)`` when the time has come.
+
+    Parameters
+    ----------
+    run, timer : int
+        Whose timer, and its number.
+    at : float
+        When, in seconds since the epoch.
+    """
 
     run: int
     timer: int
@@ -115,7 +123,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Nobody needs this submission any more: its value, and the run itself if it is still waiting there."""
+    """Nobody needs this submission any more: its value, and the run itself if it still waits there.
+
+    Parameters
+    ----------
+    run, submission : int
+        Which.
+    """
 
     run: int
     submission: int
@@ -123,14 +137,26 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class CancelAll:
-    """Stop all that is in flight."""
+    """Stop all that is in flight.
+
+    Parameters
+    ----------
+    why : str
+        The reason, for logs.
+    """
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndRun:
-    """The flow run is over; its state is final."""
+    """The flow run is over; its state is final.
+
+    Parameters
+    ----------
+    state : State
+        The flow's state.
+    """
 
     state: State
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from prefectlite.engine.board import FINAL, PART_ITSELF, Board, Elements, Family
 from prefectlite.engine.events import Measure
@@ -11,6 +12,9 @@ from prefectlite.engine.plan import PlanEdge
 from prefectlite.rules.verdict import Become
 from prefectlite.rules.width import decide_width
 from prefectlite.states.state import Mapped, State, Success
+
+# The length of a value that somebody gave without saying how long it is.
+_UNKNOWN: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +116,22 @@ def _length(board: Board, edge: PlanEdge) -> int | str:
     if node.kind == "value":
         found = Measure(node.length, node.flat_length, node.unmappable)
     elif node.kind == "collection":
-        flat = _flat_width(board, edge) if edge.flattened and node.unmappable is None else None
-        found = Measure(node.length, flat, node.unmappable)
+        if edge.flattened and node.unmappable is None:
+            return _flat_width(board, edge)
+        found = Measure(node.length, None, node.unmappable)
     else:
         found = board.measures.get(up, Measure(unmappable="its length is not known"))
     length = found.flat_length if edge.flattened else found.length
     return length if length is not None else found.unmappable or "its value has no length"
 
 
-def _flat_width(board: Board, edge: PlanEdge) -> int:
-    return sum(1 if part.length is None else part.length for part in _parts(board, edge) or ())
+def _flat_width(board: Board, edge: PlanEdge) -> int | str:
+    width = 0
+    for part in _parts(board, edge) or ():
+        if part.length == _UNKNOWN:
+            return f"the length of {board.key(part.run)} is not known"
+        width += 1 if part.length is None else part.length
+    return width
 
 
 def _has_value(state: State) -> bool:
@@ -143,9 +153,12 @@ def _unnested(board: Board, member: PlanEdge) -> Iterator[_Part]:
     """Yield what one member of a list becomes when the list is unnested by one level."""
     up = member.upstream
     family = board.families.get(up)
-    if up not in board.families and board.plan.nodes[up].kind == "collection" and not member.flattened:
+    if family is None and board.plan.nodes[up].kind == "collection":
         for inner in board.plan.nodes[up].ins:
-            yield _Part(inner.upstream, None, inner.flattened)
+            if member.flattened:
+                yield from _unnested(board, inner)
+            else:
+                yield _Part(inner.upstream, None, inner.flattened)
     elif family is None:
         yield _Part(up, _part_length(board, up, flat=member.flattened), member.flattened)
     else:
@@ -162,7 +175,7 @@ def _part_length(board: Board, part: int, flat: bool = False) -> int | None:
         return node.flat_length if flat else node.length
     measure = board.measures.get(part)
     if measure is None:
-        return None
+        return _UNKNOWN
     return measure.flat_length if flat else measure.length
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefectlite.engine.audit import audit
-from prefectlite.engine.board import Board
+from prefectlite.engine.board import PENDING, Board
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.wiring import Wiring
@@ -174,4 +174,5 @@ class EngineView:
             When two books disagree; the text tells the run's story.
         """
         cancelled = self.flow_state.is_cancelled()
-        audit(self.board, self.wiring, self.window, ended=self.ended, cancelled=cancelled)
+        under_way = self.flow_state is not PENDING and not self.ended
+        audit(self.board, self.wiring, self.window, under_way=under_way, cancelled=cancelled)

@@ -103,19 +103,26 @@ def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: byt
 
 def _measures(plan: FlowPlan, maps: bytearray) -> tuple[frozenset[Literal["length", "flat"]], ...]:
     wanted: dict[int, set[Literal["length", "flat"]]] = {}
-    for i in reversed(range(len(plan.nodes))):
-        for edge in plan.nodes[i].outs:
-            if not edge.mapped:
-                continue
-            # Flattening a map, or a list of tasks, unnests each part by its own length.
-            parts = maps[i] or plan.nodes[i].kind == "collection"
-            if not edge.flattened:
-                if not parts:
-                    wanted.setdefault(i, set()).add("length")
-            elif plan.nodes[i].kind == "collection":
-                for member in plan.nodes[i].ins:
-                    whole = member.flattened and not maps[member.upstream]
-                    wanted.setdefault(member.upstream, set()).add("flat" if whole else "length")
-            else:
+    for i, node in enumerate(plan.nodes):
+        # The parts of a map, and of a list of tasks, are measured one by one.
+        for edge in node.outs:
+            if edge.mapped and edge.flattened and node.kind == "collection" and not maps[i]:
+                _want_members(plan, node, maps, wanted)
+            elif edge.mapped and edge.flattened:
                 wanted.setdefault(i, set()).add("length" if maps[i] else "flat")
+            elif edge.mapped and not maps[i] and node.kind != "collection":
+                wanted.setdefault(i, set()).add("length")
     return tuple(frozenset(wanted[i]) if i in wanted else _NOTHING for i in range(len(plan.nodes)))
+
+
+def _want_members(
+    plan: FlowPlan, node: PlanNode, maps: bytearray, wanted: dict[int, set[Literal["length", "flat"]]]
+) -> None:
+    """Ask for what it takes to unnest each member of a list by one level."""
+    for member in node.ins:
+        up = plan.nodes[member.upstream]
+        if up.kind == "collection" and member.flattened:
+            _want_members(plan, up, maps, wanted)
+        elif up.kind != "collection":
+            whole = member.flattened and not maps[member.upstream]
+            wanted.setdefault(member.upstream, set()).add("flat" if whole else "length")

@@ -229,9 +229,6 @@ def _local_cluster(
     # 8787 may be taken, and Dask would say so in red.
     kwargs.setdefault("dashboard_address", ":0")
     kwargs.setdefault("silence_logs", logging.CRITICAL)
-    # Dask would run a task that took its worker down again on three others. Whether it runs again is a
-    # rule's to say, so Dask gives up at once.
-    kwargs["scheduler_kwargs"] = {"allowed_failures": 0, **(kwargs.get("scheduler_kwargs") or {})}
     # Without workers at first: then the client, the plugin and the first graph are under way while they
     # start.
     cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=threads, **kwargs)

@@ -92,7 +92,12 @@ class Link:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 client.register_plugin(ReportPlugin())
-            answer = client.sync(client.scheduler.prefectlite_open, client=client.id, route=self.route)
+            answer = client.sync(
+                client.scheduler.prefectlite_open,
+                client=client.id,
+                route=self.route,
+                shares_disk=self.place.is_local and not self.place.in_process,
+            )
         except Exception as error:
             _logger.warning(
                 "The scheduler at %s accepts no plugin (%s: %s), so reports come as events of a Dask "

@@ -8,11 +8,16 @@ reports of every run.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.worker.entry import run_lost
+from prefectlite.worker.marks import Marks
 from prefectlite.worker.wire import ERRED, MARK, PLAIN, SAY, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -51,6 +56,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._scheduler: Any = None
         self._timer: Any = None
         self._last_flush = 0.0
+        self._shares_disk = False
+        self._marks: dict[str, Marks] = {}
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -70,7 +77,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 
-    def open(self, client: str, route: str) -> str:
+    def open(self, client: str, route: str, shares_disk: bool = False) -> str:
         """Begin to stream a flow run's reports to a client.
 
         Parameters
@@ -79,6 +86,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The client's identity.
         route : str
             From ``wire.route_of``.
+        shares_disk : bool
+            Whether all workers are on this machine, so that what they had begun can be read after their death.
 
         Returns
         -------
@@ -88,6 +97,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if route in self._routes:
             return "taken"
         self._routes[route] = Route(route, client)
+        if shares_disk and not self._shares_disk:
+            self._shares_disk = True
+            for worker in self._scheduler.workers:
+                self.add_worker(self._scheduler, worker)
         if self.name not in self._scheduler.plugins:
             self._scheduler.add_plugin(self, name=self.name)
         return "open"
@@ -126,11 +139,57 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             metadata = facts.get("metadata")
             if metadata and (said := metadata.get(MARK)) is not None:
                 self._take(key, facts.get("worker", ""), said)
-        elif finish == "erred" and start == "processing" and type(key) is tuple and type(key[0]) is str:
+        elif type(key) is not tuple or type(key[0]) is not str:
+            return
+        elif finish == "released":
+            if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
+                self._seal(key, start)
+        elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
+
+    def _seal(self, key: Any, start: str) -> None:
+        """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
+        task = self._scheduler.tasks.get(key)
+        if task is None or len(key) != 5 or not key[4]:
+            return  # shared constants may be made again
+        if start == "memory":
+            # Let go by whoever held it, as values are; or lost, and still wanted.
+            if task.who_wants or task.waiters:
+                self._replace(
+                    task, "result-lost", "The worker that held the result ended before its last reader."
+                )
+        elif task.suspicious:
+            # Dask's own word for a task whose worker ended while it had it.
+            if self._marks and not any(key in marks for marks in self._marks.values()):
+                task.suspicious = 0  # it had not begun, so it may begin elsewhere
+            else:
+                self._replace(
+                    task,
+                    "worker-lost",
+                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in C code), "
+                    "the system did (memory ran out), or its machine is gone.",
+                )
+
+    def _replace(self, task: Any, cause: str, text: str) -> None:
+        if not (type(task.run_spec) is Task and task.run_spec.func is run_lost):
+            task.run_spec = Task(task.key, run_lost, cause, text, time.time())
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        """Provide a new worker with a place for its marks, if they can be read here.
+
+        Parameters
+        ----------
+        scheduler : distributed.Scheduler
+            Who knows the worker.
+        worker : str
+            The worker's address.
+        """
+        if self._shares_disk and worker not in self._marks:
+            with contextlib.suppress(OSError):
+                self._marks[worker] = Marks(scheduler.workers[worker].local_directory, create=True)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)

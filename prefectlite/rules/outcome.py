@@ -15,7 +15,7 @@ def decide_flow(reference: Tally, unfinished: int, cancelled: bool) -> Become:
     reference : Tally
         How the reference tasks ended, children of maps counted one by one.
     unfinished : int
-        How many terminal runs have not ended (they wait for an approval, say).
+        How many task runs have not ended (they wait for an approval, say).
     cancelled : bool
         Whether somebody called the flow run off.
 
@@ -34,7 +34,7 @@ def decide_flow(reference: Tally, unfinished: int, cancelled: bool) -> Become:
     if cancelled:
         state = Cancelled("The flow run was cancelled.")
     elif unfinished:
-        state = Running(f"The flow run is not over: {unfinished} terminal task runs have not ended.")
+        state = Running(f"The flow run is not over: {unfinished} task runs have not ended.")
     elif reference.failed:
         state = Failed(f"Some reference tasks failed: {reference.failed} of {reference.total} task runs.")
     elif reference.successful == reference.total:

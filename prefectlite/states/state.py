@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -286,7 +286,12 @@ class Scheduled(Pending):
     message, result, context
         As for ``State``.
     start_time : datetime or None
-        When the run may go on, timezone-aware.
+        When the run may go on; a time without a zone is taken for UTC.
+
+    Raises
+    ------
+    TypeError
+        When ``start_time`` is something else.
     """
 
     __slots__ = ("start_time",)
@@ -303,6 +308,13 @@ class Scheduled(Pending):
         start_time: datetime | None = None,
     ) -> None:
         super().__init__(message, result, context)
+        if start_time is not None:
+            if not isinstance(start_time, datetime):
+                raise TypeError(
+                    f"{type(self).__name__}: start_time is a {type(start_time).__name__}; pass a datetime, "
+                    "with its time zone."
+                )
+            start_time = start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
         object.__setattr__(self, "start_time", start_time)
 
 

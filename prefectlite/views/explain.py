@@ -7,7 +7,6 @@ from typing import Final
 
 from prefectlite.engine.instructions import Transition
 from prefectlite.journal.protocol import Entry, Journal
-from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State
 
@@ -80,13 +79,14 @@ def _step(entry: Entry) -> str:
     if isinstance(entry, Transition):
         old, new = type(entry.old).__name__, type(entry.new).__name__
         which = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
-        return f"{old} -> {new}{which}. {_told(entry.why)}"
+        return f"{old} -> {new}{which}. {_told(entry)}"
     how = ", ahead of its upstreams" if entry.ahead else ""
     again = f", submission {entry.submission}" if entry.submission > 1 else ""
     return f"Sent to run (attempt {entry.attempt}{again}{how})."
 
 
-def _told(why: Reason) -> str:
+def _told(change: Transition) -> str:
+    why = change.why
     text = f"{why.text.strip()} [rule: {why.rule}"
     if why.read:
         facts = "; ".join(f"{name}: {what}" for name, what in why.read[:_FACTS])

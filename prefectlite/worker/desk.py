@@ -13,6 +13,7 @@ from typing import Any, Final
 from prefectlite.lowering.keys import DataKey
 from prefectlite.worker.attempt import Here, Interruption
 from prefectlite.worker.logs import LogLine, installation
+from prefectlite.worker.marks import Marks
 from prefectlite.worker.opened import OpenFlow
 from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
 
@@ -118,6 +119,10 @@ class Desk:
         self._lock = threading.Lock()
         self._is_awake = False
         self._last = 0.0
+        try:
+            self._marks: Marks | None = Marks(worker.local_directory)
+        except OSError:
+            self._marks = None  # nobody could read them after this process's death
 
     def begin(self, key: DataKey, by_topic: bool) -> Active:
         """Take note of an attempt that begins in this thread.
@@ -135,6 +140,8 @@ class Desk:
             The attempt.
         """
         active = Active(key, by_topic)
+        if self._marks is not None:
+            self._marks.add(key)
         self._active[active.thread] = active
         self._last = active.since
         if not self._is_awake:

@@ -15,6 +15,7 @@ from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Done, Hold, Packed, Succeeded
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
+from prefectlite.states.state import Crashed
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow
@@ -74,6 +75,32 @@ def run_attempt_by_topic(
         When the attempt is no plain success.
     """
     return _run(flow, task, spec, values, True)
+
+
+def run_lost(cause: str, text: str, ended: float) -> NoReturn:
+    """Say of an attempt that it is lost, instead of running its body again; put in its place by the scheduler plugin.
+
+    Parameters
+    ----------
+    cause : str
+        ``"worker-lost"`` or ``"result-lost"``.
+    text : str
+        What happened.
+    ended : float
+        When, in seconds since the epoch.
+
+    Raises
+    ------
+    Hold
+        Always.
+    """
+    from distributed.worker import get_worker
+
+    worker = get_worker()
+    desk, key = desk_of(worker), worker.get_current_task()
+    report = Report(Crashed(text, cause=cause), ended, ended, where=desk.address)
+    active = Active(key, False)
+    _hold(desk, active, Outcome(report))
 
 
 def _run(

@@ -90,7 +90,9 @@ def test_flow_run_works_inside_a_running_event_loop(client):
 
 
 def test_an_import_string_makes_a_cluster_for_each_run_and_closes_it():
-    executor = DaskExecutor("distributed.LocalCluster", cluster_kwargs={"n_workers": 1, "threads_per_worker": 1})
+    executor = DaskExecutor(
+        "distributed.LocalCluster", cluster_kwargs={"n_workers": 1, "threads_per_worker": 1}
+    )
 
     first, second = where(executor), where(executor)
 
@@ -105,7 +107,9 @@ def test_a_factory_with_adapt_makes_an_elastic_cluster():
     def factory(**kwargs):
         return LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0", **kwargs)
 
-    executor = DaskExecutor(factory, adapt_kwargs={"minimum": 0, "maximum": 1}, cluster_kwargs={"processes": False})
+    executor = DaskExecutor(
+        factory, adapt_kwargs={"minimum": 0, "maximum": 1}, cluster_kwargs={"processes": False}
+    )
 
     assert where(executor).startswith("inproc://")
 

@@ -427,4 +427,6 @@ def at(seconds: float) -> datetime:
 def books(engine: Engine) -> dict[str, Any]:
     """A copy of all that the board knows, but for what it keeps to answer faster."""
     left_out = ("plan", "keys", "nodes_by_slug")
-    return {name: copy.deepcopy(getattr(engine.board, name)) for name in Board.__slots__ if name not in left_out}
+    return {
+        name: copy.deepcopy(getattr(engine.board, name)) for name in Board.__slots__ if name not in left_out
+    }

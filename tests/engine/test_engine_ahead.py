@@ -124,7 +124,17 @@ def test_one_edge_that_keeps_a_value_holds_back_a_run_whatever_the_others_do() -
 
 
 @pytest.mark.parametrize(
-    "trigger", [all_failed, all_finished, any_failed, any_successful, not_all_skipped, manual_only, some_failed(1), None]
+    "trigger",
+    [
+        all_failed,
+        all_finished,
+        any_failed,
+        any_successful,
+        not_all_skipped,
+        manual_only,
+        some_failed(1),
+        None,
+    ],
 )
 def test_only_the_default_trigger_lowers_ahead(trigger: object) -> None:
     bench = Bench(task("a"), task("b", "a", trigger=trigger))
@@ -168,7 +178,9 @@ def test_a_map_does_not_unfold_before_its_width_is_known() -> None:
 def test_a_reader_of_a_collection_goes_ahead_of_its_members() -> None:
     bench = Bench(task("a"), task("b"), listed("l", "a", "b"), task("c", "l"))
     assert bench.start().acts == ["submit a", "submit b", "submit c ahead"]
-    assert bench.turn.submit("c").arguments == (Argument("l", FromCollection(2, (FromRun(0, 1), FromRun(1, 1)))),)
+    assert bench.turn.submit("c").arguments == (
+        Argument("l", FromCollection(2, (FromRun(0, 1), FromRun(1, 1)))),
+    )
 
 
 def test_a_reader_of_a_list_of_lists_goes_ahead() -> None:
@@ -197,7 +209,9 @@ def test_a_collection_that_is_followed_without_its_value_is_waited_for() -> None
 def test_a_reduce_goes_ahead_of_the_children() -> None:
     bench = Bench(value("x", length=2), task("m", maps("x")), task("r", reads("m", "rows", flat=True)))
     assert bench.start().acts == ["submit m[0]", "submit m[1]", "submit r ahead"]
-    assert bench.turn.submit("r").arguments == (Argument("rows", FromMany((FromRun(3, 1), FromRun(4, 1)), flat=True)),)
+    assert bench.turn.submit("r").arguments == (
+        Argument("rows", FromMany((FromRun(3, 1), FromRun(4, 1)), flat=True)),
+    )
 
 
 def test_a_map_of_a_map_goes_ahead_child_by_child() -> None:
@@ -225,7 +239,13 @@ def test_readers_of_a_map_with_state_handlers_do_not_go_ahead(edge: In) -> None:
 
 
 def test_a_map_over_a_finished_map_reads_what_is_there() -> None:
-    bench = Bench(value("x", length=1), task("m", maps("x")), task("a"), task("n", maps("m"), follows("a")), reference=("a", "n"))
+    bench = Bench(
+        value("x", length=1),
+        task("m", maps("x")),
+        task("a"),
+        task("n", maps("m"), follows("a")),
+        reference=("a", "n"),
+    )
     bench.start()
     bench.succeed("m[0]")
     assert bench.succeed("a").acts == ["submit n[0]"]

@@ -225,7 +225,12 @@ def test_more_in_flight_than_the_window_is_caught() -> None:
 
 
 def test_a_readers_book_of_a_shorter_map_is_counted_right() -> None:
-    bench = Bench(value("x", length=2), value("y", length=1), task("m", maps("x")), task("n", maps("m"), maps("y"), map_lengths="shortest"))
+    bench = Bench(
+        value("x", length=2),
+        value("y", length=1),
+        task("m", maps("x")),
+        task("n", maps("m"), maps("y"), map_lengths="shortest"),
+    )
     bench.start()
     bench.engine.board.readers[bench.run("m[1]")] += 1
     caught(bench, r"1 for readers, a count says 0: m\[1\]")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from prefectlite.engine.events import Answered, TimerFired
@@ -46,14 +48,22 @@ def test_a_flow_can_be_cancelled_before_it_starts() -> None:
 def test_a_run_that_waits_for_its_upstreams_is_cancelled() -> None:
     bench = Bench(task("h", handled=True), task("b", "h"))
     bench.start()
-    assert bench.cancel().moves == ["h Pending > Cancelled", "b Pending > Cancelled", "flow Running > Cancelled"]
+    assert bench.cancel().moves == [
+        "h Pending > Cancelled",
+        "b Pending > Cancelled",
+        "flow Running > Cancelled",
+    ]
 
 
 def test_a_run_that_waits_for_room_is_cancelled() -> None:
     bench = Bench(task("h", handled=True), task("i", handled=True), window=1)
     bench.start()
     bench.agree("h")
-    assert bench.cancel().moves == ["h Running > Cancelled", "i Pending > Cancelled", "flow Running > Cancelled"]
+    assert bench.cancel().moves == [
+        "h Running > Cancelled",
+        "i Pending > Cancelled",
+        "flow Running > Cancelled",
+    ]
 
 
 def test_a_run_that_was_seen_to_run_is_cancelled() -> None:
@@ -65,13 +75,13 @@ def test_a_run_that_was_seen_to_run_is_cancelled() -> None:
 
 @pytest.mark.parametrize("question", ["trigger", "handlers", "delay", "on_failure"])
 def test_a_run_that_waits_for_user_code_is_cancelled_and_the_answer_comes_too_late(question: str) -> None:
-    policy = {
+    policies: dict[str, dict[str, Any]] = {
         "trigger": {"trigger": None},
         "handlers": {"handled": True},
         "delay": {"retry": RetryPolicy(1, asks_delay=True)},
         "on_failure": {"on_failure": True},
-    }[question]
-    bench = Bench(task("a", **policy), task("b"))
+    }
+    bench = Bench(task("a", **policies[question]), task("b"))
     bench.start()
     if question in ("delay", "on_failure"):
         bench.fail("a")
@@ -185,7 +195,10 @@ def test_a_pause_beats_a_failure_elsewhere() -> None:
 def test_a_pause_with_a_time_keeps_the_flow_going_and_goes_on_by_itself() -> None:
     bench = Bench(task("a"))
     bench.start()
-    assert bench.report("a", Paused("until noon", start_time=at(43200)), forced=True).acts == ["release a.1", "timer a at 43200"]
+    assert bench.report("a", Paused("until noon", start_time=at(43200)), forced=True).acts == [
+        "release a.1",
+        "timer a at 43200",
+    ]
     assert not bench.engine.ended
     assert bench.fire("a").acts == ["submit a #2.2"]
     assert bench.succeed("a").acts == ["end Success"]
@@ -198,3 +211,9 @@ def test_a_paused_child_leaves_its_siblings_alone() -> None:
     bench.succeed("m[1]")
     assert bench.succeed("n[1]").acts == ["release m[1].1", "end Running"]
     assert bench.states("m[0]", "n[0]", "n[1]") == ["Paused", "Pending", "Success"]
+
+
+def test_a_flow_that_ends_running_says_that_it_is_not_over() -> None:
+    bench = Bench(task("a", trigger=manual_only), task("b", "a"))
+    bench.start()
+    assert "not over" in str(bench.engine.flow_state.message)

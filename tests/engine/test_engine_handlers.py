@@ -138,7 +138,10 @@ def test_a_handler_may_end_a_run_before_it_starts(state: State, ends: str) -> No
 def test_a_handler_may_put_off_a_start() -> None:
     bench = Bench(task("a", handled=True))
     bench.start()
-    assert bench.answer("a", Scheduled("at night", start_time=at(100))).words == ["a Pending > Scheduled", "timer a at 100"]
+    assert bench.answer("a", Scheduled("at night", start_time=at(100))).words == [
+        "a Pending > Scheduled",
+        "timer a at 100",
+    ]
     assert bench.fire("a").words == ["ask a handlers Scheduled > Running"]
     assert bench.agree("a").words == ["a Scheduled > Running", "submit a"]
 
@@ -214,7 +217,7 @@ def test_a_value_that_a_handler_gives_without_a_measure_cannot_be_mapped_over() 
     bench = running(task("m", maps("a")))
     bench.succeed("a", length=7)
     bench.answer("a", Success("mine", [1, 2]))
-    assert "input 'a' a state handler gave its value" in str(bench.state("m").message)
+    assert "input 'a' its length is not known" in str(bench.state("m").message)
 
 
 def test_the_bodys_own_measure_holds_where_handlers_leave_the_value_alone() -> None:
@@ -236,7 +239,10 @@ def test_a_handler_may_turn_a_success_into_a_failure_which_the_retry_rule_weighs
 def test_a_handler_may_have_a_success_done_again() -> None:
     bench = running()
     bench.succeed("a")
-    assert bench.answer("a", Retrying("once more", start_time=at(50))).acts == ["release a.1", "timer a at 50"]
+    assert bench.answer("a", Retrying("once more", start_time=at(50))).acts == [
+        "release a.1",
+        "timer a at 50",
+    ]
     bench.fire("a")
     assert bench.agree("a").acts == ["submit a #2.2"]
 
@@ -308,7 +314,9 @@ def test_a_handler_that_answers_no_state_fails_the_run(answer: Any) -> None:
     bench = running(retry=RETRIES)
     bench.succeed("a")
     assert bench.answer("a", answer).acts == ["release a.1", "end Failed"]
-    assert f"answered a {type(answer).__name__} at Running -> Success, which is no state" in str(bench.state("a").message)
+    assert f"answered a {type(answer).__name__} at Running -> Success, which is no state" in str(
+        bench.state("a").message
+    )
     assert isinstance(bench.state("a").result, TaskError)
 
 
@@ -317,7 +325,9 @@ def test_a_handler_that_breaks_the_law_fails_the_run(answer: State) -> None:
     bench = running(retry=RETRIES)
     bench.succeed("a")
     assert bench.answer("a", answer).acts == ["release a.1", "end Failed"]
-    assert f"made {type(answer).__name__} of Running -> Success, which cannot follow" in str(bench.state("a").message)
+    assert f"made {type(answer).__name__} of Running -> Success, which cannot follow" in str(
+        bench.state("a").message
+    )
 
 
 def test_a_state_that_nothing_follows_from_fails_the_run() -> None:
@@ -341,14 +351,18 @@ def test_a_handler_that_raises_at_the_unfolding_fails_the_map() -> None:
 
 
 def test_a_handler_may_skip_a_map() -> None:
-    bench = Bench(value("x", length=2), task("m", maps("x"), handled=True), task("n", maps("m")), task("r", "n"))
+    bench = Bench(
+        value("x", length=2), task("m", maps("x"), handled=True), task("n", maps("m")), task("r", "n")
+    )
     bench.start()
     bench.answer("m", Skipped("not today"))
     assert bench.states() == ["Success", "Skipped", "Skipped", "Skipped"]
 
 
 def test_a_handler_may_give_the_value_of_a_whole_map() -> None:
-    bench = Bench(value("x", length=2), task("m", maps("x"), handled=True), task("n", maps("m")), task("r", "m"))
+    bench = Bench(
+        value("x", length=2), task("m", maps("x"), handled=True), task("n", maps("m")), task("r", "m")
+    )
     bench.start()
     turn = bench.answer("m", Success("known", [7, 8, 9]), measure=Measure(3))
     assert turn.acts == ["submit r", "submit n[0]", "submit n[1]", "submit n[2]"]
@@ -356,7 +370,9 @@ def test_a_handler_may_give_the_value_of_a_whole_map() -> None:
     assert bench.sources("r") == "driver m"
 
 
-@pytest.mark.parametrize("state", [Scheduled("later", start_time=at(50)), Retrying("again", start_time=at(50))])
+@pytest.mark.parametrize(
+    "state", [Scheduled("later", start_time=at(50)), Retrying("again", start_time=at(50))]
+)
 def test_a_map_that_was_put_off_unfolds_later_and_never_runs_itself(state: State) -> None:
     bench = Bench(value("x", length=1), task("m", maps("x"), handled=True))
     bench.start()

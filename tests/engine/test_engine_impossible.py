@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,9 @@ def refused(bench: Bench, event: Event, story: str) -> None:
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("run", [-1, 2, 99])
-def test_an_event_about_a_run_that_is_not_there_is_refused(make: Callable[[int, int], Event], run: int) -> None:
+def test_an_event_about_a_run_that_is_not_there_is_refused(
+    make: Callable[[int, int], Event], run: int
+) -> None:
     bench = Bench(task("a"), task("b"))
     bench.start()
     refused(bench, make(run, 1), f"there is no run {run}")
@@ -56,7 +59,9 @@ def test_an_event_about_a_submission_that_was_never_made_is_refused_with_the_run
 ) -> None:
     bench = Bench(task("a"), task("b"))
     bench.start()
-    refused(bench, make(0, 2), r"submission 2 of run 0.*a \(run 0\).*flying, attempt 1, submission 1 \(held: 1\)")
+    refused(
+        bench, make(0, 2), r"submission 2 of run 0.*a \(run 0\).*flying, attempt 1, submission 1 \(held: 1\)"
+    )
     assert bench.succeed("a").moves == ["a Pending > Running", "a Running > Success"]
 
 
@@ -101,3 +106,30 @@ def test_a_transition_against_the_law_is_refused_with_the_runs_story() -> None:
     assert books(bench.engine) == before
     assert ledger.out == []
     assert isinstance(bench.state("a"), Success)
+
+
+class Mute(Exception):
+    """What user code may raise: its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("question", ["trigger", "handlers", "delay", "sending"])
+def test_an_exception_that_cannot_be_put_in_words_is_no_reason_to_lose_the_flow(question: str) -> None:
+    policies: dict[str, dict[str, Any]] = {
+        "trigger": {"trigger": None},
+        "handlers": {"handled": True},
+        "delay": {"retry": RetryPolicy(1, asks_delay=True)},
+        "sending": {},
+    }
+    bench = Bench(task("a", **policies[question]), task("b"))
+    bench.start()
+    if question == "delay":
+        bench.fail("a")
+    if question == "sending":
+        bench.refuse("a", Mute())
+    else:
+        bench.answer("a", error=Mute())
+    assert bench.state("a").is_failed()
+    assert bench.succeed("b").acts == ["end Failed"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prefectlite.engine.events import Measure
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_failed, all_finished
 from prefectlite.states import signals
@@ -38,7 +39,11 @@ def test_a_map_over_a_constant_unfolds_at_the_start() -> None:
     assert turn.words[2:] == ["m Pending > Mapped", "submit m[0]", "submit m[1]"]
     assert taken(bench, "m") == ["x[0]", "x[1]"]
     why = turn.why("m", "Mapped")
-    assert (why.rule, why.text, why.read) == ("mapping", "The map unfolded into 2 children.", (("width", "2"),))
+    assert (why.rule, why.text, why.read) == (
+        "mapping",
+        "The map unfolded into 2 children.",
+        (("width", "2"),),
+    )
     state = turn.move("m", "Mapped").new
     assert isinstance(state, Mapped)
     assert state.n_map_states == 2
@@ -82,13 +87,17 @@ def test_inputs_of_unequal_length_fail_the_map_and_are_named() -> None:
 
 
 def test_the_shortest_input_decides_where_the_task_says_so() -> None:
-    bench = Bench(value("x", length=2), value("y", length=3), task("m", maps("x"), maps("y"), map_lengths="shortest"))
+    bench = Bench(
+        value("x", length=2), value("y", length=3), task("m", maps("x"), maps("y"), map_lengths="shortest")
+    )
     bench.start()
     assert taken(bench, "m", "y") == ["y[0]", "y[1]"]
 
 
 def test_a_mapped_edge_without_an_argument_counts_by_its_upstreams_name() -> None:
-    bench = Bench(value("x", length=2), value("y", length=3), task("m", maps("x")), task("n", pairs("m"), maps("y")))
+    bench = Bench(
+        value("x", length=2), value("y", length=3), task("m", maps("x")), task("n", pairs("m"), maps("y"))
+    )
     bench.start()
     assert "'m' has 2, 'y' has 3" in str(bench.state("n").message)
 
@@ -112,7 +121,9 @@ def test_what_has_no_length_fails_the_map_and_is_named(up: Spec, facts: dict[str
 
 
 def test_a_flattened_dict_of_tasks_is_named_too() -> None:
-    bench = Bench(task("a"), listed("x", "a", length=None, unmappable="is a dict"), task("m", maps("x", flat=True)))
+    bench = Bench(
+        task("a"), listed("x", "a", length=None, unmappable="is a dict"), task("m", maps("x", flat=True))
+    )
     bench.drive()
     assert "input 'x' is a dict" in str(bench.state("m").message)
 
@@ -179,7 +190,12 @@ def test_a_flow_whose_children_all_succeed_is_a_success() -> None:
 
 
 def test_child_follows_child_through_a_map_of_a_map() -> None:
-    bench = Bench(value("x", length=3), task("m", maps("x")), task("n", maps("m")), task("o", maps("n"), trigger=all_failed))
+    bench = Bench(
+        value("x", length=3),
+        task("m", maps("x")),
+        task("n", maps("m")),
+        task("o", maps("n"), trigger=all_failed),
+    )
     bench.drive({"m[0]": BOOM, "m[1]": SKIP})
     assert bench.states("n[0]", "n[1]", "n[2]") == ["TriggerFailed", "Skipped", "Success"]
     assert bench.states("o[0]", "o[1]", "o[2]") == ["Success", "Skipped", "TriggerFailed"]
@@ -237,7 +253,12 @@ def test_a_map_below_that_comes_late_goes_ahead_of_what_still_flies() -> None:
 
 
 def test_an_unmapped_upstream_that_failed_lets_the_map_unfold_and_refuses_each_child() -> None:
-    bench = Bench(value("x", length=1), task("a"), task("m", maps("x"), reads("a"), trigger=all_finished), task("n", maps("x"), reads("a")))
+    bench = Bench(
+        value("x", length=1),
+        task("a"),
+        task("m", maps("x"), reads("a"), trigger=all_finished),
+        task("n", maps("x"), reads("a")),
+    )
     bench.drive({"a": BOOM})
     assert bench.states("m", "m[0]", "n", "n[0]") == ["Mapped", "Success", "Mapped", "TriggerFailed"]
     assert taken(bench, "m", "a") == ["driver a"]
@@ -260,7 +281,9 @@ def test_a_mapped_task_that_reads_a_failing_map_refuses_each_child() -> None:
 
 
 def test_a_map_over_a_list_of_tasks_gives_each_child_one_member() -> None:
-    bench = Bench(task("a"), value("x"), task("b"), listed("l", "a", "x", reads("b", flat=True)), task("m", maps("l")))
+    bench = Bench(
+        task("a"), value("x"), task("b"), listed("l", "a", "x", reads("b", flat=True)), task("m", maps("l"))
+    )
     bench.drive()
     assert taken(bench, "m") == ["a.1", "x", "flat(b.1)"]
 
@@ -279,7 +302,9 @@ def test_a_map_over_a_list_of_lists_gives_lists() -> None:
 
 
 def test_a_map_over_a_list_with_a_map_in_it_gives_the_maps_values_as_one_list() -> None:
-    bench = Bench(value("x", length=2), task("m", maps("x")), task("a"), listed("l", "m", "a"), task("n", maps("l")))
+    bench = Bench(
+        value("x", length=2), task("m", maps("x")), task("a"), listed("l", "m", "a"), task("n", maps("l"))
+    )
     bench.drive()
     assert taken(bench, "n") == ["[m[0].1, m[1].1]", "a.1"]
 
@@ -306,7 +331,10 @@ def test_a_flattened_map_takes_the_elements_of_each_childs_value() -> None:
 
 def test_a_failed_or_skipped_child_is_one_element_of_a_flattened_map() -> None:
     bench = Bench(
-        value("x", length=3), task("m", maps("x")), task("n", maps("m", flat=True)), task("o", maps("m", flat=True), trigger=all_failed)
+        value("x", length=3),
+        task("m", maps("x")),
+        task("n", maps("m", flat=True)),
+        task("o", maps("m", flat=True), trigger=all_failed),
     )
     log = bench.drive({"m[0]": BOOM, "m[2]": SKIP}, {"m": {"length": 1}})
     assert bench.states("n[0]", "n[1]", "n[2]") == ["TriggerFailed", "Success", "Skipped"]
@@ -337,20 +365,32 @@ def test_flattening_a_list_unnests_each_member_by_one_level() -> None:
 
 def test_flattening_a_list_of_lists_gives_the_members_of_the_inner_lists() -> None:
     bench = Bench(
-        task("a"), value("x", length=9), listed("l", "a", "x"), task("b"), listed("ll", "l", "b"), task("m", maps("ll", flat=True))
+        task("a"),
+        value("x", length=9),
+        listed("l", "a", "x"),
+        task("b"),
+        listed("ll", "l", "b"),
+        task("m", maps("ll", flat=True)),
     )
     bench.drive(facts={"a": {"length": 2}, "b": {"length": 1}})
     assert taken(bench, "m") == ["a.1", "x", "b.1[0]"]
 
 
 def test_flattening_a_list_with_a_map_in_it_gives_the_maps_children_whole() -> None:
-    bench = Bench(value("x", length=2), task("m", maps("x")), listed("l", "m"), task("n", maps("l", flat=True)))
+    bench = Bench(
+        value("x", length=2), task("m", maps("x")), listed("l", "m"), task("n", maps("l", flat=True))
+    )
     bench.drive(facts={"m": {"length": 5}})
     assert taken(bench, "n") == ["m[0].1", "m[1].1"]
 
 
 def test_flattening_a_list_with_a_flattened_map_in_it_unnests_each_child() -> None:
-    bench = Bench(value("x", length=2), task("m", maps("x")), listed("l", reads("m", flat=True)), task("n", maps("l", flat=True)))
+    bench = Bench(
+        value("x", length=2),
+        task("m", maps("x")),
+        listed("l", reads("m", flat=True)),
+        task("n", maps("l", flat=True)),
+    )
     assert bench.start().submit("m[0]").measure == {"length"}
     bench.drive(facts={"m": {"length": 2}})
     assert taken(bench, "n") == ["m[0].1[0]", "m[0].1[1]", "m[1].1[0]", "m[1].1[1]"]
@@ -371,7 +411,10 @@ def test_flattening_a_list_with_flattened_values_in_it_unnests_them_twice() -> N
 
 def test_flattening_a_list_with_skipped_members_takes_them_for_elements_and_skips_nobody() -> None:
     bench = Bench(
-        task("a"), task("b"), listed("l", "a", "b", skip_on_upstream_skip=False), task("m", maps("l", flat=True))
+        task("a"),
+        task("b"),
+        listed("l", "a", "b", skip_on_upstream_skip=False),
+        task("m", maps("l", flat=True)),
     )
     bench.drive({"a": SKIP}, {"b": {"length": 1}})
     assert bench.states("m[0]", "m[1]") == ["Success", "Success"]
@@ -388,6 +431,33 @@ def test_an_own_success_in_a_list_is_unnested_like_any_other() -> None:
     bench = Bench(task("a"), listed("l", "a"), task("m", maps("l", flat=True)))
     bench.drive({"a": OwnSuccess("mine", [1, 2])}, {"a": {"length": 2}})
     assert taken(bench, "m") == ["driver a[0]", "driver a[1]"]
+
+
+def test_flattening_a_list_with_a_flattened_list_in_it_unnests_the_inner_members() -> None:
+    bench = Bench(
+        task("a"),
+        task("b"),
+        listed("l", "a", "b"),
+        listed("ll", reads("l", flat=True)),
+        task("m", maps("ll", flat=True)),
+    )
+    bench.drive(facts={"a": {"length": 2}, "b": {"length": 1}})
+    assert taken(bench, "m") == ["a.1[0]", "a.1[1]", "b.1[0]"]
+
+
+def test_a_flattened_list_with_a_value_of_unknown_length_has_no_width() -> None:
+    # To take it for one element would give its child a wrong value without a word.
+    bench = Bench(task("a", trigger=None), listed("l", "a"), task("m", maps("l", flat=True)))
+    bench.start()
+    bench.answer("a", error=signals.SUCCESS("known", result=[1, 2]))
+    assert bench.states("m") == ["Failed"]
+
+
+def test_a_success_that_a_trigger_gave_is_mapped_over_by_its_measure() -> None:
+    bench = Bench(task("a", trigger=None), task("m", maps("a")))
+    bench.start()
+    turn = bench.answer("a", error=signals.SUCCESS("known", result=[1]), measure=Measure(1))
+    assert turn.acts == ["submit m[0]"]
 
 
 # Empty maps, reduces

@@ -71,7 +71,9 @@ def wired(*specs: Spec, reference: tuple[str, ...] | None = None) -> Wiring:
 
 
 def test_who_has_no_downstream_decides_the_flow_or_asks_for_it_keeps_its_value() -> None:
-    wiring = wired(task("a"), task("b", "a"), task("c", "a", keep_result=True), task("d", "b", "c"), reference=("b",))
+    wiring = wired(
+        task("a"), task("b", "a"), task("c", "a", keep_result=True), task("d", "b", "c"), reference=("b",)
+    )
     assert list(wiring.keeps) == [0, 1, 1, 1]
     assert wiring.reads == (2, 2, 2, 1)
 
@@ -88,7 +90,9 @@ def test_only_a_task_drops_its_value_and_only_if_nobody_reads_it() -> None:
 
 
 def test_trust_ends_at_state_handlers_and_at_lists_with_a_handled_member() -> None:
-    wiring = wired(task("a"), task("h", handled=True), listed("l", "a"), listed("lh", "a", "h"), task("z", "l", "lh"))
+    wiring = wired(
+        task("a"), task("h", handled=True), listed("l", "a"), listed("lh", "a", "h"), task("z", "l", "lh")
+    )
     assert list(wiring.trusted) == [1, 0, 1, 0, 1]
 
 
@@ -110,7 +114,15 @@ def test_trust_ends_at_state_handlers_and_at_lists_with_a_handled_member() -> No
     ],
 )
 def test_who_may_go_ahead(spec: Spec, may: bool) -> None:
-    specs = [value("x"), task("a"), task("h", handled=True), task("d"), listed("l", "a"), spec, task("z", "a", "h", "l", follows("d"))]
+    specs = [
+        value("x"),
+        task("a"),
+        task("h", handled=True),
+        task("d"),
+        listed("l", "a"),
+        spec,
+        task("z", "a", "h", "l", follows("d")),
+    ]
     assert bool(wired(*specs).ahead[5]) is may
 
 
@@ -145,7 +157,9 @@ def test_what_must_be_measured(edge: Any, measured: dict[str, set[str]]) -> None
 
 
 def test_a_board_tells_places_and_shown_states() -> None:
-    board = board_of(value("x", length=2), task("m", maps("x")), task("r", "m"), task("n", maps("m")), x=Success())
+    board = board_of(
+        value("x", length=2), task("m", maps("x")), task("r", "m"), task("n", maps("m")), x=Success()
+    )
     assert board.index(1) == -1
     unfolded(board, "m", Success(), BOOM)
     unfolded(board, "n")
@@ -162,7 +176,9 @@ def test_a_board_tells_places_and_shown_states() -> None:
 
 
 def test_a_board_counts_a_maps_children_for_a_reduce_and_their_pair_for_a_child() -> None:
-    board = board_of(value("x", length=2), task("m", maps("x")), task("r", "m"), task("n", maps("m")), x=Success())
+    board = board_of(
+        value("x", length=2), task("m", maps("x")), task("r", "m"), task("n", maps("m")), x=Success()
+    )
     unfolded(board, "m", Success(), BOOM)
     unfolded(board, "n")
     assert board.tally(2) == Tally(total=2, finished=2, successful=1, failed=1)
@@ -199,7 +215,8 @@ def test_a_story_tells_all_that_is_known_of_a_run() -> None:
 
 def test_readers_count_edges_and_keeping_and_let_go_at_zero() -> None:
     plan = build(task("a"), task("b", "a"), task("c", "a"))
-    board, gone = Board(plan), []
+    board = Board(plan)
+    gone: list[int] = []
     readers = Readers(board, Wiring.of(plan), gone.append)
     assert list(board.readers) == [2, 1, 1]
     settle(board, 0, Success())
@@ -212,7 +229,8 @@ def test_readers_count_edges_and_keeping_and_let_go_at_zero() -> None:
 
 def test_a_value_that_is_not_there_yet_is_not_let_go() -> None:
     plan = build(task("a"), task("b", "a"))
-    board, gone = Board(plan), []
+    board = Board(plan)
+    gone: list[int] = []
     Readers(board, Wiring.of(plan), gone.append).node_settled(1)
     assert gone == []
     assert board.readers[0] == 0
@@ -223,10 +241,15 @@ def test_a_value_that_is_not_there_yet_is_not_let_go() -> None:
 
 def test_a_child_is_paired_with_the_child_below_in_its_own_place() -> None:
     board = board_of(
-        value("x", length=2), value("y", length=1), task("m", maps("x")),
-        task("n", maps("m"), maps("y"), map_lengths="shortest"), task("r", "m"), task("f", maps("m", flat=True)),
-        x=Success(), y=Success(),
-    )  # fmt: skip
+        value("x", length=2),
+        value("y", length=1),
+        task("m", maps("x")),
+        task("n", maps("m"), maps("y"), map_lengths="shortest"),
+        task("r", "m"),
+        task("f", maps("m", flat=True)),
+        x=Success(),
+        y=Success(),
+    )
     to_n, to_r, to_f = board.plan.nodes[2].outs
     assert paired_child(board, to_n, 0) is None  # it has not unfolded
     unfolded(board, "m")
@@ -240,7 +263,9 @@ def test_a_child_is_paired_with_the_child_below_in_its_own_place() -> None:
 
 
 def test_the_width_of_a_map_is_read_from_what_is_known_of_its_inputs() -> None:
-    board = board_of(value("x", length=2), task("a"), task("m", maps("x"), maps("a")), x=Success(), a=Success())
+    board = board_of(
+        value("x", length=2), task("a"), task("m", maps("x"), maps("a")), x=Success(), a=Success()
+    )
     verdict = width_of(board, 2)
     assert isinstance(verdict, Become)
     assert "its length is not known" in str(verdict.state.message)
@@ -261,7 +286,12 @@ def test_unfolded_children_wait_for_their_own_part_of_the_map_above() -> None:
 
 def test_unfolded_children_count_whole_upstreams_that_are_no_plain_success() -> None:
     board = board_of(
-        value("x", length=1), task("a"), task("m", maps("x")), task("n", maps("x"), "a", "m"), x=Success(), a=BOOM
+        value("x", length=1),
+        task("a"),
+        task("m", maps("x")),
+        task("n", maps("x"), "a", "m"),
+        x=Success(),
+        a=BOOM,
     )
     unfolded(board, "m", BOOM)
     unfolded(board, "n")
@@ -286,7 +316,7 @@ def test_arguments_and_anchors_of_a_run_that_goes_ahead() -> None:
 
 
 def test_the_rules_before_a_run_stand_in_the_order_that_is_the_contract() -> None:
-    assert BEFORE == (weigh_skip, weigh_width, weigh_trigger)
+    assert (weigh_skip, weigh_width, weigh_trigger) == BEFORE
 
 
 def test_each_rule_says_what_it_read() -> None:

@@ -128,7 +128,12 @@ def test_a_diamond_is_taken_back_once() -> None:
     acts = bench.fail("a").acts
     assert sorted(acts) == ["release a.1", "release b.1", "release c.1", "release d.1", "timer a at 11"]
     again = bench.fire("a").acts
-    assert sorted(again) == ["submit a #2.2", "submit b ahead #1.2", "submit c ahead #1.2", "submit d ahead #1.2"]
+    assert sorted(again) == [
+        "submit a #2.2",
+        "submit b ahead #1.2",
+        "submit c ahead #1.2",
+        "submit d ahead #1.2",
+    ]
 
 
 def test_two_failures_above_one_reader_take_it_back_once() -> None:
@@ -148,7 +153,9 @@ def test_only_what_hangs_on_the_failure_comes_back() -> None:
 
 
 def test_recall_goes_through_collections() -> None:
-    bench = Bench(task("a", retry=RETRIES), task("b"), listed("l", "a", "b"), listed("ll", "l"), task("c", "ll"))
+    bench = Bench(
+        task("a", retry=RETRIES), task("b"), listed("l", "a", "b"), listed("ll", "l"), task("c", "ll")
+    )
     bench.start()
     assert bench.fail("a").acts == ["release a.1", "release c.1", "timer a at 11"]
     turn = bench.fire("a")
@@ -168,7 +175,9 @@ def test_a_collection_that_lost_a_member_is_marked_again_only_when_all_are_back(
 
 
 def test_a_failed_child_takes_back_its_own_line_and_the_reduce() -> None:
-    bench = Bench(value("x", length=3), task("m", maps("x"), retry=RETRIES), task("n", maps("m")), task("r", "n"))
+    bench = Bench(
+        value("x", length=3), task("m", maps("x"), retry=RETRIES), task("n", maps("m")), task("r", "n")
+    )
     bench.start()
     assert "submit r ahead" in bench.turn.acts
     assert bench.fail("m[1]").acts == ["release m[1].1", "release n[1].1", "release r.1", "timer m[1] at 11"]
@@ -235,3 +244,17 @@ def test_a_reader_that_already_reported_is_taken_back_all_the_same() -> None:
     assert bench.fail("a").acts == ["release a.1", "release b.1", "timer a at 12"]
     assert bench.fire("a").acts == ["submit a #2.2", "submit b ahead #1.2"]
     assert bench.succeed("a").moves == ["a Retrying > Running", "a Running > Success"]
+
+
+def test_a_child_of_two_maps_goes_ahead_when_both_of_its_upstreams_are_back() -> None:
+    bench = Bench(
+        value("x", length=1),
+        task("m", maps("x"), retry=RETRIES),
+        task("k", maps("x"), retry=RETRIES),
+        task("n", maps("m"), maps("k")),
+    )
+    assert bench.start().acts == ["submit k[0]", "submit m[0]", "submit n[0] ahead"]
+    assert bench.fail("m[0]").acts == ["release m[0].1", "release n[0].1", "timer m[0] at 11"]
+    assert bench.fail("k[0]").acts == ["release k[0].1", "timer k[0] at 12"]
+    assert bench.fire("m[0]").acts == ["submit m[0] #2.2"]
+    assert bench.fire("k[0]").acts == ["submit k[0] #2.2", "submit n[0] ahead #1.2"]

@@ -67,7 +67,11 @@ def test_a_follower_is_no_reader() -> None:
 
 def test_terminal_reference_and_asked_for_values_are_kept_until_the_flow_has_ended() -> None:
     bench = Bench(
-        task("ref"), task("asked", keep_result=True), task("plain"), task("end", "ref", "asked", "plain"), reference=("ref", "end")
+        task("ref"),
+        task("asked", keep_result=True),
+        task("plain"),
+        task("end", "ref", "asked", "plain"),
+        reference=("ref", "end"),
     )
     bench.drive()
     assert bench.live() == ["ref.1", "asked.1", "end.1"]
@@ -113,7 +117,9 @@ def test_a_list_that_nobody_reads_lets_its_members_go() -> None:
 
 
 def test_a_list_that_was_refused_still_waits_for_its_readers() -> None:
-    bench = Bench(task("a"), task("b"), listed("l", "a", "b"), task("c", "l"), task("z"), task("d", "l", follows("z")))
+    bench = Bench(
+        task("a"), task("b"), listed("l", "a", "b"), task("c", "l"), task("z"), task("d", "l", follows("z"))
+    )
     bench.start()
     bench.succeed("a")
     assert bench.fail("b").acts == ["release b.1", "release c.1", "release d.1"]
@@ -182,7 +188,10 @@ def test_a_map_without_a_width_lets_go_of_what_it_mapped_over() -> None:
 
 def test_a_shorter_map_below_has_no_use_for_the_children_beyond_its_end() -> None:
     bench = Bench(
-        value("x", length=3), value("y", length=1), task("m", maps("x")), task("n", maps("m"), maps("y"), map_lengths="shortest")
+        value("x", length=3),
+        value("y", length=1),
+        task("m", maps("x")),
+        task("n", maps("m"), maps("y"), map_lengths="shortest"),
     )
     bench.start()
     assert bench.succeed("m[1]").acts == ["release m[1].1"]
@@ -194,7 +203,10 @@ def test_a_shorter_map_below_has_no_use_for_the_children_beyond_its_end() -> Non
 
 def test_children_beyond_the_end_of_a_shorter_map_that_comes_late_go_when_it_comes() -> None:
     bench = Bench(
-        value("x", length=2), task("m", maps("x")), task("y"), task("n", maps("m"), maps("y"), map_lengths="shortest")
+        value("x", length=2),
+        task("m", maps("x")),
+        task("y"),
+        task("n", maps("m"), maps("y"), map_lengths="shortest"),
     )
     bench.start()
     bench.succeed("m[0]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefectlite.engine.events import AttemptFinished
+from prefectlite.engine.events import AttemptFinished, TimerFired
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed, Failed, Retrying
@@ -130,8 +130,6 @@ def test_a_timer_that_fires_twice_fires_once() -> None:
     bench.fail("a")
     (timer,) = bench.engine.board.timers
     assert bench.fire("a").acts == ["submit a #2.2"]
-    from prefectlite.engine.events import TimerFired
-
     assert bench.handle(TimerFired(7.0, 0, timer)).words == []
 
 
@@ -257,4 +255,5 @@ def test_a_report_comes_with_the_run_that_it_names() -> None:
     bench = Bench(task("a"), task("b"))
     bench.start()
     turn = bench.handle(AttemptFinished(5.0, 1, 1, Report(None, 3.0, 4.0)))
-    assert [(one.split()[0], move) for one, move in zip(turn.moves, (3.0, 4.0), strict=True)] == [("b", 3.0), ("b", 4.0)]
+    assert turn.moves == ["b Pending > Running", "b Running > Success"]
+    assert [turn.move("b", new).time for new in ("Running", "Success")] == [3.0, 4.0]

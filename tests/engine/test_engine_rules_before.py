@@ -33,7 +33,6 @@ from prefectlite.states.state import (
     Running,
     Skipped,
     State,
-    Success,
     TriggerFailed,
 )
 from tests.engine.plans import Bench, at, follows, listed, maps, reads, task, value
@@ -62,7 +61,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("trigger", "ends", "becomes"), TABLE)
-def test_a_run_becomes_what_its_trigger_and_its_upstreams_say(trigger: Any, ends: tuple[State | None, ...], becomes: str) -> None:
+def test_a_run_becomes_what_its_trigger_and_its_upstreams_say(
+    trigger: Any, ends: tuple[State | None, ...], becomes: str
+) -> None:
     bench = Bench(task("a"), task("b"), task("c", "a", "b", trigger=trigger))
     bench.drive({name: end for name, end in zip("ab", ends, strict=True) if end is not None})
     assert bench.states("c") == [becomes]
@@ -135,7 +136,13 @@ def test_a_refusal_without_culprits_tells_the_counts() -> None:
     bench = Bench(task("a"), task("c", "a", trigger=any_failed))
     log = bench.drive()
     why = log.why("c", "TriggerFailed")
-    assert dict(why.read) == {"upstreams": "1", "finished": "1", "successful": "1", "failed": "0", "skipped": "0"}
+    assert dict(why.read) == {
+        "upstreams": "1",
+        "finished": "1",
+        "successful": "1",
+        "failed": "0",
+        "skipped": "0",
+    }
 
 
 def test_a_trigger_that_passes_tells_what_it_counted() -> None:
@@ -152,7 +159,9 @@ def test_a_run_without_upstreams_says_so() -> None:
 
 
 def test_cancelled_is_neither_a_success_nor_a_failure() -> None:
-    bench = Bench(task("a"), task("b", "a"), task("c", "a", trigger=all_failed), task("d", "a", trigger=all_finished))
+    bench = Bench(
+        task("a"), task("b", "a"), task("c", "a", trigger=all_failed), task("d", "a", trigger=all_finished)
+    )
     bench.drive({"a": Cancelled("called off")})
     assert bench.states() == ["Cancelled", "TriggerFailed", "TriggerFailed", "Success"]
 
@@ -233,7 +242,10 @@ def test_a_users_own_trigger_is_asked_once_all_upstreams_have_ended() -> None:
     turn = bench.succeed("b")
     assert "ask c trigger" in turn.acts
     shown = turn.ask("trigger").upstreams
-    assert [(token, type(state).__name__) for token, state in shown] == [(("a", "c"), "Failed"), (("b", "c"), "Success")]
+    assert [(token, type(state).__name__) for token, state in shown] == [
+        (("a", "c"), "Failed"),
+        (("b", "c"), "Success"),
+    ]
     turn = bench.answer("c", True)
     assert turn.acts == ["submit c"]
     assert bench.succeed("c").why("c", "Running").text == "The task's own trigger passed."
@@ -251,7 +263,9 @@ def test_a_child_asks_its_own_trigger_about_its_own_upstream() -> None:
     bench = Bench(value("x", length=2), task("m", maps("x")), task("n", maps("m"), trigger=None))
     bench.drive({"m[0]": BOOM})
     asks = [one for one in bench.log if isinstance(one, Ask)]
-    assert [(one.node, bench.engine.key(one.run).index, type(one.upstreams[0][1]).__name__) for one in asks] == [
+    assert [
+        (one.node, bench.engine.key(one.run).index, type(one.upstreams[0][1]).__name__) for one in asks
+    ] == [
         (2, 0, "Failed"),
         (2, 1, "Success"),
     ]

@@ -56,7 +56,12 @@ def test_a_plain_success_is_told_with_the_workers_times_and_ends_the_flow() -> N
     bench = Bench(task("a"))
     bench.start()
     turn = bench.succeed("a", started=10.25, nbytes=7)
-    assert turn.words == ["a Pending > Running", "a Running > Success", "flow Running > Success", "end Success"]
+    assert turn.words == [
+        "a Pending > Running",
+        "a Running > Success",
+        "flow Running > Success",
+        "end Success",
+    ]
     assert turn.move("a", "Running").time == 10.25
     assert turn.move("a", "Success").time == 1.0  # what the report says of the end
     assert turn.move("flow", "Success").time == 1.0
@@ -119,7 +124,12 @@ def test_the_flow_waits_for_tasks_that_do_not_decide_it() -> None:
 
 
 def test_arguments_say_where_values_come_from_and_leave_out_what_moves_none() -> None:
-    bench = Bench(value("x"), task("a"), task("c"), task("b", reads("x", "n"), reads("a", "rows", flat=True), follows("c")))
+    bench = Bench(
+        value("x"),
+        task("a"),
+        task("c"),
+        task("b", reads("x", "n"), reads("a", "rows", flat=True), follows("c")),
+    )
     bench.start()
     assert bench.turn.submit("b").arguments == (
         Argument("n", FromValue(0)),
@@ -128,7 +138,9 @@ def test_arguments_say_where_values_come_from_and_leave_out_what_moves_none() ->
 
 
 def test_a_collection_is_decided_on_the_driver_and_put_together_where_it_is_read() -> None:
-    bench = Bench(value("x"), task("a"), listed("l", reads("x", "0"), reads("a", "1", flat=True)), task("b", "l"))
+    bench = Bench(
+        value("x"), task("a"), listed("l", reads("x", "0"), reads("a", "1", flat=True)), task("b", "l")
+    )
     bench.start()
     assert bench.turn.acts == ["submit a", "submit b ahead"]
     assert bench.turn.submit("b").arguments == (

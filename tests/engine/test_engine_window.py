@@ -62,7 +62,9 @@ def test_a_chain_goes_before_its_siblings() -> None:
 
 
 def test_a_child_is_followed_through_all_maps_before_its_sibling_begins() -> None:
-    bench = Bench(value("x", length=100), task("m", maps("x")), task("n", maps("m")), task("o", maps("n")), window=6)
+    bench = Bench(
+        value("x", length=100), task("m", maps("x")), task("n", maps("m")), task("o", maps("n")), window=6
+    )
     assert bench.start().acts == [
         "submit m[0]",
         "submit n[0] ahead",
@@ -73,11 +75,21 @@ def test_a_child_is_followed_through_all_maps_before_its_sibling_begins() -> Non
     ]
     for name in ("m[0]", "n[0]"):
         bench.succeed(name)
-    assert [one for one in bench.turn.acts if one.startswith("submit")] == ["submit m[2]", "submit n[2] ahead"]
+    assert [one for one in bench.turn.acts if one.startswith("submit")] == [
+        "submit m[2]",
+        "submit n[2] ahead",
+    ]
 
 
 def test_memory_is_bounded_by_the_window_while_a_map_of_a_map_flows_through() -> None:
-    bench = Bench(value("x", length=60), task("m", maps("x")), task("n", maps("m")), task("z"), window=8, reference=("z",))
+    bench = Bench(
+        value("x", length=60),
+        task("m", maps("x")),
+        task("n", maps("m")),
+        task("z"),
+        window=8,
+        reference=("z",),
+    )
     held = 0
     waiting = [bench.start()]
     while waiting:
@@ -105,7 +117,9 @@ def test_a_wide_reduce_is_sent_when_its_last_child_is() -> None:
 
 
 def test_the_window_never_stalls_when_everything_fails() -> None:
-    bench = Bench(*[task(f"t{i}") for i in range(9)], task("r", *[reads(f"t{i}") for i in range(9)]), window=4)
+    bench = Bench(
+        *[task(f"t{i}") for i in range(9)], task("r", *[reads(f"t{i}") for i in range(9)]), window=4
+    )
     bench.drive({f"t{i}": Failed("boom") for i in range(9)})
     assert bench.states() == ["Failed"] * 9 + ["TriggerFailed"]
 

@@ -20,7 +20,7 @@ from prefectlite.engine.instructions import EndRun, Submit
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.local import LocalExecutor, LocalSession
 from prefectlite.executors.protocol import Executor, RunBrief
-from prefectlite.lowering.compile import compile
+from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere
 from prefectlite.lowering.lower import Lowered, Lowering
 from prefectlite.states.state import Cancelled, Failed
 from prefectlite.worker.attempt import Interruption
@@ -154,7 +154,7 @@ def test_a_released_value_is_gone_and_a_released_attempt_never_runs(rig: Any) ->
     one.session.work(0)
     one.session.release([(0, 1), (1, 1), (7, 1)])
     assert not one.session.work(10)
-    with pytest.raises(ResultUnavailable, match="when its last reader was done.*keep_result=True"):
+    with pytest.raises(ResultUnavailable, match=r"when its last reader was done.*keep_result=True"):
         one.session.fetch(0, 1)
 
 

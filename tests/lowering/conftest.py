@@ -12,7 +12,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptFinished, RunStarted
 from prefectlite.engine.instructions import Submit
-from prefectlite.lowering.compile import compile
+from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere
 from prefectlite.lowering.lower import Lowered, Lowering, Shipment
 from prefectlite.lowering.spec import Spec
 from prefectlite.states.report import Report

@@ -12,7 +12,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import task
 from prefectlite.errors import DefinitionError, ParameterError
-from prefectlite.lowering.compile import Compiled, compile
+from prefectlite.lowering.compile import Compiled, compile  # noqa: A004  # its name everywhere
 from prefectlite.rules.triggers import any_failed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine import conduct, engine, ledger, mapping, pipeline, settling, wiring
+from prefectlite.engine import conduct, mapping, pipeline, settling, wiring
 from prefectlite.engine.ahead import Ahead
 from prefectlite.engine.board import FINAL, FLYING, Board
 from prefectlite.engine.conduct import Conduct
@@ -27,6 +27,7 @@ from prefectlite.rules.tally import Tally
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.rules.width import decide_width
+from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Retrying, State, TriggerFailed
 from tests.simulation.generate import generate
 from tests.simulation.simulate import SimulationFailed, play
@@ -239,6 +240,24 @@ def the_flow_ends_while_a_run_waits_for_its_retry(patch: Patch) -> None:
 
 
 @plant
+def what_was_put_off_starts_without_its_rules(patch: Patch) -> None:
+    honest = Conduct.again
+
+    def faulty(self: Conduct, run: int) -> None:
+        put_off = not self._board.attempt[run]
+        self._board.attempt[run] += put_off
+        honest(self, run)
+        self._board.attempt[run] -= put_off
+
+    patch.setattr(Conduct, "again", faulty)
+
+
+@plant
+def what_was_sent_after_a_failed_attempt_is_only_taken_back_at_the_last_one(patch: Patch) -> None:
+    patch.setattr(Conduct, "lose", lambda self, run: self._ledger.free(run))
+
+
+@plant
 def a_handlers_word_is_ignored(patch: Patch) -> None:
     honest = Conduct._handlers_answered
 
@@ -300,7 +319,7 @@ def the_law_of_transitions_is_broken(patch: Patch) -> None:
         return honest(self, failures, state, *rest, **more)
 
     patch.setattr(RetryPolicy, "decide", faulty)
-    for room in (ledger, conduct, engine):
+    for room in (ledger, conduct):
         patch.setattr(room, "may_become", lambda old, new: True)
 
 
@@ -349,6 +368,35 @@ def flatten_is_forgotten(patch: Patch) -> None:
 
 
 # Lowering ahead, the window, the end
+
+
+@plant
+def a_map_takes_a_failure_that_may_be_retried_for_final(patch: Patch) -> None:
+    honest = conduct.unfold
+
+    def faulty(board: Board, node: int, width: int) -> Any:
+        waiting = [r for r, state in enumerate(board.states) if state.is_failed() and board.stage[r] != FINAL]
+        stages = {run: board.stage[run] for run in waiting}
+        for run in waiting:
+            board.stage[run] = FINAL
+        family = honest(board, node, width)
+        for run, stage in stages.items():
+            board.stage[run] = stage
+        return family
+
+    patch.setattr(conduct, "unfold", faulty)
+
+
+@plant
+def a_success_of_the_users_own_class_has_no_length(patch: Patch) -> None:
+    honest = Engine._reported
+
+    def faulty(self: Engine, run: int, report: Report, submission: int) -> None:
+        if report.state is not None:
+            report = replace(report, length=None, flat_length=None)
+        honest(self, run, report, submission)
+
+    patch.setattr(Engine, "_reported", faulty)
 
 
 @plant

@@ -194,7 +194,8 @@ def test_a_list_that_holds_itself_comes_back_holding_itself() -> None:
 )
 def test_moments_are_written_in_iso_8601(moment: datetime) -> None:
     state = Scheduled(start_time=moment)
-    assert state_to_json(state)["extras"]["start_time"] == {"kind": "moment", "time": moment.isoformat()}
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    assert state_to_json(state)["extras"]["start_time"] == {"kind": "moment", "time": aware.isoformat()}
     back = travel(state)
     assert isinstance(back, Scheduled)
     assert back.start_time is not None

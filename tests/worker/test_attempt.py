@@ -385,7 +385,7 @@ def test_retry_is_an_order_with_a_time() -> None:
     assert state.run_count == 2
     assert state.start_time is not None
     assert state.start_time.timestamp() == pytest.approx(outcome.report.ended, abs=1e-3)
-    naive = state_of(attempt(raiser(RETRY("later", start_time=datetime(2030, 1, 1)))))
+    naive = state_of(attempt(raiser(RETRY("later", start_time=datetime(2030, 1, 1)))))  # noqa: DTZ001  # that is the case
     assert naive.start_time == datetime(2030, 1, 1, tzinfo=UTC)
 
 
