@@ -387,7 +387,7 @@ def _traced(function: Callable[..., object], name: str | None, executor: Executo
             f"@flow makes a flow of a function, but was given {function!r}; write @flow or "
             "@flow(name=...) above one."
         )
-    title: str = name or getattr(function, "__name__", type(function).__name__)
+    title = str(name or getattr(function, "__name__", type(function).__name__))
     made = Flow(title)
     if executor is not None:
         made.executor = executor

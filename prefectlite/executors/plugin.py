@@ -87,7 +87,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         route : str
             From ``wire.route_of``.
         shares_disk : bool
-            Whether all workers are on this machine, so that what they had begun can be read after their death.
+            Whether all workers are on this machine, so that what they had begun can be read after their
+            death.
 
         Returns
         -------
@@ -169,8 +170,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._replace(
                     task,
                     "worker-lost",
-                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in C code), "
-                    "the system did (memory ran out), or its machine is gone.",
+                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
+                    "C code), the system did (memory ran out), or its machine is gone.",
                 )
 
     def _replace(self, task: Any, cause: str, text: str) -> None:

@@ -202,8 +202,8 @@ def _knock(address: str, host_and_port: str) -> None:
     if not said:
         # Dask would wait for it much longer than its own timeout says.
         raise ExecutorError(
-            f"Something listens at {address!r}, but it does not speak as a Dask scheduler does. Check the port "
-            "in the scheduler's log ('Scheduler at: ...'); one with encryption has a tls:// address."
+            f"Something listens at {address!r}, but it does not speak as a Dask scheduler does. Check the "
+            "port in the scheduler's log ('Scheduler at: ...'); one with encryption has a tls:// address."
         )
 
 

@@ -117,6 +117,7 @@ class Progress:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._drawing = threading.RLock()
 
     def started(self, run: WatchedRun) -> None:
         """Begin to show.
@@ -131,10 +132,10 @@ class Progress:
         now = self._snapshot(run)
         self._draw(lambda display: display.begin(now))
         self._stop.clear()
-        self._thread = threading.Thread(
-            target=self._watch, args=(run,), name="prefectlite-progress", daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._watch, args=(run,), name="prefectlite-progress", daemon=True)
+        # Ctrl-C may come between any two lines here: what is joined later must have been started.
+        thread.start()
+        self._thread = thread
 
     def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
         """Take note of the counts.
@@ -208,8 +209,10 @@ class Progress:
 
     def _watch(self, run: WatchedRun) -> None:
         while not self._stop.wait(_PERIOD):
-            self._flush()
-            self._show(self._snapshot(run))
+            with self._drawing:
+                if not self._stop.is_set():
+                    self._flush()
+                    self._show(self._snapshot(run))
 
     def _show(self, now: Snapshot) -> None:
         self._draw(lambda display: display.show(now))
@@ -221,13 +224,13 @@ class Progress:
             self._draw(lambda display: display.write(lines))
 
     def _draw(self, draw: Callable[[Display], None]) -> None:
-        # Only the watching thread draws while it lives; the others wait for its end in _halt.
-        if self._display is None:
-            return
-        try:
-            draw(self._display)
-        except (OSError, ValueError):  # the stream is gone or closed
-            self._display = None
+        with self._drawing:
+            if self._display is None:
+                return
+            try:
+                draw(self._display)
+            except (OSError, ValueError):  # the stream is gone or closed
+                self._display = None
 
     def _halt(self) -> None:
         self._stop.set()

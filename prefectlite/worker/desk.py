@@ -7,14 +7,15 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.wrappers import Packed
 from prefectlite.worker.attempt import Here, Interruption
 from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.marks import Marks
-from prefectlite.worker.opened import OpenFlow
+from prefectlite.worker.opened import open_flow
 from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
 
 #: An attempt that has run for so long is said to have started, in seconds.
@@ -65,19 +66,42 @@ class Active:
         self._lock = threading.RLock()
 
     def enter(self) -> None:
-        """From here on, the attempt may be interrupted."""
-        self._open = True
+        """From here on, the attempt may be interrupted.
+
+        Raises
+        ------
+        Interruption
+            When it was called off before.
+        """
+        with self._lock:
+            self._open = True
+            self.since = time.monotonic()
+            if self._called_off:
+                raise Interruption
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be interrupted now."""
+        return self._open
 
     def leave(self) -> None:
         """From here on, it may not, and none is on its way; called by the attempt's own thread."""
         self._open = False
         with self._lock:
             called_off = self._called_off
-        if called_off:
-            _throw(self.thread, None)
+        if not called_off:
+            return
+        # An exception on its way cannot just be taken back: in CPython 3.11 that leaves the interpreter's alarm
+        # on for ever, which under a tracer is an endless loop. So a new one takes its place, and arrives here.
+        try:
+            _throw(self.thread, Interruption)
+            while True:
+                time.sleep(0)
+        except Interruption:
+            return
 
     def interrupt(self) -> bool:
-        """Raise ``Interruption`` in the attempt's thread, once, if its body may run.
+        """Raise ``Interruption`` in the attempt's thread, once, if its body runs; else keep it from starting.
 
         Returns
         -------
@@ -87,18 +111,17 @@ class Active:
         if not self._lock.acquire(timeout=0.5):
             return False
         try:
-            if not self._open or self._called_off:
+            if self._called_off:
                 return False
             self._called_off = True
-            return _throw(self.thread, Interruption)
+            return self._open and _throw(self.thread, Interruption)
         finally:
             self._lock.release()
 
 
-def _throw(thread: int, kind: type[BaseException] | None) -> bool:
+def _throw(thread: int, kind: type[BaseException]) -> bool:
     # The only way to stop pure Python from outside; code in C goes on until it returns.
-    kind_or_null = None if kind is None else ctypes.py_object(kind)
-    return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind_or_null))
+    return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind)))
 
 
 class Desk:
@@ -174,18 +197,16 @@ class Desk:
         """
         return Here(self.address, True, lambda lines: self._log(active, lines))
 
-    def capture(self, flow: Any, opened: Callable[[Any], OpenFlow]) -> None:
+    def capture(self, flow: bytes | Packed) -> None:
         """Listen to log records from the level on that a flow run wants.
 
         Parameters
         ----------
         flow : bytes or Packed
             The flow run's facts.
-        opened : callable
-            Opens them.
         """
         try:
-            level = opened(flow).facts.log_level
+            level = open_flow(flow).facts.log_level
         except Exception:
             return  # the attempt itself will say so
         with self._lock:
@@ -277,7 +298,7 @@ class Desk:
         try:
             now = time.monotonic()
             for active in list(self._active.values()):
-                if not active.is_announced and now - active.since >= LONG:
+                if active.is_open and not active.is_announced and now - active.since >= LONG:
                     active.is_announced = True
                     item = (STARTED, active.key, self.address, active.started)
                     self._send(active.route, active.by_topic, [item])

@@ -7,6 +7,7 @@ marker, so that Dask errs what was lowered ahead of them inside the scheduler.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
-from prefectlite.worker.opened import open_flow
+from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.wire import HELD, MARK, PLAIN, Item, encode, plain_facts
 
 #: Up to how many pickled bytes a result rides in a report that is told a second time.
@@ -78,7 +79,7 @@ def run_attempt_by_topic(
 
 
 def run_lost(cause: str, text: str, ended: float) -> NoReturn:
-    """Say of an attempt that it is lost, instead of running its body again; put in its place by the scheduler plugin.
+    """Say of an attempt that it is lost; the scheduler plugin puts this where its body would run again.
 
     Parameters
     ----------
@@ -136,7 +137,8 @@ def _perform(
 ) -> Outcome | None:
     outcome: Outcome | None = None
     try:
-        desk.capture(flow, open_flow)
+        _open_early(flow, task)
+        desk.capture(flow)
         active.enter()
         outcome = perform_packed(flow, task, spec, values, desk.here(active))
     except Interruption:
@@ -148,6 +150,14 @@ def _perform(
         except Interruption:
             # Sent while the body returned; there is one for each attempt at most.
             continue
+
+
+def _open_early(flow: bytes | Packed, task: bytes | Packed) -> None:
+    # Imports that opening brings about must not be interrupted half-way: the worker will need the
+    # modules again. What fails here will fail in the attempt too, and be said there.
+    with contextlib.suppress(BaseException):
+        open_flow(flow)
+        open_task(task)
 
 
 def _hold(desk: Desk, active: Active, outcome: Outcome | None) -> NoReturn:

@@ -1,7 +1,8 @@
-"""Which attempts a worker process has begun, written where its death does not reach. Knows keys; knows no outcome.
+"""Which attempts a worker process has begun, written where its death does not reach. Knows keys.
 
-A map of a file belongs to the system, not to the process: what was written before a crash is still there after it.
-So whoever shares the machine with a worker that died can tell what it had begun from what had only been sent to it.
+A map of a file belongs to the system, not to the process: what was written before a crash is still there
+after it. So whoever shares the machine with a worker that died can tell what it had begun from what had
+only been sent to it.
 """
 
 from __future__ import annotations

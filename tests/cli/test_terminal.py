@@ -172,7 +172,7 @@ def test_ctrl_c_cancels_the_run_and_leaves_no_process(place, shell, at_terminal)
     assert status == 130, terminal.text
     assert "waiting ended Cancelled" in terminal.text
     assert "Cancelled" in terminal.text
-    assert "Traceback" not in terminal.text
+    assert "Traceback" not in terminal.text, terminal.text
     assert terminal.left_behind() == []
 
 
@@ -184,5 +184,5 @@ def test_ctrl_c_while_the_cluster_starts_leaves_no_process(shell, at_terminal):
     terminal.press_ctrl_c()
     status = terminal.read_to_end()
     assert status == 130, terminal.text
-    assert "Traceback" not in terminal.text
+    assert "Traceback" not in terminal.text, terminal.text
     assert terminal.left_behind() == []

@@ -57,7 +57,7 @@ def test_a_failure_holds_what_was_lowered_ahead_of_it(client):
 
 def test_a_retry_runs_again_with_what_depends_on_it(client, tmp_path):
     def second_time():
-        with open(tmp_path / "tries", "a") as file:
+        with (tmp_path / "tries").open("a") as file:
             file.write(".")
         if len((tmp_path / "tries").read_text()) < 2:
             raise MyError("first")
@@ -138,7 +138,7 @@ def test_a_report_that_nobody_remembers_is_a_crash(client, impatient, monkeypatc
 
 def test_a_body_that_ends_its_worker_crashes_after_one_start_and_the_rest_goes_on(tmp_path, impatient):
     def die():
-        with open(tmp_path / "starts", "a") as file:
+        with (tmp_path / "starts").open("a") as file:
             file.write(".")
         os._exit(3)
 

@@ -6,6 +6,7 @@ import gc
 import os
 import pickle
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ class Tripwire:
 
 
 def _tripped(log, payload):
-    with open(log, "a") as file:
+    with Path(log).open("a") as file:
         file.write(f"{os.getpid()}\n")
     return Tripwire(log, payload)
 
@@ -108,7 +109,7 @@ def test_a_large_result_outlives_an_own_cluster_on_disk(tmp_path, monkeypatch):
         child = task(lambda x: np.full(5_000, x), name="child").map([1, 2, 3])
     state = flow.run(executor=DaskExecutor(cluster_kwargs=OWN))
 
-    assert not os.path.exists(log), "the value passed through a process on its way to the disk"
+    assert not Path(log).exists(), "the value passed through a process on its way to the disk"
     assert list(tmp_path.glob("prefectlite-*"))
     assert len(state.result[end].result.payload) == 50_000
     assert [child.result[0] for child in state.result[child].map_states] == [1, 2, 3]

@@ -78,8 +78,7 @@ def test_a_task_of_its_own_trigger_sees_edges_and_states(world: Any) -> None:
 
     def looks(upstream_states: Any) -> bool:
         seen.extend(
-            (edge.key, edge.upstream.name, type(state).__name__)
-            for edge, state in upstream_states.items()
+            (edge.key, edge.upstream.name, type(state).__name__) for edge, state in upstream_states.items()
         )
         return True
 

@@ -397,6 +397,14 @@ def test_a_handlers_mapped_without_a_map_has_no_children() -> None:
     assert bench.sources("r") == "driver a"
 
 
+def test_a_handlers_mapped_without_a_map_cannot_be_mapped_over() -> None:
+    bench = Bench(task("a", handled=True), task("m", maps("a")))
+    bench.start()
+    bench.answer("a", Mapped("not really"))
+    assert bench.states() == ["Mapped", "Failed"]
+    assert "input 'a' a state handler gave its value" in str(bench.state("m").message)
+
+
 def test_a_list_with_a_handled_member_waits_for_its_word() -> None:
     bench = Bench(task("a", handled=True), listed("l", "a"), task("b", reads("l")))
     bench.start()

@@ -29,6 +29,16 @@ def test_a_window_that_was_never_full_takes_what_comes_at_once() -> None:
     assert bench.agree("a").acts == ["submit a"]
 
 
+def test_a_window_that_was_full_once_takes_what_comes_at_once_when_nothing_was_left_behind() -> None:
+    later = RetryPolicy(max_retries=1, delays=(50.0,))
+    bench = Bench(*[task(f"t{i}", retry=later) for i in range(8)], window=8)
+    bench.start()
+    bench.fail("t0")
+    bench.fail("t1")  # six in flight, and nobody waits
+    assert bench.fire("t0").acts == ["submit t0 #2.2"]
+    assert bench.fire("t1").acts == ["submit t1 #2.2"]  # though seven are
+
+
 def test_a_window_that_ran_dry_starts_again() -> None:
     bench = Bench(*[task(f"t{i}") for i in range(9)], window=4)
     bench.drive()

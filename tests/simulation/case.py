@@ -140,6 +140,12 @@ class Case:
         Values of ``value`` nodes.
     menus : mapping of int to sequence of (EndingKind, int)
         By node: how attempts end, weighted.
+    value_shapes : mapping of int to Shape
+        By node: what its values look like.
+    ragged : frozenset of int
+        Nodes whose children's values are each of another shape.
+    slow : frozenset of int
+        Nodes whose bodies take fifty times as long as others.
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
     endings, handlings : dict
@@ -153,6 +159,7 @@ class Case:
     menus: Mapping[int, Sequence[tuple[EndingKind, int]]] = field(default_factory=dict)
     value_shapes: Mapping[int, Shape] = field(default_factory=dict)
     ragged: frozenset[int] = frozenset()
+    slow: frozenset[int] = frozenset()
     handlers: Mapping[int, Sequence[tuple[HandlerKind, int]]] = field(default_factory=dict)
     window: int = 4096
     slots: int = 4
@@ -175,7 +182,7 @@ class Case:
         # Nobody tries for ever: what signals RETRY or PAUSE gets through in the end.
         kind: EndingKind = "value" if attempt > 5 or not menu else weighted(rng, menu)
         duration = 0.001 + rng.random() ** 4 * 2
-        if rng.random() < 0.03:
+        if node in self.slow or rng.random() < 0.03:
             duration *= 50
         shape = self.value_shapes.get(node)
         if node in self.ragged:

@@ -38,7 +38,7 @@ from prefectlite.states.state import (
     TriggerFailed,
     ValidationFailed,
 )
-from tests.simulation.case import Case, Ending, flattened, value_of
+from tests.simulation.case import Case, Ending, EndingKind, flattened, value_of
 from tests.simulation.oracle import FORCED, Broken, Name, value_name
 
 #: Waiting for inputs, ready for a slot, in its body, ended as a plain success, ended otherwise or held.
@@ -318,40 +318,23 @@ class Cluster:
         )
 
     def _state(self, ending: Ending, value: Any, parcel: Parcel) -> State | None:
-        error = ValueError(f"{parcel.name} failed")
-        match ending.kind:
-            case "value":
-                return None
-            case "failed" | "hopeless" | "endrun_failed":
-                return Failed("it failed", error)
-            case "checked_failed":
-                return ValidationFailed("its value is wrong", error)
-            case "exited":
-                return Crashed("it called exit", error, cause="exited")
-            case "signal_trigger_failed":
-                return TriggerFailed("it refused", error)
-            case "signal_skip" | "endrun_skipped":
-                return Skipped("it skipped itself")
+        kind, error = ending.kind, ValueError(f"{parcel.name} failed")
+        if kind == "value":
+            return None
+        made = _failure(kind, error) or _end(kind, value)
+        if made is not None:
+            return made
+        match kind:
             case "signal_retry":
                 return Retrying("again", start_time=self._soon(), run_count=parcel.submit.attempt)
             case "signal_pause":
                 return Paused("until approved")
             case "signal_pause_until":
                 return Paused("for a while", start_time=self._soon())
-            case "endrun_success":
-                return Success("it says so", value)
-            case "endrun_cancelled":
-                return Cancelled("it gave up")
-            case "endrun_own_success":
-                return OwnSuccess("it says so", value)
-            case "endrun_own_skipped":
-                return OwnSkipped("it skipped itself")
             case "endrun_pending":
                 return Pending("it wants to wait, and says not for what")
-            case "signal_loop":
-                return Looped("once more", value, loop_count=1)
             case _:
-                raise AssertionError(f"{ending.kind} has no report")
+                raise AssertionError(f"{kind} has no report")
 
     def _soon(self) -> datetime:
         moment = self.now + self.case.faults.skew + self.rng.choice((-1.0, 0.0, 2.0))
@@ -396,6 +379,36 @@ class Cluster:
                 f"the value of failed run {run} is {state.result!r}, no exception",
             )
         return Broken(self._name_of(run))
+
+
+def _failure(kind: EndingKind, error: Exception) -> State | None:
+    match kind:
+        case "failed" | "hopeless" | "endrun_failed":
+            return Failed("it failed", error)
+        case "checked_failed":
+            return ValidationFailed("its value is wrong", error)
+        case "exited":
+            return Crashed("it called exit", error, cause="exited")
+        case "signal_trigger_failed":
+            return TriggerFailed("it refused", error)
+    return None
+
+
+def _end(kind: EndingKind, value: Any) -> State | None:
+    match kind:
+        case "signal_skip" | "endrun_skipped":
+            return Skipped("it skipped itself")
+        case "endrun_success":
+            return Success("it says so", value)
+        case "endrun_cancelled":
+            return Cancelled("it gave up")
+        case "endrun_own_success":
+            return OwnSuccess("it says so", value)
+        case "endrun_own_skipped":
+            return OwnSkipped("it skipped itself")
+        case "signal_loop":
+            return Looped("once more", value, loop_count=1)
+    return None
 
 
 def require(condition: bool, text: str) -> None:

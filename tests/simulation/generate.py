@@ -299,6 +299,7 @@ class _Building:
             menus=self.menus,
             value_shapes=self.value_shapes,
             ragged=frozenset(self.ragged),
+            slow=frozenset(i for i in range(size) if rng.random() < 0.1),
             handlers=self.handlers,
             window=rng.choice((1, 2, 3, 8, 4096, 4096, 4096)),
             slots=rng.choice((1, 2, 4, 16)),

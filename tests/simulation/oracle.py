@@ -101,6 +101,12 @@ class End:
         return self.cls in FINISHED and all(child.finished for child in self.children or ())
 
 
+@dataclass(slots=True)
+class _Budget:
+    failures: int = 0
+    crashes: int = 0
+
+
 #: What an edge shows: the upstream's end (or one child's), or, for an element of a list, a success with a value.
 Shown: TypeAlias = list[End]
 
@@ -247,7 +253,7 @@ class Oracle:
 
     def _attempts(self, name: Name, node: PlanNode, given: dict[str, Any]) -> End:
         end = End("Pending")
-        failures = crashes = 0
+        budget = _Budget()
         while True:
             started = self._handled(name, node, "Running")
             if started == "Retrying":
@@ -264,30 +270,32 @@ class Oracle:
             if became in ("Pending", "Looped"):
                 # Nothing would follow from the one; the other is not known yet.
                 became = "raised"
-            if became == "raised" or became not in FAILURES | {"Retrying", "Paused"}:
+            waits = became == "Retrying" or (became == "Paused" and ending.kind != "signal_pause")
+            if not waits and became in FAILURES:
+                became, waits = self._weigh(name, node, became, ending, budget)
+            if not waits:
                 return self._close(end, name, became, ending if became == said else None)
-            if became == "Paused":
-                if ending.kind == "signal_pause":
-                    return self._close(end, name, "Paused")
-                continue
-            if became == "Retrying":
-                continue
-            # A signal in which the body says that its trigger refused it is weighed, and found wanting.
-            if ending.kind in FORCED or became == "TriggerFailed":
-                return self._close(end, name, became)
-            if became == "Crashed":
-                crashes += 1
-                again = crashes <= node.policy.max_crashes
-            else:
-                failures += 1
-                again = failures <= node.policy.retry.max_retries and ending.kind != "hopeless"
-                if again and node.policy.retry.asks_delay and self.case.delay(*name, failures) is None:
-                    return self._close(end, name, became)
-            if not again:
-                return self._close(end, name, became)
-            became = self._handled(name, node, "Retrying")
-            if became != "Retrying":
-                return self._close(end, name, became)
+
+    def _weigh(
+        self, name: Name, node: PlanNode, cls: str, ending: Ending, budget: _Budget
+    ) -> tuple[str, bool]:
+        """Return what a failure becomes, and whether the run is tried again."""
+        # A signal in which the body says that its trigger refused it is weighed, and found wanting.
+        if ending.kind in FORCED or cls == "TriggerFailed":
+            return cls, False
+        policy = node.policy
+        if cls == "Crashed":
+            budget.crashes += 1
+            again = budget.crashes <= policy.max_crashes
+        else:
+            budget.failures += 1
+            again = budget.failures <= policy.retry.max_retries and ending.kind != "hopeless"
+            if again and policy.retry.asks_delay:
+                again = self.case.delay(*name, budget.failures) is not None
+        if not again:
+            return cls, False
+        became = self._handled(name, node, "Retrying")
+        return became, became == "Retrying"
 
     def _settle(self, name: Name, node: PlanNode, cls: str) -> End:
         # Where a handler wants to wait and try again, the rules are asked anew, and say the same.

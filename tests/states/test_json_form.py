@@ -199,8 +199,8 @@ def test_moments_are_written_in_iso_8601(moment: datetime) -> None:
     back = travel(state)
     assert isinstance(back, Scheduled)
     assert back.start_time is not None
-    assert back.start_time == moment
-    assert back.start_time.utcoffset() == moment.utcoffset()
+    assert back.start_time == aware
+    assert back.start_time.utcoffset() == aware.utcoffset()
 
 
 def test_waits_keep_an_unknown_start_time() -> None:
