@@ -204,6 +204,8 @@ def status_of(state: State) -> int:
 
 
 def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:
+    # Dask's scheduler tells of each connection that closes while it stops, which is no news after Ctrl-C.
+    logging.getLogger("distributed.batched").setLevel(logging.ERROR)
     executor = place.executor() or flow.executor or DaskExecutor()
     # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
     progress = Progress(LineDisplay(sys.stderr)) if place.local else terminal_progress()

@@ -13,8 +13,9 @@ from typing import Any, Final, assert_never
 
 from prefectlite.core.context import surroundings
 from prefectlite.core.task import Task
-from prefectlite.engine.events import Answered, Event
+from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
+from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
@@ -91,7 +92,13 @@ class Callbacks:
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
             if not self._closed:
-                self._deliver([self._answer(*question)])
+                ask, key, attempt = question
+                try:
+                    answered = self._answer(ask, key, attempt)
+                except BaseException as error:  # a question without an answer would hang its run
+                    _logger.exception("Question %r of %s could not be asked.", ask.question, key)
+                    answered = Answered(self._clock(), ask.run, ask.ask, error=error)
+                self._deliver([answered])
             with self._lock:
                 self._open -= 1
 
@@ -111,11 +118,13 @@ class Callbacks:
         try:
             with surroundings(facts):
                 answer = _put(task, ask)
+                measure = _measure(answer)
         except BaseException as error:  # whatever is raised is the answer
             if ask.question == "on_failure":
                 _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
-            return Answered(self._clock(), ask.run, ask.ask, error=error)
-        return Answered(self._clock(), ask.run, ask.ask, answer)
+            given = error.state if isinstance(error, Signal) else None
+            return Answered(self._clock(), ask.run, ask.ask, error=error, measure=_measure(given))
+        return Answered(self._clock(), ask.run, ask.ask, answer, measure=measure)
 
 
 def _put(task: Task, ask: Ask) -> Any:
@@ -170,6 +179,22 @@ def state_after(task: Task, old: State, new: State) -> State:
             )
         new = said
     return new
+
+
+def _measure(given: Any) -> Measure | None:
+    """Return the lengths of a value that user code put into a state; a map may read it."""
+    if not isinstance(given, State) or not given.is_successful() or given.result_ref or not given.has_result:
+        return None
+    value = given.result
+    try:
+        length, flat = length_of(value), flat_length_of(value)
+    except Exception as error:  # the value's own len() is user code, too
+        return Measure(unmappable=f"its length cannot be told: {type(error).__name__}")
+    return Measure(
+        length if isinstance(length, int) else None,
+        flat if isinstance(flat, int) else None,
+        length if isinstance(length, str) else None,
+    )
 
 
 def _seconds(task: Task, attempt: int) -> float:

@@ -173,6 +173,8 @@ class Loop:
         if submits:
             self._submit(submits)
         if parcels:
+            for parcel in parcels:
+                self._lowering.forget(*parcel)
             self._session.release(parcels)
         for other in rest:
             self._do(other)

@@ -340,12 +340,14 @@ class Conduct:
             A run that waited for a time.
         """
         board = self._board
-        if not board.attempt[run] and not isinstance(board.states[run], Paused):
+        is_parent = run == board.node[run] and self._wiring.maps[run]
+        is_approved = isinstance(board.states[run], Paused) and not is_parent
+        if not board.attempt[run] and not is_approved:
             # It was put off before its rules let it start, so they are asked now.
             board.stage[run] = WAITING
             self.decide(run)
             return
-        board.attempt[run] += board.attempt[run] > 0
+        board.attempt[run] += 1
         why = Reason("time", "The time that it waited for has come.")
         if board.plan_node(run).policy.handled:
             self.propose(run, Proposal(_RUNNING, why, "start", self._ledger.now))

@@ -22,6 +22,10 @@ from prefectlite.worker.wire import ERRED, MARK, PLAIN, SAY, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
+#: How long they wait in a crowd, where each delivery costs more than what it carries.
+FLUSH_CROWD_EVERY: Final = 0.025
+#: How many reports in one delivery make a crowd.
+CROWD: Final = 8
 #: How many reports leave at once at the latest.
 FLUSH_AT: Final = 256
 
@@ -56,6 +60,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._scheduler: Any = None
         self._timer: Any = None
         self._last_flush = 0.0
+        self._patience = FLUSH_EVERY
         self._shares_disk = False
         self._marks: dict[str, Marks] = {}
 
@@ -236,15 +241,18 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             self._send(route)
         elif self._timer is None:
             loop = self._scheduler.loop.asyncio_loop
-            wait = self._last_flush + FLUSH_EVERY - loop.time()
+            wait = self._last_flush + self._patience - loop.time()
             self._timer = loop.call_later(max(wait, 0.0), self._flush)
 
     def _flush(self) -> None:
         self._timer = None
         self._last_flush = self._scheduler.loop.asyncio_loop.time()
+        count = 0
         for route in self._routes.values():
             if route.items:
+                count += len(route.items)
                 self._send(route)
+        self._patience = FLUSH_CROWD_EVERY if count >= CROWD else FLUSH_EVERY
 
     def _send(self, route: Route) -> None:
         items, route.items = route.items, []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +17,7 @@ from prefectlite.errors import SerializationError
 RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None
 
 _PROTOCOL: Final = 5
+_TBLIB: Final = b"tblib.pickling_support"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def dumps(value: Any, names: tuple[bytes, ...]) -> bytes:
     """
     try:
         payload = pickle.dumps(value, _PROTOCOL)
+        if _TBLIB in payload:
+            payload = _with_whole_exceptions(value)
     except Exception:
         return dumps_by_value(value)  # it can do more, and says what it cannot
     for name in names:
@@ -146,6 +151,17 @@ def dumps_by_value(value: Any) -> bytes:
         return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
     except Exception as error:
         raise SerializationError(f"{type(error).__name__}: {error}") from error
+
+
+def _with_whole_exceptions(value: Any) -> bytes:
+    # Distributed has tblib pickle exceptions, which drops what only their constructor sets: a SyntaxError
+    # arrives as "None", a UnicodeDecodeError as "" (tblib 3.2). Their own way of being pickled keeps it.
+    kinds = copyreg.dispatch_table.items()
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, _PROTOCOL)
+    pickler.dispatch_table = {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
+    pickler.dump(value)
+    return buffer.getvalue()
 
 
 def _cloudpickle() -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import sys
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any, Final
 from prefectlite.errors import SerializationError
 
 _PROTOCOL: Final = 5
+_TBLIB: Final = b"tblib.pickling_support"
 _SMALL: Final = (int, float, bool, type(None))
 
 
@@ -48,7 +51,8 @@ def dumps(value: Any) -> bytes:
         When neither can; the text says what they said.
     """
     try:
-        return pickle.dumps(value, _PROTOCOL)
+        payload = pickle.dumps(value, _PROTOCOL)
+        return _with_whole_exceptions(value) if _TBLIB in payload else payload
     except Exception as first:
         try:
             return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
@@ -149,6 +153,17 @@ def _pickled(pickler: Any, value: Any, limit: int, prove: bool) -> Weight:
         payload = dumps(value)
         return Weight(len(payload), payload if len(payload) <= limit else None)
     return Weight(scale.nbytes, b"".join(scale.chunks))
+
+
+def _with_whole_exceptions(value: Any) -> bytes:
+    # Distributed has tblib pickle exceptions, which drops what only their constructor sets: a SyntaxError
+    # arrives as "None", a UnicodeDecodeError as "" (tblib 3.2). Their own way of being pickled keeps it.
+    kinds = copyreg.dispatch_table.items()
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, _PROTOCOL)
+    pickler.dispatch_table = {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
+    pickler.dump(value)
+    return buffer.getvalue()
 
 
 def _cloudpickle() -> Any:

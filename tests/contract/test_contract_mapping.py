@@ -433,3 +433,23 @@ def test_a_wide_map_of_maps_ends(world: Any) -> None:
         last = total(double.map(double.map(numbers(200))))
 
     assert world.run(flow).result[last].result == 4 * sum(range(200))
+
+
+def test_a_value_that_a_state_handler_gave_maps_too(world: Any) -> None:
+    def mends(task_: Any, old: Any, new: Any) -> Any:
+        return Success("mended", result=[1, 2, 3]) if isinstance(new, Failed) else None
+
+    @task(state_handlers=[mends])
+    def broken() -> list[int]:
+        raise ValueError
+
+    with Flow("given") as flow:
+        given = broken()
+        doubled = double.map(given)
+        summed = total(doubled)
+
+    state = world.run(flow)
+
+    assert state.result[given].result == [1, 2, 3]
+    assert state.result[doubled].result == [2, 4, 6]
+    assert state.result[summed].result == 12

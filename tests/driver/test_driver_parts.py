@@ -18,7 +18,7 @@ from prefectlite.driver.inbox import TURN_LIMIT, Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.observer import Audience
 from prefectlite.driver.timers import Timers
-from prefectlite.engine.events import AttemptHeld, TimerFired
+from prefectlite.engine.events import AttemptHeld, Measure, TimerFired
 from prefectlite.engine.instructions import Ask, SetTimer
 from prefectlite.states import Failed, Paused, RunKey, Running, Success
 from prefectlite.worker.logs import LogLine
@@ -201,6 +201,48 @@ class TestCallbacks:
 
         assert isinstance(error, ValueError)
         assert "retry_delay(1) of task 'body'" in str(error)
+
+    def test_an_error_of_our_own_is_an_answer_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        @task
+        def body() -> None: ...
+
+        error = self.ask_all([body], Ask(0, 1, 7, "trigger"))[1].error
+
+        assert isinstance(error, IndexError), "there is no task 7"
+        assert "could not be asked" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ([1, [2, 3]], Measure(2, 3)),
+            ({1, 2}, "set"),
+        ],
+    )
+    def test_a_value_that_a_handler_gives_is_measured_for_maps(self, value: Any, expected: Any) -> None:
+        @task(state_handlers=[lambda one, old, new: Success("given", result=value)])
+        def body() -> None: ...
+
+        measure = self.ask_all([body], Ask(0, 1, 0, "handlers", old=Running(), new=Success()))[1].measure
+
+        assert (
+            measure == expected if isinstance(expected, Measure) else expected in (measure.unmappable or "")
+        )
+
+    def test_a_value_whose_length_cannot_be_told_is_unmappable(self) -> None:
+        class Odd:
+            def __len__(self) -> int:
+                raise RuntimeError
+
+            def __getitem__(self, place: int) -> int:
+                return place
+
+        @task(state_handlers=[lambda one, old, new: Success("given", result=Odd())])
+        def body() -> None: ...
+
+        measure = self.ask_all([body], Ask(0, 1, 0, "handlers", old=Running(), new=Success()))[1].measure
+
+        assert measure.length is None
+        assert measure.unmappable
 
     def test_questions_are_asked_at_once_up_to_the_bound(self) -> None:
         together = threading.Barrier(THREADS)

@@ -156,6 +156,38 @@ def test_a_start_that_was_refused_after_real_ones_does_not_count() -> None:
     assert turn.move("a", "Skipped").attempt == 1
 
 
+def test_a_start_that_was_put_off_and_then_refused_does_not_count() -> None:
+    for first in (Scheduled("at night", start_time=at(100)), Paused("until then", start_time=at(100))):
+        bench = Bench(task("a", handled=True))
+        bench.start()
+        bench.answer("a", first)
+        bench.fire("a")
+        assert bench.answer("a", Skipped("no need")).move("a", "Skipped").attempt == 0
+        assert bench.engine.attempt(0) == 0
+
+
+def test_a_start_after_a_pause_counts_like_any_other() -> None:
+    bench = Bench(task("a", handled=True))
+    bench.start()
+    bench.answer("a", Paused("until then", start_time=at(100)))
+    bench.fire("a")
+    turn = bench.agree("a")
+    assert turn.acts == ["submit a"]
+    assert turn.move("a", "Running").attempt == 1
+
+
+def test_a_refusal_that_a_handler_puts_off_is_weighed_again_when_its_time_has_come() -> None:
+    bench = Bench(task("a"), task("b", "a", handled=True))
+    bench.start()
+    bench.fail("a")
+    assert bench.answer("b", Retrying("later", start_time=at(50))).words == [
+        "b Pending > Retrying",
+        "timer b at 50",
+    ]
+    assert bench.fire("b").acts == ["ask b handlers Retrying > TriggerFailed"]
+    assert bench.agree("b").moves[0] == "b Retrying > TriggerFailed"
+
+
 def test_a_handler_that_raises_at_the_start_fails_the_run_and_the_start_does_not_count() -> None:
     bench = Bench(task("a", handled=True))
     bench.start()
@@ -304,7 +336,7 @@ def test_a_handler_that_raises_fails_the_run_without_a_retry() -> None:
     turn = bench.answer("a", error=error)
     assert turn.acts == ["release a.1", "end Failed"]
     state = bench.state("a")
-    assert state.message == "A state handler raised KeyError at Running -> Success: 'k'"
+    assert state.message == "A state handler raised at Running -> Success: KeyError: 'k'"
     assert state.result is error
     assert turn.why("a", "Failed").rule == "state handler"
 
@@ -370,14 +402,12 @@ def test_a_handler_may_give_the_value_of_a_whole_map() -> None:
     assert bench.sources("r") == "driver m"
 
 
-@pytest.mark.parametrize(
-    "state", [Scheduled("later", start_time=at(50)), Retrying("again", start_time=at(50))]
-)
-def test_a_map_that_was_put_off_unfolds_later_and_never_runs_itself(state: State) -> None:
+@pytest.mark.parametrize("cls", [Scheduled, Retrying, Paused])
+def test_a_map_that_was_put_off_unfolds_later_and_never_runs_itself(cls: type[Scheduled]) -> None:
     bench = Bench(value("x", length=1), task("m", maps("x"), handled=True))
     bench.start()
-    assert bench.answer("m", state).acts == ["timer m at 50"]
-    assert bench.fire("m").acts == [f"ask m handlers {type(state).__name__} > Mapped"]
+    assert bench.answer("m", cls("later", start_time=at(50))).acts == ["timer m at 50"]
+    assert bench.fire("m").acts == [f"ask m handlers {cls.__name__} > Mapped"]
     assert bench.agree("m").acts == ["ask m[0] handlers Pending > Running"]
 
 
@@ -402,7 +432,7 @@ def test_a_handlers_mapped_without_a_map_cannot_be_mapped_over() -> None:
     bench.start()
     bench.answer("a", Mapped("not really"))
     assert bench.states() == ["Mapped", "Failed"]
-    assert "input 'a' a state handler gave its value" in str(bench.state("m").message)
+    assert "input 'a' its length is not known" in str(bench.state("m").message)
 
 
 def test_a_list_with_a_handled_member_waits_for_its_word() -> None:

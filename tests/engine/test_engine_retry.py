@@ -174,11 +174,11 @@ def test_a_callable_delay_is_asked_on_the_driver_with_the_attempt_that_failed() 
     ("answer", "said"),
     [
         (-1, "answered -1"),
-        ("soon", "answered 'soon'"),
-        (None, "answered None"),
+        ("soon", "answered str"),
+        (None, "answered NoneType"),
         (float("nan"), "nan"),
         (float("inf"), "inf"),
-        (True, "True"),
+        (True, "answered bool"),
         (10**400, "no time"),
     ],
     ids=["negative", "text", "none", "nan", "infinite", "bool", "huge"],
@@ -295,6 +295,20 @@ def test_a_failure_without_a_result_gets_an_exception_for_its_readers() -> None:
     assert str(bench.state("a").result) == "Failed: It failed."
 
 
+def test_a_users_own_failure_that_cannot_be_copied_is_taken_as_it_is() -> None:
+    class Coded(Failed):
+        __slots__ = ()
+
+        def __init__(self, code: int) -> None:
+            super().__init__(f"code {code}")
+
+    bench = Bench(task("a"))
+    bench.start()
+    state = Coded(7)
+    assert bench.report("a", state, forced=True).acts == ["release a.1", "end Failed"]
+    assert bench.state("a") is state
+
+
 def test_a_loop_is_refused_in_words() -> None:
     bench = Bench(task("a"))
     bench.start()
@@ -303,13 +317,21 @@ def test_a_loop_is_refused_in_words() -> None:
     assert "cannot do" in turn.why("a", "Failed").text
 
 
-@pytest.mark.parametrize("state", [Pending("huh"), Running("huh"), State("huh")])
-def test_a_state_that_nothing_follows_from_fails_the_run(state: State) -> None:
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (Pending("huh"), "asked to be Pending, which cannot follow"),
+        (State("huh"), "asked to be State, which cannot follow"),
+        (Running("huh"), "left Running for ever"),
+    ],
+)
+def test_a_state_that_nothing_follows_from_fails_the_run(state: State, said: str) -> None:
     bench = Bench(task("a"))
     bench.start()
     bench.report("a", state, forced=True)
     assert bench.states() == ["Failed"]
-    assert f"left {type(state).__name__} for ever" in str(bench.state("a").message)
+    assert said in str(bench.state("a").message)
+    assert isinstance(bench.state("a").result, TaskError)
 
 
 @pytest.mark.parametrize("state", [Mapped("huh"), Resume("huh")])

@@ -334,7 +334,13 @@ def test_manual_only_pauses_and_the_flow_ends_running() -> None:
     bench = Bench(task("a"), task("b", "a", trigger=manual_only), task("c", "b"))
     bench.start()
     turn = bench.succeed("a")
-    assert turn.words == ["a Pending > Running", "a Running > Success", "b Pending > Paused", "end Running"]
+    assert turn.words == [
+        "a Pending > Running",
+        "a Running > Success",
+        "b Pending > Paused",
+        "flow Running > Running",
+        "end Running",
+    ]
     assert bench.states() == ["Success", "Paused", "Pending"]
     assert bench.engine.flow_state.is_running()
 

@@ -149,7 +149,9 @@ class Case:
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
     endings, handlings : dict
-        Fixed entries that beat the menus, for tables written by hand.
+        Fixed entries that beat the menus, for flows written by hand.
+    corner : str
+        The name of the flow, if it was written by hand.
     """
 
     seed: int
@@ -167,6 +169,7 @@ class Case:
     cancel_at: float | None = None
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
     handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)
+    corner: str = ""
 
     def ending(self, node: int, index: int, attempt: int) -> Ending:
         """Return how an attempt ends; ``index`` is -1 for a run that is no child."""

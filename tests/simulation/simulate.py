@@ -297,9 +297,12 @@ class Simulation:
         """Return the plan and all that happened, for a person."""
         lines = []
         if error is not None:
+            case = self.case
+            name = f"Corner {case.corner}" if case.corner else f"Seed {case.seed}"
+            which = "corner" if case.corner else f"seed --sim-seed {case.seed}"
             lines += [
-                f"Seed {self.case.seed}: {type(error).__name__}: {error}",
-                f"Replay: python -m pytest tests/simulation -k seed --sim-seed {self.case.seed}",
+                f"{name}: {type(error).__name__}: {error}",
+                f"Replay: python -m pytest tests/simulation -k {which}",
             ]
         lines += ["", *describe(self.case), ""]
         for event, found in self.trace:

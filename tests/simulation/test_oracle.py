@@ -6,93 +6,15 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine.plan import NodeKind, PlanEdge, PlanNode, Policy
-from prefectlite.rules.retry import RetryPolicy
 from tests.simulation.case import (
-    Case,
-    Ending,
     EndingKind,
-    HandlerKind,
     Leaf,
-    Shape,
     TriggerSpec,
-    connect,
     flattened,
-    lengths_of,
-    trigger_of,
     value_of,
 )
 from tests.simulation.oracle import Broken, Oracle, trigger_verdict
-
-
-class Sketch:
-    """A flow written down in a few lines; every body succeeds unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.nodes: list[PlanNode] = []
-        self.specs: list[TriggerSpec] = []
-        self.edges: list[PlanEdge] = []
-        self.shapes: dict[int, Shape] = {}
-        self.values: dict[int, Shape] = {}
-        self.endings: dict[tuple[int, int, int], Ending] = {}
-        self.handlings: dict[tuple[int, int, str, str, int], HandlerKind] = {}
-        self.reference: frozenset[int] | None = None
-
-    def task(
-        self,
-        *ups: int | tuple[int, str],
-        trigger: TriggerSpec | None = None,
-        shape: Shape = (-1, -1),
-        kind: NodeKind = "task",
-        ends: dict[int, list[EndingKind]] | list[EndingKind] | None = None,
-        **options: Any,
-    ) -> int:
-        """Add a task; an upstream is its number, or a pair with words out of ``mapped``, ``flat``, ``after``."""
-        number = len(self.nodes)
-        for place, up in enumerate(ups):
-            source, words = up if isinstance(up, tuple) else (up, "")
-            key = None if "after" in words else f"arg_{place + 1}"
-            self.edges.append(PlanEdge(source, number, key, "mapped" in words, "flat" in words, token=place))
-        spec = trigger or TriggerSpec()
-        self.specs.append(spec)
-        retries = options.pop("max_retries", 0)
-        policy = Policy(trigger_of(spec), retry=RetryPolicy(retries), **options)
-        length = len(ups) if kind == "collection" else None
-        self.nodes.append(PlanNode(f"n{number}", policy, kind, length=length))
-        self.values[number] = shape
-        by_index = {-1: ends} if isinstance(ends, list) else ends or {}
-        for index, kinds in by_index.items():
-            for attempt, one in enumerate(kinds, start=1):
-                self.endings[number, index, attempt] = Ending(one, 0.01, shape)
-        return number
-
-    def value(self, shape: Shape) -> int:
-        """Add a constant."""
-        number = len(self.nodes)
-        length, flat_length, unmappable = lengths_of(shape)
-        self.specs.append(TriggerSpec())
-        self.shapes[number] = shape
-        policy = Policy(trigger_of(TriggerSpec()))
-        self.nodes.append(
-            PlanNode(
-                f"n{number}", policy, "value", length=length, flat_length=flat_length, unmappable=unmappable
-            )
-        )
-        return number
-
-    def play(self) -> Oracle:
-        """Ask the oracle."""
-        return Oracle(
-            Case(
-                0,
-                connect(self.nodes, self.edges, self.reference),
-                self.specs,
-                self.shapes,
-                value_shapes=self.values,
-                endings=self.endings,
-                handlings=self.handlings,
-            )
-        )
+from tests.simulation.sketch import Sketch
 
 
 def classes(oracle: Oracle, number: int) -> list[str]:
@@ -190,7 +112,7 @@ def test_skip_beats_failure() -> None:
     flow = Sketch()
     failed, skipped = flow.task(ends=["failed"]), flow.task(ends=["signal_skip"])
     end = flow.task(failed, skipped)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[end].cls == "Skipped"
     assert oracle.flow_state() == "Success"
 
@@ -199,7 +121,7 @@ def test_a_task_that_runs_after_skips_is_given_none() -> None:
     flow = Sketch()
     skipped = flow.task(ends=["signal_skip"])
     end = flow.task(skipped, skip_on_upstream_skip=False)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[end].cls == "Success"
     assert oracle.ends[end].given == [{"arg_1": None}]
 
@@ -208,7 +130,7 @@ def test_a_failed_upstream_is_given_as_its_exception() -> None:
     flow = Sketch()
     failed = flow.task(ends=["failed"])
     end = flow.task(failed, trigger=TriggerSpec("any_failed"))
-    assert flow.play().ends[end].given == [{"arg_1": Broken((failed, -1))}]
+    assert Oracle(flow.case()).ends[end].given == [{"arg_1": Broken((failed, -1))}]
 
 
 # Section 12: retries
@@ -218,7 +140,7 @@ def test_an_attempt_is_made_once_more_than_there_are_retries() -> None:
     flow = Sketch()
     last = flow.task(ends=["failed", "failed", "value"], max_retries=2)
     short = flow.task(ends=["failed", "failed", "value"], max_retries=1)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert (oracle.ends[last].cls, oracle.ends[last].bodies) == ("Success", 3)
     assert (oracle.ends[short].cls, oracle.ends[short].bodies) == ("Failed", 2)
 
@@ -235,13 +157,13 @@ def test_an_attempt_is_made_once_more_than_there_are_retries() -> None:
 def test_some_failures_are_never_tried_again(kind: EndingKind, cls: str) -> None:
     flow = Sketch()
     task = flow.task(ends=[kind, "value"], max_retries=3)
-    assert flow.play().ends[task].cls == cls
+    assert Oracle(flow.case()).ends[task].cls == cls
 
 
 def test_the_retry_signal_needs_no_retries() -> None:
     flow = Sketch()
     task = flow.task(ends=["signal_retry", "signal_retry", "value"])
-    end = flow.play().ends[task]
+    end = Oracle(flow.case()).ends[task]
     assert (end.cls, end.bodies) == ("Success", 3)
 
 
@@ -250,7 +172,7 @@ def test_crashes_draw_on_their_own_budget() -> None:
     mixed = flow.task(ends=["failed", "lost", "exited", "failed"], max_retries=1, max_crashes=2)
     none = flow.task(ends=["lost", "value"], max_retries=3)
     unsent = flow.task(ends=["unsent", "value"], max_crashes=1)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert (oracle.ends[mixed].cls, oracle.ends[mixed].bodies) == ("Failed", 4)
     assert (oracle.ends[none].cls, oracle.ends[none].bodies) == ("Crashed", 1)
     assert (oracle.ends[unsent].cls, oracle.ends[unsent].attempts, oracle.ends[unsent].bodies) == (
@@ -264,7 +186,7 @@ def test_what_waits_for_an_approval_holds_up_only_what_is_below() -> None:
     flow = Sketch()
     paused = flow.task(ends=["signal_pause"])
     below, beside = flow.task(paused), flow.task()
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert [oracle.ends[one].cls for one in (paused, below, beside)] == ["Paused", "Pending", "Success"]
     assert oracle.flow_state() == "Running"
 
@@ -277,7 +199,7 @@ def test_a_handler_may_replace_a_state_and_a_broken_one_fails_its_task_for_good(
     saved = flow.task(ends=["failed"], handled=True)
     broken = flow.task(handled=True, max_retries=2)
     flow.handlings = {(saved, -1, "", "Failed", 1): "success", (broken, -1, "", "Running", 1): "raise"}
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert (oracle.ends[saved].cls, oracle.ends[saved].bodies) == ("Success", 1)
     assert (oracle.ends[broken].cls, oracle.ends[broken].bodies) == ("Failed", 0)
 
@@ -289,7 +211,7 @@ def test_width_is_that_of_the_inputs() -> None:
     flow = Sketch()
     three, also = flow.value((-1, -1, -1)), flow.task(shape=(-1, -1, -1))
     mapped = flow.task((three, "mapped"), (also, "mapped"))
-    assert classes(flow.play(), mapped) == ["Success"] * 3
+    assert classes(Oracle(flow.case()), mapped) == ["Success"] * 3
 
 
 def test_unequal_lengths_fail_the_map_unless_the_shortest_decides() -> None:
@@ -297,7 +219,7 @@ def test_unequal_lengths_fail_the_map_unless_the_shortest_decides() -> None:
     two, three = flow.value((-1, -1)), flow.value((-1, -1, -1))
     equal = flow.task((two, "mapped"), (three, "mapped"), max_retries=2)
     shortest = flow.task((two, "mapped"), (three, "mapped"), map_lengths="shortest")
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[equal].cls == "Failed"
     assert classes(oracle, shortest) == ["Success"] * 2
 
@@ -307,7 +229,7 @@ def test_what_has_no_length_or_no_success_fails_the_map_whatever_its_trigger() -
     leaf, failed = flow.value(None), flow.task(ends=["failed"])
     over_leaf = flow.task((leaf, "mapped"))
     over_failed = flow.task((failed, "mapped"), trigger=TriggerSpec("all_finished"))
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[over_leaf].cls == oracle.ends[over_failed].cls == "Failed"
 
 
@@ -316,7 +238,7 @@ def test_a_skipped_input_skips_the_parent_of_a_map() -> None:
     skipped, two = flow.task(ends=["signal_skip"]), flow.value((-1, -1))
     over = flow.task((skipped, "mapped"))
     beside = flow.task((two, "mapped"), skipped)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[over].cls == oracle.ends[beside].cls == "Skipped"
 
 
@@ -324,7 +246,7 @@ def test_a_failed_unmapped_input_fails_each_child_and_not_the_parent() -> None:
     flow = Sketch()
     failed, two = flow.task(ends=["failed"]), flow.value((-1, -1))
     mapped = flow.task((two, "mapped"), failed)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[mapped].cls == "Mapped"
     assert classes(oracle, mapped) == ["TriggerFailed"] * 2
 
@@ -335,7 +257,7 @@ def test_an_empty_map_has_no_children_and_reduces_to_an_empty_list() -> None:
     first = flow.task((empty, "mapped"))
     second = flow.task((first, "mapped"))
     reduce = flow.task(second)
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[first].children == oracle.ends[second].children == []
     assert oracle.ends[reduce].given == [{"arg_1": []}]
 
@@ -345,7 +267,7 @@ def test_children_pair_with_children_and_share_no_fate() -> None:
     four = flow.value((-1, -1, -1, -1))
     first = flow.task((four, "mapped"), ends={1: ["failed"], 2: ["signal_skip"]})
     second = flow.task((first, "mapped"))
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert classes(oracle, first) == ["Success", "Failed", "Skipped", "Success"]
     assert classes(oracle, second) == ["Success", "TriggerFailed", "Skipped", "Success"]
     last = (oracle.ends[second].children or [])[3]
@@ -358,7 +280,7 @@ def test_a_reduce_takes_the_children_in_order_and_tolerates_what_its_trigger_doe
     mapped = flow.task((three, "mapped"), ends={1: ["failed"]})
     strict = flow.task(mapped)
     lenient = flow.task(mapped, trigger=TriggerSpec("any_successful"))
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[strict].cls == "TriggerFailed"
     given = oracle.ends[lenient].given[0]["arg_1"]
     assert [given[0], given[2]] == [value_of(f"n{mapped}[{i}]@1", (-1, -1)) for i in (0, 2)]
@@ -370,14 +292,14 @@ def test_a_reduce_is_skipped_with_any_child() -> None:
     two = flow.value((-1, -1))
     mapped = flow.task((two, "mapped"), ends={0: ["signal_skip"]})
     reduce = flow.task(mapped)
-    assert flow.play().ends[reduce].cls == "Skipped"
+    assert Oracle(flow.case()).ends[reduce].cls == "Skipped"
 
 
 def test_flatten_unnests_a_value_by_one_level() -> None:
     flow = Sketch()
     nested = flow.value((2, -1, 0, 1))
     mapped = flow.task((nested, "mapped flat"))
-    children = flow.play().ends[mapped].children
+    children = Oracle(flow.case()).ends[mapped].children
     assert children is not None
     assert [child.given[0]["arg_1"] for child in children] == flattened(value_of("v0", (2, -1, 0, 1)))
     assert len(children) == 4
@@ -388,7 +310,7 @@ def test_flatten_of_a_map_unnests_each_child_and_keeps_what_failed_as_one_elemen
     three = flow.value((-1, -1, -1))
     mapped = flow.task((three, "mapped"), shape=(-1, -1), ends={1: ["failed"], 2: ["signal_skip"]})
     below = flow.task((mapped, "mapped flat"))
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert classes(oracle, below) == ["Success", "Success", "TriggerFailed", "Skipped"]
 
 
@@ -397,7 +319,7 @@ def test_flatten_of_a_map_keeps_what_has_no_length_as_it_is() -> None:
     two = flow.value((-1, -1))
     mapped = flow.task((two, "mapped"), shape=None)
     below = flow.task((mapped, "mapped flat"))
-    children = flow.play().ends[below].children
+    children = Oracle(flow.case()).ends[below].children
     assert children is not None
     assert [child.given[0]["arg_1"] for child in children] == [Leaf(f"n{mapped}[{i}]@1") for i in (0, 1)]
 
@@ -408,7 +330,7 @@ def test_a_list_of_tasks_is_put_together_in_order_and_shares_the_fate_of_its_mem
     fine = flow.task(good, good, kind="collection")
     broken = flow.task(good, bad, kind="collection")
     reader, lenient = flow.task(fine), flow.task(broken, trigger=TriggerSpec("all_finished"))
-    oracle = flow.play()
+    oracle = Oracle(flow.case())
     assert oracle.ends[broken].cls == "TriggerFailed"
     assert oracle.ends[reader].given == [{"arg_1": [Leaf("n0@1"), Leaf("n0@1")]}]
     assert oracle.ends[lenient].given == [{"arg_1": [Leaf("n0@1"), Broken((bad, -1))]}]
@@ -434,11 +356,11 @@ def test_the_reference_tasks_decide_the_flow(
     flow.task(ends=[ends.get(0, "value")])
     flow.task(ends=[ends.get(1, "value")])
     flow.reference = None if reference is None else frozenset(reference)
-    assert flow.play().flow_state() == expected
+    assert Oracle(flow.case()).flow_state() == expected
 
 
 def test_a_mapped_reference_task_counts_by_its_children() -> None:
     flow = Sketch()
     two = flow.value((-1, -1))
     flow.task((two, "mapped"), ends={1: ["failed"]})
-    assert flow.play().flow_state() == "Failed"
+    assert Oracle(flow.case()).flow_state() == "Failed"

@@ -30,6 +30,7 @@ from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.rules.width import decide_width
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Retrying, State, TriggerFailed
+from tests.simulation import corners
 from tests.simulation.generate import generate
 from tests.simulation.simulate import SimulationFailed, play
 
@@ -547,24 +548,26 @@ def a_final_run_is_not_told_to_its_readers(patch: Patch) -> None:
     patch.setattr(settling.Settling, "_met", lambda self, run: None if run % 7 == 5 else honest(self, run))
 
 
-def seeds_until_found() -> int | None:
-    """Return how many seeds it took until one failed; None when none did."""
-    for seed in range(BOUND):
-        try:
+def is_found() -> bool:
+    """Return whether a corner or one of the first seeds fails."""
+    try:
+        for case in corners.cases():
+            play(case)
+        for seed in range(BOUND):
             play(generate(seed))
-        except SimulationFailed:
-            return seed + 1
-    return None
+    except SimulationFailed:
+        return True
+    return False
 
 
-def test_the_sound_engine_passes_the_seeds_that_the_faulty_ones_fail() -> None:
-    assert seeds_until_found() is None
+def test_the_sound_engine_passes_what_the_faulty_ones_fail() -> None:
+    assert not is_found()
 
 
 @pytest.mark.parametrize("name", sorted(_PLANTED))
 def test_a_planted_fault_is_found(name: str, monkeypatch: Patch) -> None:
     _PLANTED[name](monkeypatch)
-    assert seeds_until_found() is not None, f"{BOUND} seeds did not find that {name.replace('_', ' ')}"
+    assert is_found(), f"{BOUND} seeds did not find that {name.replace('_', ' ')}"
 
 
 def test_a_failing_seed_tells_how_to_see_it_again(monkeypatch: Patch) -> None:

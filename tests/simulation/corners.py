@@ -1,0 +1,142 @@
+"""Corners that random flows seldom reach, each of which hid a bug once. Knows flows and scripts, no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tests.simulation.case import Case, Faults, TriggerSpec
+from tests.simulation.sketch import Sketch
+
+#: Wires of all kinds: quick ones, slow ones, and such as lose and double what they carry.
+WIRES: Final = (
+    Faults(latency=0.0005, hints=1.0, slow_answers=0.001),
+    Faults(latency=0.5, hints=0.5, slow_answers=5.0),
+    Faults(latency=0.05, doubled=0.3, lost=0.3, hints=0.5, slow_answers=2.0, echoes=0.3, skew=30.0),
+)
+_CORNERS: Final[list[Callable[[Sketch], None]]] = []
+
+
+def corner(build: Callable[[Sketch], None]) -> Callable[[Sketch], None]:
+    """Enter a corner under its function's name."""
+    _CORNERS.append(build)
+    return build
+
+
+def cases() -> Iterator[Case]:
+    """Yield every corner with wires of all kinds, wide windows and narrow ones, undisturbed and cancelled."""
+    for build in _CORNERS:
+        for number, faults in enumerate(WIRES):
+            for window in (1, 3, 4096):
+                for cancel_at in (None, 0.05, 1.2):
+                    flow = Sketch()
+                    build(flow)
+                    seed = number + window
+                    yield flow.case(
+                        seed, corner=build.__name__, faults=faults, window=window, cancel_at=cancel_at
+                    )
+
+
+@corner
+def a_map_unfolds_while_a_child_above_it_waits_for_its_retry(flow: Sketch) -> None:
+    four, slow = flow.value((-1, -1, -1, -1)), flow.task(ends=["value"], lasts=1.0)
+    above = flow.task(
+        (four, "mapped"), ends={0: ["failed"], 1: ["failed"], 2: ["lost"]}, max_retries=1, asks_delay=True
+    )
+    flow.task((above, "mapped"), slow)
+
+
+@corner
+def a_long_chain_is_taken_back_and_sent_again(flow: Sketch) -> None:
+    last = flow.task(ends=["failed", "value"], max_retries=2)
+    for _ in range(20):
+        last = flow.task(last)
+
+
+@corner
+def what_follows_without_a_value_is_taken_back_as_well(flow: Sketch) -> None:
+    first = flow.task(ends=["lost", "value"], max_crashes=1)
+    second = flow.task((first, "after"))
+    flow.task((second, "after"), (first, "after"))
+
+
+@corner
+def a_handler_puts_off_what_the_rules_refuse(flow: Sketch) -> None:
+    failed, two = flow.task(ends=["failed"]), flow.value((-1, -1))
+    refused = flow.task(failed, handled=True)
+    skipped = flow.task(flow.task(ends=["signal_skip"]), handled=True)
+    unfolds = flow.task((two, "mapped"), handled=True)
+    has_no_width = flow.task((failed, "mapped"), handled=True)
+    for node, new in (
+        (refused, "TriggerFailed"),
+        (skipped, "Skipped"),
+        (unfolds, "Mapped"),
+        (has_no_width, "Failed"),
+    ):
+        flow.handlings[node, -1, "", new, 1] = "retrying"
+    flow.task(unfolds)
+
+
+@corner
+def a_handler_puts_a_value_in_the_place_of_a_map(flow: Sketch) -> None:
+    two = flow.value((-1, -1))
+    replaced = flow.task(flow.value(()), (two, "mapped"), handled=True)
+    flow.handlings[replaced, -1, "", "Mapped", 1] = "success"
+    flow.task((replaced, "mapped"), trigger=TriggerSpec("all_finished"))
+
+
+@corner
+def a_handler_refuses_the_start_after_it_put_it_off(flow: Sketch) -> None:
+    flow.handlings[flow.task(handled=True), -1, "", "Running", 1] = "retrying"
+    flow.handlings[0, -1, "", "Running", 2] = "raise"
+
+
+@corner
+def lists_of_lists_and_of_maps_are_flattened_by_one_level(flow: Sketch) -> None:
+    two = flow.value((2, -1))
+    mapped = flow.task((two, "mapped"), shape=(-1, 1))
+    skipped = flow.task(ends=["signal_skip"])
+    inner = flow.task(flow.task(shape=(-1,)), two, kind="collection")
+    outer = flow.task(inner, mapped, skipped, (two, "flat"), kind="collection", skip_on_upstream_skip=False)
+    flow.task((outer, "mapped flat"))
+    flow.task((outer, "mapped"))
+    flow.task((outer, "flat"))
+    flow.reference = frozenset({outer})
+
+
+@corner
+def a_success_that_the_body_orders_can_be_mapped_over(flow: Sketch) -> None:
+    ordered = flow.task(ends=["endrun_success"], shape=(-1, 2))
+    own = flow.task(ends=["endrun_own_success"], shape=(-1, 2))
+    over = flow.task((ordered, "mapped"), (own, "mapped"), ends={0: ["endrun_own_success"]}, shape=(1, -1))
+    flow.task((over, "mapped flat"))
+
+
+@corner
+def maps_without_children_meet_every_trigger(flow: Sketch) -> None:
+    none = flow.task((flow.value(()), "mapped"))
+    for name in (
+        "all_successful",
+        "all_failed",
+        "all_finished",
+        "any_successful",
+        "any_failed",
+        "not_all_skipped",
+    ):
+        flow.task(none, trigger=TriggerSpec(name))
+    flow.task((none, "mapped"))
+    flow.task((none, "mapped flat"))
+
+
+@corner
+def a_failed_child_is_passed_over_by_a_shorter_map(flow: Sketch) -> None:
+    three, one = flow.value((-1, -1, -1)), flow.value((-1,))
+    above = flow.task((three, "mapped"), ends={2: ["signal_pause"], 1: ["failed", "value"]}, max_retries=1)
+    flow.task((above, "mapped"), (one, "mapped"), map_lengths="shortest")
+
+
+@corner
+def a_body_asks_for_what_nothing_follows_from(flow: Sketch) -> None:
+    for kind in ("endrun_pending", "signal_loop", "signal_trigger_failed", "refused", "unsent"):
+        failed = flow.task(ends=[kind], max_retries=1, on_failure=True)
+        flow.task(failed, trigger=TriggerSpec("any_failed"))
