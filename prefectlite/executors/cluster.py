@@ -11,6 +11,7 @@ import importlib
 import logging
 import math
 import os
+import signal
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from prefectlite.errors import ExecutorError
 
-#: How long an own cluster may take to close in order, in seconds, before its processes are killed.
+#: How long to wait for worker processes that were killed, in seconds.
 CLOSE_TIMEOUT: Final = 1.5
 _DEFAULT_SATURATION: Final = 1.1
 
@@ -104,14 +105,18 @@ class Place:
 
     def _kill_workers(self) -> None:
         async def kill() -> None:
-            for nanny in list(self.cluster.workers.values()):
+            nannies = list(self.cluster.workers.values())
+            for nanny in nannies:
                 # Else it would start the worker again.
                 nanny.close_gracefully()
                 process = getattr(nanny.process, "process", None)
                 if process is not None and process.is_alive():
                     await process.kill()
+            closing = [asyncio.ensure_future(nanny.close(timeout=1)) for nanny in nannies]
+            if closing:
+                await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)
 
-        _quietly(lambda: self.cluster.sync(kill))
+        _quietly(lambda: self.cluster.sync(kill, callback_timeout=2 * CLOSE_TIMEOUT))
 
 
 def import_object(path: str) -> Any:
@@ -244,6 +249,9 @@ def _local_cluster(
 
 
 async def _grow(cluster: Any, count: int) -> None:
+    # Ctrl-C reaches every process at a terminal, and a worker that is still starting would die of it with a
+    # traceback. A process inherits what the thread that starts it holds back.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     cluster.scale(count)
     # ``scale`` lets this run unattended, and a worker that cannot start is then nobody's.
     await cluster._correct_state()

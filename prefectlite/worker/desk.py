@@ -91,8 +91,9 @@ class Active:
             called_off = self._called_off
         if not called_off:
             return
-        # An exception on its way cannot just be taken back: in CPython 3.11 that leaves the interpreter's alarm
-        # on for ever, which under a tracer is an endless loop. So a new one takes its place, and arrives here.
+        # An exception on its way cannot just be taken back: in CPython 3.11 that leaves the interpreter's
+        # alarm on for ever, which under a tracer is an endless loop. So a new one takes its place, and
+        # arrives here.
         try:
             _throw(self.thread, Interruption)
             while True:

@@ -115,7 +115,9 @@ def encode(key: DataKey, report: Report) -> Item:
         An ``OTHER`` item.
     """
     state = report.state
-    name, text = type(state).__name__, str(getattr(state, "message", None) or "")
+    # msgpack takes no lone surrogates, which stand for bytes of file names that are no UTF-8.
+    text = str(getattr(state, "message", None) or "").encode("utf-8", "backslashreplace").decode()
+    name = type(state).__name__
     try:
         payload = dumps(report)
     except SerializationError:

@@ -1,14 +1,16 @@
-"""The census as a flow, in this process; on a cluster it is run by .ci/run and tests/cli."""
+"""The census as a flow: in this process, and on a cluster with files that are hard to speak of."""
 
 from __future__ import annotations
 
 import errno
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from prefectlite import LocalExecutor
+from prefectlite import DaskExecutor, LocalExecutor
 from prefectlite.examples import census
 from prefectlite.states.state import Failed, Skipped, Success, TriggerFailed
 
@@ -26,8 +28,8 @@ def code(tmp_path: Path) -> Path:
     return root
 
 
-def run(root: Path | None, output: Path, **parameters):
-    state = census.flow.run(root=root, output=output, executor=LocalExecutor(), **parameters)
+def run(root: Path | None, output: Path, executor=None, **parameters):
+    state = census.flow.run(root=root, output=output, executor=executor or LocalExecutor(), **parameters)
     slugs = {census.flow.slugs[task]: one for task, one in state.result.items()}
     return state, slugs
 
@@ -59,6 +61,35 @@ def test_files_that_do_not_parse_fail_alone_and_are_listed_with_the_reason(code,
     assert len(listed) == 2
     assert "null bytes" in listed[0]
     assert listed[1].startswith(f"{code}/shop/broken.py: SyntaxError: invalid syntax")
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no UTF-8")
+def test_on_a_cluster_each_kind_of_broken_file_says_why(code, tmp_path, client):
+    broken = {
+        b"a.py": b"def f(:\n",
+        b"b.py": b"x = 1\x00",
+        b"c.py": b"'\xe9'",
+        b"caf\xe9.py": b"print 'x'\n",
+    }
+    for name, content in broken.items():
+        (code / "shop" / os.fsdecode(name)).write_bytes(content)
+    (code / "shop" / "loop.py").symlink_to("loop.py")
+    state, tasks = run(code, tmp_path / "census.json", executor=DaskExecutor(client))
+    assert type(state) is Success
+    failed = [one for one in tasks["parse-1"].map_states if isinstance(one, Failed)]
+    expected = [
+        "invalid syntax (a.py",
+        "source code string cannot contain null bytes",
+        "(unicode error) 'utf-8' codec can't decode byte 0xe9",
+        "Missing parentheses in call to 'print'.",
+        f"[Errno 40] Too many levels of symbolic links: '{code}/shop/loop.py'",
+    ]
+    for one, text in zip(failed, expected, strict=True):
+        assert str(one.result).startswith(text)
+    listed = Path(tasks["list_failures-1"].result).read_text()
+    assert f"{code}/shop/caf\\xe9.py: SyntaxError: Missing parentheses" in listed
+    assert "caf" not in tasks["report-1"].result
 
 
 def test_a_second_run_tells_what_changed(code, tmp_path):

@@ -35,7 +35,7 @@ def test_the_others_travel_too(thing: object) -> None:
 
 
 def test_a_hold_is_small_and_carries_nothing() -> None:
-    assert len(pickle.dumps(Hold())) < 100
+    assert len(pickle.dumps(Hold())) < 200  # distributed, once imported, pickles exceptions at greater length
     assert Hold().args == ()
 
 
