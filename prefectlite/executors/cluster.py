@@ -12,9 +12,10 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +68,11 @@ class Place:
         """Whether we started it and its workers share this machine's disk."""
         return self.cluster is not None and _is_local_cluster(type(self.cluster))
 
+    @property
+    def can_kill(self) -> bool:
+        """Whether its workers are processes of this machine that we started."""
+        return self.is_local and not self.in_process
+
     def settle(self) -> None:
         """Wait for the workers that an own local cluster was told to start.
 
@@ -97,7 +103,7 @@ class Place:
             if self.owns_client:
                 _quietly(self.client.close)
             return
-        if force and self.is_local and not self.in_process:
+        if force and self.can_kill:
             self._kill_workers()
         _quietly(self.client.close)
         # A body that ignores everything must not hold up the end: when time is up, its process is killed.
@@ -117,6 +123,43 @@ class Place:
                 await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)
 
         _quietly(lambda: self.cluster.sync(kill, callback_timeout=2 * CLOSE_TIMEOUT))
+
+
+def ask_workers(
+    client: Any, function: Callable[..., Any], *arguments: Any, timeout: float, on_error: str = "ignore"
+) -> dict[str, Any]:
+    """Call a function on all workers, and wait for their answers no longer than that.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Through which to ask.
+    function : callable
+        What to call, in the worker's event loop.
+    *arguments : object
+        Its arguments.
+    timeout : float
+        Seconds. A worker whose body holds Python's global lock cannot answer before that body lets go.
+    on_error : {"ignore", "return"}
+        Whether a worker's exception is left out or given as its answer.
+
+    Returns
+    -------
+    dict of str to object
+        Answers by worker address; empty when one did not answer in time, or nobody could be asked.
+    """
+
+    async def ask() -> Any:
+        return await client.run(function, *arguments, on_error=on_error)
+
+    if client.status != "running":
+        return {}
+    asked = asyncio.run_coroutine_threadsafe(ask(), client.loop.asyncio_loop)
+    try:
+        return dict(asked.result(timeout))
+    except Exception:
+        asked.cancel()
+        return {}
 
 
 def import_object(path: str) -> Any:
@@ -250,7 +293,9 @@ def _local_cluster(
 
 async def _grow(cluster: Any, count: int) -> None:
     # Ctrl-C reaches every process at a terminal, and a worker that is still starting would die of it with a
-    # traceback. A process inherits what the thread that starts it holds back.
+    # traceback. A process inherits what the thread that starts it holds back. (The tracker comes first:
+    # starting it lets Ctrl-C through to its thread again.)
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     cluster.scale(count)
     # ``scale`` lets this run unattended, and a worker that cannot start is then nobody's.

@@ -22,7 +22,8 @@ class Futures:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._lock = threading.Lock()
+        # Reentrant: a garbage collection in here may be what drops the flow run's state.
+        self._lock = threading.RLock()
         self._by_parcel: dict[Parcel, Any] = {}
         self._shared: list[Any] = []
 

@@ -25,7 +25,7 @@ from prefectlite.engine.events import (
     Event,
 )
 from prefectlite.errors import ExecutorError
-from prefectlite.executors.cluster import Place
+from prefectlite.executors.cluster import Place, ask_workers
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
@@ -39,6 +39,8 @@ _logger = logging.getLogger(__name__)
 
 #: Literals of more bytes in one graph make Dask warn about a large graph; ours are meant.
 LARGE_GRAPH: Final = 1_000_000
+#: How long a cancel waits for the workers to interrupt their bodies, in seconds.
+INTERRUPT_TIMEOUT: Final = 2.0
 #: Up to so many bytes of results that came with reports, the driver is trusted to have kept them all.
 INLINE_TRUST: Final = 32 * 1024 * 1024
 
@@ -96,7 +98,7 @@ class Link:
                 client.scheduler.prefectlite_open,
                 client=client.id,
                 route=self.route,
-                shares_disk=self.place.is_local and not self.place.in_process,
+                shares_disk=self.place.can_kill,
             )
         except Exception as error:
             _logger.warning(
@@ -267,9 +269,8 @@ class Link:
         self.flying.clear()
         self.needs.clear()
         self.futures.release_all()
-        if self.client.status == "running":
-            with contextlib.suppress(Exception):
-                self.client.run(interrupt_attempts, self.route, on_error="ignore")
+        if not self.place.can_kill:
+            ask_workers(self.client, interrupt_attempts, self.route, timeout=INTERRUPT_TIMEOUT)
 
     def close(self, keep: Sequence[Parcel]) -> None:
         """Stop listening, and let go of all but some values.

@@ -24,6 +24,8 @@ from prefectlite.worker.wire import ERRED, MARK, PLAIN, SAY, Item
 FLUSH_EVERY: Final = 0.005
 #: How long they wait in a crowd, where each delivery costs more than what it carries.
 FLUSH_CROWD_EVERY: Final = 0.025
+#: How long they wait while what comes next was lowered ahead, so that the work does not wait for the driver.
+FLUSH_AHEAD_EVERY: Final = 0.05
 #: How many reports in one delivery make a crowd.
 CROWD: Final = 8
 #: How many reports leave at once at the latest.
@@ -60,6 +62,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._scheduler: Any = None
         self._timer: Any = None
         self._last_flush = 0.0
+        self._due = 0.0
         self._patience = FLUSH_EVERY
         self._shares_disk = False
         self._marks: dict[str, Marks] = {}
@@ -204,7 +207,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             task.metadata.pop(MARK, None)
         route = self._routes.get(key[0][-8:])
         if route is not None:
-            self._post(route, [(PLAIN, key, worker, said)])
+            # The driver has nothing to add where a reader is waiting for the value already.
+            is_urgent = task is None or not task.dependents
+            self._post(route, [(PLAIN, key, worker, said)], is_urgent)
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
         """Pass on what a worker says.
@@ -235,14 +240,19 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         for route in [name for name, found in self._routes.items() if found.client == client]:
             self.shut(route)
 
-    def _post(self, route: Route, items: Sequence[Item]) -> None:
+    def _post(self, route: Route, items: Sequence[Item], is_urgent: bool = True) -> None:
         route.items.extend(items)
         if len(route.items) >= FLUSH_AT:
             self._send(route)
-        elif self._timer is None:
-            loop = self._scheduler.loop.asyncio_loop
-            wait = self._last_flush + self._patience - loop.time()
-            self._timer = loop.call_later(max(wait, 0.0), self._flush)
+            return
+        due = self._last_flush + (self._patience if is_urgent else FLUSH_AHEAD_EVERY)
+        if self._timer is not None:
+            if due >= self._due:
+                return
+            self._timer.cancel()
+        loop = self._scheduler.loop.asyncio_loop
+        self._due = due
+        self._timer = loop.call_later(max(due - loop.time(), 0.0), self._flush)
 
     def _flush(self) -> None:
         self._timer = None

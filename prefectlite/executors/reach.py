@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from prefectlite.errors import ExecutorError
-from prefectlite.executors.cluster import Place, scheduler_file_address
+from prefectlite.executors.cluster import Place, ask_workers, scheduler_file_address
 
 #: How long to look for a scheduler at an address, in seconds.
 CONNECT_TIMEOUT: Final = 5.0
+#: How long to wait for workers to name their version, in seconds; busy ones may be unable to.
+ANSWER_TIMEOUT: Final = 10.0
 _HOST_AND_PORT: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+$")
 # What is asked of the scheduler and of each worker. It goes as text, since a process that lacks prefectlite
 # could not look up a function of ours.
@@ -250,7 +252,7 @@ def check_versions(place: Place) -> None:
     except ValueError:
         # This scheduler was told to open no pickles of its clients, so it is not asked.
         found = {}
-    workers = client.run(eval, _VERSION, on_error="return")
+    workers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return")
     place.count = len(workers)
     found |= {f"the worker {address}": answer for address, answer in workers.items()}
     for who, answer in found.items():

@@ -8,10 +8,10 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError, ResultUnavailable
-from prefectlite.executors.cluster import Place, import_object
+from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
 from prefectlite.lowering.shipment import Lowered
 from prefectlite.lowering.wrappers import Succeeded
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from prefectlite.executors.watch import Watch
 
 _logger = logging.getLogger(__name__)
+
+#: How long the workers may take to write down what is to outlive them, in seconds.
+SPOOL_TIMEOUT: Final = 120.0
 
 
 class DaskSession:
@@ -374,13 +377,16 @@ class DaskSession:
             return
         directory = tempfile.mkdtemp(prefix="prefectlite-")
         self._remove_spool = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
-        try:
-            answers = place.client.run(write_spool, directory, list(by_key), on_error="ignore")
-        except Exception:
-            _logger.warning("Results of flow run %s could not be kept.", self._brief.run_id, exc_info=True)
-            return
+        answers = ask_workers(place.client, write_spool, directory, list(by_key), timeout=SPOOL_TIMEOUT)
         for slots in answers.values():
             self._spooled |= {by_key[key]: slot for key, slot in slots.items()}
+        if len(self._spooled) < len(by_key):
+            _logger.warning(
+                "%d results of flow run %s could not be written to %s, so they ended with their cluster.",
+                len(by_key) - len(self._spooled),
+                self._brief.run_id,
+                directory,
+            )
 
     def drop(self) -> None:
         """Let go of the kept values."""

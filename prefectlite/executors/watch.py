@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
+from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.link import Link
 from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Hold
@@ -24,6 +25,8 @@ EVERY: Final = 2.0
 #: How long after the scheduler's word to look, in seconds: Dask's own word to the client is on its way as
 #: well.
 SOON: Final = 0.02
+#: How long to wait for workers to say again what they said, in seconds.
+ASK_TIMEOUT: Final = 30.0
 
 
 class Watch:
@@ -104,9 +107,8 @@ class Watch:
     def _ask(self, keys: Sequence[DataKey]) -> None:
         """Ask the workers what those attempts said."""
         link = self._link
-        try:
-            answers = link.client.run(retell, list(keys), on_error="ignore")
-        except Exception:
+        answers = ask_workers(link.client, retell, list(keys), timeout=ASK_TIMEOUT)
+        if not answers:
             return  # nobody can be asked now; the next look sees more
         link.hear([item for items in answers.values() for item in items])
         lost: list[tuple[DataKey, str, str]] = []

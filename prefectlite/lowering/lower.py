@@ -13,7 +13,7 @@ from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.functions import travelling
-from prefectlite.lowering.keys import DataKey, data_key, key_prefix
+from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry
 from prefectlite.lowering.shipment import Blob, Literal, Lowered, Shipment
@@ -146,7 +146,8 @@ class Lowering:
         run, name = submit.run, submit.key
         number = run if run < len(self._nodes) else self._node_of(name.slug)
         kit = self._kits.get(number) or self._kit(number)
-        key = data_key(kit.prefix, name, submit.attempt, submit.submission)
+        name_it = data_key if self._pickles else local_key
+        key = name_it(kit.prefix, name, submit.attempt, submit.submission)
         self._keys[run] = key
         if isinstance(kit.blob, SerializationError):
             raise kit.blob

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import time
 import weakref
@@ -337,7 +338,15 @@ def desk_of(worker: Any) -> Desk:
             desk = _desks.get(worker)
             if desk is None:
                 desk = _desks[worker] = Desk(worker)
+                logging.getLogger("distributed.worker").addFilter(_is_news)
     return desk
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # Dask logs each task that raises as an error. A hold is how an attempt says that it was no plain success;
+    # its own report tells why, in words that a user understands.
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return "Hold()" not in arguments
 
 
 def rest_all() -> None:

@@ -65,7 +65,7 @@ def test_files_that_do_not_parse_fail_alone_and_are_listed_with_the_reason(code,
 
 @pytest.mark.cluster
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no UTF-8")
-def test_on_a_cluster_each_kind_of_broken_file_says_why(code, tmp_path, client):
+def test_on_a_cluster_each_kind_of_broken_file_says_why(code, tmp_path, client, capfd):
     broken = {
         b"a.py": b"def f(:\n",
         b"b.py": b"x = 1\x00",
@@ -90,6 +90,8 @@ def test_on_a_cluster_each_kind_of_broken_file_says_why(code, tmp_path, client):
     listed = Path(tasks["list_failures-1"].result).read_text()
     assert f"{code}/shop/caf\\xe9.py: SyntaxError: Missing parentheses" in listed
     assert "caf" not in tasks["report-1"].result
+    # Dask's workers would log each of these failures as an error of theirs.
+    assert "Compute Failed" not in capfd.readouterr().err
 
 
 def test_a_second_run_tells_what_changed(code, tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from dask.utils import key_split
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.lowering.keys import data_key, key_prefix
+from prefectlite.lowering.keys import COMPANY, data_key, key_prefix
 from prefectlite.states.keys import RunKey
 
 RUN = "0123456789abcdef" * 2
@@ -14,8 +17,23 @@ RUN = "0123456789abcdef" * 2
 
 def test_a_key_names_flow_task_run_and_attempt() -> None:
     prefix = key_prefix("etl", "load-2", RUN)
-    assert data_key(prefix, RunKey("load-2", 7), 1, 3) == ("etl.load-2-01234567", 7, 1, 1, 3)
-    assert data_key(prefix, RunKey("load-2", loop=4), 2, 1) == ("etl.load-2-01234567", -1, 4, 2, 1)
+    assert data_key(prefix, RunKey("load-2", 7), 1, 3) == ("etl.load-2-1-01234567", 7, 1, 1, 3)
+    assert data_key(prefix, RunKey("load-2", loop=4), 2, 1) == ("etl.load-0-01234567", -3, 4, 2, 1)
+
+
+@pytest.mark.parametrize("slug", ["mine", "run-007", "run-20261122123456789012", "load-x"])
+def test_a_slug_without_a_plain_number_has_a_group_of_its_own(slug: str) -> None:
+    prefix = key_prefix("etl", slug, RUN)
+    assert data_key(prefix, RunKey(slug), 1, 1) == (prefix, -1, 1, 1, 1)
+
+
+def test_few_runs_share_a_group_and_no_two_a_key() -> None:
+    slugs = [f"{name}-{n}" for name in ("load", "load-a", "load_a") for n in (*range(1, 40), "007")]
+    keys = [data_key(key_prefix("etl", slug, RUN), RunKey(slug), 1, 1) for slug in slugs]
+    keys += [data_key(key_prefix("etl", "m-3", RUN), RunKey("m-3", n), 1, 1) for n in range(40)]
+    assert len(set(keys)) == len(keys)
+    assert max(Counter(key[0] for key in keys).values()) == COMPANY
+    assert {key_split(key) for key in keys if key[0].startswith("etl.m-")} == {"etl.m"}
 
 
 def test_the_dashboard_groups_all_calls_of_a_task() -> None:

@@ -95,7 +95,7 @@ def test_an_upstream_in_flight_is_read_under_its_key_and_waited_for(bench: Any, 
     assert spec.recipes == (("x", (NEED, 0, None, False)), ("extra", (NEED, 0, None, False)))
     assert spec.upstreams == (("inc-1", "x", 0), ("inc-1", "extra", 0))
     assert (spec.slug, spec.map_index, spec.attempt) == ("each-1", None, 1)
-    assert first.key[0].startswith("f.inc-1-")
+    assert first.key[0].startswith("f.inc-0-")
     assert second.run == rig.number(b)
 
 
@@ -545,6 +545,6 @@ def test_the_flows_name_in_keys_may_be_given(bench: Any) -> None:
     assert isinstance(rig.lowering, Lowering)
     (shipment,) = rig.start().shipments
     facts = shipment.flow.content
-    assert shipment.key[0].startswith("other.inc-1-")
+    assert shipment.key[0].startswith("other.inc-0-")
     assert (facts.flow_name, facts.scheduled, facts.log_level, facts.inline_limit) == ("other", 5.0, 10, 7)
     assert os.sep not in shipment.key[0]

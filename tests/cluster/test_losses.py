@@ -1,0 +1,151 @@
+"""Workers that die: no body runs twice under one attempt, and no run waits for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.executors import watch
+from prefectlite.states import Crashed, Success, TriggerFailed
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 0.2)
+
+
+@pytest.fixture
+def borrowed():
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(2)
+        yield client
+
+
+def note(log, text):
+    with Path(log).open("a") as file:
+        file.write(f"{text} {os.getpid()}\n")
+
+
+def noted(log, text):
+    if not Path(log).exists():
+        return []
+    return [int(line.split()[1]) for line in Path(log).read_text().splitlines() if line.startswith(text)]
+
+
+def wait_for(log, text, count=1):
+    deadline = time.monotonic() + 40
+    while len(noted(log, text)) < count:
+        assert time.monotonic() < deadline, Path(log).read_text() if Path(log).exists() else "nothing"
+        time.sleep(0.02)
+    return noted(log, text)
+
+
+def test_a_body_whose_worker_is_killed_is_not_begun_again(borrowed, tmp_path):
+    log = str(tmp_path / "log")
+
+    def body():
+        note(log, "body")
+        time.sleep(60)
+
+    with Flow("killed") as flow:
+        dead = task(body)()
+        after = task(lambda x: x, name="after")(dead)
+    run = flow.start(executor=DaskExecutor(borrowed))
+    os.kill(wait_for(log, "body")[0], signal.SIGKILL)
+    state = run.wait(40)
+
+    assert isinstance(state.result[dead], Crashed)
+    assert state.result[dead].cause == "worker-lost"
+    assert isinstance(state.result[after], TriggerFailed)
+    assert len(noted(log, "body")) == 1
+
+
+def test_max_crashes_is_what_runs_it_again(borrowed, tmp_path):
+    log = str(tmp_path / "log")
+
+    def body():
+        note(log, "body")
+        if len(noted(log, "body")) == 1:
+            time.sleep(60)
+        return "second"
+
+    with Flow("again") as flow:
+        end = task(body, max_crashes=1)()
+    run = flow.start(executor=DaskExecutor(borrowed))
+    os.kill(wait_for(log, "body")[0], signal.SIGKILL)
+    state = run.wait(40)
+
+    assert state.result[end].result == "second"
+    assert len(noted(log, "body")) == 2
+
+
+def test_a_result_that_died_with_its_worker_is_not_made_again(borrowed, tmp_path):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make():
+        note(log, "make")
+        return np.zeros(100_000)
+
+    def slow():
+        note(log, "slow")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    def read(value, other):
+        note(log, "read")
+
+    with Flow("lost") as flow:
+        made, held = task(make)(), task(slow)()
+        end = task(read)(made, held)
+    run = flow.start(executor=DaskExecutor(borrowed))
+    maker, holder = wait_for(log, "make")[0], wait_for(log, "slow")[0]
+    while not isinstance(run.states()[made], Success):
+        time.sleep(0.02)
+    if maker == holder:
+        pytest.skip("one worker ran both")
+    os.kill(maker, signal.SIGKILL)
+    while len(borrowed.scheduler_info()["workers"]) > 1:
+        time.sleep(0.01)
+    gate.touch()
+    state = run.wait(40)
+
+    assert len(noted(log, "make")) == 1
+    assert isinstance(state.result[end], Crashed)
+    assert not noted(log, "read")
+
+
+def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_path):
+    log = str(tmp_path / "log")
+
+    def body(x):
+        note(log, f"body{x}")
+        if x == 0:
+            os._exit(1)
+        return x
+
+    with Flow("queue") as flow:
+        bodies = task(body).map(list(range(20)))
+    executor = DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 1})
+    state = flow.run(executor=executor)
+
+    ended = state.result[bodies].map_states
+    assert isinstance(ended[0], Crashed)
+    # One that ended within the last milliseconds of the process is lost too: it had begun, so it is not run again.
+    fine = [x for x in range(20) if isinstance(ended[x], Success)]
+    assert len(fine) > 10
+    assert all(ended[x].result == x for x in fine)
+    assert all(len(noted(log, f"body{x} ")) == 1 for x in range(20))

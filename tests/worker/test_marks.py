@@ -1,0 +1,57 @@
+"""What a worker had begun is known after its death."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from prefectlite.worker import marks
+from prefectlite.worker.marks import Marks
+
+KEY = ("etl.load-1-0123abcd", 7, 1, 2, 3)
+
+
+def test_marks_outlive_the_process_that_made_them(tmp_path):
+    here = Marks(str(tmp_path), create=True)
+    source = (
+        "import os, sys; from prefectlite.worker.marks import Marks; "
+        f"Marks({str(tmp_path)!r}).add({KEY!r}); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", source], check=False, timeout=30)
+
+    assert KEY in here
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_each_part_of_a_key_counts(tmp_path, at):
+    here = Marks(str(tmp_path), create=True)
+    here.add(KEY)
+    other = list(KEY)
+    other[at] = "etl.load-1-0123abce" if at == 0 else KEY[at] + 1
+
+    assert tuple(other) not in here
+
+
+def test_the_oldest_marks_are_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setattr(marks, "PLACES", 3)
+    here = Marks(str(tmp_path), create=True)
+    keys = [("f.t-1-00000000", index, 1, 1, 1) for index in range(4)]
+    for key in keys:
+        here.add(key)
+
+    assert [key in here for key in keys] == [False, True, True, True]
+
+
+def test_a_mark_is_found_at_its_place_alone(tmp_path):
+    here = Marks(str(tmp_path), create=True)
+    mark = marks.mark_of(KEY)
+    here._map[5 : 5 + len(mark)] = mark
+
+    assert KEY not in here
+
+
+def test_without_a_file_there_are_no_marks(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        Marks(str(tmp_path))

@@ -1,0 +1,75 @@
+"""What travels arrives, or says why it did not."""
+
+from __future__ import annotations
+
+import pickle
+
+from prefectlite.errors import SerializationError, TaskError
+from prefectlite.states import Failed, Skipped
+from prefectlite.states.report import Report
+from prefectlite.worker import wire
+from prefectlite.worker.logs import LogLine
+
+KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
+
+
+class Unopenable(Exception):
+    def __reduce__(self):
+        return _refuse, ()
+
+
+def _refuse():
+    raise ModuleNotFoundError("No module named 'theirs'")
+
+
+def test_a_plain_success_arrives_as_it_was_written():
+    report = Report(None, 1.0, 2.0, b"x", 1, 3, 4, "no order", True, "tcp://w:1")
+
+    assert wire.plain_report(wire.plain_facts(report), "tcp://w:1") == report
+
+
+def test_another_report_arrives_as_it_was_written():
+    report = Report(Skipped("not today"), 1.0, 2.0, where="tcp://w:1", forced=True)
+
+    assert wire.decode(wire.encode(KEY, report)) == report
+
+
+def test_a_report_that_cannot_be_opened_here_is_a_failure_that_says_so():
+    report = Report(Failed("it broke", Unopenable()), 1.0, 2.0)
+
+    found = wire.decode(wire.encode(KEY, report))
+
+    assert isinstance(found.state, Failed)
+    assert isinstance(found.state.result, TaskError)
+    assert "it broke" in found.state.message
+    assert "theirs" in found.state.message
+    assert (found.started, found.ended) == (1.0, 2.0)
+
+
+def test_a_report_that_cannot_be_pickled_is_a_failure_that_says_so(monkeypatch):
+    def refuse(value):
+        raise SerializationError("no")
+
+    monkeypatch.setattr(wire, "dumps", refuse)
+
+    found = wire.decode(wire.encode(KEY, Report(Failed("it broke"), 1.0, 2.0)))
+
+    assert "it broke" in found.state.message
+
+
+def test_something_else_in_place_of_a_report_is_a_failure_that_says_so():
+    found = wire.decode((wire.OTHER, KEY, pickle.dumps(1), "Failed", "it broke", 1.0, 2.0))
+
+    assert "int" in found.state.message
+
+
+def test_log_lines_arrive():
+    line = LogLine(1.0, 20, "root", "hello", "etl", "load-1", 1)
+    kind, payload = wire.encode_logs([line])
+
+    assert kind == wire.LOGS
+    assert pickle.loads(payload) == [line]
+
+
+def test_a_route_is_the_run_in_the_key():
+    assert wire.route_of(KEY) == "0123abcd"
