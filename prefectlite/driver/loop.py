@@ -34,8 +34,9 @@ from prefectlite.states.state import State
 
 #: How long a place in this process may work, in seconds, before the loop looks at its inbox again.
 WORK_BUDGET: Final = 0.02
-#: The longest sleep in seconds: the wall clock, by which alarms are set, may jump.
-LONGEST_SLEEP: Final = 60.0
+#: The longest sleep in seconds: the wall clock, by which alarms are set, may jump, and a signal that the
+#: system hands to another thread does not end a wait in the main one.
+LONGEST_SLEEP: Final = 0.5
 
 
 class Loop:

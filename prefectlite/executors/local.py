@@ -89,6 +89,7 @@ class LocalSession:
         self._tasks: dict[int, tuple[Blob, OpenTask]] = {}
         self._thread = 0
         self._interruptible = False
+        self._called_off = False
         self._level: int | None = brief.log_level
         installation.acquire(brief.log_level)
 
@@ -122,7 +123,7 @@ class LocalSession:
         until = time.monotonic() + budget
         events: list[Event] = []
         try:
-            while queue:
+            while queue and not self._called_off:
                 _, shipment = queue.popitem(last=False)
                 events.append(self._attempt(shipment))
                 if time.monotonic() >= until:
@@ -163,6 +164,8 @@ class LocalSession:
         Interruption
             A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
         """
+        # The driver has not read of it yet: no other body may begin before it does.
+        self._called_off = True
         if self._interruptible and self._thread == threading.get_ident():
             self._interruptible = False
             raise Interruption

@@ -70,8 +70,9 @@ def borrow_client(client: Any) -> Place:
     if client.cluster is not None and _running_loop() is client.loop.asyncio_loop:
         raise ExecutorError(
             f"The asynchronous Dask client of {address} and its cluster live in the event loop that this "
-            "call would block. Run the flow beside it with 'await flow.start(...)' in another thread's "
-            "loop, or pass a synchronous Client (asynchronous=False), which works in notebooks too."
+            "call would block, so the flow could never end. Call it from another thread with "
+            "'await asyncio.to_thread(flow.run)', or pass a synchronous Client (asynchronous=False), "
+            "which works in notebooks too."
         )
     return _connect(address, {"security": client.security})
 

@@ -235,10 +235,9 @@ def test_ctrl_c_passes_through_the_body_and_calls_its_run_off(rig: Any) -> None:
         one.session.work(10)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    called_off, other = one.events
+    (called_off,) = one.events  # the other one does not begin: the driver will say what becomes of it
     assert isinstance(called_off.report.state, Cancelled)
     assert cleaned == ["finally"]
-    assert other.report.state is None
 
 
 def test_an_interrupt_raises_nothing_where_no_body_runs(rig: Any) -> None:
