@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefectlite.core.edge import Edge
     from prefectlite.core.parameter import Parameter
     from prefectlite.core.task import task
-    from prefectlite.executors.dask import DaskExecutor
+    from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
     from prefectlite.rules import triggers
@@ -42,6 +42,7 @@ __all__ = [
     "states",
     "errors",
     "DaskExecutor",
+    "LocalDaskExecutor",
     "LocalExecutor",
 ]
 __version__ = "0.1.0"
@@ -61,6 +62,7 @@ _HOMES: Final = {
     "context": "core.context",
     "tags": "core.context",
     "DaskExecutor": "executors.dask",
+    "LocalDaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",
 }
 #: Public names that are modules.

@@ -15,6 +15,7 @@ NAMES = {
     "Edge",
     "Flow",
     "FlowRun",
+    "LocalDaskExecutor",
     "LocalExecutor",
     "Parameter",
     "Task",

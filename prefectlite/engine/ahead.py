@@ -34,12 +34,18 @@ def paired_child(board: Board, edge: PlanEdge, place: int) -> int | None:
     return below.base + place if below is not None and place < below.width else None
 
 
+# So many inputs may be sent in vain for one run; then it waits for its upstreams. Without a bound, a reduce
+# over n children that fail one after another would be sent and called back n times, with n inputs each time.
+MAX_IN_VAIN = 16
+
+
 class Ahead:
     """Keeps, for each run, how many upstreams are neither in flight nor plain successes.
 
     A run is marked when it is in flight and trusted, or a plain success. A run whose upstreams are all
     marked may be submitted ahead of them. When a marked run turns out to be no success, the mark goes, and
-    what was sent after it comes back: the cluster has stopped it, or will before its body starts.
+    what was sent after it comes back: the cluster has stopped it, or will before its body starts. What was
+    sent in vain with ``MAX_IN_VAIN`` inputs in all goes no more before its upstreams are final.
 
     Parameters
     ----------
@@ -53,13 +59,14 @@ class Ahead:
         Where runs come up that may go.
     """
 
-    __slots__ = ("_board", "_frontier", "_ledger", "_wiring")
+    __slots__ = ("_board", "_frontier", "_in_vain", "_ledger", "_wiring")
 
     def __init__(self, board: Board, wiring: Wiring, ledger: Ledger, frontier: Frontier) -> None:
         self._board = board
         self._wiring = wiring
         self._ledger = ledger
         self._frontier = frontier
+        self._in_vain: dict[int, int] = {}
 
     def may_go(self, run: int) -> bool:
         """Return whether a waiting run may be submitted before its upstreams are final.
@@ -72,7 +79,8 @@ class Ahead:
         Returns
         -------
         bool
-            Whether the verdict in the good case is known and all upstreams are marked.
+            Whether the verdict in the good case is known, all upstreams are marked, and it has not come
+            back too often.
         """
         node = self._board.node[run]
         return bool(
@@ -80,6 +88,7 @@ class Ahead:
             and not self._board.unsent[run]
             and self._board.plan.nodes[node].kind == "task"
             and not (run == node and self._wiring.maps[node])
+            and self._in_vain.get(run, 0) < MAX_IN_VAIN
         )
 
     def mark(self, run: int) -> None:
@@ -165,9 +174,26 @@ class Ahead:
                     self._ledger.land(reader)
                     self._ledger.free(reader)
                     board.attempt[reader] = 0
+                    self._in_vain[reader] = self._in_vain.get(reader, 0) + self._inputs(reader)
                     stack.append(reader)
                 elif board.plan_node(reader).kind == "collection":
                     stack.append(reader)
+
+    def _inputs(self, run: int) -> int:
+        """Count the runs that a run reads or follows; a map or a collection as its members."""
+        board = self._board
+        node = board.node[run]
+        inputs = 0
+        for edge in board.plan.nodes[node].ins:
+            up = edge.upstream
+            if up in board.families:
+                paired = run != node and edge.mapped and not edge.flattened
+                inputs += 1 if paired else board.families[up].width
+            elif board.plan.nodes[up].kind == "collection":
+                inputs += self._inputs(up)
+            else:
+                inputs += 1
+        return inputs
 
     def _children_below(self, node: int, place: int) -> Iterator[int]:
         for edge in self._board.plan.nodes[node].outs:

@@ -13,7 +13,7 @@ from prefectlite.engine.instructions import Ask, SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Proposal
+from prefectlite.engine.proposal import Next, Proposal
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
@@ -74,6 +74,8 @@ class Conduct:
         self._questions: dict[int, Ask] = {}
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
+        # Runs that a rule paused: they start when the pause is over.
+        self._approved: set[int] = set()
 
     # The rules before a run
 
@@ -107,7 +109,7 @@ class Conduct:
         if isinstance(verdict, Proceed):
             self._proceed(run, verdict.why)
         elif isinstance(verdict, Become):
-            self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
+            self._refuse(run, verdict.state, verdict.why)
         elif verdict.what == "children":
             mapped = Mapped(verdict.why.text, n_map_states=int(verdict.seconds))
             self.propose(run, Proposal(mapped, verdict.why, "unfold", self._ledger.now))
@@ -130,8 +132,12 @@ class Conduct:
             state = TriggerFailed(f"The task's own trigger raised {_raised(error)}", error)
         if event.measure is not None:
             self._board.measures[run] = event.measure
-        why = Reason("trigger", state.message or "The trigger decided.")
-        self.propose(run, Proposal(state, why, "end", self._ledger.now))
+        self._refuse(run, state, Reason("trigger", state.message or "The trigger decided."))
+
+    def _refuse(self, run: int, state: State, why: Reason) -> None:
+        # To go on after a pause that a rule asked for approves the start; any other pause leaves it open.
+        then: Next = "approve" if isinstance(state, Paused) else "end"
+        self.propose(run, Proposal(state, why, then, self._ledger.now))
 
     def _proceed(self, run: int, why: Reason) -> None:
         node = self._board.plan_node(run)
@@ -271,6 +277,8 @@ class Conduct:
             self.end(run, state, proposal.why, proposal.time)
         elif isinstance(state, Scheduled):
             self._ledger.commit(run, state, proposal.why, proposal.time)
+            if then == "approve" and isinstance(state, Paused):
+                self._approved.add(run)
             self._wait_for(run, state)
         else:
             self._fail(
@@ -340,9 +348,7 @@ class Conduct:
             A run that waited for a time.
         """
         board = self._board
-        is_parent = run == board.node[run] and self._wiring.maps[run]
-        is_approved = isinstance(board.states[run], Paused) and not is_parent
-        if not board.attempt[run] and not is_approved:
+        if not board.attempt[run] and run not in self._approved:
             # It was put off before its rules let it start, so they are asked now.
             board.stage[run] = WAITING
             self.decide(run)

@@ -203,18 +203,19 @@ class Engine(EngineView):
         if report.state is not None:
             self._conduct.lose(run)
             text = report.state.message or f"The body ended {type(report.state).__name__}."
-            why = Reason("outcome", text, (("worker", report.where),))
+            why = _told(text, report.where)
             outcome = Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable)
             self._conduct.propose(run, outcome)
             return
         ref = ResultRef(
             self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
         )
-        why = _returned(report.where)
+        why = _returned(report.where) if report.message is None else _told(report.message, report.where)
+        success = Success(report.message or _DONE, ref)
         if self.plan.nodes[node].policy.handled:
-            self._conduct.propose(run, Proposal(Success(_DONE, ref), why, "weigh", report.ended))
+            self._conduct.propose(run, Proposal(success, why, "weigh", report.ended))
         else:
-            self._conduct.end(run, Success(_DONE, ref), why, report.ended)
+            self._conduct.end(run, success, why, report.ended)
 
     def _crash(self, run: int, cause: str, text: str, time: float) -> None:
         why = Reason("outcome", text, (("cause", cause),))
@@ -313,4 +314,8 @@ class Engine(EngineView):
 
 @lru_cache(maxsize=4096)
 def _returned(where: str) -> Reason:
-    return Reason("outcome", _DONE, (("worker", where),))
+    return _told(_DONE, where)
+
+
+def _told(text: str, where: str) -> Reason:
+    return Reason("outcome", text, (("worker", where),))

@@ -9,7 +9,7 @@ from prefectlite.rules.verdict import Reason
 from prefectlite.states.state import State
 
 #: What a run does once its new state is on the books.
-Next: TypeAlias = Literal["start", "unfold", "weigh", "end"]
+Next: TypeAlias = Literal["start", "unfold", "approve", "weigh", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Proposal:
         The state.
     why : Reason
         What caused it.
-    then : {"start", "unfold", "weigh", "end"}
-        What follows: the body's start, the children of a map, the rules after a run, or nothing.
+    then : {"start", "unfold", "approve", "weigh", "end"}
+        What follows: the body's start, the children of a map, a start without another look at the rules once
+        the pause is over, the rules after a run, or nothing.
     time : float
         When it came about, in seconds since the epoch.
     forced : bool

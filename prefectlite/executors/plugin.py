@@ -209,7 +209,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if route is not None:
             # The driver has nothing to add where a reader is waiting for the value already.
             is_urgent = task is None or not task.dependents
-            self._post(route, [(PLAIN, key, worker, said)], is_urgent)
+            if isinstance(said[0], float):  # a plain success: its time
+                self._post(route, [(PLAIN, key, worker, said)], is_urgent)
+            else:
+                self._post(route, [said])
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
         """Pass on what a worker says.

@@ -36,6 +36,8 @@ class Envelope:
         Whether printed lines become log lines.
     tags : frozenset of str
         The task's tags.
+    max_retries : int
+        How often a failed run is tried again.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Envelope:
     retry_on: RetryOn = None
     log_stdout: bool = False
     tags: frozenset[str] = frozenset()
+    max_retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

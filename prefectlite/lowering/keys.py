@@ -16,7 +16,8 @@ DataKey: TypeAlias = tuple[str, int, int, int, int]
 
 #: How many runs share a Dask group. Dask holds the members of a group of more than twice as many as the
 #: cluster has threads back in the scheduler, one by one, if they need little (2.5 times the wall and CPU of a
-#: small task); a group for each run costs 80 to 150 microseconds more. Few together have neither price.
+#: small task); a group for each run costs 80 to 150 microseconds more. Few together have neither price. What
+#: is submitted again gets groups of its own, since Dask counts forgotten members too.
 COMPANY: Final = 4
 
 _NAME_LIMIT: Final = 80
@@ -47,15 +48,18 @@ def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey
     ('etl.load-0-01234567', -3, 1, 1, 1)
     >>> data_key("etl.load-2-01234567", RunKey("load-2", 9), 1, 1)
     ('etl.load-2-2-01234567', 9, 1, 1, 1)
+    >>> data_key("etl.load-2-01234567", RunKey("load-2", 9), 1, 3)
+    ('etl.load-2-2.3-01234567', 9, 1, 1, 3)
     """
-    run = prefix[-9:]
+    run = prefix[-9:] if submission < 2 else f".{submission}{prefix[-9:]}"
     if key.index is not None:
         return f"{prefix[:-8]}{key.index // COMPANY}{run}", key.index, key.loop, attempt, submission
     name, dash, number = prefix[:-9].rpartition("-")
     call = int(number) if dash and len(number) <= _DIGITS else 0
     if str(call) != number:
         # No number, one that another slug could be taken for, or one too long for a message: its own group.
-        return prefix, -1, key.loop, attempt, submission
+        group = prefix if submission < 2 else f"{prefix[:-8]}r{submission}{prefix[-9:]}"
+        return group, -1, key.loop, attempt, submission
     return f"{name}-{call // COMPANY}{run}", -1 - call, key.loop, attempt, submission
 
 

@@ -250,7 +250,9 @@ class Lowering:
                 # A method travels with its task.
                 is_function = isinstance(task, FunctionTask)
                 body = travelling(body, self._names) if is_function else task.for_worker().run
-            envelope = Envelope(task.name, body, options.retry_on, options.log_stdout, task.tags)
+            envelope = Envelope(
+                task.name, body, options.retry_on, options.log_stdout, task.tags, options.max_retries
+            )
             try:
                 blob = self._pack(envelope)
             except SerializationError as error:

@@ -7,6 +7,7 @@ import io
 import pickle
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from prefectlite.errors import SerializationError
@@ -58,6 +59,30 @@ def dumps(value: Any) -> bytes:
             return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
         except Exception as second:
             raise SerializationError(f"{type(second).__name__}: {second}") from first
+
+
+def dumps_failure(value: Any) -> bytes:
+    """Pickle an exception, or what holds one, at once in the way that ``dumps`` finds at the second try.
+
+    Parameters
+    ----------
+    value : object
+        An exception, or a state or report with one.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` reads.
+
+    Raises
+    ------
+    SerializationError
+        As ``dumps`` does.
+    """
+    try:
+        return _with_whole_exceptions(value)
+    except Exception:
+        return dumps(value)
 
 
 def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
@@ -158,12 +183,18 @@ def _pickled(pickler: Any, value: Any, limit: int, prove: bool) -> Weight:
 def _with_whole_exceptions(value: Any) -> bytes:
     # Distributed has tblib pickle exceptions, which drops what only their constructor sets: a SyntaxError
     # arrives as "None", a UnicodeDecodeError as "" (tblib 3.2). Their own way of being pickled keeps it.
-    kinds = copyreg.dispatch_table.items()
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, _PROTOCOL)
-    pickler.dispatch_table = {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
+    pickler.dispatch_table = _whole(len(copyreg.dispatch_table))
     pickler.dump(value)
     return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _whole(_: int) -> dict[type, Any]:
+    # There are hundreds of kinds of exceptions; the table's length tells when others were added.
+    kinds = copyreg.dispatch_table.items()
+    return {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
 
 
 def _cloudpickle() -> Any:

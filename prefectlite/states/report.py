@@ -105,6 +105,8 @@ class Report:
         The worker's address, or ``"local"``.
     forced : bool
         The state is an order (``ENDRUN``, ``RETRY``): the retry rule does not weigh it.
+    message : str or None
+        What a body that raised ``SUCCESS`` had to say; None for one that returned.
     """
 
     state: State | None
@@ -118,3 +120,4 @@ class Report:
     retryable: bool = True
     where: str = ""
     forced: bool = False
+    message: str | None = None

@@ -82,14 +82,18 @@ class Outcome:
         What it says of itself; None when it held before its body, since an input was no plain success.
     wrapper : Succeeded, Done or None
         What stands for it on the cluster; None when it holds: it is no plain success.
+    is_final : bool
+        Whether no other attempt is likely to follow. The driver decides that; what stands on the cluster
+        until then depends on it.
     """
 
     report: Report | None
     wrapper: Succeeded | Done | None = None
+    is_final: bool = True
 
 
 #: An attempt that stopped before its body.
-HELD = Outcome(None)
+HELD = Outcome(None, is_final=False)
 
 
 def perform_packed(
@@ -156,7 +160,7 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         return HELD
     limit = flow.facts.inline_limit
     started = time.time()
-    what = ""
+    what, message = "", None
     try:
         arguments = spec.given
         if spec.recipes:
@@ -171,8 +175,8 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         except Signal as signal:
             if type(signal.state) is not Success:
                 return _signalled(task.envelope, spec, signal, started, limit, here)
-            value = signal.state.result
-        return _returned(spec, value, started, limit, here)
+            value, message = signal.state.result, signal.state.message
+        return _returned(spec, value, message, started, limit, here)
     except Interruption:
         return Outcome(called_off(started, here))
     except (SystemExit, KeyboardInterrupt) as error:
@@ -182,7 +186,10 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
     except BaseException as error:
         retryable, note = is_retryable(task.envelope.retry_on, error)
         failed = failure(error, limit=limit if here.pickles else None, note=note, what=what)
-        return Outcome(Report(failed, started, time.time(), retryable=retryable, where=here.where))
+        return Outcome(
+            Report(failed, started, time.time(), retryable=retryable, where=here.where),
+            is_final=not retryable or spec.attempt > task.envelope.max_retries,
+        )
 
 
 def called_off(started: float, here: Here) -> Report:
@@ -247,8 +254,8 @@ def _run_body(
         capture.flush()
 
 
-def _returned(spec: Spec, value: Any, started: float, limit: int, here: Here) -> Outcome:
-    """Say that the body returned, unless its value cannot travel to its readers."""
+def _returned(spec: Spec, value: Any, message: str | None, started: float, limit: int, here: Here) -> Outcome:
+    """Say that the body succeeded, unless its value cannot travel to its readers."""
     ended = time.time()
     length, flat_length, unmappable = _measured(value, spec.measure)
     try:
@@ -267,6 +274,7 @@ def _returned(spec: Spec, value: Any, started: float, limit: int, here: Here) ->
         flat_length,
         unmappable,
         where=here.where,
+        message=message,
     )
     if spec.drop_value:
         return Outcome(report, Done(started, ended, spec.attempt))
@@ -314,7 +322,10 @@ def _signalled(
         state = state.replace(loop_count=spec.loop)
     if here.pickles:
         state = fit_for_driver(state, pickles=True)
-    return Outcome(Report(state, started, ended, retryable=retryable, where=here.where, forced=forced))
+    return Outcome(
+        Report(state, started, ended, retryable=retryable, where=here.where, forced=forced),
+        is_final=not isinstance(state, Scheduled),
+    )
 
 
 def _failed_by(signal: Signal, state: Failed, note: str, limit: int | None) -> State:

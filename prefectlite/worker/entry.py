@@ -1,19 +1,19 @@
 """What a Dask worker calls: one attempt, and what drivers ask of workers. Knows Dask's worker.
 
-An attempt that ends as a plain success writes its report into its task's metadata, which rides on the
-message that Dask sends anyhow. All others say how they ended in a message of their own and then raise a
-marker, so that Dask errs what was lowered ahead of them inside the scheduler.
+An attempt writes its report into its task's metadata, which rides on the message that Dask sends anyhow. One
+that ended for good, and as no plain success, says so in a message of its own and then raises a marker: Dask
+shows it as erred, and errs what was lowered ahead of it inside the scheduler.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.wrappers import Done, Hold, Packed, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Succeeded
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed
@@ -22,11 +22,14 @@ from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.wire import HELD, MARK, PLAIN, Item, encode, plain_facts
 
+#: What stands for an attempt on the cluster.
+Wrapper: TypeAlias = Succeeded | Done | Held
+
 #: Up to how many pickled bytes a result rides in a report that is told a second time.
 RETOLD_LIMIT = 8192
 
 
-def run_attempt(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Succeeded | Done:
+def run_attempt(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Wrapper:
     """Run an attempt where the scheduler listens to reports; this is what a Dask task of ours calls.
 
     Parameters
@@ -40,42 +43,42 @@ def run_attempt(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values
 
     Returns
     -------
-    Succeeded or Done
-        A plain success.
+    Succeeded, Done or Held
+        A plain success, or what is to be tried again.
 
     Raises
     ------
     Hold
-        When the attempt is no plain success.
+        When the attempt ended otherwise, for good.
     """
-    return _run(flow, task, spec, values, False)
+    wrapper = _run(flow, task, spec, values, False)
+    if wrapper is None:
+        raise Hold  # here and not further in: Dask pickles the frames
+    return wrapper
 
 
-def run_attempt_by_topic(
-    flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any
-) -> Succeeded | Done:
-    """Run an attempt where the scheduler accepts no plugin; reports go as events of a Dask topic.
+def run_attempt_by_topic(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Wrapper:
+    """Do what ``run_attempt`` does where the scheduler accepts no plugin; reports are events of a Dask topic.
 
     Parameters
     ----------
-    flow, task : bytes or Packed
-        The flow run's facts and the task.
-    spec : bytes
-        What this attempt is told.
-    *values : object
-        What lies under the keys that it needs.
+    flow, task, spec, *values
+        As of ``run_attempt``.
 
     Returns
     -------
-    Succeeded or Done
-        A plain success.
+    Succeeded, Done or Held
+        As of ``run_attempt``.
 
     Raises
     ------
     Hold
-        When the attempt is no plain success.
+        As of ``run_attempt``.
     """
-    return _run(flow, task, spec, values, True)
+    wrapper = _run(flow, task, spec, values, True)
+    if wrapper is None:
+        raise Hold
+    return wrapper
 
 
 def run_lost(cause: str, text: str, ended: float) -> NoReturn:
@@ -101,12 +104,14 @@ def run_lost(cause: str, text: str, ended: float) -> NoReturn:
     desk, key = desk_of(worker), worker.get_current_task()
     report = Report(Crashed(text, cause=cause), ended, ended, where=desk.address)
     active = Active(key, False)
-    _hold(desk, active, Outcome(report))
+    _say_end(desk, active, encode(key, report))
+    raise Hold
 
 
 def _run(
     flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any, by_topic: bool
-) -> Succeeded | Done:
+) -> Wrapper | None:
+    """Run an attempt and say how it ended; None when it raises."""
     from distributed.worker import get_worker
 
     try:
@@ -120,16 +125,27 @@ def _run(
             desk.end(active)
     except Interruption:
         # It came while no body ran; the run is called off, so nobody waits for a report.
-        raise Hold from None
-    if outcome is None or outcome.wrapper is None:
-        _hold(desk, active, outcome)
-    report = outcome.report
-    assert report is not None  # what stands for a value on the cluster has a report
+        return None
+    if outcome is None:
+        return None
+    report, wrapper = outcome.report, outcome.wrapper
+    if wrapper is not None:
+        assert report is not None  # what stands for a value on the cluster has a report
+        facts = plain_facts(report)
+        if by_topic:
+            desk.say(active, (PLAIN, key, desk.address, facts))
+        else:
+            worker.state.tasks[key].metadata[MARK] = facts
+        return wrapper
+    item: Item = (HELD, key) if report is None else encode(key, report)
+    if outcome.is_final:
+        _say_end(desk, active, item)
+        return None
     if by_topic:
-        desk.say(active, (PLAIN, key, desk.address, plain_facts(report)))
+        desk.say(active, item)
     else:
-        worker.state.tasks[key].metadata[MARK] = plain_facts(report)
-    return outcome.wrapper
+        worker.state.tasks[key].metadata[MARK] = item
+    return Held(item)
 
 
 def _perform(
@@ -160,13 +176,10 @@ def _open_early(flow: bytes | Packed, task: bytes | Packed) -> None:
         open_task(task)
 
 
-def _hold(desk: Desk, active: Active, outcome: Outcome | None) -> NoReturn:
-    if outcome is not None:
-        report = outcome.report
-        item: Item = (HELD, active.key) if report is None else encode(active.key, report)
-        desk.say(active, item)
-        desk.remember(active.key, item)
-    raise Hold
+def _say_end(desk: Desk, active: Active, item: Item) -> None:
+    # The message of a task that raised carries no metadata, and it leaves nothing behind.
+    desk.say(active, item)
+    desk.remember(active.key, item)
 
 
 def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
@@ -208,8 +221,11 @@ def retell(keys: list[DataKey], dask_worker: Any = None) -> list[Item]:
         if (item := desk.recall(key)) is not None:
             found.append(item)
         elif key in dask_worker.data:
-            report = _report_of(dask_worker.data[key], desk.address)
-            found.append((PLAIN, key, desk.address, plain_facts(report)))
+            wrapper = dask_worker.data[key]
+            if isinstance(wrapper, Held):
+                found.append(wrapper.said)
+            else:
+                found.append((PLAIN, key, desk.address, plain_facts(_report_of(wrapper, desk.address))))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import RetryOn
-from prefectlite.results.serializers import dumps
+from prefectlite.results.serializers import dumps, dumps_failure
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import NO_RESULT, Failed, State
 
@@ -94,7 +94,7 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
     if limit is None:
         return error.with_traceback(_users(error.__traceback__))
     try:
-        payload = dumps(error)
+        payload = dumps_failure(error)
         if len(payload) <= limit and type(pickle.loads(payload)) is type(error):
             return error
     except BaseException:

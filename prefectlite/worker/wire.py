@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.keys import DataKey
-from prefectlite.results.serializers import dumps
+from prefectlite.results.serializers import dumps_failure
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed
 from prefectlite.worker.logs import LogLine
@@ -77,6 +77,7 @@ def plain_facts(report: Report) -> Item:
         report.length,
         report.flat_length,
         report.unmappable,
+        _sendable(report.message),
     )
 
 
@@ -95,8 +96,19 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
     Report
         As the worker wrote it.
     """
-    started, ended, inline, nbytes, length, flat_length, unmappable = facts
-    return Report(None, started, ended, inline, nbytes, length, flat_length, unmappable, True, where)
+    started, ended, inline, nbytes, length, flat_length, unmappable, message = facts
+    return Report(
+        None,
+        started,
+        ended,
+        inline,
+        nbytes,
+        length,
+        flat_length,
+        unmappable,
+        where=where,
+        message=message,
+    )
 
 
 def encode(key: DataKey, report: Report) -> Item:
@@ -115,11 +127,10 @@ def encode(key: DataKey, report: Report) -> Item:
         An ``OTHER`` item.
     """
     state = report.state
-    # msgpack takes no lone surrogates, which stand for bytes of file names that are no UTF-8.
-    text = str(getattr(state, "message", None) or "").encode("utf-8", "backslashreplace").decode()
+    text = _sendable(str(getattr(state, "message", None) or ""))
     name = type(state).__name__
     try:
-        payload = dumps(report)
+        payload = dumps_failure(report)
     except SerializationError:
         # What is sent is tested before; a second pickling that fails is possible, and no reason to say
         # nothing.
@@ -156,6 +167,11 @@ def decode(item: Sequence[Any]) -> Report:
         started,
         ended,
     )
+
+
+def _sendable(text: str | None) -> str | None:
+    """Escape lone surrogates, which stand for bytes of file names that are no UTF-8: msgpack takes none."""
+    return text and text.encode("utf-8", "backslashreplace").decode()
 
 
 def encode_logs(lines: Sequence[LogLine]) -> Item:

@@ -176,16 +176,17 @@ def test_a_start_after_a_pause_counts_like_any_other() -> None:
     assert turn.move("a", "Running").attempt == 1
 
 
-def test_a_refusal_that_a_handler_puts_off_is_weighed_again_when_its_time_has_come() -> None:
+@pytest.mark.parametrize("cls", [Retrying, Paused])
+def test_a_refusal_that_a_handler_puts_off_is_weighed_again_when_its_time_has_come(cls: Any) -> None:
     bench = Bench(task("a"), task("b", "a", handled=True))
     bench.start()
     bench.fail("a")
-    assert bench.answer("b", Retrying("later", start_time=at(50))).words == [
-        "b Pending > Retrying",
+    assert bench.answer("b", cls("later", start_time=at(50))).words == [
+        f"b Pending > {cls.__name__}",
         "timer b at 50",
     ]
-    assert bench.fire("b").acts == ["ask b handlers Retrying > TriggerFailed"]
-    assert bench.agree("b").moves[0] == "b Retrying > TriggerFailed"
+    assert bench.fire("b").acts == [f"ask b handlers {cls.__name__} > TriggerFailed"]
+    assert bench.agree("b").moves[0] == f"b {cls.__name__} > TriggerFailed"
 
 
 def test_a_handler_that_raises_at_the_start_fails_the_run_and_the_start_does_not_count() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prefectlite.engine.ahead import MAX_IN_VAIN
 from prefectlite.engine.inputs import Argument, FromCollection, FromDriver, FromRun
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.state import Crashed, Failed, Paused, Retrying, Skipped, State, Success
@@ -48,6 +49,41 @@ def test_attempts_count_starts_and_not_submissions() -> None:
     bench.succeed("a")
     bench.fail("b")
     assert bench.fire("b").acts == ["submit b #2.4"]
+
+
+def test_a_wide_reduce_is_sent_ahead_only_once_and_what_is_behind_it_again() -> None:
+    wide = MAX_IN_VAIN
+    once = RetryPolicy(max_retries=1)
+    bench = Bench(
+        value("v", length=wide), task("m", maps("v"), retry=once), task("sum", "m"), task("x", "sum")
+    )
+    bench.start()
+    acts = [act for child in range(wide) for act in bench.fail(f"m[{child}]").acts]
+    assert [act for act in acts if "ahead" in act] == []
+    turn = [bench.succeed(f"m[{child}]") for child in range(wide)][-1]
+    assert [act for act in turn.acts if act.startswith("submit")] == [
+        "submit sum #1.2",
+        "submit x ahead #1.2",
+    ]
+
+
+def test_a_run_with_few_inputs_is_sent_ahead_until_so_many_were_sent_in_vain() -> None:
+    often = RetryPolicy(max_retries=MAX_IN_VAIN + 1)
+    bench = Bench(task("a", retry=often), task("b", "a"))
+    bench.start()
+    acts = [bench.fail("a").acts[-1] for _ in range(MAX_IN_VAIN)]
+    assert acts[:-1] == [f"submit b ahead #1.{n}" for n in range(2, MAX_IN_VAIN + 1)]
+    assert acts[-1] == f"submit a #{MAX_IN_VAIN + 1}.{MAX_IN_VAIN + 1}"
+    assert bench.succeed("a").acts[0] == f"submit b #1.{MAX_IN_VAIN + 1}"
+
+
+def test_a_collection_counts_as_its_members() -> None:
+    often = RetryPolicy(max_retries=3)
+    names = [f"a{n}" for n in range(MAX_IN_VAIN)]
+    flow = [task(name, retry=often) for name in names]
+    bench = Bench(*flow, listed("l", *names), task("b", "l"))
+    assert "submit b ahead" in bench.start().acts
+    assert [act for act in bench.fail("a0").acts if "submit b" in act] == []
 
 
 def test_a_run_that_was_taken_back_shows_nothing_of_it_in_its_history() -> None:

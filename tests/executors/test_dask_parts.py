@@ -51,7 +51,7 @@ def with_plugin(test):
     asyncio.run(main())
 
 
-def finish(plugin, key=KEY, said=(1,)):
+def finish(plugin, key=KEY, said=(1.0,)):
     plugin.transition(key, "processing", "memory", stimulus_id="", metadata={MARK: said}, worker="w")
 
 
@@ -90,7 +90,7 @@ def test_a_report_whose_reader_was_lowered_ahead_waits_for_company_but_not_behin
     async def test(scheduler, plugin):
         plugin.open("c", "0123abcd")
         plugin._last_flush = asyncio.get_running_loop().time()
-        scheduler.tasks[KEY] = SimpleNamespace(dependents=[1], metadata={MARK: (1,), "theirs": 2})
+        scheduler.tasks[KEY] = SimpleNamespace(dependents=[1], metadata={MARK: (1.0,), "theirs": 2})
         finish(plugin)
         await asyncio.sleep(0.02)
         assert not scheduler.sent

@@ -17,7 +17,7 @@ RUN = "0123456789abcdef" * 2
 
 def test_a_key_names_flow_task_run_and_attempt() -> None:
     prefix = key_prefix("etl", "load-2", RUN)
-    assert data_key(prefix, RunKey("load-2", 7), 1, 3) == ("etl.load-2-1-01234567", 7, 1, 1, 3)
+    assert data_key(prefix, RunKey("load-2", 7), 1, 3) == ("etl.load-2-1.3-01234567", 7, 1, 1, 3)
     assert data_key(prefix, RunKey("load-2", loop=4), 2, 1) == ("etl.load-0-01234567", -3, 4, 2, 1)
 
 
@@ -25,12 +25,19 @@ def test_a_key_names_flow_task_run_and_attempt() -> None:
 def test_a_slug_without_a_plain_number_has_a_group_of_its_own(slug: str) -> None:
     prefix = key_prefix("etl", slug, RUN)
     assert data_key(prefix, RunKey(slug), 1, 1) == (prefix, -1, 1, 1, 1)
+    again = data_key(prefix, RunKey(slug), 2, 2)
+    assert again[0] != prefix
+    assert key_split(again) == key_split(prefix)
 
 
 def test_few_runs_share_a_group_and_no_two_a_key() -> None:
-    slugs = [f"{name}-{n}" for name in ("load", "load-a", "load_a") for n in (*range(1, 40), "007")]
-    keys = [data_key(key_prefix("etl", slug, RUN), RunKey(slug), 1, 1) for slug in slugs]
-    keys += [data_key(key_prefix("etl", "m-3", RUN), RunKey("m-3", n), 1, 1) for n in range(40)]
+    slugs = [f"{name}-{n}" for name in ("load", "load-a", "load_a") for n in (*range(40), "007", "r2")]
+    keys = []
+    for submission in range(1, 5):
+        for slug in ("load", *slugs):
+            keys.append(data_key(key_prefix("etl", slug, RUN), RunKey(slug), 1, submission))
+        for n in range(40):
+            keys.append(data_key(key_prefix("etl", "m-3", RUN), RunKey("m-3", n), 1, submission))
     assert len(set(keys)) == len(keys)
     assert max(Counter(key[0] for key in keys).values()) == COMPANY
     assert {key_split(key) for key in keys if key[0].startswith("etl.m-")} == {"etl.m"}

@@ -101,11 +101,14 @@ class Promises:
             or type(self.sim.state_of(run)).__name__ != "Pending"
         ):
             return False
-        if self._flies(run):
+        if self.flies(run):
             return False
         ups = [one for edge in node.ins for one in self._shown(edge, index)]
         if all(type(self.sim.state_of(up)) is Success for up in ups):
             return True
+        # What was taken back may be left to wait, so that nothing is sent again and again.
+        if run in self.sim.taken_back:
+            return False
         for edge in node.ins:
             trusted = self._trusts(edge.upstream)
             # To follow a run that keeps its value would move the value.
@@ -116,7 +119,8 @@ class Promises:
                 return False
         return True
 
-    def _flies(self, run: int) -> bool:
+    def flies(self, run: int) -> bool:
+        """Return whether a submission of a run is under way, or its report waits for those of its upstreams."""
         live = [place for place in self.sim.in_flight if place[0] == run]
         # A report that came before those of its upstreams is with the engine, which still has to take it in.
         early = self.sim.cluster.parcels.get((run, self.sim.last.get(run, 0)))
@@ -130,7 +134,7 @@ class Promises:
             return False
         if node.kind == "collection":
             return all(self._promises(up) for edge in node.ins for up in self._shown(edge, -1))
-        return self._flies(run)
+        return self.flies(run)
 
     def _trusts(self, number: int) -> bool:
         node = self.case.plan.nodes[number]

@@ -77,6 +77,7 @@ class Simulation:
         self.ended: State | None = None
         self.cancelled = False
         self.last: dict[int, int] = {}
+        self.taken_back: set[int] = set()
         self._heap: list[tuple[float, int, Maker | Callable[[], None], bool]] = []
         self._serial = 0
         self._handled: dict[tuple[int, int, str], int] = {}
@@ -169,6 +170,8 @@ class Simulation:
                 )
                 self.cluster.submit(instruction)
             case Release(run, submission):
+                if self.promises.flies(run) and not self.state_of(run).is_finished():
+                    self.taken_back.add(run)
                 self.in_flight.discard((run, submission))
                 self.cluster.release(run, submission)
                 self.promises.check_readers(run, submission)

@@ -34,6 +34,7 @@ from prefectlite.states.state import (
 )
 from prefectlite.worker.attempt import Here, Interruption, Outcome, perform, perform_packed
 from prefectlite.worker.opened import OpenFlow, OpenTask
+from prefectlite.worker.wire import plain_facts, plain_report
 
 LOCK = threading.Lock()
 FACTS = FlowFacts("ab" * 16, "etl", 86400.0, {"p": 1})
@@ -113,6 +114,8 @@ def test_the_success_signal_is_a_plain_success(signal: Any) -> None:
     outcome = attempt(raiser(signal))
     assert isinstance(outcome.wrapper, Succeeded)
     assert outcome.wrapper.value == 5
+    assert outcome.report is not None
+    assert plain_report(plain_facts(outcome.report), "").message == "done"
 
 
 def test_a_success_signal_without_a_result_is_none_not_the_signal() -> None:
@@ -176,7 +179,7 @@ def test_an_input_that_is_no_plain_success_holds_the_run() -> None:
 
     for values in ((None,), (Succeeded(1), object()), (3,)):
         outcome = attempt(never, values=values)
-        assert outcome == Outcome(None, None)
+        assert outcome == Outcome(None, is_final=False)
 
 
 def test_arguments_are_made_from_recipes() -> None:

@@ -50,7 +50,7 @@ def test_a_report_that_cannot_be_pickled_is_a_failure_that_says_so(monkeypatch):
     def refuse(value):
         raise SerializationError("no")
 
-    monkeypatch.setattr(wire, "dumps", refuse)
+    monkeypatch.setattr(wire, "dumps_failure", refuse)
 
     found = wire.decode(wire.encode(KEY, Report(Failed("it broke"), 1.0, 2.0)))
 
