@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -103,10 +104,14 @@ def run(source: str, where: Path) -> dict[str, Any]:
     """Run a program in a fresh interpreter; return what it printed, and the seconds from start to exit as ``process``."""
     path = where / "program.py"
     path.write_text(f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n{source}")
+    # What pip installs has its bytecode; a machine that keeps Python from writing it would time the compiler.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(where / "bytecode")
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(path)],
         cwd=where,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=600,
