@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import threading
-import typing
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, overload
 
+from prefectlite.core.base import AnyTask
 from prefectlite.core.context import current_layer
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.parameter import Parameter
+from prefectlite.core.parameter import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
@@ -205,7 +204,7 @@ class FlowRun:
         """Whether the run has ended."""
         return self._run.is_over
 
-    def states(self) -> dict[Task, State]:
+    def states(self) -> dict[AnyTask, State]:
         """Return the state of each task now, as ``state.result`` does at the end.
 
         Returns
@@ -269,7 +268,7 @@ class FlowRun:
             raise
         return self._run.wait()
 
-    def history(self, task: Task | RunKey | str) -> list[Entry]:
+    def history(self, task: AnyTask | RunKey | str) -> list[Entry]:
         """Return what the journal knows of a task run, or of the flow.
 
         Parameters
@@ -289,7 +288,7 @@ class FlowRun:
         """
         return self._run.history(self._key(task))
 
-    def explain(self, task: Task | RunKey | str = "") -> str:
+    def explain(self, task: AnyTask | RunKey | str = "") -> str:
         """Tell in plain words what happened to a task run, or to the flow, and why.
 
         Parameters
@@ -309,7 +308,7 @@ class FlowRun:
         """
         return explain(self._run.journal, self._key(task), self._run.flow_name)
 
-    def _key(self, task: Task | RunKey | str) -> RunKey:
+    def _key(self, task: AnyTask | RunKey | str) -> RunKey:
         slugs = self._run.slugs
         if isinstance(task, Task):
             if task not in slugs:
@@ -391,35 +390,12 @@ def _traced(function: Callable[..., object], name: str | None, executor: Executo
     made = Flow(title)
     if executor is not None:
         made.executor = executor
-    types = _types_of(function)
-    arguments: dict[str, Any] = {}
-    for argument in inspect.signature(function).parameters.values():
-        if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
-            raise DefinitionTypeError(
-                f"Flow {title!r} has the argument {str(argument)!r}, but each argument becomes a "
-                "Parameter, which has one name and one value; spell the arguments out."
-            )
-        options: dict[str, Any] = {}
-        if argument.default is not argument.empty:
-            options["default"] = argument.default
-        if argument.name in types:
-            options["type"] = types[argument.name]
-        arguments[argument.name] = Parameter(argument.name, **options)
+    arguments = parameters_from_signature(function)
     with made:
-        for parameter in arguments.values():
+        for parameter in arguments:
             made.add_task(parameter)
-        function(**arguments)
+        function(**{parameter.name: parameter for parameter in arguments})
     return made
-
-
-def _types_of(function: Callable[..., object]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except Exception as error:
-        raise DefinitionTypeError(
-            f"The annotations of flow function {getattr(function, '__name__', function)!r} cannot be read "
-            f"({type(error).__name__}: {error}); they must name types that exist where it is defined."
-        ) from error
 
 
 def _place(executor: object, flow_name: str) -> Executor:

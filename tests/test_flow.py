@@ -157,6 +157,17 @@ def test_another_flow_may_run_while_one_is_built_and_inside_a_task() -> None:
     assert state.result[last].result == 8
 
 
+def test_a_task_that_lacks_an_argument_ends_the_run_before_it_begins() -> None:
+    @task
+    def half(x: int, by: int = 2) -> float:
+        return x / by
+
+    made = Flow("incomplete")
+    made.add_task(half)
+    with pytest.raises(DefinitionTypeError, match=r"Flow 'incomplete' cannot run.*'x'"):
+        made.start(executor=HERE)
+
+
 class TestDecorator:
     def test_a_signature_becomes_typed_parameters(self) -> None:
         @flow
@@ -188,12 +199,12 @@ class TestDecorator:
 
         def odd(x: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-        with pytest.raises(DefinitionTypeError, match="annotations of flow function 'odd'"):
+        with pytest.raises(DefinitionTypeError, match="Flow 'odd' has an annotation that cannot be read"):
             flow(odd)
 
     @pytest.mark.parametrize("function", [lambda *args: None, lambda **kw: None, lambda x, /: None])
     def test_arguments_without_one_name_each_are_refused(self, function: Any) -> None:
-        with pytest.raises(DefinitionTypeError, match="spell the arguments out"):
+        with pytest.raises(DefinitionTypeError, match="needs a name of its own"):
             flow(function)
 
     def test_what_is_no_function_is_refused(self) -> None:

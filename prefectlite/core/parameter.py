@@ -348,9 +348,9 @@ def parameters_from_signature(fn: Callable[..., Any]) -> list[Parameter]:
     signature = inspect.signature(fn)
     try:
         hints = get_type_hints(fn, include_extras=True)
-    except (NameError, TypeError) as error:
+    except Exception as error:
         raise DefinitionTypeError(
-            f"Flow {name!r} has an annotation that cannot be read ({error}); "
+            f"Flow {name!r} has an annotation that cannot be read ({type(error).__name__}: {error}); "
             "its types must be importable where the flow is defined, not only while types are checked."
         ) from error
     found: list[Parameter] = []

@@ -64,6 +64,8 @@ class Run:
 
     Raises
     ------
+    DefinitionTypeError
+        When a task of the flow lacks an argument.
     ParameterError
         When a parameter is unknown, missing or of the wrong type.
     """
@@ -79,6 +81,7 @@ class Run:
         run_id: str | None = None,
         log_level: int = logging.INFO,
     ) -> None:
+        graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
