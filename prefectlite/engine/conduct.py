@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, Literal, assert_never
+from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
+from prefectlite.engine.board import FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
-from prefectlite.engine.instructions import Ask, SetTimer, Submit
+from prefectlite.engine.instructions import SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import Next, Proposal
+from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.wiring import Wiring
-from prefectlite.errors import EngineError, TaskError
+from prefectlite.errors import TaskError
 from prefectlite.rules.crash import decide_crash
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
@@ -71,7 +72,7 @@ class Conduct:
         self.settling = Settling(board, ledger, self._ahead, self._readers)
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
-        self._questions: dict[int, Ask] = {}
+        self._questions = Questions(board, ledger)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         # Runs that a rule paused: they start when the pause is over.
@@ -116,7 +117,7 @@ class Conduct:
         else:
             edges = self._board.plan_node(run).ins
             shown = tuple((edge.token, self._board.shown_state(edge, run)) for edge in edges)
-            self._ask(run, "trigger", upstreams=shown)
+            self._questions.ask(run, "trigger", upstreams=shown)
 
     def _trigger_answered(self, event: Answered) -> None:
         run, error = event.run, event.error
@@ -129,7 +130,7 @@ class Conduct:
         elif isinstance(error, Signal):
             state = error.state
         else:
-            state = TriggerFailed(f"The task's own trigger raised {_raised(error)}", error)
+            state = TriggerFailed(f"The task's own trigger raised {raised(error)}", error)
         if event.measure is not None:
             self._board.measures[run] = event.measure
         self._refuse(run, state, Reason("trigger", state.message or "The trigger decided."))
@@ -211,7 +212,7 @@ class Conduct:
             The state, and what follows from it.
         """
         if self._board.plan_node(run).policy.handled:
-            ask = self._ask(run, "handlers", old=self._board.states[run], new=proposal.new)
+            ask = self._questions.ask(run, "handlers", old=self._board.states[run], new=proposal.new)
             self._proposals[ask] = proposal
         else:
             self._go_on(run, proposal)
@@ -222,7 +223,7 @@ class Conduct:
         asked = f"{type(old).__name__} -> {proposal.name}"
         wrong: Failed | None = None
         if error is not None:
-            wrong = Failed(f"A state handler raised at {asked}: {_raised(error)}", error)
+            wrong = Failed(f"A state handler raised at {asked}: {raised(error)}", error)
         elif not isinstance(state, State):
             wrong = Failed(
                 f"A state handler answered a {type(state).__name__} at {asked}, which is no state."
@@ -307,7 +308,7 @@ class Conduct:
         if isinstance(verdict, Become):
             self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
         elif isinstance(verdict, Wait):
-            self._ask(run, "delay", attempt=board.failures[run])
+            self._questions.ask(run, "delay", attempt=board.failures[run])
         else:
             self._settle_as_it_is(run)
 
@@ -320,7 +321,7 @@ class Conduct:
             self._weigh_failure(run, state, retryable=True, asked=float(delay))
             return
         said = (
-            f"raised {_raised(error)}"
+            f"raised {raised(error)}"
             if error
             else f"answered {delay if is_number else type(delay).__name__}, which is no time in seconds"
         )
@@ -388,7 +389,7 @@ class Conduct:
         self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
-            self._ask(run, "on_failure", new=state)
+            self._questions.ask(run, "on_failure", new=state)
 
     def observe_running(self, run: int, time: float) -> None:
         """Note that a worker runs a run's body, with the reason for which it was let through.
@@ -408,25 +409,6 @@ class Conduct:
                 why = verdict.why
             self._ledger.commit(run, _RUNNING, why, time)
 
-    def _ask(
-        self,
-        run: int,
-        question: Literal["trigger", "handlers", "delay", "on_failure"],
-        *,
-        old: State | None = None,
-        new: State | None = None,
-        upstreams: tuple[tuple[Any, State], ...] = (),
-        attempt: int = 0,
-    ) -> int:
-        self._serial += 1
-        ask = Ask(run, self._serial, self._board.node[run], question, old, new, upstreams, attempt)
-        self._questions[ask.ask] = ask
-        self._board.asks[ask.ask] = run
-        if question != "on_failure":
-            self._board.stage[run] = ASKING
-        self._ledger.out.append(ask)
-        return ask.ask
-
     def answer(self, event: Answered) -> None:
         """Go on with a run that waited for the word of user code.
 
@@ -440,13 +422,7 @@ class Conduct:
         EngineError
             When nobody asked.
         """
-        ask = self._questions.get(event.ask)
-        if ask is None or ask.run != event.run:
-            raise EngineError(
-                f"Run {event.run} got an answer to question {event.ask}, which was never asked."
-            )
-        del self._questions[event.ask]
-        del self._board.asks[event.ask]
+        ask = self._questions.take(event)
         match ask.question:
             case "trigger":
                 self._trigger_answered(event)
@@ -479,26 +455,3 @@ def _with_exception(state: Failed) -> Failed:
     except Exception:  # a user's class may take other arguments; then its reader gets None
         return state
     return changed if isinstance(changed, Failed) else state
-
-
-def words(error: BaseException) -> str:
-    """Return what an exception says, also when it cannot say it.
-
-    Parameters
-    ----------
-    error : BaseException
-        A user's, perhaps.
-
-    Returns
-    -------
-    str
-        Its text, or the name of its type.
-    """
-    try:
-        return str(error)
-    except Exception:
-        return f"a {type(error).__name__} that cannot be put in words"
-
-
-def _raised(error: BaseException) -> str:
-    return f"{type(error).__name__}: {words(error)}"

@@ -11,7 +11,7 @@ from prefectlite.engine.board import (
     PENDING,
     WAITING,
 )
-from prefectlite.engine.conduct import Conduct, words
+from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.events import (
     Answered,
     AttemptCrashed,
@@ -34,6 +34,7 @@ from prefectlite.engine.instructions import (
 from prefectlite.engine.outcome import flow_tally
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.proposal import Proposal
+from prefectlite.engine.questions import words
 from prefectlite.engine.view import EngineView
 from prefectlite.errors import EngineError
 from prefectlite.rules.outcome import decide_flow

@@ -10,6 +10,9 @@ from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 
+#: What user code is asked: about a trigger, a transition, a delay before a retry, a failure that is final.
+Question: TypeAlias = Literal["trigger", "handlers", "delay", "on_failure"]
+
 
 @dataclass(frozen=True, slots=True)
 class Submit:
@@ -114,7 +117,7 @@ class Ask:
     run: int
     ask: int
     node: int
-    question: Literal["trigger", "handlers", "delay", "on_failure"]
+    question: Question
     old: State | None = None
     new: State | None = None
     upstreams: tuple[tuple[Any, State], ...] = ()
