@@ -33,7 +33,9 @@ def test_a_slug_without_a_plain_number_has_a_group_of_its_own(slug: str) -> None
 def test_few_runs_share_a_group_and_no_two_a_key() -> None:
     slugs = [f"{name}-{n}" for name in ("load", "load-a", "load_a") for n in (*range(40), "007", "r2")]
     runs = [RunKey(slug) for slug in ("load", *slugs)] + [RunKey("m-3", n) for n in range(40)]
-    keys = [data_key(key_prefix("etl", run.slug, RUN), run, 1, again) for again in range(1, 5) for run in runs]
+    keys = [
+        data_key(key_prefix("etl", run.slug, RUN), run, 1, again) for again in range(1, 5) for run in runs
+    ]
     assert len(set(keys)) == len(keys)
     assert max(Counter(key[0] for key in keys).values()) == COMPANY
     assert {key_split(key) for key in keys if key[0].startswith("etl.m-")} == {"etl.m"}
