@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from distributed import LocalCluster
+from distributed.diagnostics.plugin import SchedulerPlugin
 
-from prefectlite import DaskExecutor, Flow, task
+from prefectlite import DaskExecutor, Flow, Parameter, task, triggers
 from prefectlite.executors import link as links
 from prefectlite.executors import watch
 from prefectlite.states import Crashed, Failed, Running, Success, TriggerFailed
@@ -42,6 +43,10 @@ def total(values):
     return sum(values)
 
 
+def kept(values):
+    return [value for value in values if not isinstance(value, Exception)]
+
+
 def test_a_failure_holds_what_was_lowered_ahead_of_it(client):
     with Flow("held") as flow:
         first = task(boom)()
@@ -70,6 +75,29 @@ def test_a_retry_runs_again_with_what_depends_on_it(client, tmp_path):
 
     assert state.result[second].result == 2
     assert (tmp_path / "tries").read_text() == ".."
+
+
+def test_an_attempt_that_is_tried_again_is_no_error_to_dask(client, dask_cluster):
+    # An error costs Dask as much as two runs of a small task.
+    with Flow("red") as flow:
+        task(boom, name="again", max_retries=2)()
+        task(boom, name="once")()
+        task(boom, name="hopeless", max_retries=2, retry_on=KeyError)()
+    finished = []
+
+    class Look(SchedulerPlugin):
+        def transition(self, key, start, finish, *args, **kwargs):
+            if finish == "memory" and key[0].startswith("red."):
+                finished.append((key[0].split("-")[0], key[3]))
+
+    dask_cluster.scheduler.add_plugin(Look(), name="look")
+    try:
+        state = flow.run(executor=DaskExecutor(client))
+    finally:
+        dask_cluster.scheduler.remove_plugin(name="look")
+
+    assert {type(one).__name__ for one in state.result.values()} == {"Failed"}
+    assert sorted(finished) == [("red.again", 1), ("red.again", 2)]
 
 
 @pytest.mark.parametrize("allowed", ["plugin", "topic", "refused"])
@@ -109,11 +137,11 @@ def test_lost_reports_are_made_up_for_from_the_futures(client, impatient, monkey
     with Flow("lost") as flow:
         first = task(lambda: list(range(3)), name="first")()
         mapped = task(lambda x: x * 10, name="mapped").map(first)
-        bad = task(boom)()
+        bad = task(boom, max_retries=1)()
         after = task(lambda x: x, name="after")(bad)
     state = flow.run(executor=DaskExecutor(client))
 
-    assert len(dropped) == 5
+    assert len(dropped) == 6
     assert state.result[mapped].result == [0, 10, 20]
     assert isinstance(state.result[bad].result, MyError)
     assert isinstance(state.result[after], TriggerFailed)
@@ -220,22 +248,36 @@ def test_log_lines_and_prints_reach_the_driver_tagged(client):
     assert {line.where for line in ears.lines} <= set(client.scheduler_info()["workers"])
 
 
-def test_runs_in_threads_on_one_client_do_not_mix(client):
-    with Flow("threads") as flow:
-        end = task(total)(task(lambda x: x + 1, name="inc").map(list(range(20))))
-    results = []
-    threads = [
-        threading.Thread(
-            target=lambda: results.append(flow.run(executor=DaskExecutor(client)).result[end].result)
-        )
-        for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_fifty_runs_in_threads_on_one_client_come_to_what_fifty_in_turn_come_to(client):
+    def odd(x):
+        if x % 3 == 0:
+            raise MyError(x)
+        return x
 
-    assert results == [210] * 8
+    with Flow("threads") as flow:
+        start = Parameter("start")
+        numbers = task(lambda n: list(range(n, n + 6)), name="numbers")(start)
+        odds = task(odd).map(numbers)
+        end = task(total, trigger=triggers.any_successful)(task(kept, trigger=triggers.all_finished)(odds))
+        never = task(lambda x: x, name="never")(odds)
+
+    def outcome(number):
+        state = flow.run(start=number, executor=DaskExecutor(client))
+        found = state.result
+        children = [(type(child).__name__, str(child.result)) for child in found[odds].map_states]
+        return type(state).__name__, found[end].result, children, type(found[never]).__name__
+
+    in_turn = [outcome(number) for number in range(50)]
+    with ThreadPoolExecutor(50) as threads:
+        at_once = list(threads.map(outcome, range(50)))
+
+    assert at_once == in_turn
+    assert in_turn[1] == (
+        "Failed",
+        1 + 2 + 4 + 5,
+        [("Failed" if n % 3 == 0 else "Success", str(n)) for n in range(1, 7)],
+        "TriggerFailed",
+    )
 
 
 def test_nothing_of_ours_is_left_on_a_borrowed_scheduler(client, dask_cluster):
