@@ -40,12 +40,9 @@ def decide_width(
     2
     """
     if unmappable:
-        told = "; ".join(f"input {name!r} {why}" for name, why in unmappable)
+        told = "; ".join(f"its input {name!r}: {why}" for name, why in unmappable)
         return _fail(
-            DefinitionTypeError(
-                f"The task cannot map: {told}. "
-                "Pass a list or another sequence, or wrap the input in unmapped(...)."
-            ),
+            DefinitionTypeError(f"The task cannot map: {told}."),
             tuple(unmappable),
         )
     widths = [length for _, length in lengths]

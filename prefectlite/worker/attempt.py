@@ -288,7 +288,8 @@ def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | N
         length = length_of(value) if "length" in measure else None
         flat_length = flat_length_of(value) if "flat" in measure else None
     except Exception as error:  # a class of the user's own says how long it is
-        return None, None, f"its length could not be read ({type(error).__name__}: {error})"
+        why = f"its length could not be read ({type(error).__name__}: {error})"
+        return None, None, f"{why}; make it a list, or wrap it in unmapped(...)"
     return (
         length if isinstance(length, int) else None,
         flat_length if isinstance(flat_length, int) else None,

@@ -250,7 +250,7 @@ def test_a_value_that_a_handler_gives_without_a_measure_cannot_be_mapped_over() 
     bench = running(task("m", maps("a")))
     bench.succeed("a", length=7)
     bench.answer("a", Success("mine", [1, 2]))
-    assert "input 'a' its length is not known" in str(bench.state("m").message)
+    assert "input 'a': its length is not known" in str(bench.state("m").message)
 
 
 def test_the_bodys_own_measure_holds_where_handlers_leave_the_value_alone() -> None:
@@ -433,7 +433,7 @@ def test_a_handlers_mapped_without_a_map_cannot_be_mapped_over() -> None:
     bench.start()
     bench.answer("a", Mapped("not really"))
     assert bench.states() == ["Mapped", "Failed"]
-    assert "input 'a' its length is not known" in str(bench.state("m").message)
+    assert "input 'a': its length is not known" in str(bench.state("m").message)
 
 
 def test_a_list_with_a_handled_member_waits_for_its_word() -> None:

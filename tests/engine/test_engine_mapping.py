@@ -105,11 +105,11 @@ def test_a_mapped_edge_without_an_argument_counts_by_its_upstreams_name() -> Non
 @pytest.mark.parametrize(
     ("up", "facts", "said"),
     [
-        (value("x", unmappable="is a set"), {}, "input 'x' is a set"),
-        (value("x"), {}, "input 'x' its value has no length"),
-        (task("x"), {"unmappable": "is a generator"}, "input 'x' is a generator"),
-        (task("x"), {}, "input 'x' its value has no length"),
-        (listed("x", length=None, unmappable="is a dict"), {}, "input 'x' is a dict"),
+        (value("x", unmappable="is a set"), {}, "input 'x': is a set"),
+        (value("x"), {}, "input 'x': its value has no length"),
+        (task("x"), {"unmappable": "is a generator"}, "input 'x': is a generator"),
+        (task("x"), {}, "input 'x': its value has no length"),
+        (listed("x", length=None, unmappable="is a dict"), {}, "input 'x': is a dict"),
     ],
 )
 def test_what_has_no_length_fails_the_map_and_is_named(up: Spec, facts: dict[str, Any], said: str) -> None:
@@ -125,13 +125,13 @@ def test_a_flattened_dict_of_tasks_is_named_too() -> None:
         task("a"), listed("x", "a", length=None, unmappable="is a dict"), task("m", maps("x", flat=True))
     )
     bench.drive()
-    assert "input 'x' is a dict" in str(bench.state("m").message)
+    assert "input 'x': is a dict" in str(bench.state("m").message)
 
 
 def test_an_upstream_that_failed_has_no_width_whatever_the_trigger() -> None:
     bench = Bench(task("a"), task("m", maps("a"), trigger=all_finished))
     bench.drive({"a": BOOM})
-    assert "input 'a' it ended Failed: boom" in str(bench.state("m").message)
+    assert "input 'a': it ended Failed: boom" in str(bench.state("m").message)
 
 
 def test_an_upstream_that_was_skipped_skips_the_map_or_has_no_width() -> None:
@@ -145,7 +145,7 @@ def test_a_map_over_a_map_without_a_width_has_none_either() -> None:
     bench = Bench(task("a"), task("m", maps("a")), task("n", maps("m")), task("o", maps("m", flat=True)))
     bench.drive({"a": BOOM})
     assert bench.states() == ["Failed", "Failed", "Failed", "Failed"]
-    assert "input 'm' it ended Failed" in str(bench.state("n").message)
+    assert "input 'm': it ended Failed" in str(bench.state("n").message)
 
 
 @pytest.mark.parametrize("state", [Success("ordered", [1, 2]), OwnSuccess("mine", [1, 2])])
