@@ -177,6 +177,13 @@ def test_a_script_without_a_guard_runs_once_also_when_a_worker_is_restarted(tmp_
     assert "Traceback" not in done.stderr
 
 
+def is_worker(process):
+    try:
+        return "spawn_main" in " ".join(process.cmdline()) and len(process.net_connections()) > 2
+    except psutil.NoSuchProcess:  # helpers come and go while processes start
+        return False
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, sent):
     source = """
@@ -197,11 +204,7 @@ def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, s
     deadline = time.monotonic() + 60
     while not workers and time.monotonic() < deadline:
         time.sleep(0.1)
-        workers = [
-            one
-            for one in psutil.Process(driver.pid).children(recursive=True)
-            if "spawn_main" in " ".join(one.cmdline()) and len(one.net_connections()) > 2
-        ]
+        workers = [one for one in psutil.Process(driver.pid).children(recursive=True) if is_worker(one)]
     time.sleep(0.5)
     driver.send_signal(sent)
     driver.communicate(timeout=30)

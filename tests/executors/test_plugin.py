@@ -1,0 +1,421 @@
+"""The scheduler's ear on a real scheduler: what it tells the driver, and what it keeps from running twice."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from dask._task_spec import Task, TaskRef
+from distributed import Client, get_worker
+
+from prefectlite.executors import plugin as plugins
+from prefectlite.lowering.wrappers import Hold
+from prefectlite.worker import entry
+from prefectlite.worker.desk import desk_of
+from prefectlite.worker.wire import ERRED, HELD, MARK, OTHER, PLAIN, SAY, decode
+
+ROUTE = "0123abcd"
+KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
+OTHER_KEY = ("etl.other-1-0123abcd", -1, 1, 1, 1)
+READER = ("etl.reader-1-0123abcd", -1, 1, 1, 1)
+END = ("etl.end-1-0123abcd", -1, 1, 1, 1)
+FACTS = (1.0, 2.0)
+
+
+def wait(gate, *_):
+    gate.wait()
+    return "waited"
+
+
+def begin_and_wait(gate):
+    worker = get_worker()
+    desk_of(worker).begin(worker.get_current_task(), False)
+    return wait(gate)
+
+
+def note(said, **beside):
+    worker = get_worker()
+    worker.state.tasks[worker.get_current_task()].metadata.update({MARK: said, **beside})
+
+
+def succeed(*_):
+    note(FACTS)
+
+
+def succeed_with_notes_of_others(*_):
+    note(FACTS, theirs=2)
+
+
+def be_held(*_):
+    note((HELD, KEY))
+
+
+def hold():
+    raise Hold
+
+
+def err():
+    raise ValueError("no")
+
+
+def value(*_):
+    return "value"
+
+
+def plain(key, worker):
+    return PLAIN, key, worker.address, FACTS
+
+
+async def end(b):
+    """Let one more attempt end, so that whatever was told before it has been heard."""
+    future = b.client.submit(succeed, key=END)
+    await b.until(lambda: any(item[:2] == (PLAIN, END) for item in b.items))
+    future.release()
+    return [item for item in b.items if item[1] != END]
+
+
+def is_sealed(task):
+    return task.run_spec.func is entry.run_lost
+
+
+def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
+    async def test(b):
+        worker = await b.worker()
+        assert MARK not in b.scheduler.plugins
+        async with Client(b.scheduler.address, asynchronous=True, set_as_default=False) as driver:
+            assert await b.open(driver) == "open"
+            assert await b.open(b.client) == "taken"
+            assert b.scheduler.plugins[MARK] is b.plugin
+            async with Client(b.scheduler.address, asynchronous=True, set_as_default=False) as another:
+                identity = another.id
+            await b.until(lambda: identity not in b.scheduler.clients)
+            assert b.scheduler.plugins[MARK] is b.plugin
+        await b.until(lambda: MARK not in b.scheduler.plugins)
+        # Whoever speaks too late is not cut off, and heard by nobody.
+        worker.batched_send({"op": SAY, "route": ROUTE, "items": [(HELD, KEY)]})
+        assert await b.client.submit(succeed, key=KEY) is None
+        assert list(b.scheduler.workers) == [worker.address]
+        assert await b.open() == "open"
+        assert await end(b) == []
+        await b.client.scheduler.prefectlite_close(route=ROUTE)
+        assert MARK not in b.scheduler.plugins
+
+    bench(test)
+
+
+def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
+    async def test(b):
+        worker = await b.worker()
+        await b.open()
+        assert await b.client.submit(succeed, key=KEY) is None
+        await b.until(lambda: b.heard)
+        assert b.heard == [[plain(KEY, worker)]]
+        # In one turn of the loop, so that the worker sends all in one message.
+        for number in range(300):
+            worker.batched_send({"op": SAY, "route": ROUTE, "items": [(HELD, (KEY[0], number))]})
+        await b.until(lambda: len(b.items) == 301)
+        assert [len(items) for items in b.heard] == [1, 256, 44]
+        assert [item[1][1] for item in b.items[1:]] == list(range(300))
+
+    bench(test)
+
+
+def test_after_a_crowd_reports_wait_for_company(bench, monkeypatch):
+    monkeypatch.setattr(plugins, "FLUSH_CROWD_EVERY", 3600.0)
+
+    async def test(b):
+        worker = await b.worker()
+        await b.open()
+
+        def say(count):
+            items = [(HELD, (KEY[0], number)) for number in range(count)]
+            worker.batched_send({"op": SAY, "route": ROUTE, "items": items})
+
+        say(plugins.CROWD)
+        await b.until(lambda: b.heard)
+        for key in (KEY, OTHER_KEY):
+            assert await b.client.submit(succeed, key=key) is None
+        assert len(b.heard) == 1
+        say(plugins.FLUSH_AT - 2)
+        await b.until(lambda: len(b.heard) == 2)
+        assert b.heard[1][:2] == [plain(KEY, worker), plain(OTHER_KEY, worker)]
+        assert len(b.heard[1]) == plugins.FLUSH_AT
+
+    bench(test)
+
+
+def test_a_report_whose_reader_was_lowered_ahead_waits_for_company_but_not_behind_urgent_ones(
+    bench, monkeypatch, gate
+):
+    monkeypatch.setattr(plugins, "FLUSH_AHEAD_EVERY", 3600.0)
+
+    async def test(b):
+        worker = await b.worker(nthreads=2)
+        await b.open()
+        await end(b)
+        graph = {
+            KEY: Task(KEY, succeed_with_notes_of_others),
+            READER: Task(READER, wait, gate, TaskRef(KEY)),
+        }
+        futures = b.client.get(graph, [KEY, READER], sync=False)
+        await b.until(gate.is_reached)
+        await futures[0]
+        assert len(b.heard) == 1
+        assert b.scheduler.tasks[KEY].metadata == {"theirs": 2}
+        other = b.client.submit(succeed, key=OTHER_KEY)
+        await b.until(lambda: len(b.heard) == 2)
+        assert b.heard[1] == [plain(KEY, worker), plain(OTHER_KEY, worker)]
+        other.release()
+
+    bench(test)
+
+
+def test_a_report_that_is_no_plain_success_is_passed_on_as_it_was_said(bench):
+    async def test(b):
+        await b.worker()
+        await b.open()
+        assert await b.client.submit(be_held, key=KEY) is None
+        await b.until(lambda: b.items)
+        assert b.items == [(HELD, KEY)]
+
+    bench(test)
+
+
+def test_other_people_s_transitions_are_passed_over(bench, gate):
+    keys = ["inc-0123abcd", (1, 2), ("inc-deadbeef", 0), 7]
+
+    async def test(b):
+        victim = await b.worker(nthreads=8)
+        await b.open()
+        # In memory, erred, and lost while it ran.
+        done = [b.client.submit(value, key=key) for key in keys]
+        await b.client.gather(done)
+        for one in done:
+            one.release()
+        await b.until(lambda: not b.scheduler.tasks)
+        for key in keys:
+            one = b.client.submit(err, key=key)
+            with pytest.raises(ValueError, match="no"):
+                await one
+            one.release()
+        await b.until(lambda: not b.scheduler.tasks)
+        lost = [b.client.submit(wait, gate, key=key) for key in keys]
+        for _ in keys:
+            await b.until(gate.is_reached)
+        await b.lose(victim)
+        assert not any(is_sealed(task) for task in b.scheduler.tasks.values())
+        gate.open()
+        await b.worker()
+        assert await b.client.gather(lost) == ["waited"] * 4
+        assert await end(b) == []
+
+    bench(test)
+
+
+def test_an_error_is_told_unless_the_attempt_held(bench):
+    async def test(b):
+        await b.worker()
+        await b.open()
+        with pytest.raises(Hold):
+            await b.client.submit(hold, key=KEY)
+        with pytest.raises(ValueError, match="no"):
+            await b.client.submit(err, key=OTHER_KEY)
+        assert await end(b) == [(ERRED, OTHER_KEY)]
+
+    bench(test)
+
+
+def test_an_attempt_whose_worker_was_lost_too_often_is_told_as_erred(bench, gate):
+    from distributed import KilledWorker
+
+    async def test(b):
+        b.scheduler.allowed_failures = 0
+        worker = await b.worker()
+        await b.open()
+        future = b.client.submit(wait, gate, key=KEY)
+        await b.until(gate.is_reached)
+        await b.lose(worker)
+        with pytest.raises(KilledWorker):
+            await future
+        await b.worker()
+        assert await end(b) == [(ERRED, KEY)]
+
+    bench(test)
+
+
+async def let_go_by_its_last_reader(b, gate):
+    await b.worker()
+    await b.open()
+    graph = {KEY: Task(KEY, value), READER: Task(READER, value, TaskRef(KEY))}
+    [reader] = b.client.get(graph, [READER], sync=False)
+    await reader
+    await b.until(lambda: b.scheduler.tasks[KEY].state == "released")
+    return b.scheduler.tasks[KEY], reader
+
+
+async def lost_while_held(b, gate):
+    victim = await b.worker()
+    await b.open()
+    future = b.client.submit(value, key=KEY)
+    await future
+    await b.lose(victim)
+    return b.scheduler.tasks[KEY], future
+
+
+async def lost_while_awaited(b, gate):
+    victim, bystander = await b.worker(), await b.worker(nthreads=2)
+    await b.open()
+    made = b.client.submit(value, key=KEY, workers=[victim.address], allow_other_workers=True)
+    held = b.client.submit(wait, gate, key=OTHER_KEY, workers=[bystander.address])
+    reader = b.client.submit(value, made, held, key=READER)
+    await made
+    await b.until(gate.is_reached)
+    task = b.scheduler.tasks[KEY]
+    made.release()
+    await b.until(lambda: not task.who_wants)
+    await b.lose(victim)
+    return task, (held, reader)
+
+
+async def called_off_while_it_ran(b, gate):
+    await b.worker()
+    await b.open()
+    future = b.client.submit(wait, gate, key=KEY)
+    await b.until(gate.is_reached)
+    task = b.scheduler.tasks[KEY]
+    future.release()
+    await b.until(lambda: KEY not in b.scheduler.tasks)
+    return task, None
+
+
+async def lost_while_it_ran(b, gate):
+    victim = await b.worker()
+    await b.open()
+    future = b.client.submit(wait, gate, key=KEY)
+    await b.until(gate.is_reached)
+    await b.lose(victim)
+    return b.scheduler.tasks[KEY], future
+
+
+async def let_go_while_it_waited(b, gate):
+    # Its worker ended before anybody listened, and took its input along.
+    victim = await b.worker()
+    graph = {OTHER_KEY: Task(OTHER_KEY, value), KEY: Task(KEY, wait, gate, TaskRef(OTHER_KEY))}
+    [future] = b.client.get(graph, [KEY], sync=False)
+    await b.until(gate.is_reached)
+    await b.lose(victim)
+    task = b.scheduler.tasks[KEY]
+    assert (task.state, task.suspicious) == ("waiting", 1)
+    await b.open()
+    future.release()
+    await b.until(lambda: KEY not in b.scheduler.tasks)
+    return task, None
+
+
+@pytest.mark.parametrize(
+    ("happen", "cause"),
+    [
+        (let_go_by_its_last_reader, None),
+        (lost_while_held, "result-lost"),
+        (lost_while_awaited, "result-lost"),
+        (called_off_while_it_ran, None),
+        (lost_while_it_ran, "worker-lost"),
+        (let_go_while_it_waited, None),
+    ],
+)
+def test_only_what_may_have_run_is_sealed(bench, gate, happen, cause):
+    async def test(b):
+        task, _held = await happen(b, gate)
+        assert is_sealed(task) == (cause is not None)
+        if cause is None:
+            return
+        before = len(b.items)
+        await b.worker()
+        await b.until(lambda: len(b.items) > before)
+        kind, key, *_ = told = b.items[-1]
+        assert (kind, key) == (OTHER, KEY)
+        assert decode(told).state.cause == cause
+        # The driver has heard why, so the scheduler does not tell it of the error as well.
+        gate.open()
+        assert await end(b) == [told]
+
+    bench(test)
+
+
+def test_what_is_sealed_stays_as_it_is_when_its_next_worker_is_lost_as_well(bench, gate):
+    async def test(b):
+        task, future = await lost_while_it_ran(b, gate)
+        sealed = task.run_spec
+        blocker = b.client.submit(wait, gate, key="blocker", priority=9)
+        second = await b.worker()
+        await b.until(lambda: task.state == "processing")
+        await b.lose(second)
+        assert task.suspicious == 2
+        assert task.run_spec is sealed
+        blocker.release()
+        await b.worker()
+        with pytest.raises(Hold):
+            await future
+        assert [item[:2] for item in b.items] == [(OTHER, KEY)]
+
+    bench(test)
+
+
+def test_shared_constants_and_forgotten_tasks_are_not_sealed(bench, gate):
+    shared = ("etl.shared-0123abcd", 0, 1, 0, 0)
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        future = b.client.submit(wait, gate, key=shared)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        assert b.scheduler.tasks[shared].suspicious == 1
+        assert not is_sealed(b.scheduler.tasks[shared])
+        gate.open()
+        await b.worker()
+        assert await future == "waited"
+        b.plugin.transition(KEY, "processing", "released", stimulus_id="")
+        assert await end(b) == []
+
+    bench(test)
+
+
+def test_with_marks_only_what_had_begun_is_sealed(bench, gate):
+    async def test(b):
+        victim, elsewhere = await b.worker(), await b.worker()
+        # Its directory is on a disk that cannot be read here.
+        shutil.rmtree(elsewhere.local_directory)
+        await b.open(shares_disk=True)
+        begun = b.client.submit(
+            begin_and_wait, gate, key=KEY, workers=[victim.address], allow_other_workers=True
+        )
+        await b.until(gate.is_reached)
+        other = b.client.submit(wait, gate, key=OTHER_KEY, workers=[victim.address], allow_other_workers=True)
+        await b.until(lambda: OTHER_KEY in victim.state.tasks)
+        tasks = b.scheduler.tasks[KEY], b.scheduler.tasks[OTHER_KEY]
+        assert {task.processing_on.address for task in tasks} == {victim.address}
+        await b.lose(victim)
+        assert is_sealed(tasks[0])
+        assert not is_sealed(tasks[1])
+        assert tasks[1].suspicious == 0
+        gate.open()
+        with pytest.raises(Hold):
+            await begun
+        assert await other == "waited"
+        assert [item[:2] for item in b.items] == [(OTHER, KEY)]
+
+    bench(test)
+
+
+def test_a_worker_that_comes_later_gets_a_place_for_its_marks_too(bench, gate):
+    async def test(b):
+        await b.open(shares_disk=True)
+        victim = await b.worker()
+        future = b.client.submit(begin_and_wait, gate, key=KEY)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        assert is_sealed(b.scheduler.tasks[KEY])
+        assert future.status == "pending"
+
+    bench(test)
