@@ -45,8 +45,8 @@ LONGEST_SLEEP: Final = 0.5
 def collector_at_rest() -> Iterator[None]:
     """Keep Python's cycle collector from running meanwhile, in all threads of this process.
 
-    What a turn makes is there to stay, and has no cycles; to look through it again and again is a fifth of the
-    driver's time. Task bodies do not run in a turn, and no turn is long.
+    What a turn makes is there to stay, and has no cycles; to look through it again and again is a fifth of
+    the driver's time. Task bodies do not run in a turn, and no turn is long.
     """
     if not gc.isenabled():
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,8 +41,14 @@ def nap(seconds):
 
 
 def processes():
-    found = psutil.Process().children(recursive=True)
-    return {one.pid for one in found if one.status() != "zombie" and "spawn_main" in str(one.cmdline())}
+    return {one.pid for one in psutil.Process().children(recursive=True) if is_spawned(one)}
+
+
+def is_spawned(process):
+    try:
+        return process.status() != "zombie" and "spawn_main" in str(process.cmdline())
+    except psutil.NoSuchProcess:  # helpers come and go while processes start
+        return False
 
 
 def running(run, node):
@@ -178,10 +185,9 @@ def test_a_script_without_a_guard_runs_once_also_when_a_worker_is_restarted(tmp_
 
 
 def is_worker(process):
-    try:
-        return "spawn_main" in " ".join(process.cmdline()) and len(process.net_connections()) > 2
-    except psutil.NoSuchProcess:  # helpers come and go while processes start
-        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return is_spawned(process) and len(process.net_connections()) > 2
+    return False
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
