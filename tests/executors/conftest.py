@@ -108,7 +108,7 @@ def cluster_of(gate: Gate) -> Iterator[Callable[..., Any]]:
             **options,
         )
         made.append(cluster)
-        client = Client(cluster, set_as_default=False, timeout=5)
+        client = Client(cluster, set_as_default=False)
         made.append(client)
         return client
 
@@ -199,8 +199,10 @@ def bench(tmp_path: Path, gate: Gate) -> Callable[..., None]:
             ):
                 plugin = ReportPlugin()
                 await plugin.start(scheduler)
+                bench = Bench(scheduler, plugin, client, tmp_path, stack)
+                await bench.until(lambda: client.id in scheduler._broker._topics[MARK].subscribers)
                 try:
-                    await test(Bench(scheduler, plugin, client, tmp_path, stack))
+                    await test(bench)
                 finally:
                     gate.open()  # workers that close wait for their bodies
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster, Worker
-from distributed import wait as wait_for
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors import reach
@@ -70,11 +69,8 @@ def test_futures_are_released_with_one_message_and_only_by_their_last_holder(clu
     assert set(client.futures) == {"b"}
     assert (a.status, again.status, c.status) == ("cancelled", "pending", "cancelled")
     # A message of the client is one stimulus of the scheduler.
-    forgotten = [one for one in scheduler.transition_log if one[2] == "forgotten" and one[0] in ("a", "c")][
-        -2:
-    ]
-    assert {one[0] for one in forgotten} == {"a", "c"}
-    assert len({one[4] for one in forgotten}) == 1
+    messages = {one[0]: one[4] for one in scheduler.transition_log if one[2] == "forgotten"}
+    assert messages["a"] == messages["c"]
 
 
 def test_a_closed_client_is_sent_nothing(cluster_of, until):
@@ -144,14 +140,23 @@ def test_workers_that_do_not_answer_in_time_are_not_waited_for(near, near_cluste
     with Client(near_cluster, set_as_default=False) as closed:
         pass
     assert ask_workers(closed, abs, -1, timeout=9) == {}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 8
 
 
 @pytest.fixture(scope="module")
 def scheduler_elsewhere(tmp_path_factory):
     """A client of a scheduler in a process of its own."""
     file = tmp_path_factory.mktemp("elsewhere") / "scheduler.json"
-    options = "--host 127.0.0.1 --port 0 --no-dashboard --dashboard-address :0 --scheduler-file".split()
+    options = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--dashboard-address",
+        ":0",
+        "--scheduler-file",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_scheduler", *options, str(file)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -302,12 +307,12 @@ def test_a_desk_remembers_the_latest_reports_only(near, near_worker, monkeypatch
         (Done(1.0, 2.0), (None, None, None)),
     ],
 )
-def test_a_report_is_told_again_from_the_value(near, near_worker, wrapper, expected):
-    futures = wait_for(near.submit(hand_over, wrapper, key=KEY))
+def test_a_report_is_told_again_from_the_value(near, near_worker, until, wrapper, expected):
+    future = near.submit(hand_over, wrapper, key=KEY)
+    until(lambda: future.status == "finished")
 
     answers = near.run(entry.retell, [KEY, ("unknown", -1, 1, 1, 1)])
 
-    assert [future.status for future in futures.done] == ["finished"]
     [(kind, key, where, facts)] = answers.pop(near_worker.address)
     assert (kind, key, where, answers) == (PLAIN, KEY, near_worker.address, {})
     assert facts[:2] == (1.0, 2.0)
@@ -316,9 +321,9 @@ def test_a_report_is_told_again_from_the_value(near, near_worker, wrapper, expec
     assert (why or "").startswith(expected[2] or "")
 
 
-def test_what_is_to_be_tried_again_is_told_again_as_it_was_said(near, near_worker):
+def test_what_is_to_be_tried_again_is_told_again_as_it_was_said(near, near_worker, until):
     future = near.submit(hand_over, Held((HELD, KEY)), key=KEY)
-    wait_for(future)
+    until(lambda: future.status == "finished")
 
     assert near.run(entry.retell, [KEY]) == {near_worker.address: [(HELD, KEY)]}
 
@@ -328,10 +333,10 @@ def make(kind):
     return Done() if kind == "done" else Succeeded(values[kind])
 
 
-def test_values_that_pickle_refuses_are_written_by_value_or_left_out(near, near_worker, tmp_path):
+def test_values_that_pickle_refuses_are_written_by_value_or_left_out(near, near_worker, until, tmp_path):
     keys = [(name, -1, 1, 1, 1) for name in ("plain", "lambda", "lock", "done", "missing")]
     futures = [near.submit(make, key[0], key=key) for key in keys[:-1]]
-    wait_for(futures)
+    until(lambda: all(future.status == "finished" for future in futures))
 
     slots = near.run(spool.write_spool, str(tmp_path), keys)[near_worker.address]
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors import session as sessions
 from prefectlite.executors.cluster import Place
+from prefectlite.executors.futures import Futures
 from prefectlite.executors.protocol import RunBrief
 from prefectlite.executors.session import DaskSession
 from prefectlite.lowering.wrappers import Done, Succeeded
 
 BRIEF = RunBrief("0" * 32, "flow")
+KEY = ("f.one-1-00000000", -1, 1, 1, 1)
 
 
 class FakeLink:
@@ -24,9 +25,8 @@ class FakeLink:
         self.place = place
         self.sent, self.released = [], []
         self.nbytes = {}
-        self.futures = SimpleNamespace(
-            get=lambda parcel: place.values.get(parcel), release_all=lambda but=(): None
-        )
+        self.futures = Futures(place.client)
+        self.futures.hold(list(place.values), list(place.values.values()))
 
     def submit(self, lowered):
         self.sent.append(lowered)
@@ -41,7 +41,7 @@ class FakeLink:
         self.sent.append("cancel")
 
     def close(self, keep):
-        self.kept = list(keep)
+        self.futures.release_all(but=keep)
 
 
 class FakeWatch:
@@ -53,12 +53,13 @@ class FakeWatch:
 
 
 class FakePlace(Place):
+    """A place that somebody else closes, with the futures that a link would hold there."""
+
     values: dict
 
-    def __init__(self, cluster=None):
-        client = SimpleNamespace(dashboard_link="http://127.0.0.1:1/status", status="running")
+    def __init__(self, client, cluster=None, **values):
         super().__init__(client, "Fake", True, cluster)
-        self.values = {}
+        self.values = {(number, 1): future for number, future in enumerate(values.values(), 1)}
         self.closed = []
 
     def settle(self): ...
@@ -67,14 +68,35 @@ class FakePlace(Place):
         self.closed.append(force)
 
 
-class Future:
-    def __init__(self, value=None, status="finished", error=None):
-        self.value, self.status, self.error, self.key = value, status, error, ("k", -1, 1, 1, 1)
+def return_(value):
+    return value
 
-    def result(self):
-        if self.error is not None:
-            raise self.error
-        return self.value
+
+def err():
+    raise ValueError("no")
+
+
+def make_lock():
+    return Succeeded(threading.Lock())
+
+
+def _gone():
+    raise OSError("gone")
+
+
+class Gone:
+    """A value that nobody can open."""
+
+    def __reduce__(self):
+        return _gone, ()
+
+
+def make_gone():
+    return Succeeded(Gone())
+
+
+def seven(client):
+    return client.submit(return_, Succeeded(7), key=KEY)
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +120,8 @@ def started(session, make):
     session._starter.join(10)
 
 
-def test_what_is_submitted_before_the_cluster_is_up_is_sent_in_order(session):
-    go, place = threading.Event(), FakePlace()
+def test_what_is_submitted_before_the_cluster_is_up_is_sent_in_order(session, near):
+    go, place = threading.Event(), FakePlace(near)
 
     def make():
         assert go.wait(10)
@@ -137,8 +159,8 @@ def test_a_place_that_cannot_start_wakes_the_driver_and_is_raised_by_the_next_ca
     session.close([])
 
 
-def test_a_cancel_before_the_cluster_is_up_sends_nothing(session):
-    go, place = threading.Event(), FakePlace()
+def test_a_cancel_before_the_cluster_is_up_sends_nothing(session, near):
+    go, place = threading.Event(), FakePlace(near)
 
     def make():
         assert go.wait(10)
@@ -157,12 +179,12 @@ def test_a_cancel_before_the_cluster_is_up_sends_nothing(session):
     assert not session.work(0.1)
 
 
-def test_a_cluster_whose_link_fails_is_closed(session, monkeypatch, delivered):
+def test_a_cluster_whose_link_fails_is_closed(session, near, monkeypatch, delivered):
     def fail(*_):
         raise ExecutorError("taken")
 
     monkeypatch.setattr(sessions, "import_object", lambda path: fail)
-    place = FakePlace(cluster=SimpleNamespace())
+    place = FakePlace(near, near.cluster)
     started(session, lambda: place)
     session.close([])
 
@@ -177,63 +199,82 @@ def test_a_failure_after_the_end_is_nobody_s(session, delivered):
     assert delivered == []
 
 
-def test_the_plugin_s_absence_is_described(session):
-    session.attach(FakePlace())
+def test_the_plugin_s_absence_is_described(session, near):
+    session.attach(FakePlace(near))
     session._link.has_plugin = False
 
     assert session.description == "Fake, reports by topic"
 
 
+def cancelled(client):
+    future = seven(client)
+    client.cancel([future])
+    return future
+
+
 @pytest.mark.parametrize(
-    ("future", "expected"),
+    ("submit", "status", "expected"),
     [
-        (None, "keep_result=True"),
-        (Future(status="error"), "future is error"),
-        (Future(status="cancelled"), "future is cancelled"),
-        (Future(Done()), "dropped where it was made"),
-        (Future(error=OSError("gone")), "could not be fetched"),
+        (lambda client: client.submit(err, key=KEY), "error", "future is error"),
+        (cancelled, "cancelled", "future is cancelled"),
+        (lambda client: client.submit(return_, Done(), key=KEY), "finished", "dropped where it was made"),
+        (lambda client: client.submit(make_gone, key=KEY), "finished", "could not be fetched.*gone"),
     ],
 )
-def test_a_result_that_is_gone_says_why(session, future, expected):
-    place = FakePlace()
-    place.values = {(1, 1): future}
-    session.attach(place)
+def test_a_result_that_is_gone_says_why(session, near, until, submit, status, expected):
+    future = submit(near)
+    until(lambda: future.status == status)
+    session.attach(FakePlace(near, one=future))
 
     with pytest.raises(ResultUnavailable, match=expected):
         session.fetch(1, 1)
 
 
-def test_a_result_is_unwrapped(session):
-    place = FakePlace()
-    place.values = {(1, 1): Future(Succeeded(7))}
-    session.attach(place)
+def test_a_result_that_nobody_holds_says_what_to_set(session, near):
+    session.attach(FakePlace(near))
+
+    with pytest.raises(ResultUnavailable, match="keep_result=True"):
+        session.fetch(1, 1)
+
+
+def test_a_result_is_unwrapped(session, near):
+    session.attach(FakePlace(near, one=seven(near)))
 
     assert session.fetch(1, 1) == 7
 
 
-def test_results_of_a_cluster_elsewhere_end_with_it_and_that_is_said(session, caplog, monkeypatch):
+def test_results_of_a_cluster_elsewhere_end_with_it_and_that_is_said(
+    session, near, until, caplog, monkeypatch
+):
     monkeypatch.setattr(FakePlace, "is_local", False, raising=False)
-    place = FakePlace(cluster=SimpleNamespace())
-    place.values = {(1, 1): Future(Succeeded(7))}
+    place = FakePlace(near, near.cluster, one=seven(near))
     session.attach(place)
     session.close([(1, 1), (2, 1)])
 
+    assert "1 results of flow run" in caplog.text
     assert "ended with the cluster" in caplog.text
     place.values.clear()
+    until(lambda: KEY not in near.cluster.scheduler.tasks)
     with pytest.raises(ResultUnavailable, match="ended"):
         session.fetch(1, 1)
 
 
-def test_results_that_workers_cannot_write_down_are_told(session, caplog, monkeypatch):
-    monkeypatch.setattr(FakePlace, "is_local", True, raising=False)
-    monkeypatch.setattr(sessions, "ask_workers", lambda *_, **__: {})
-    place = FakePlace(cluster=SimpleNamespace())
-    place.values = {(1, 1): Future(Succeeded(7))}
+def test_results_that_workers_cannot_write_down_are_told(session, near, until, caplog):
+    futures = {"one": seven(near), "two": near.submit(make_lock, key=(*KEY[:4], 2))}
+    until(lambda: all(future.status == "finished" for future in futures.values()))
+    place = FakePlace(near, near.cluster, **futures)
+    assert place.is_local
     session.attach(place)
-    session.close([(1, 1)])
-    session.drop()
+    session.close([(1, 1), (2, 1)])
 
+    assert "1 results of flow run" in caplog.text
     assert "could not be written" in caplog.text
+    assert session.fetch(1, 1) == 7
+    with pytest.raises(ResultUnavailable, match="ended"):
+        session.fetch(2, 1)
+    session.drop()
+    with pytest.raises(ResultUnavailable, match="ended"):
+        session.fetch(1, 1)
 
 
 def test_a_spool_that_somebody_removed_is_told(session):
