@@ -30,6 +30,9 @@ FLUSH_AHEAD_EVERY: Final = 0.05
 CROWD: Final = 8
 #: How many reports leave at once at the latest.
 FLUSH_AT: Final = 256
+#: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
+#: suspicious to Dask, and is begun elsewhere while its thread there goes on.
+RETIRED: Final = ("retire-workers", "worker-close-gracefully")
 
 
 class Route:
@@ -140,7 +143,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         *args : object
             Not read.
         stimulus_id : str
-            Not read.
+            Dask's name for what brought it about.
         **facts : object
             What came with it; of these, ``metadata`` and ``worker`` are read.
         """
@@ -152,14 +155,14 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             return
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
-                self._seal(key, start)
+                self._seal(key, start, stimulus_id)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
 
-    def _seal(self, key: Any, start: str) -> None:
+    def _seal(self, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
         task = self._scheduler.tasks.get(key)
         if task is None or len(key) != 5 or not key[4]:
@@ -170,10 +173,17 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._replace(
                     task, "result-lost", "The worker that held the result ended before its last reader."
                 )
-        elif task.suspicious:
-            # Dask's own word for a task whose worker ended while it had it.
+        elif task.suspicious or stimulus.startswith(RETIRED):
+            # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
             if self._marks and not any(key in marks for marks in self._marks.values()):
                 task.suspicious = 0  # it had not begun, so it may begin elsewhere
+            elif not task.suspicious:
+                self._replace(
+                    task,
+                    "worker-lost",
+                    "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
+                    "somebody's hand) before the attempt ended.",
+                )
             else:
                 self._replace(
                     task,

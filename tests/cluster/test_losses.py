@@ -74,6 +74,29 @@ def test_a_body_whose_worker_is_killed_is_not_begun_again(borrowed, tmp_path):
     assert len(noted(log, "body")) == 1
 
 
+def test_a_body_whose_worker_is_retired_is_not_begun_again(borrowed, tmp_path):
+    log = str(tmp_path / "log")
+
+    def body():
+        note(log, "began")
+        time.sleep(2)
+
+    with Flow("retired") as flow:
+        lost = task(body)()
+        after = task(lambda x: x, name="after")(lost)
+    run = flow.start(executor=DaskExecutor(borrowed))
+    [pid] = wait_for(log, "began")
+    [address] = [where for where, found in borrowed.run(os.getpid).items() if found == pid]
+    borrowed.retire_workers([address])
+    state = run.wait(60)
+
+    assert isinstance(state.result[lost], Crashed)
+    assert state.result[lost].cause == "worker-lost"
+    assert "retired" in state.result[lost].message
+    assert isinstance(state.result[after], TriggerFailed)
+    assert noted(log, "began") == [pid]
+
+
 def test_max_crashes_is_what_runs_it_again(borrowed, tmp_path):
     log = str(tmp_path / "log")
 
