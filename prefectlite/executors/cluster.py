@@ -240,7 +240,7 @@ def start_cluster(
                 cluster.scale(n_workers)
         if adapt_kwargs:
             cluster.adapt(**adapt_kwargs)
-        client = distributed.Client(cluster, set_as_default=False, **client_kwargs)
+        client = _client_of(cluster, growth is not None, client_kwargs)
     except Exception as error:
         if cluster is not None:
             _quietly(cluster.close)
@@ -251,6 +251,19 @@ def start_cluster(
     in_process = client.scheduler.address.startswith("inproc://")
     count = None if adapt_kwargs else len(getattr(cluster, "worker_spec", ())) or None
     return Place(client, name, True, cluster, in_process, count, growth)
+
+
+def _client_of(cluster: Any, is_growing: bool, kwargs: Mapping[str, Any]) -> Any:
+    import distributed
+
+    if not is_growing:
+        return distributed.Client(cluster, set_as_default=False, **kwargs)
+    # A client that is given a cluster waits for its workers first; for one that cannot start, now and then,
+    # for ever (seen with Dask 2024.12). What our workers come to is heard from ``growth``.
+    options = {"security": cluster.security, "loop": cluster.loop, **kwargs}
+    client = distributed.Client(cluster.scheduler_address, set_as_default=False, **options)
+    client.cluster = cluster
+    return client
 
 
 def _local_cluster(
