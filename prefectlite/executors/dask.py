@@ -51,6 +51,9 @@ class DaskExecutor:
         How many bytes of results stay readable after a flow run's end, as long as its state is held.
     plugin : bool
         Whether to install our plugin on the scheduler; without it, reports come as events of a Dask topic.
+    bundle_size : int, "auto" or None
+        How many task runs may travel as one Dask task, which pays where bodies are tiny; ``"auto"`` decides
+        by how long they take. Each keeps its own state, retries and result. By default each travels alone.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class DaskExecutor:
         client_kwargs: Mapping[str, Any] | None = None,
         keep_limit: int = KEEP_LIMIT,
         plugin: bool = True,
+        bundle_size: int | Literal["auto"] | None = None,
     ) -> None:
         given = {
             "target": target,
@@ -99,6 +103,9 @@ class DaskExecutor:
         self._client_kwargs = dict(client_kwargs or {})
         self._keep_limit = keep_limit
         self._plugin = plugin
+        if bundle_size != "auto":
+            _check_count("bundle_size", bundle_size, "of task runs")
+        self._bundle_size = bundle_size
         if target is not None:
             self._sort(target)
         if self._scheduler_file is not None or self._target is not None:
@@ -157,7 +164,12 @@ class DaskExecutor:
             When a cluster that should be up cannot be reached or used.
         """
         session = DaskSession(
-            brief, deliver, deliver_logs, keep_limit=self._keep_limit, plugin_allowed=self._plugin
+            brief,
+            deliver,
+            deliver_logs,
+            keep_limit=self._keep_limit,
+            plugin_allowed=self._plugin,
+            bundle_size=None if self._bundle_size == "auto" else self._bundle_size or 1,
         )
         reach = self._reach()
         if reach is None:
@@ -277,9 +289,9 @@ def _is_client(target: Any) -> bool:
     return distributed is not None and isinstance(target, distributed.Client)
 
 
-def _check_count(name: str, value: Any) -> None:
+def _check_count(name: str, value: Any, what: str = "of workers") -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise DefinitionError(f"{name}={value!r} is no number of workers; pass a whole number from 1 on.")
+        raise DefinitionError(f"{name}={value!r} is no number {what}; pass a whole number from 1 on.")
 
 
 def _check_mapping(name: str, value: Any) -> None:

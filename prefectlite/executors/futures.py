@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prefectlite.executors.protocol import Parcel
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.keys import BundleKey
 
 
 class Futures:
@@ -25,6 +25,8 @@ class Futures:
         # Reentrant: a garbage collection in here may be what drops the flow run's state.
         self._lock = threading.RLock()
         self._by_parcel: dict[Parcel, Any] = {}
+        #: How many of a bundle's attempts are held.
+        self._shares: dict[BundleKey, int] = {}
         self._shared: list[Any] = []
 
     def hold(self, parcels: Sequence[Parcel], futures: Sequence[Any]) -> None:
@@ -38,7 +40,25 @@ class Futures:
             Theirs, in the same order.
         """
         with self._lock:
+            let_go = self._take(parcels)  # what a bundle sent back
             self._by_parcel.update(zip(parcels, futures, strict=True))
+        self._let_go(let_go)
+
+    def hold_bundle(self, parcels: Sequence[Parcel], future: Any) -> None:
+        """Hold the future of a bundle for each of its attempts.
+
+        Parameters
+        ----------
+        parcels : sequence of (int, int)
+            Run and submission of its members.
+        future : distributed.Future
+            The bundle's.
+        """
+        with self._lock:
+            let_go = self._take(parcels)  # what was sent back travels in another bundle now
+            self._by_parcel.update((parcel, future) for parcel in parcels)
+            self._shares[future.key] = len(parcels)
+        self._let_go(let_go)
 
     def share(self, futures: Iterable[Any]) -> None:
         """Hold futures that live as long as the flow run.
@@ -66,23 +86,32 @@ class Futures:
         """
         return self._by_parcel.get(parcel)
 
-    def release(self, parcels: Iterable[Parcel]) -> list[DataKey]:
-        """Let go of attempts.
+    def release(self, parcels: Iterable[Parcel]) -> None:
+        """Let go of attempts; a bundle stays until all of its attempts were let go of.
 
         Parameters
         ----------
         parcels : iterable of (int, int)
             Run and submission.
-
-        Returns
-        -------
-        list of tuple
-            The data keys of those that were held.
         """
         with self._lock:
-            futures = [self._by_parcel.pop(parcel) for parcel in parcels if parcel in self._by_parcel]
+            futures = self._take(parcels)
         self._let_go(futures)
-        return [future.key for future in futures]
+
+    def _take(self, parcels: Iterable[Parcel]) -> list[Any]:
+        """Return the futures that nobody holds any more."""
+        futures: list[Any] = []
+        for parcel in parcels:
+            future = self._by_parcel.pop(parcel, None)
+            if future is None:
+                continue
+            left = self._shares.get(future.key, 1) - 1
+            if left:
+                self._shares[future.key] = left
+                continue
+            self._shares.pop(future.key, None)
+            futures.append(future)
+        return futures
 
     def release_all(self, but: Iterable[Parcel] = ()) -> None:
         """Let go of everything but some.
@@ -93,9 +122,9 @@ class Futures:
             What stays held.
         """
         with self._lock:
-            kept = {parcel: self._by_parcel.pop(parcel) for parcel in but if parcel in self._by_parcel}
-            futures = [*self._by_parcel.values(), *self._shared]
-            self._by_parcel, self._shared = kept, []
+            kept = {parcel: self._by_parcel[parcel] for parcel in but if parcel in self._by_parcel}
+            futures = [*self._take([one for one in self._by_parcel if one not in kept]), *self._shared]
+            self._shared = []
         self._let_go(futures)
 
     def _let_go(self, futures: list[Any]) -> None:

@@ -29,11 +29,27 @@ from prefectlite.executors.cluster import Place, ask_workers
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.lowering.bundles import Bundle, Packer
 from prefectlite.lowering.graph import build_graph
-from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.shipment import Lowered
+from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.pace import Pace
+from prefectlite.lowering.shipment import Literal, Lowered, Shipment
+from prefectlite.worker.bundle import run_bundle, run_bundle_by_topic
 from prefectlite.worker.entry import interrupt_attempts, run_attempt, run_attempt_by_topic
-from prefectlite.worker.wire import ERRED, HELD, LOGS, MARK, OTHER, PLAIN, STARTED, Item, decode, plain_report
+from prefectlite.worker.wire import (
+    BUNDLE,
+    ERRED,
+    HELD,
+    LOGS,
+    MARK,
+    OTHER,
+    PLAIN,
+    RETURNED,
+    STARTED,
+    Item,
+    decode,
+    plain_report,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +76,8 @@ class Link:
         Takes sequences of log lines.
     plugin_allowed : bool
         Whether to install the scheduler plugin.
+    bundle_size : int or None
+        How many attempts travel together; 1 for each alone, None for as many as pay.
     """
 
     def __init__(
@@ -69,6 +87,7 @@ class Link:
         deliver: Deliver,
         deliver_logs: DeliverLogs,
         plugin_allowed: bool = True,
+        bundle_size: int | None = 1,
     ) -> None:
         self.place = place
         self.client = place.client
@@ -77,6 +96,17 @@ class Link:
         #: Attempts without a report, and what they need of each other.
         self.flying: dict[DataKey, Parcel] = {}
         self.needs: dict[DataKey, tuple[DataKey, ...]] = {}
+        self._keys: dict[Parcel, DataKey] = {}
+        #: Attempts that a bundle may send back.
+        self._shipments: dict[DataKey, Shipment] = {}
+        self._returned: list[DataKey] = []
+        #: The attempts of bundles without a report.
+        self._members: dict[BundleKey, tuple[DataKey, ...]] = {}
+        self.pace = Pace(bundle_size, self._threads)
+        self._packer = Packer(self.pace.size)
+        #: Held while something is packed and sent: what a bundle sends back is sent anew by another thread.
+        self._sending = threading.RLock()
+        self._may_bundle = bundle_size != 1
         #: Sizes of values that did not come with their reports.
         self.nbytes: dict[Parcel, int] = {}
         self._inline_bytes = 0
@@ -86,6 +116,7 @@ class Link:
         self.doubt = threading.Event()
         self.has_plugin = plugin_allowed and self._install()
         self._entry = run_attempt if self.has_plugin else run_attempt_by_topic
+        self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
         _listen(self.client, self.route, self)
 
     def _install(self) -> bool:
@@ -130,16 +161,34 @@ class Link:
         ExecutorError
             When the client cannot send any more.
         """
-        graph, keys = build_graph(lowered, self._entry)
-        parcels: list[Parcel] = []
-        for shipment in lowered.shipments:
+        with self._sending:
+            self._send(lowered.shipments, lowered.literals)
+
+    def send_returned(self) -> None:
+        """Send anew what bundles sent back because they took too long; callable from any thread."""
+        with self._sending:
+            returned, self._returned = self._returned, []
+            again = [self._shipments[key] for key in returned if key in self.flying]
+            if again:
+                for shipment in again:
+                    self._packer.forget(shipment.key)
+                self._send(again, ())
+
+    def _send(self, shipments: Sequence[Shipment], literals: Sequence[Literal]) -> None:
+        for shipment in shipments:
             parcel = (shipment.run, shipment.submission)
-            parcels.append(parcel)
             # First: a report may be faster than the call that sends the graph.
             self.flying[shipment.key] = parcel
+            self._keys[parcel] = shipment.key
             if shipment.needs:
                 self.needs[shipment.key] = shipment.needs
-        literals = lowered.literals
+            if self._may_bundle:
+                self._shipments[shipment.key] = shipment
+        packed: Sequence[Shipment | Bundle] = self._packer.pack(shipments) if self._may_bundle else shipments
+        for one in packed:
+            if isinstance(one, Bundle):
+                self._members[one.key] = tuple([each.key for each in one.shipments])
+        graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry)
         is_large = bool(literals) and sum(len(literal.payload) for literal in literals) > LARGE_GRAPH
         quiet: Any = contextlib.nullcontext()
         if is_large:
@@ -154,7 +203,48 @@ class Link:
             ) from error
         count = len(literals)
         self.futures.share(futures[:count])
-        self.futures.hold(parcels, futures[count:])
+        alone: list[tuple[Parcel, Any]] = []
+        for one, future in zip(packed, futures[count:], strict=True):
+            if isinstance(one, Bundle):
+                self.futures.hold_bundle([(each.run, each.submission) for each in one.shipments], future)
+            else:
+                alone.append(((one.run, one.submission), future))
+        self.futures.hold([parcel for parcel, _ in alone], [future for _, future in alone])
+
+    def berth(self, parcel: Parcel) -> tuple[DataKey | BundleKey, int] | None:
+        """Return under which key a value stands on the cluster, and in which slot of a bundle.
+
+        Parameters
+        ----------
+        parcel : (int, int)
+            Run and submission.
+
+        Returns
+        -------
+        (tuple, int) or None
+            None when it was let go of.
+        """
+        key = self._keys.get(parcel)
+        return None if key is None else self._packer.berth(key)
+
+    def home(self, key: DataKey) -> DataKey | BundleKey:
+        """Return the key of an attempt's Dask task.
+
+        Parameters
+        ----------
+        key : tuple
+            The attempt's data key.
+
+        Returns
+        -------
+        tuple
+            Its own, or its bundle's.
+        """
+        return self._packer.berth(key)[0]
+
+    def _threads(self) -> int:
+        workers = self.client._scheduler_identity.get("workers") or {}
+        return sum(worker["nthreads"] for worker in workers.values()) or 1
 
     def release(self, parcels: Sequence[Parcel]) -> None:
         """Let go of submissions.
@@ -164,11 +254,13 @@ class Link:
         parcels : sequence of (int, int)
             Run and submission.
         """
-        for key in self.futures.release(parcels):
-            self.flying.pop(key, None)
-            self.needs.pop(key, None)
         for parcel in parcels:
             self.nbytes.pop(parcel, None)
+            key = self._keys.pop(parcel, None)
+            if key is not None:
+                self._landed(key)
+                self._packer.forget(key)
+        self.futures.release(parcels)
 
     def hear(self, items: Sequence[Item]) -> None:
         """Turn what workers and scheduler say into events; what was said before changes nothing.
@@ -191,6 +283,8 @@ class Link:
             elif kind == ERRED:
                 if item[1] in self.flying:
                     self.doubt.set()
+            elif kind == BUNDLE:
+                events += self._outcomes(now, item)
             else:
                 event = self._outcome(now, item)
                 if event is not None:
@@ -198,17 +292,35 @@ class Link:
         if events:
             self._deliver(events)
 
+    def _outcomes(self, now: float, item: Item) -> list[Event]:
+        """Turn what a bundle says into events."""
+        _, bundle, where, entries = item
+        events: list[Event] = []
+        for key, entry in zip(self._members.pop(bundle, ()), entries, strict=False):
+            event = self._outcome(now, (PLAIN, key, where, entry) if isinstance(entry[0], float) else entry)
+            if event is not None:
+                events.append(event)
+        return events
+
     def _outcome(self, now: float, item: Item) -> Event | None:
         kind, key = item[0], item[1]
+        if kind == RETURNED:
+            if key in self.flying:
+                self._returned.append(key)
+                self.doubt.set()
+            return None
+        shipment = self._shipments.get(key)
         parcel = self._landed(key)
         if parcel is None:
             return None
         if kind == HELD:
             return AttemptHeld(now, *parcel)
         assert kind in (PLAIN, OTHER), item
+        report = decode(item) if kind == OTHER else plain_report(item[3], item[2])
+        if shipment is not None:
+            self.pace.note(shipment.task.digest, report.ended - report.started, report.nbytes)
         if kind == OTHER:
-            return AttemptFinished(now, *parcel, decode(item))
-        report = plain_report(item[3], item[2])
+            return AttemptFinished(now, *parcel, report)
         if report.inline is None:
             self.nbytes[parcel] = report.nbytes
         else:
@@ -217,6 +329,7 @@ class Link:
 
     def _landed(self, key: DataKey) -> Parcel | None:
         self.needs.pop(key, None)
+        self._shipments.pop(key, None)
         return self.flying.pop(key, None)
 
     def is_needed(self, parcel: Parcel) -> bool:

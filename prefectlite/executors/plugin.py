@@ -9,6 +9,7 @@ reports of every run.
 from __future__ import annotations
 
 import contextlib
+import pickle
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,9 +17,10 @@ from typing import Any, Final
 from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.worker.bundle import lose_bundle
 from prefectlite.worker.entry import run_lost
 from prefectlite.worker.marks import Marks
-from prefectlite.worker.wire import ERRED, MARK, PLAIN, SAY, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -165,7 +167,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
     def _seal(self, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
         task = self._scheduler.tasks.get(key)
-        if task is None or len(key) != 5 or not key[4]:
+        if task is None or len(key) < 5 or not key[4]:
             return  # shared constants may be made again
         if start == "memory":
             # Let go by whoever held it, as values are; or lost, and still wanted.
@@ -175,7 +177,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 )
         elif task.suspicious or stimulus.startswith(RETIRED):
             # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
-            if self._marks and not any(key in marks for marks in self._marks.values()):
+            if self._marks and not any(self._has_begun(one) for one in _attempts(task)):
                 task.suspicious = 0  # it had not begun, so it may begin elsewhere
             elif not task.suspicious:
                 self._replace(
@@ -192,9 +194,22 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                     "C code), the system did (memory ran out), or its machine is gone.",
                 )
 
+    def _has_begun(self, key: Any) -> bool:
+        return any(key in marks for marks in self._marks.values())
+
     def _replace(self, task: Any, cause: str, text: str) -> None:
-        if not (type(task.run_spec) is Task and task.run_spec.func is run_lost):
+        spec = task.run_spec
+        if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
+            return
+        if len(task.key) == 5:
             task.run_spec = Task(task.key, run_lost, cause, text, time.time())
+            return
+        begun = [
+            slot
+            for slot, one in enumerate(_attempts(task))
+            if cause == "result-lost" or not self._marks or self._has_begun(one)
+        ]
+        task.run_spec = Task(task.key, lose_bundle, cause, text, time.time(), spec.args[2], tuple(begun))
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here.
@@ -222,7 +237,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             if isinstance(said[0], float):  # a plain success: its time
                 self._post(route, [(PLAIN, key, worker, said)], is_urgent)
             else:
-                self._post(route, [said])
+                self._post(route, [said], is_urgent or said[0] != BUNDLE)
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
         """Pass on what a worker says.
@@ -281,3 +296,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         items, route.items = route.items, []
         event = (0.0, (route.name, items))
         self._scheduler.report({"op": "event", "topic": MARK, "event": event}, client=route.client)
+
+
+def _attempts(task: Any) -> list[Any]:
+    """Return the data keys of the attempts that a Dask task of ours stands for."""
+    if len(task.key) == 5:
+        return [task.key]
+    # Ours alone: keys, places, and the user's things as bytes.
+    return [key for key, _, _ in pickle.loads(task.run_spec.args[2])]

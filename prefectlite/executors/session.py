@@ -14,7 +14,7 @@ from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
 from prefectlite.lowering.shipment import Lowered
-from prefectlite.lowering.wrappers import Succeeded
+from prefectlite.lowering.wrappers import Slots, Succeeded
 from prefectlite.worker.desk import rest_all
 from prefectlite.worker.spool import Slot, read_spool, write_spool
 
@@ -46,6 +46,8 @@ class DaskSession:
         How many bytes of values to keep after the end.
     plugin_allowed : bool
         Whether to install the scheduler plugin.
+    bundle_size : int or None
+        How many attempts travel together, as of ``Link``.
     """
 
     pickles = True
@@ -58,12 +60,14 @@ class DaskSession:
         *,
         keep_limit: int,
         plugin_allowed: bool = True,
+        bundle_size: int | None = 1,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
         self._deliver_logs = deliver_logs
         self._keep_limit = keep_limit
         self._plugin_allowed = plugin_allowed
+        self._bundle_size = bundle_size
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -122,7 +126,14 @@ class DaskSession:
         # By name: these two import Dask, and naming an executor must not.
         link_class: type[Link] = import_object("prefectlite.executors.link:Link")
         watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
-        link = link_class(place, self._brief, self._deliver, self._deliver_logs, self._plugin_allowed)
+        link = link_class(
+            place,
+            self._brief,
+            self._deliver,
+            self._deliver_logs,
+            self._plugin_allowed,
+            self._bundle_size,
+        )
         self._dashboard_link = place.client.dashboard_link
         self._watch = watch_class(link)
         self._watch.start()
@@ -277,6 +288,12 @@ class DaskSession:
                 f"The result could not be fetched from {self.description} ({type(error).__name__}: "
                 f"{error}); the cluster, or the worker that held it, is gone."
             ) from error
+        assert link is not None
+        if isinstance(wrapper, Slots):
+            berth = link.berth(parcel)
+            if berth is None:
+                raise ResultUnavailable(self._why_gone(parcel))
+            wrapper = wrapper.wrappers[berth[1]]
         if not isinstance(wrapper, Succeeded):
             raise ResultUnavailable(
                 "The result was dropped where it was made, since no task reads it; give the task "
@@ -360,9 +377,9 @@ class DaskSession:
     def _spool(self, place: Place, link: Link, keep: Sequence[Parcel]) -> None:
         """Let the workers write to disk what is to outlive them."""
         by_key = {
-            future.key: parcel
+            berth: parcel
             for parcel in keep
-            if (future := link.futures.get(parcel)) is not None and link.is_needed(parcel)
+            if (berth := link.berth(parcel)) is not None and link.is_needed(parcel)
         }
         if not by_key:
             return

@@ -73,6 +73,7 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
+        link.send_returned()
         if link.client.status == "closed":
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
             link.give_up([(key, "scheduler-lost", text) for key in link.flying.copy()])
@@ -107,7 +108,8 @@ class Watch:
     def _ask(self, keys: Sequence[DataKey]) -> None:
         """Ask the workers what those attempts said."""
         link = self._link
-        answers = ask_workers(link.client, retell, list(keys), timeout=ASK_TIMEOUT)
+        homes = list(dict.fromkeys(map(link.home, keys)))
+        answers = ask_workers(link.client, retell, homes, timeout=ASK_TIMEOUT)
         if not answers:
             return  # nobody can be asked now; the next look sees more
         link.hear([item for items in answers.values() for item in items])
@@ -130,7 +132,7 @@ class Watch:
     def _is_victim(self, key: DataKey, error: Any) -> bool:
         """Whether an attempt erred because another did; Dask repeats the other's exception."""
         culprit = getattr(error, "task", None)
-        return (culprit is not None and culprit != key) or self._waits(key)
+        return (culprit is not None and culprit != self._link.home(key)) or self._waits(key)
 
     def _waits(self, key: DataKey) -> bool:
         flying = self._link.flying

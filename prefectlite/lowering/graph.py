@@ -7,43 +7,53 @@ times faster than a bare dict (which Dask hashes task by task) and carries annot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dask._task_spec import Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
-from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.shipment import Blob, Literal, Lowered
+from prefectlite.lowering.bundles import Bundle
+from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.shipment import Blob, Literal, Shipment
 from prefectlite.lowering.wrappers import Packed, open_literal
 
 
-def build_graph(lowered: Lowered, entry: Callable[..., Any]) -> tuple[HighLevelGraph, list[DataKey]]:
+def build_graph(
+    packed: Sequence[Shipment | Bundle],
+    shared: Sequence[Literal],
+    entry: Callable[..., Any],
+    bundle_entry: Callable[..., Any],
+) -> tuple[HighLevelGraph, list[DataKey | BundleKey]]:
     """Return a Dask graph of a turn's shipments and shared literals.
 
     Parameters
     ----------
-    lowered : Lowered
-        The turn.
+    packed : sequence of Shipment or Bundle
+        What is sent.
+    shared : sequence of Literal
+        New shared data that they need.
     entry : callable
         What a worker calls: ``entry(flow, task, spec, *values)``, where ``flow`` and ``task`` are the bytes
         of the shipment's blobs, or ``Packed`` ones where they travelled under a key of their own.
+    bundle_entry : callable
+        The same for a bundle, with its payload for a spec.
 
     Returns
     -------
     (HighLevelGraph, list of tuple)
-        The graph and its keys: literals first, then shipments, in order.
+        The graph and its keys: literals first, then what is sent, in order.
     """
     layers: dict[str, dict[Any, Task]] = {}
     annotations: dict[str, Mapping[str, Any] | None] = {}
-    keys: list[DataKey] = []
-    if lowered.literals:
-        literals = layers[lowered.literals[0].key[0]] = {}
-        for literal in lowered.literals:
+    keys: list[DataKey | BundleKey] = []
+    if shared:
+        literals = layers[shared[0].key[0]] = {}
+        for literal in shared:
             literals[literal.key] = literal_task(literal)
             keys.append(literal.key)
     names: dict[int, str] = {}
-    for shipment in lowered.shipments:
+    for shipment in packed:
         key = shipment.key
         # One layer per set of annotations: ten thousand calls of a task have as many slugs, and a layer costs
         # about as much as a task. Keys, not layers, are what the dashboard groups by.
@@ -55,7 +65,10 @@ def build_graph(lowered: Lowered, entry: Callable[..., Any]) -> tuple[HighLevelG
             annotations[name] = shipment.annotations
         refs = [TaskRef(need) for need in shipment.needs]
         flow, task = _content(shipment.flow), _content(shipment.task)
-        layers[name][key] = Task(key, entry, flow, task, shipment.spec, *refs)
+        if isinstance(shipment, Bundle):
+            layers[name][key] = Task(key, bundle_entry, flow, task, shipment.payload, *refs)
+        else:
+            layers[name][key] = Task(key, entry, flow, task, shipment.spec, *refs)
         keys.append(key)
     made = {
         name: MaterializedLayer(layer, annotations=dict(annotations.get(name) or {}))

@@ -13,6 +13,8 @@ from prefectlite.states.keys import RunKey
 #: below zero for a run that is no child), loop, attempt, submission. A shared constant's attempt and
 #: submission are 0.
 DataKey: TypeAlias = tuple[str, int, int, int, int]
+#: The name of a bundle on the cluster: its first member's, and a number of its own.
+BundleKey: TypeAlias = tuple[str, int, int, int, int, int]
 
 #: How many runs share a Dask group. Dask holds the members of a group of more than twice as many as the
 #: cluster has threads back in the scheduler, one by one, if they need little (2.5 times the wall and CPU of a

@@ -128,6 +128,30 @@ class Held:
         return type(self), (self.said,)
 
 
+class Slots:
+    """The values of a bundle's attempts, side by side.
+
+    Parameters
+    ----------
+    wrappers : list of Succeeded, Done or Held
+        One for each member, in order.
+    """
+
+    __slots__ = ("wrappers",)
+
+    def __init__(self, wrappers: list[Any]) -> None:
+        self.wrappers = wrappers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.wrappers,)
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the values too."""
+        wrappers = self.wrappers
+        return object.__sizeof__(self) + sum(map(sys.getsizeof, wrappers)) + 8 * len(wrappers)
+
+
 class Hold(Exception):
     """The marker of a run that ended without a plain success; Dask errs what was lowered ahead of it.
 

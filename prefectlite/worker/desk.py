@@ -47,6 +47,7 @@ class Active:
         "by_topic",
         "is_announced",
         "key",
+        "place",
         "route",
         "since",
         "started",
@@ -61,6 +62,8 @@ class Active:
         self.since = time.monotonic()
         self.thread = threading.get_ident()
         self.is_announced = False
+        #: Where its mark stands.
+        self.place = 0
         self._open = False
         self._called_off = False
         # Reentrant: an interruption may hit this thread after it has the lock and before it is in the block.
@@ -140,6 +143,7 @@ class Desk:
         self.address: str = worker.address
         self._active: dict[int, Active] = {}
         self._said: OrderedDict[DataKey, Item] = OrderedDict()
+        self._called_off: OrderedDict[str, bool] = OrderedDict()
         self._levels: set[int] = set()
         self._lock = threading.Lock()
         self._is_awake = False
@@ -166,7 +170,7 @@ class Desk:
         """
         active = Active(key, by_topic)
         if self._marks is not None:
-            self._marks.add(key)
+            active.place = self._marks.add(key)
         self._active[active.thread] = active
         self._last = active.since
         if not self._is_awake:
@@ -183,6 +187,8 @@ class Desk:
             The attempt.
         """
         self._active.pop(active.thread, None)
+        if self._marks is not None:
+            self._marks.end(active.place)
 
     def here(self, active: Active) -> Here:
         """Return where an attempt runs.
@@ -273,7 +279,25 @@ class Desk:
         int
             How many.
         """
+        self._called_off[route] = True
+        if len(self._called_off) > MEMORY:
+            self._called_off.popitem(last=False)
         return sum(active.interrupt() for active in list(self._active.values()) if active.route == route)
+
+    def is_called_off(self, route: str) -> bool:
+        """Return whether a flow run's bodies were interrupted here, so that none should begin any more.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+
+        Returns
+        -------
+        bool
+            As far as is remembered.
+        """
+        return route in self._called_off
 
     def rest(self) -> None:
         """Stop listening to log records until the next attempt, unless one runs."""

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
-from prefectlite.worker.wire import HELD, MARK, PLAIN, Item, encode, plain_facts
+from prefectlite.worker.wire import BUNDLE, HELD, MARK, PLAIN, Item, encode, plain_facts
 
 #: What stands for an attempt on the cluster.
 Wrapper: TypeAlias = Succeeded | Done | Held
@@ -119,12 +120,8 @@ def _run(
         key: DataKey = worker.get_current_task()
         desk = desk_of(worker)
         active = desk.begin(key, by_topic)
-        try:
-            outcome = _perform(desk, active, flow, task, spec, values)
-        finally:
-            desk.end(active)
+        outcome = _attempt(desk, active, flow, task, spec, values)
     except Interruption:
-        # It came while no body ran; the run is called off, so nobody waits for a report.
         return None
     if outcome is None:
         return None
@@ -146,6 +143,66 @@ def _run(
     else:
         worker.state.tasks[key].metadata[MARK] = item
     return Held(item)
+
+
+def attempt_at(
+    desk: Desk,
+    key: DataKey,
+    by_topic: bool,
+    flow: bytes | Packed,
+    task: bytes | Packed,
+    spec: bytes,
+    values: Sequence[Any],
+) -> tuple[Wrapper, Item, int] | None:
+    """Run an attempt of a bundle.
+
+    Parameters
+    ----------
+    desk : Desk
+        The worker's.
+    key : tuple
+        The attempt's data key.
+    by_topic : bool
+        Whether what it says goes through a Dask topic.
+    flow, task : bytes or Packed
+        The flow run's facts and the task.
+    spec : bytes
+        What this attempt is told.
+    values : sequence
+        What lies under the keys that it needs.
+
+    Returns
+    -------
+    (Succeeded, Done or Held, tuple, int) or None
+        What stands for it; the facts of a plain success, or else an item; the value's size in bytes. None
+        when the flow run is called off.
+    """
+    try:
+        active = desk.begin(key, by_topic)
+        if desk.is_called_off(active.route):
+            desk.end(active)
+            return None
+        outcome = _attempt(desk, active, flow, task, spec, values)
+    except Interruption:
+        return None
+    if outcome is None:
+        return None
+    report = outcome.report
+    if outcome.wrapper is not None:
+        assert report is not None
+        return outcome.wrapper, plain_facts(report), report.nbytes
+    item: Item = (HELD, key) if report is None else encode(key, report)
+    return Held(item), item, 0
+
+
+def _attempt(
+    desk: Desk, active: Active, flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any
+) -> Outcome | None:
+    """Run an attempt; None when it is called off, so that nobody waits for its report."""
+    try:
+        return _perform(desk, active, flow, task, spec, values)
+    finally:
+        desk.end(active)
 
 
 def _perform(
@@ -222,11 +279,18 @@ def retell(keys: list[DataKey], dask_worker: Any = None) -> list[Item]:
             found.append(item)
         elif key in dask_worker.data:
             wrapper = dask_worker.data[key]
-            if isinstance(wrapper, Held):
+            if isinstance(wrapper, Slots):
+                entries = [_entry_of(one, desk.address) for one in wrapper.wrappers]
+                found.append((BUNDLE, key, desk.address, entries))
+            elif isinstance(wrapper, Held):
                 found.append(wrapper.said)
             else:
-                found.append((PLAIN, key, desk.address, plain_facts(_report_of(wrapper, desk.address))))
+                found.append((PLAIN, key, desk.address, _entry_of(wrapper, desk.address)))
     return found
+
+
+def _entry_of(wrapper: Wrapper, where: str) -> Item:
+    return wrapper.said if isinstance(wrapper, Held) else plain_facts(_report_of(wrapper, where))
 
 
 def _report_of(wrapper: Succeeded | Done, where: str) -> Report:

@@ -11,6 +11,7 @@ import mmap
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,9 @@ from prefectlite.lowering.keys import DataKey
 
 #: The file's name in the worker's own directory.
 FILE_NAME: Final = "prefectlite-begun"
-#: How many attempts are remembered: those whose end may not have been heard of, and plenty more.
-PLACES: Final = 1024
+#: How many attempts are remembered: all that run, those whose end may not have been heard of (a bundle tells
+#: of up to a thousand at once), and plenty more.
+PLACES: Final = 16 * 1024
 _MARK: Final = struct.Struct("<Iqiii")
 
 
@@ -63,21 +65,47 @@ class Marks:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
         self._next = 0
+        self._running: set[int] = set()
         self._lock = threading.Lock()
 
-    def add(self, key: DataKey) -> None:
+    def add(self, key: DataKey) -> int:
         """Note that an attempt begins.
 
         Parameters
         ----------
         key : tuple
             Its data key.
+
+        Returns
+        -------
+        int
+            The place of its mark, which stays until the attempt has ended, and longer.
         """
         mark = mark_of(key)
         with self._lock:
-            start = self._next * _MARK.size
-            self._next = (self._next + 1) % PLACES
+            place = next(self._free(), self._next)
+            self._next = (place + 1) % PLACES
+            self._running.add(place)
+            start = place * _MARK.size
             self._map[start : start + _MARK.size] = mark
+        return place
+
+    def _free(self) -> Iterator[int]:
+        """Yield the places that may be written over, the oldest mark's first."""
+        for step in range(PLACES):
+            place = (self._next + step) % PLACES
+            if place not in self._running:
+                yield place
+
+    def end(self, place: int) -> None:
+        """Note that an attempt ended, so that its mark may be written over when all others are newer.
+
+        Parameters
+        ----------
+        place : int
+            From ``add``.
+        """
+        self._running.discard(place)
 
     def __contains__(self, key: DataKey) -> bool:
         """Return whether an attempt was begun, as far as is remembered."""

@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prefectlite.errors import SerializationError
-from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.wrappers import Succeeded
+from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.wrappers import Slots, Succeeded
 from prefectlite.results.serializers import dumps
 
+#: Under which key a value stands on the cluster, and in which slot of a bundle.
+Berth: TypeAlias = tuple[DataKey | BundleKey, int]
 #: Where a value lies: file, first byte, how many bytes.
 Slot: TypeAlias = tuple[str, int, int]
 
 
-def write_spool(directory: str, keys: list[DataKey], dask_worker: Any = None) -> dict[DataKey, Slot]:
+def write_spool(directory: str, berths: list[Berth], dask_worker: Any = None) -> dict[Berth, Slot]:
     """Write values that a worker holds to disk; asked by the driver before its cluster closes.
 
     Parameters
     ----------
     directory : str
         Where to write.
-    keys : list of tuple
-        The values' data keys; those that are not here are passed over.
+    berths : list of (tuple, int)
+        Where the values are, as of ``Packer.berth``; those that are not here are passed over.
     dask_worker : distributed.Worker
         This worker; filled in by Dask.
 
@@ -32,13 +34,15 @@ def write_spool(directory: str, keys: list[DataKey], dask_worker: Any = None) ->
     dict of tuple to (str, int, int)
         Where each lies.
     """
-    slots: dict[DataKey, Slot] = {}
+    slots: dict[Berth, Slot] = {}
     name = Path(directory) / f"{dask_worker.id}.pickles"
     with name.open("wb") as file:
-        for key in keys:
+        for key, place in berths:
             if key not in dask_worker.data:
                 continue
             wrapper = dask_worker.data[key]
+            if isinstance(wrapper, Slots):
+                wrapper = wrapper.wrappers[place]
             if not isinstance(wrapper, Succeeded):
                 continue
             start = file.tell()
@@ -52,7 +56,7 @@ def write_spool(directory: str, keys: list[DataKey], dask_worker: Any = None) ->
                     file.write(dumps(wrapper.value))
                 except SerializationError:
                     continue
-            slots[key] = (str(name), start, file.tell() - start)
+            slots[key, place] = (str(name), start, file.tell() - start)
     return slots
 
 

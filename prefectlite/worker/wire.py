@@ -33,6 +33,10 @@ STARTED: Final = 3
 LOGS: Final = 4
 #: ``(ERRED, key)``: said by the scheduler; the key erred, whatever its attempt said.
 ERRED: Final = 5
+#: ``(BUNDLE, key, where, entries)``: a bundle ended. Each entry is the facts of a plain success, or an item.
+BUNDLE: Final = 6
+#: ``(RETURNED, key)``: a bundle ended before it came to the attempt, which has not begun.
+RETURNED: Final = 7
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"

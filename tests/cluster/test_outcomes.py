@@ -168,6 +168,7 @@ def test_a_body_that_ends_its_worker_crashes_after_one_start_and_the_rest_goes_o
     def die():
         with (tmp_path / "starts").open("a") as file:
             file.write(".")
+        time.sleep(0.3)  # whoever ran here before has been heard
         os._exit(3)
 
     with Flow("die") as flow:

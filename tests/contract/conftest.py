@@ -12,7 +12,7 @@ import pytest
 from prefectlite import DaskExecutor, Flow, LocalExecutor
 from prefectlite.states import Mapped, State
 
-PLACES = ("local", "dask-threads", "dask-processes")
+PLACES = ("local", "dask-threads", "dask-processes", "dask-bundles")
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +50,8 @@ def executor(place: str, request: pytest.FixtureRequest) -> Any:
     """An executor for the place."""
     if place == "local":
         return LocalExecutor()
-    kind = "thread_client" if place == "dask-threads" else "process_client"
-    return DaskExecutor(request.getfixturevalue(kind))
+    kind = "process_client" if place == "dask-processes" else "thread_client"
+    return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
 
 
 class World:

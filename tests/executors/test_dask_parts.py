@@ -338,8 +338,8 @@ def test_values_that_pickle_refuses_are_written_by_value_or_left_out(near, near_
     futures = [near.submit(make, key[0], key=key) for key in keys[:-1]]
     until(lambda: all(future.status == "finished" for future in futures))
 
-    slots = near.run(spool.write_spool, str(tmp_path), keys)[near_worker.address]
+    slots = near.run(spool.write_spool, str(tmp_path), [(key, -1) for key in keys])[near_worker.address]
 
-    assert list(slots) == keys[:2]
-    assert spool.read_spool(slots[keys[0]]) == 1
-    assert spool.read_spool(slots[keys[1]])() == 2
+    assert list(slots) == [(key, -1) for key in keys[:2]]
+    assert spool.read_spool(slots[keys[0], -1]) == 1
+    assert spool.read_spool(slots[keys[1], -1])() == 2

@@ -21,7 +21,7 @@ KEY = ("f.one-1-00000000", -1, 1, 1, 1)
 class FakeLink:
     has_plugin = True
 
-    def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed):
+    def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed, bundle_size):
         self.place = place
         self.sent, self.released = [], []
         self.nbytes = {}
@@ -36,6 +36,10 @@ class FakeLink:
 
     def is_needed(self, parcel):
         return True
+
+    def berth(self, parcel):
+        future = self.futures.get(parcel)
+        return future and (future.key, -1)
 
     def cancel(self):
         self.sent.append("cancel")

@@ -46,7 +46,7 @@ def test_a_turn_is_one_graph_of_bytes_and_keys(bench: Any) -> None:
     with FlowGraph("f") as flow:
         total([inc(i) for i in range(4)])
     lowered = bench(flow).start()
-    graph, keys = build_graph(lowered, entry)
+    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
     assert keys == [s.key for s in lowered.shipments]
     assert len(graph.layers) == 1
     for node in graph.values():
@@ -60,7 +60,7 @@ def test_shared_data_stands_under_keys_of_its_own(bench: Any) -> None:
         p = Parameter("p")
         inc.map([1, 2], extra=unmapped(p))
     lowered = bench(flow, {"p": "x" * 100_000}).start()
-    graph, keys = build_graph(lowered, entry)
+    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
     assert keys[:2] == [literal.key for literal in lowered.literals]
     SEEN.clear()
     opened = computed(graph, keys)
@@ -78,7 +78,7 @@ def test_one_layer_for_each_set_of_annotations_and_not_for_each_slug(bench: Any)
             inc(i, task_args={"priority": 7})
         inc(total([inc(8, task_args={"priority": 7})]))
     lowered = bench(flow).start()
-    graph, keys = build_graph(lowered, entry)
+    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
     annotations = [layer.annotations for layer in graph.layers.values()]
     assert annotations == [None, {"priority": 7}]
     # Layers may refer to each other both ways; Dask looks at the keys.
@@ -93,7 +93,7 @@ def test_a_graph_pickles_without_anything_of_the_users(bench: Any) -> None:
     with FlowGraph("f") as flow:
         inc(1, extra=Secret())
     lowered = bench(flow).start()
-    graph, _ = build_graph(lowered, open)
+    graph, _ = build_graph(lowered.shipments, lowered.literals, open, print)
     pickle.loads(pickle.dumps(graph))
     assert isinstance(Succeeded(1), Succeeded)
 

@@ -39,9 +39,29 @@ def test_the_oldest_marks_are_overwritten(tmp_path, monkeypatch):
     here = Marks(str(tmp_path), create=True)
     keys = [("f.t-1-00000000", index, 1, 1, 1) for index in range(4)]
     for key in keys:
-        here.add(key)
+        here.end(here.add(key))
 
     assert [key in here for key in keys] == [False, True, True, True]
+
+
+def test_the_mark_of_what_still_runs_stays_however_much_comes_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(marks, "PLACES", 3)
+    here = Marks(str(tmp_path), create=True)
+    here.add(KEY)
+    for index in range(7):
+        here.end(here.add(("f.t-1-00000000", index, 1, 1, 1)))
+
+    assert KEY in here
+
+
+def test_with_more_running_than_there_is_room_for_the_newest_marks_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(marks, "PLACES", 2)
+    here = Marks(str(tmp_path), create=True)
+    keys = [("f.t-1-00000000", index, 1, 1, 1) for index in range(3)]
+    for key in keys:
+        here.add(key)
+
+    assert [key in here for key in keys] == [False, True, True]
 
 
 def test_a_mark_is_found_at_its_place_alone(tmp_path):
