@@ -24,6 +24,8 @@ class Sizes:
 
     tasks: int = 10_000
     reps: int = 5
+    #: What ours is given; the issue's figures are those without.
+    bundle_size: Any = None
 
     def of(self, full: int, least: int = 2) -> int:
         return max(least, full * self.tasks // 10_000)
@@ -93,10 +95,10 @@ def _per_task(found: Summary, tasks: int) -> str:
     return f"{wall:.0f} us/task, CPU {driver:.0f} driver + {workers:.0f} workers, spread {found.low:.2f}-{found.high:.2f}"
 
 
-def _executor(bench: Bench) -> Any:
+def _executor(bench: Bench, sizes: Sizes) -> Any:
     from prefectlite import DaskExecutor
 
-    return DaskExecutor(bench.client)
+    return DaskExecutor(bench.client, bundle_size=sizes.bundle_size)
 
 
 def fan_out(bench: Bench, sizes: Sizes) -> list[Line]:
@@ -107,7 +109,7 @@ def fan_out(bench: Bench, sizes: Sizes) -> list[Line]:
         "graph": lambda: plain.wide_graph(bench.client, n),
         "map": lambda: plain.wide_map(bench.client, n),
     }
-    executor = _executor(bench)
+    executor = _executor(bench, sizes)
     return against_dask(bench, sizes, "fan-out", n, lambda: ours.fan_out(executor, n), dask, 1.3, 1.5)
 
 
@@ -119,7 +121,7 @@ def mapped(bench: Bench, sizes: Sizes) -> list[Line]:
         "graph": lambda: plain.wide_graph(bench.client, n),
         "map": lambda: plain.wide_map(bench.client, n),
     }
-    executor = _executor(bench)
+    executor = _executor(bench, sizes)
     return against_dask(bench, sizes, "map", n, lambda: ours.mapped(executor, n), dask, 1.3)
 
 
@@ -128,7 +130,7 @@ def chain(bench: Bench, sizes: Sizes) -> list[Line]:
 
     n = sizes.of(1_000)
     dask = {"graph": lambda: plain.chain(bench.client, n)}
-    executor = _executor(bench)
+    executor = _executor(bench, sizes)
     return against_dask(bench, sizes, "chain", n, lambda: ours.chain(executor, n), dask, 1.3)
 
 
@@ -137,7 +139,7 @@ def diamond(bench: Bench, sizes: Sizes) -> list[Line]:
 
     layers, width = 20, sizes.of(100)
     dask = {"graph": lambda: plain.diamond(bench.client, layers, width)}
-    executor = _executor(bench)
+    executor = _executor(bench, sizes)
     made: Prepare = lambda: ours.diamond(executor, layers, width)  # noqa: E731
     return against_dask(bench, sizes, "diamond", layers * width, made, dask, 1.4)
 
@@ -146,7 +148,7 @@ def retries(bench: Bench, sizes: Sizes) -> list[Line]:
     from tests.benchmarks import ours
 
     n = sizes.of(1_000)
-    executor, at = _executor(bench), bench.default_saturation
+    executor, at = _executor(bench, sizes), bench.default_saturation
     workers = bench.worker_addresses()
     found = in_turn(
         bench,
@@ -168,7 +170,7 @@ def retries(bench: Bench, sizes: Sizes) -> list[Line]:
 def memory(bench: Bench, sizes: Sizes) -> list[Line]:
     from tests.benchmarks import ours
 
-    nbytes, executor = sizes.of(100 * MIB), _executor(bench)
+    nbytes, executor = sizes.of(100 * MIB), _executor(bench, sizes)
     bench.rise(ours.blocks(executor, 10, nbytes))  # the first run's imports are no rise
     rises = [bench.rise(ours.blocks(executor, 10, nbytes)) for _ in range(sizes.reps)]
     fetched = bench.rise(lambda: bench.client.submit(bodies.block, nbytes, pure=False).result())
@@ -182,7 +184,7 @@ def memory(bench: Bench, sizes: Sizes) -> list[Line]:
 def state_edge(bench: Bench, sizes: Sizes) -> list[Line]:
     from tests.benchmarks import ours
 
-    nbytes, executor, addresses = sizes.of(500 * MIB), _executor(bench), bench.worker_addresses()
+    nbytes, executor, addresses = sizes.of(500 * MIB), _executor(bench, sizes), bench.worker_addresses()
     state = bench.moved(ours.apart(executor, nbytes, addresses, data_edge=False))
     data = bench.moved(ours.apart(executor, nbytes, addresses, data_edge=True))
     detail = f"a result of {nbytes / MIB:.1f} MiB; a data edge moves {data / MIB:.1f} MiB"

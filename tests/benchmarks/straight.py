@@ -40,6 +40,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--reps", type=int, default=5, help="measured repetitions of each form (default: 5)")
     parser.add_argument("--tasks", type=int, default=10_000, help="tasks of the wide rows (default: 10000)")
+    parser.add_argument(
+        "--bundles",
+        action="store_true",
+        help='let ours bundle by itself (bundle_size="auto"); the targets hold without',
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every line's facts there too")
     found = parser.parse_args(arguments)
     if found.reps < 1 or found.tasks < 10:
@@ -77,7 +82,7 @@ def measured(name: str, bench: Bench | None, sizes: Sizes) -> list[Line]:
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = options(arguments)
-    sizes = Sizes(chosen.tasks, chosen.reps)
+    sizes = Sizes(chosen.tasks, chosen.reps, "auto" if chosen.bundles else None)
     print(
         f"Python {platform.python_version()}, distributed {distributed.__version__}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f}; {sizes.reps} repetitions, --tasks {sizes.tasks}"
