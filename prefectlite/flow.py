@@ -20,7 +20,7 @@ from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import State
+from prefectlite.states.state import Mapped, State
 from prefectlite.views.explain import explain
 from prefectlite.views.terminal import terminal_progress
 
@@ -321,7 +321,17 @@ class FlowRun:
         if key.slug and key.slug not in slugs.values():
             known = ", ".join(sorted(slugs.values())[:10])
             raise KeyError(f"Flow {self.flow_name!r} has no task run {str(key)!r}; its tasks are {known}.")
+        if key.index is not None:
+            self._check_index(key)
         return key
+
+    def _check_index(self, key: RunKey) -> None:
+        states = self._run.states()
+        [state] = [states[one] for one, slug in self._run.slugs.items() if slug == key.slug]
+        if isinstance(state, Mapped) and not 0 <= (key.index or 0) < state.n_map_states:
+            raise KeyError(
+                f"Map {key.slug!r} has no child {key.index}; it has {state.n_map_states}, counted from 0."
+            )
 
 
 @overload

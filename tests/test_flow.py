@@ -230,6 +230,23 @@ class TestHandles:
             == 3
         )
 
+    def test_what_is_asked_for_wrongly_says_how_to_ask(self) -> None:
+        with Flow("asked") as made:
+            mapped = double.map([1, 2])
+        run = made.start(executor=HERE)
+        state = run.wait(30)
+
+        with pytest.raises(KeyError, match="what the call inside the flow returned"):
+            state.result[double]
+        with pytest.raises(KeyError, match="what the call inside the flow returned"):
+            run.states()["double-1"]
+        with pytest.raises(KeyError, match="has no child 2; it has 2"):
+            run.explain("double-1[2]")
+        with pytest.raises(KeyError, match="has no child -1"):
+            run.history(RunKey("double-1", -1))
+        assert "double-1[1]" in run.explain("double-1[1]")
+        assert state.result[mapped].result == [2, 4]
+
     def test_an_awaited_run_gives_its_state_at_once_when_over(self) -> None:
         async def main() -> Any:
             run = Flow("over").start(executor=HERE)

@@ -210,6 +210,12 @@ class TaskOptions:
         )
 
 
+#: Options of Prefect 1 that are still to come.
+_NOT_YET: Final = frozenset(
+    {"timeout", "cache_for", "cache_validator", "cache_key", "checkpoint", "result", "target", "task_run_name"}
+)
+
+
 def unknown_option(task_name: str, option: str) -> str:
     """Return the error text for an option that does not exist.
 
@@ -226,6 +232,11 @@ def unknown_option(task_name: str, option: str) -> str:
         What, where, and the mend.
     """
     names = ["name", "slug", "tags", *_CHECKS]
+    if option in _NOT_YET:
+        return (
+            f"Task {task_name!r} is given the option {option!r}, which this version does not have yet; leave "
+            "it out until it does."
+        )
     close = get_close_matches(option, names, n=1)
     mend = f"did you mean {close[0]!r}?" if close else f"remove it. The options are {', '.join(names)}."
     return f"Task {task_name!r} is given the option {option!r}, which does not exist; {mend}"

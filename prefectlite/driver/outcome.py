@@ -46,6 +46,17 @@ class Gathered:
         return self.assembly.build([member.result for member in self.members])
 
 
+class TaskStates(dict[Task, State]):
+    """The states of a flow's tasks; a task that is not among them is told how to be asked for."""
+
+    def __missing__(self, task: Any) -> State:
+        """Say what is wrong with a key."""
+        raise KeyError(
+            f"{task!r} is no task of this flow. Ask for what the call inside the flow returned, as in "
+            "`total = add(1, 2)` and `state.result[total]`: the call makes a task of its own."
+        )
+
+
 def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
     """Return the state of each task, as ``state.result`` of a flow shows it.
 
@@ -68,7 +79,7 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
         if node.kind != "task" and type(state) is Success and not state.has_result:
             state = _with_value(compiled, number, state, found)
         found.append(state)
-    return {task: found[number] for task, number in compiled.numbers.items()}
+    return TaskStates({task: found[number] for task, number in compiled.numbers.items()})
 
 
 def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[State]) -> State:

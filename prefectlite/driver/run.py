@@ -21,7 +21,7 @@ from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.loop import Loop
 from prefectlite.driver.observer import Audience, Observer
-from prefectlite.driver.outcome import task_states
+from prefectlite.driver.outcome import TaskStates, task_states
 from prefectlite.driver.values import Numbers, Values
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested
@@ -140,10 +140,10 @@ class Run:
             Maps with the states of their children.
         """
         if self._result is not None:
-            return dict(self._result)
+            return TaskStates(self._result)
         with self._lock:
             if self._engine is None or self._compiled is None:
-                return dict.fromkeys(self._graph.tasks, _NOT_BEGUN)
+                return TaskStates(dict.fromkeys(self._graph.tasks, _NOT_BEGUN))
             return task_states(self._compiled, self._engine)
 
     def history(self, key: RunKey) -> list[Entry]:

@@ -112,7 +112,12 @@ class Values:
             )
         with self._lock:
             inline = self._inline.get((number, ref.submission))
-        return pickle.loads(inline) if inline is not None else self._session.fetch(number, ref.submission)
+        if inline is not None:
+            return pickle.loads(inline)
+        try:
+            return self._session.fetch(number, ref.submission)
+        except ResultUnavailable as error:
+            raise ResultUnavailable(f"Task run {ref.run}: {error}") from error
 
 
 class Numbers:

@@ -193,8 +193,8 @@ class LocalSession:
         if not isinstance(value, Succeeded):
             when = "when the flow run ended" if self._level is None else "when its last reader was done"
             raise ResultUnavailable(
-                f"The result of run {run} is not held any more: it was let go {when}, since it belongs to "
-                "no terminal or reference task; give its task keep_result=True to keep it."
+                f"The result is not held any more: it was let go {when}, since it belongs to no terminal or "
+                "reference task; give its task keep_result=True to keep it."
             )
         return value.value
 

@@ -474,7 +474,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"slug": ""}, DefinitionError, "a text that is not empty"),
     ({"slug": 3}, DefinitionError, "a text that is not empty"),
     ({"name": 3}, DefinitionTypeError, "name=3; give a text"),
-    ({"timeout": 3}, DefinitionTypeError, "option 'timeout', which does not exist"),
+    ({"timeout": 3}, DefinitionTypeError, "option 'timeout', which this version does not have yet"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 

@@ -131,3 +131,8 @@ def test_a_users_signal_is_found_and_takes_no_place_of_a_built_in_one() -> None:
 
     assert signal_from_state(Stale()) is STALE
     assert signal_from_state(Failed()) is FAIL
+
+
+def test_to_end_a_run_takes_a_state() -> None:
+    with pytest.raises(TypeError, match="'stop', which is no state"):
+        ENDRUN("stop")  # type: ignore[arg-type]
