@@ -212,7 +212,8 @@ class TaskOptions:
 
 #: Options of Prefect 1 that are still to come.
 _NOT_YET: Final = frozenset(
-    {"timeout", "cache_for", "cache_validator", "cache_key", "checkpoint", "result", "target", "task_run_name"}
+    {"timeout", "cache_for", "cache_validator", "cache_key", "checkpoint", "result", "target"}
+    | {"task_run_name"}
 )
 
 

@@ -96,8 +96,8 @@ class ENDRUN(Signal):
     def __init__(self, state: s.State) -> None:
         if not isinstance(state, s.State):
             raise TypeError(
-                f"ENDRUN was given {state!r}, which is no state; pass the state that the run is to end in, as "
-                'in ENDRUN(Failed("why")).'
+                f"ENDRUN was given {state!r}, which is no state; pass the state in which the run is to end, "
+                'as in ENDRUN(Failed("why")).'
             )
         BaseException.__init__(self, *(() if state.message is None else (state.message,)))
         self.state = state
