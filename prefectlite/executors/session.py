@@ -102,8 +102,6 @@ class DaskSession:
             if self._over or self._cancelled:
                 return
             self.attach(make())
-            assert self._place is not None
-            self._place.settle()
         except ExecutorError as error:
             self._fail(error)
         except Exception as error:
@@ -120,7 +118,7 @@ class DaskSession:
         Raises
         ------
         ExecutorError
-            When it cannot be used.
+            When it cannot be used, or its workers cannot start.
         """
         self._place = place
         # By name: these two import Dask, and naming an executor must not.
@@ -137,6 +135,8 @@ class DaskSession:
         self._dashboard_link = place.client.dashboard_link
         self._watch = watch_class(link)
         self._watch.start()
+        # A body that ends its process at once would look like a worker that cannot start.
+        place.settle()
         with self._lock:
             early, self._early = self._early, []
             if not self._cancelled:

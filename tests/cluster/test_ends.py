@@ -133,7 +133,7 @@ def test_cancel_interrupts_threads_of_this_process(tmp_path):
 
 
 SCRIPT = """
-import os, sys
+import os, sys, time
 print("imported", os.getpid())
 from prefectlite import DaskExecutor, Flow, task
 
@@ -150,6 +150,7 @@ def boom():
 
 @task
 def die():
+    time.sleep(0.5)  # until those that ran here before have been heard
     os._exit(1)
 
 with Flow("bare") as flow:
