@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefectlite.engine.board import FLYING, Board
+from prefectlite.engine.board import FLYING, Board, add, all_are
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.plan import PlanEdge
@@ -32,6 +32,33 @@ def paired_child(board: Board, edge: PlanEdge, place: int) -> int | None:
         return None
     below = board.families.get(edge.downstream)
     return below.base + place if below is not None and place < below.width else None
+
+
+def paired_children(board: Board, edge: PlanEdge, runs: range) -> range:
+    """Return the children of the map below that read children of the map above, which stand side by side.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    edge : PlanEdge
+        An edge out of the map above.
+    runs : range
+        Children of the map above.
+
+    Returns
+    -------
+    range
+        In the same order; shorter when the map below is, empty when the edge pairs no children.
+    """
+    if not edge.mapped or edge.flattened:
+        return range(0)
+    below = board.families.get(edge.downstream)
+    if below is None:
+        return range(0)
+    base = board.families[edge.upstream].base
+    stop = min(runs.stop - base, below.width)
+    return range(below.base + runs.start - base, below.base + stop)
 
 
 # So many inputs may be sent in vain for one run; then it waits for its upstreams. Without a bound, a reduce
@@ -90,6 +117,58 @@ class Ahead:
             and not (run == node and self._wiring.maps[node])
             and self._in_vain.get(run, 0) < MAX_IN_VAIN
         )
+
+    def may_go_many(self, runs: range) -> bool:
+        """Return whether all of some children of a map may be submitted, also ahead of their upstreams.
+
+        Parameters
+        ----------
+        runs : range
+            Waiting runs, side by side.
+
+        Returns
+        -------
+        bool
+            As ``may_go`` says of each, where none of them has come back so far.
+        """
+        board = self._board
+        return (
+            bool(self._wiring.ahead[board.node[runs.start]])
+            and all_are(board.unsent, 0, runs)
+            and not self._in_vain
+        )
+
+    def mark_many(self, runs: range) -> None:
+        """Note that children of one map, side by side, are in flight and trusted, or plain successes.
+
+        Parameters
+        ----------
+        runs : range
+            Which.
+        """
+        board = self._board
+        marked = board.sent.count(1, runs.start, runs.stop)
+        if marked == len(runs):
+            return
+        if marked:
+            for run in runs:
+                self.mark(run)
+            return
+        board.sent[runs.start : runs.stop] = b"\x01" * len(runs)
+        node = board.node[runs.start]
+        family = board.families[node]
+        family.unsent -= len(runs)
+        for edge in board.plan.nodes[node].outs:
+            below = paired_children(board, edge, runs)
+            if not below:
+                continue
+            add(board.unsent, -1, below)
+            if all_are(board.unsent, 0, below):
+                self._frontier.push_many(below)
+            else:
+                self._frontier.push([one for one in below if not board.unsent[one] and board.unmet[one]])
+        if not family.unsent:
+            self.mark_whole(node)
 
     def mark(self, run: int) -> None:
         """Note that a run is in flight and trusted, or a plain success.

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
+from prefectlite.engine.board import FINAL, FLYING, PARKED, PENDING, QUEUED, TIMED, WAITING, Board, all_are, fill
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
-from prefectlite.engine.instructions import SetTimer, Submit
+from prefectlite.engine.inputs import Row
+from prefectlite.engine.instructions import SetTimer, Submit, SubmitMany
+from prefectlite.engine.landings import RAN, Landing
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
@@ -17,7 +19,7 @@ from prefectlite.engine.proposal import Next, Proposal
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
-from prefectlite.engine.sources import anchors_of, arguments_of
+from prefectlite.engine.sources import anchors_of, arguments_of, rows_of
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import TaskError
 from prefectlite.rules.crash import decide_crash
@@ -38,6 +40,8 @@ from prefectlite.states.state import (
 )
 from prefectlite.states.transitions import may_become
 
+#: So few children are looked at one by one.
+_FEW: Final = 16
 _RUNNING: Final = Running("A worker runs its body.")
 #: A retry_delay in seconds that can be meant: a century.
 _LONGEST_DELAY: Final = 3.2e9
@@ -67,9 +71,9 @@ class Conduct:
         self._ledger = ledger
         self._frontier = frontier
         self._run_id = run_id
-        self._readers = Readers(board, wiring, ledger.free)
+        self._readers = Readers(board, wiring, ledger.free, ledger.free_many)
         self._ahead = Ahead(board, wiring, ledger, frontier)
-        self.settling = Settling(board, ledger, self._ahead, self._readers)
+        self.settling = Settling(board, ledger, self._ahead, self._readers, frontier)
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
         self._questions = Questions(board, ledger)
@@ -97,6 +101,115 @@ class Conduct:
                 self.decide(run)
             elif self._ahead.may_go(run):
                 self._submit(run)
+
+    def consider_many(self, runs: range) -> None:
+        """Give children of one map that came up together their chance.
+
+        Parameters
+        ----------
+        runs : range
+            Children that stand side by side; where they differ in more than their place, they come up again
+            in smaller groups, or one by one.
+        """
+        rows = self._rows_of_all(runs)
+        if rows is not None:
+            self._submit_many(runs, rows)
+        elif len(runs) > _FEW:
+            half = len(runs) // 2
+            self._frontier.push_many(runs[half:])
+            self._frontier.push_many(runs[:half])
+        else:
+            self._frontier.push(runs)
+
+    def _rows_of_all(self, runs: range) -> tuple[Row, ...] | None:
+        """Return where arguments come from, if all of some children may be submitted, and as one."""
+        board = self._board
+        node = board.plan_node(runs.start)
+        if (
+            node.policy.handled
+            or not board.all_in(WAITING, runs)
+            or not all_are(board.attempt, 0, runs)
+            or not all_are(board.submission, 0, runs)
+            or not self._ahead.may_go_many(runs)
+        ):
+            return None
+        if not all_are(board.unmet, 0, runs) and any(edge.key is None and edge.mapped for edge in node.ins):
+            return None  # what goes ahead of a state alone follows it child by child
+        return rows_of(board, runs)
+
+    def _submit_many(self, runs: range, rows: tuple[Row, ...]) -> None:
+        board, first = self._board, runs.start
+        node = board.node[first]
+        for column in (board.attempt, board.submission, board.live):
+            fill(column, 1, runs)
+        board.put(FLYING, runs)
+        board.flying += len(runs)
+        self._ledger.out.append(
+            SubmitMany(
+                runs,
+                node,
+                board.plan.nodes[node].slug,
+                board.index(first),
+                1,
+                1,
+                rows,
+                not all_are(board.unmet, 0, runs),
+                bool(self._wiring.drops[node]),
+                self._wiring.measures[node],
+            )
+        )
+        if self._wiring.trusted[node]:
+            self._ahead.mark_many(runs)
+
+    def may_land(self, runs: range, submission: int) -> bool:
+        """Return whether reports of children that ended together can be taken in together.
+
+        Parameters
+        ----------
+        runs : range
+            Side by side.
+        submission : int
+            Which they are about.
+
+        Returns
+        -------
+        bool
+            False when one of them must be looked at by itself.
+        """
+        board = self._board
+        node = board.node[runs.start]
+        return (
+            node in board.families
+            and board.node[runs.stop - 1] == node
+            and not board.plan.nodes[node].policy.handled
+            and not self._wiring.measures[node]
+            and board.all_in(FLYING, runs)
+            and all_are(board.submission, submission, runs)
+            and all_are(board.attempt, board.attempt[runs.start], runs)
+            and all_are(board.unmet, 0, runs)
+            and all(state is PENDING for state in board.states[runs.start : runs.stop])
+            and self._why.keys().isdisjoint(runs)
+        )
+
+    def land_many(self, landing: Landing, why: Reason) -> None:
+        """Take in children that ended together as plain successes.
+
+        Parameters
+        ----------
+        landing : Landing
+            Which, and what they said; ``may_land`` said yes.
+        why : Reason
+            Why they are successes.
+        """
+        board, runs, reports = self._board, landing.runs, landing.reports
+        passed = before(board, runs.start).why
+        board.flying -= len(runs)
+        self._ledger.commit_many(runs, _RUNNING, passed, reports.started)
+        self._ledger.commit_many(runs, RAN, why, reports.ended, landing)
+        board.landings.add(landing)
+        board.put(FINAL, runs)
+        board.open -= len(runs)
+        self.settling.add_many(runs)
 
     def decide(self, run: int) -> None:
         """Weigh the rules before a run whose upstreams are final.
@@ -197,7 +310,7 @@ class Conduct:
         family = unfold(self._board, node, width)
         self._readers.family_grew(node)
         self.end(node, proposal.new, proposal.why, proposal.time)
-        self._frontier.push(range(family.base, family.base + width))
+        self._frontier.push_many(range(family.base, family.base + width))
 
     # Proposals: a transition of a task with state handlers waits for their word
 

@@ -22,6 +22,8 @@ from prefectlite.engine.events import (
     CancelRequested,
     Event,
     Measure,
+    RangeFinished,
+    RoomChanged,
     RunStarted,
     TimerFired,
 )
@@ -31,6 +33,7 @@ from prefectlite.engine.instructions import (
     EndRun,
     Instruction,
 )
+from prefectlite.engine.landings import DONE, Landing
 from prefectlite.engine.outcome import flow_tally
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.proposal import Proposal
@@ -49,7 +52,6 @@ from prefectlite.states.state import (
 )
 
 _Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
-_DONE: Final = "The body returned."
 _KNOWN: Final = Success("The value is known to the driver.")
 _GIVEN: Final = Reason("value", "Constants and parameters need no run.")
 _MAX_HOLDS: Final = 3
@@ -118,6 +120,8 @@ class Engine(EngineView):
             case AttemptFinished():
                 if self._is_current(event.run, event.submission):
                     self._take_or_keep(event.run, event)
+            case RangeFinished():
+                self._range_finished(event)
             case AttemptStarted():
                 self._started(event)
             case AttemptHeld():
@@ -130,6 +134,8 @@ class Engine(EngineView):
                 self._timer_fired(event)
             case Answered():
                 self._conduct.answer(event)
+            case RoomChanged():
+                self.window = event.window
             case CancelRequested():
                 self._cancel(event.why)
             case RunStarted():
@@ -169,6 +175,23 @@ class Engine(EngineView):
         run = event.run
         if self._is_current(run, event.submission) and not self.board.unmet[run]:
             self._conduct.observe_running(run, event.time)
+
+    def _range_finished(self, event: RangeFinished) -> None:
+        board, reports = self.board, event.reports
+        runs = range(event.run, event.run + len(reports))
+        if not runs:
+            return
+        for run in (runs[0], runs[-1]):
+            self._is_current(run, event.submission)  # raises for what was never made
+        if self._conduct.may_land(runs, event.submission):
+            landing = Landing(runs, board.attempt[event.run], event.submission, reports, self._values)
+            self._conduct.land_many(landing, _returned(reports.where))
+            return
+        for place, run in enumerate(runs):
+            if self._is_current(run, event.submission):
+                one = AttemptFinished(event.time, run, event.submission, reports.one(place))
+                self._take_or_keep(run, one)
+                self._drain()
 
     def _take_or_keep(self, run: int, event: _Said) -> None:
         if self.board.unmet[run]:
@@ -212,7 +235,7 @@ class Engine(EngineView):
             self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
         )
         why = _returned(report.where) if report.message is None else _told(report.message, report.where)
-        success = Success(report.message or _DONE, ref)
+        success = Success(report.message or DONE, ref)
         if self.plan.nodes[node].policy.handled:
             self._conduct.propose(run, Proposal(success, why, "weigh", report.ended))
         else:
@@ -276,10 +299,14 @@ class Engine(EngineView):
         if self._full and busy > self.window * 3 // 4:
             return
         self._full = False
-        while (run := self._frontier.pop()) is not None:
-            self._conduct.consider(run)
+        while (runs := self._frontier.pop(max(1, min(self.window - busy, self.window // 4)))) is not None:
+            if len(runs) == 1:
+                self._conduct.consider(runs.start)
+            else:
+                self._conduct.consider_many(runs)
             self._drain()
-            if board.flying + len(board.asks) >= self.window:
+            busy = board.flying + len(board.asks)
+            if busy >= self.window:
                 self._full = True
                 return
 
@@ -315,7 +342,7 @@ class Engine(EngineView):
 
 @lru_cache(maxsize=4096)
 def _returned(where: str) -> Reason:
-    return _told(_DONE, where)
+    return _told(DONE, where)
 
 
 def _told(text: str, where: str) -> Reason:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from prefectlite.states.report import Report
+from prefectlite.states.report import Report, Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,28 @@ class AttemptFinished:
     run: int
     submission: int
     report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class RangeFinished:
+    """Attempts of a map's children that stand side by side ended as plain successes.
+
+    It means what as many ``AttemptFinished`` would mean, and costs little more than one.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        The first child; the submission is that of all of them.
+    reports : Reports
+        What they said, from the first on.
+    """
+
+    time: float
+    run: int
+    submission: int
+    reports: Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +211,22 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """The place to run can take more, or not so much.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    window : int
+        How many task runs may be in flight at once from now on; those that are stay there.
+    """
+
+    time: float
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody wants the flow run to end.
 
@@ -208,10 +246,12 @@ Event: TypeAlias = (
     RunStarted
     | AttemptStarted
     | AttemptFinished
+    | RangeFinished
     | AttemptHeld
     | AttemptCrashed
     | AttemptRefused
     | TimerFired
     | Answered
+    | RoomChanged
     | CancelRequested
 )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+
+#: How many children of a map come up together at most: enough for a full bundle, and few, so that what reads
+#: them is not far behind.
+TOGETHER: Final = 1024
 
 
 class Frontier:
-    """A stack of ranges of runs to consider; the last that was pushed comes first.
+    """A stack of runs to consider; the last that were pushed come first.
 
     Parameters
     ----------
@@ -17,10 +22,10 @@ class Frontier:
     __slots__ = ("_stack",)
 
     def __init__(self, runs: Iterable[int]) -> None:
-        self._stack: list[Iterator[int]] = [iter(runs)]
+        self._stack: list[Iterator[int] | range] = [iter(runs)]
 
     def push(self, runs: Iterable[int]) -> None:
-        """Put runs on top.
+        """Put runs on top, to come up one by one.
 
         Parameters
         ----------
@@ -29,17 +34,42 @@ class Frontier:
         """
         self._stack.append(iter(runs))
 
-    def pop(self) -> int | None:
-        """Take the next run.
+    def push_many(self, runs: range) -> None:
+        """Put children of one map on top, to come up many at a time.
+
+        Parameters
+        ----------
+        runs : range
+            Without gaps.
+        """
+        if runs:
+            self._stack.append(runs)
+
+    def pop(self, most: int = 1) -> range | None:
+        """Take the next runs.
+
+        Parameters
+        ----------
+        most : int
+            How many at most.
 
         Returns
         -------
-        int or None
-            None when nothing is left.
+        range or None
+            One run, or several children of one map that were pushed together; None when nothing is left.
         """
-        while self._stack:
-            run = next(self._stack[-1], None)
+        stack = self._stack
+        while stack:
+            top = stack[-1]
+            if isinstance(top, range):
+                count = min(most, TOGETHER, len(top))
+                if count == len(top):
+                    stack.pop()
+                else:
+                    stack[-1] = top[count:]
+                return top[:count]
+            run = next(top, None)
             if run is not None:
-                return run
-            self._stack.pop()
+                return range(run, run + 1)
+            stack.pop()
         return None

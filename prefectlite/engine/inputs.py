@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,6 +25,46 @@ class FromRun:
     submission: int
     item: int | None = None
     flat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FromSpan:
+    """The values of runs that stand side by side, in graphs of one ``submission`` number.
+
+    In ``FromMany`` it stands for as many items. As the argument of children that are submitted together it
+    gives each child one of them.
+
+    Parameters
+    ----------
+    run, submission : int
+        The first value.
+    count : int
+        How many.
+    """
+
+    run: int
+    submission: int
+    count: int
+
+    def __iter__(self) -> Iterator[FromRun]:
+        """Return each value alone."""
+        return (FromRun(run, self.submission) for run in range(self.run, self.run + self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class FromElements:
+    """Elements of one value that stand side by side: one for each child that is submitted together.
+
+    Parameters
+    ----------
+    source : FromRun, FromDriver, FromValue or FromCollection
+        The whole value, unnested first if it says so.
+    first : int
+        The place of the first child's element.
+    """
+
+    source: FromRun | FromDriver | FromValue | FromCollection
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +114,27 @@ class FromMany:
     Parameters
     ----------
     items : tuple
-        One source per child.
+        One source per child, or a ``FromSpan`` for many.
     flat : bool
         Whether to unnest the list by one level.
     """
 
-    items: tuple[Source, ...]
+    items: tuple[Source | FromSpan, ...]
     flat: bool = False
+
+    def singly(self) -> Iterator[Source]:
+        """Return the source of each child.
+
+        Yields
+        ------
+        Source
+            In index order.
+        """
+        for item in self.items:
+            if isinstance(item, FromSpan):
+                yield from item
+            else:
+                yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +160,26 @@ class FromCollection:
 
 
 Source: TypeAlias = FromRun | FromDriver | FromValue | FromMany | FromCollection
+
+
+#: Where children that are submitted together get an argument from: the same for all, or one for each.
+RowSource: TypeAlias = Source | FromSpan | FromElements
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One argument of children that are submitted together.
+
+    Parameters
+    ----------
+    key : str
+        The argument's name.
+    source : Source, FromSpan or FromElements
+        Where its value comes from; the last two differ by child.
+    """
+
+    key: str
+    source: RowSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeAlias
 
-from prefectlite.engine.inputs import Argument, FromRun
+from prefectlite.engine.inputs import (
+    Argument,
+    FromElements,
+    FromRun,
+    FromSpan,
+    Row,
+    RowSource,
+    Source,
+)
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
@@ -48,6 +57,83 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmitMany:
+    """Send attempts of a map's children that stand side by side and differ in nothing but their place.
+
+    It means what as many ``Submit`` would mean, and is the engine's leave to let them travel together.
+
+    Parameters
+    ----------
+    runs : range
+        Their numbers, without gaps.
+    node : int
+        The map's number.
+    slug : str
+        The map's slug.
+    first : int
+        The map index of the first.
+    attempt, submission : int
+        Which, for all of them.
+    rows : tuple of Row
+        Where their arguments come from.
+    ahead, drop_value, measure
+        As in ``Submit``.
+    """
+
+    runs: range
+    node: int
+    slug: str
+    first: int
+    attempt: int
+    submission: int
+    rows: tuple[Row, ...] = ()
+    ahead: bool = False
+    drop_value: bool = False
+    measure: frozenset[Literal["length", "flat"]] = frozenset()
+
+    def __len__(self) -> int:
+        """Return how many attempts they are."""
+        return len(self.runs)
+
+    def one(self, place: int) -> Submit:
+        """Return one of them alone.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        Submit
+            What it would be by itself.
+        """
+        return Submit(
+            self.runs[place],
+            self.attempt,
+            self.submission,
+            RunKey(self.slug, self.first + place),
+            tuple([Argument(row.key, _source_of_one(row.source, place)) for row in self.rows]),
+            (),
+            self.ahead,
+            self.drop_value,
+            self.measure,
+        )
+
+    def __iter__(self) -> Iterator[Submit]:
+        """Return each of them alone."""
+        return (self.one(place) for place in range(len(self.runs)))
+
+
+def _source_of_one(source: RowSource, place: int) -> Source:
+    if isinstance(source, FromSpan):
+        return FromRun(source.run + place, source.submission)
+    if isinstance(source, FromElements):
+        return replace(source.source, item=source.first + place)
+    return source
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """A run (or the flow: ``run`` is -1) changed its state: journal it, then tell the observers.
 
@@ -74,6 +160,74 @@ class Transition:
     old: State
     new: State
     why: Reason
+
+
+class StateOf(Protocol):
+    """Tells the state of a run that ended among many."""
+
+    def state(self, run: int, key: RunKey) -> State:
+        """Return the state, with its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionMany:
+    """Children of one map that stand side by side changed their state in the same way, for the same reason.
+
+    Parameters
+    ----------
+    times : sequence of float
+        When each did, in seconds since the epoch, by a worker's clock.
+    runs : range
+        Their numbers, without gaps.
+    slug : str
+        The map's slug.
+    first : int
+        The map index of the first.
+    attempt : int
+        The attempt that it belongs to, for all of them.
+    old, new : State
+        From what to what, but for the results.
+    why : Reason
+        What caused it.
+    details : StateOf or None
+        Who knows the new states with their results, where they have some.
+    """
+
+    times: Sequence[float]
+    runs: range
+    slug: str
+    first: int
+    attempt: int
+    old: State
+    new: State
+    why: Reason
+    details: StateOf | None = None
+
+    def __len__(self) -> int:
+        """Return how many children changed."""
+        return len(self.runs)
+
+    def one(self, place: int) -> Transition:
+        """Return one child's transition.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        Transition
+            As if it had come alone.
+        """
+        run, key = self.runs[place], RunKey(self.slug, self.first + place)
+        new = self.new if self.details is None else self.details.state(run, key)
+        return Transition(self.times[place], run, key, self.attempt, self.old, new, self.why)
+
+    def __iter__(self) -> Iterator[Transition]:
+        """Return each child's transition."""
+        return (self.one(place) for place in range(len(self.runs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +293,26 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseMany:
+    """Nobody needs the values of these runs, which stand side by side, any more.
+
+    Parameters
+    ----------
+    runs : range
+        Their numbers, without gaps.
+    submission : int
+        Which, for all of them.
+    """
+
+    runs: range
+    submission: int
+
+    def __iter__(self) -> Iterator[Release]:
+        """Return each of them alone."""
+        return (Release(run, self.submission) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAll:
     """Stop all that is in flight.
 
@@ -164,4 +338,35 @@ class EndRun:
     state: State
 
 
-Instruction: TypeAlias = Submit | Transition | SetTimer | Ask | Release | CancelAll | EndRun
+Instruction: TypeAlias = (
+    Submit
+    | SubmitMany
+    | Transition
+    | TransitionMany
+    | SetTimer
+    | Ask
+    | Release
+    | ReleaseMany
+    | CancelAll
+    | EndRun
+)
+
+
+def one_by_one(wanted: Iterable[Instruction]) -> Iterator[Instruction]:
+    """Return instructions with each of many alone.
+
+    Parameters
+    ----------
+    wanted : iterable of Instruction
+        From the engine.
+
+    Yields
+    ------
+    Instruction
+        In the same order, no ``SubmitMany``, ``TransitionMany`` or ``ReleaseMany`` among them.
+    """
+    for one in wanted:
+        if isinstance(one, SubmitMany | TransitionMany | ReleaseMany):
+            yield from one
+        else:
+            yield one

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from prefectlite.engine.board import PENDING, WAITING, Board
-from prefectlite.engine.instructions import Instruction, Release, Transition
+from prefectlite.engine.board import PENDING, WAITING, Board, all_are, fill
+from prefectlite.engine.instructions import (
+    Instruction,
+    Release,
+    ReleaseMany,
+    Transition,
+    TransitionMany,
+)
+from prefectlite.engine.landings import Landing
 from prefectlite.errors import EngineError
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
@@ -66,6 +74,45 @@ class Ledger:
                 counts[name] = counts.get(name, 0) + 1
         self.out.append(Transition(time, run, board.key(run), board.attempt[run], old, new, why))
 
+    def commit_many(
+        self, runs: range, new: State, why: Reason, times: Sequence[float], landing: Landing | None = None
+    ) -> None:
+        """Give children of one map, side by side and all in one state, a new one.
+
+        Parameters
+        ----------
+        runs : range
+            Which.
+        new : State
+            The state.
+        why : Reason
+            What caused it.
+        times : sequence of float
+            When, for each, in seconds since the epoch.
+        landing : Landing or None
+            Who knows the results.
+
+        Raises
+        ------
+        EngineError
+            When the law of transitions forbids it; nothing has changed then.
+        """
+        board, first = self.board, runs.start
+        old = board.states[first]
+        if not may_become(type(old), type(new)):
+            raise EngineError(f"{type(old).__name__} cannot become {type(new).__name__}: {board.story(first)}.")
+        count = len(runs)
+        board.states[first : runs.stop] = [new] * count
+        board.counts[type(old).__name__] -= count
+        name = type(new).__name__
+        board.counts[name] = board.counts.get(name, 0) + count
+        slug = board.plan_node(first).slug
+        self.out.append(
+            TransitionMany(
+                times, runs, slug, board.index(first), board.attempt[first], old, new, why, landing
+            )
+        )
+
     def flow_becomes(self, new: State, why: Reason) -> None:
         """Give the flow run a new state.
 
@@ -105,3 +152,20 @@ class Ledger:
         if live:
             self.board.live[run] = 0
             self.out.append(Release(run, live))
+
+    def free_many(self, runs: range) -> None:
+        """Let go of the submissions of runs that stand side by side.
+
+        Parameters
+        ----------
+        runs : range
+            Children of one map.
+        """
+        live = self.board.live
+        submission = live[runs.start] if runs else 0
+        if submission and all_are(live, submission, runs):
+            fill(live, 0, runs)
+            self.out.append(ReleaseMany(runs, submission))
+            return
+        for run in runs:
+            self.free(run)

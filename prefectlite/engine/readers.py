@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from prefectlite.engine.board import FINAL, Board
+from prefectlite.engine.board import FINAL, Board, add, all_are, fill
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
+
+#: How many of a map's children are looked at together.
+_TOGETHER: Final = 4096
 
 
 class Readers:
@@ -23,14 +27,23 @@ class Readers:
         The plan's facts.
     release : callable
         Takes the number of a run whose value nobody needs any more.
+    release_many : callable
+        The same for children of one map that stand side by side.
     """
 
-    __slots__ = ("_board", "_release", "_wiring")
+    __slots__ = ("_board", "_release", "_release_many", "_wiring")
 
-    def __init__(self, board: Board, wiring: Wiring, release: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        wiring: Wiring,
+        release: Callable[[int], None],
+        release_many: Callable[[range], None],
+    ) -> None:
         self._board = board
         self._wiring = wiring
         self._release = release
+        self._release_many = release_many
         for node, count in enumerate(wiring.reads):
             board.readers[node] = count
 
@@ -43,9 +56,7 @@ class Readers:
             The node that has just unfolded.
         """
         board = self._board
-        count = self._wiring.reads[node]
-        for child in board.children(node):
-            board.readers[child] = count
+        fill(board.readers, self._wiring.reads[node], board.children(node))
         width = board.families[node].width
         for edge in board.plan.nodes[node].ins:
             if edge.key is not None and _pairs(edge, board):
@@ -65,6 +76,21 @@ class Readers:
         for edge in board.plan.nodes[node].ins:
             if edge.key is not None and _pairs(edge, board):
                 self._give_back(board.families[edge.upstream].base + run - board.families[node].base)
+
+    def children_settled(self, runs: range) -> None:
+        """Take back the claims of children that stand side by side on the children of the maps above.
+
+        Parameters
+        ----------
+        runs : range
+            Children of one map, all final.
+        """
+        board = self._board
+        node = board.node[runs.start]
+        for edge in board.plan.nodes[node].ins:
+            if edge.key is not None and _pairs(edge, board):
+                shift = board.families[edge.upstream].base - board.families[node].base
+                self._give_back_many(range(runs.start + shift, runs.stop + shift))
 
     def node_settled(self, node: int) -> None:
         """Take back a node's claims on whole values: it is final, with all its children.
@@ -86,14 +112,28 @@ class Readers:
     def _give_back_whole(self, node: int) -> None:
         board = self._board
         if node in board.families:
-            for child in board.children(node):
-                self._give_back(child)
+            self._give_back_many(board.children(node))
         else:
             self._give_back(node)
 
-    def _give_back(self, run: int) -> None:
+    def _give_back_many(self, runs: range) -> None:
+        """Take back one claim on each of a map's children."""
         board = self._board
-        board.readers[run] -= 1
+        for start in range(runs.start, runs.stop, _TOGETHER):
+            some = range(start, min(start + _TOGETHER, runs.stop))
+            add(board.readers, -1, some)
+            if board.all_in(FINAL, some) and all_are(board.readers, 0, some):
+                self._release_many(some)
+            else:
+                for run in some:
+                    self._let_go(run)
+
+    def _give_back(self, run: int) -> None:
+        self._board.readers[run] -= 1
+        self._let_go(run)
+
+    def _let_go(self, run: int) -> None:
+        board = self._board
         if board.readers[run] or board.stage[run] != FINAL:
             return
         if board.plan_node(run).kind == "collection":

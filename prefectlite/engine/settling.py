@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from prefectlite.engine.ahead import Ahead, paired_child
-from prefectlite.engine.board import FLYING, WAITING, Board
+from prefectlite.engine.ahead import Ahead, paired_child, paired_children
+from prefectlite.engine.board import FLYING, WAITING, Board, add, all_are
+from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers
 from prefectlite.states.state import Success
@@ -24,16 +25,21 @@ class Settling:
         Who is marked as a success in the making.
     readers : Readers
         Who still reads a value.
+    frontier : Frontier
+        Where children come up that wait no longer.
     """
 
-    __slots__ = ("_ahead", "_board", "_ledger", "_readers", "_ripe", "_settled")
+    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_readers", "_ripe", "_settled")
 
-    def __init__(self, board: Board, ledger: Ledger, ahead: Ahead, readers: Readers) -> None:
+    def __init__(
+        self, board: Board, ledger: Ledger, ahead: Ahead, readers: Readers, frontier: Frontier
+    ) -> None:
         self._board = board
         self._ledger = ledger
         self._ahead = ahead
         self._readers = readers
-        self._settled: deque[int] = deque()
+        self._frontier = frontier
+        self._settled: deque[int | range] = deque()
         self._ripe: deque[int] = deque()
 
     def add(self, run: int) -> None:
@@ -46,6 +52,16 @@ class Settling:
         """
         self._settled.append(run)
 
+    def add_many(self, runs: range) -> None:
+        """Take in children of one map that have just become plain successes.
+
+        Parameters
+        ----------
+        runs : range
+            Side by side.
+        """
+        self._settled.append(runs)
+
     def next_ripe(self) -> int | None:
         """Tell all readers of what is final, then return the next run that has nothing left to wait for.
 
@@ -55,7 +71,11 @@ class Settling:
             A waiting run to weigh, or one in flight with an early report; None when there is none.
         """
         while self._settled:
-            self._settle(self._settled.popleft())
+            settled = self._settled.popleft()
+            if isinstance(settled, range):
+                self._settle_many(settled)
+            else:
+                self._settle(settled)
         return self._ripe.popleft() if self._ripe else None
 
     def _settle(self, run: int) -> None:
@@ -87,6 +107,41 @@ class Settling:
         if not family.open:
             self._family_over(node)
 
+    def _settle_many(self, runs: range) -> None:
+        board = self._board
+        node = board.node[runs.start]
+        self._ahead.mark_many(runs)
+        if all_are(board.readers, 0, runs):
+            self._ledger.free_many(runs)
+        else:
+            for run in runs:
+                if not board.readers[run]:
+                    self._ledger.free(run)
+        family = board.families[node]
+        family.open -= len(runs)
+        family.tally.add(board.states[runs.start], len(runs))
+        self._readers.children_settled(runs)
+        for edge in board.plan.nodes[node].outs:
+            self._met_many(paired_children(board, edge, runs))
+        if not family.open:
+            self._family_over(node)
+
+    def _met_many(self, runs: range) -> None:
+        """Count down the upstreams that children, side by side, wait for."""
+        board = self._board
+        if not runs:
+            return
+        add(board.unmet, -1, runs)
+        if not all_are(board.unmet, 0, runs):
+            for run in runs:
+                if not board.unmet[run]:
+                    self._ripen(run)
+        elif board.all_in(WAITING, runs):
+            self._frontier.push_many(runs)
+        elif not board.all_in(FLYING, runs) or board.early or board.held:
+            for run in runs:
+                self._ripen(run)
+
     def _unfolded(self, node: int) -> None:
         """Tell the maps below of a new width; without children, the map is over at once."""
         board = self._board
@@ -107,10 +162,12 @@ class Settling:
 
     def _met(self, run: int) -> None:
         """Count down the upstreams that a run waits for."""
+        self._board.unmet[run] -= 1
+        if not self._board.unmet[run]:
+            self._ripen(run)
+
+    def _ripen(self, run: int) -> None:
         board = self._board
-        board.unmet[run] -= 1
-        if board.unmet[run]:
-            return
         if board.stage[run] == WAITING or (
             board.stage[run] == FLYING and (run in board.early or run in board.held)
         ):

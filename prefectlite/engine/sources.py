@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.board import PART_ITSELF, Board
+from collections.abc import Iterator
+
+from prefectlite.engine.board import PART_ITSELF, Board, all_are
 from prefectlite.engine.inputs import (
     Argument,
     FromCollection,
     FromDriver,
+    FromElements,
     FromMany,
     FromRun,
+    FromSpan,
     FromValue,
+    Row,
+    RowSource,
     Source,
 )
+from prefectlite.engine.frontier import TOGETHER
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 
@@ -38,6 +45,52 @@ def arguments_of(board: Board, run: int) -> tuple[Argument, ...]:
             if edge.key is not None
         ]
     )
+
+
+def rows_of(board: Board, runs: range) -> tuple[Row, ...] | None:
+    """Return where the arguments of a map's children come from, if one description serves all of them.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    runs : range
+        Children that stand side by side and are about to be submitted.
+
+    Returns
+    -------
+    tuple of Row or None
+        In edge order; None when the children must be looked at one by one.
+    """
+    rows: list[Row] = []
+    for edge in board.plan_node(runs.start).ins:
+        if edge.key is not None:
+            source = _row(board, edge, runs)
+            if source is None:
+                return None
+            rows.append(Row(edge.key, source))
+    return tuple(rows)
+
+
+def _row(board: Board, edge: PlanEdge, runs: range) -> RowSource | None:
+    up, flat = edge.upstream, edge.flattened
+    if not edge.mapped:
+        return _whole(board, up, None, flat)
+    mine = board.families[board.node[runs.start]]
+    if edge in mine.elements:
+        return None
+    place = runs.start - mine.base
+    above = board.families.get(up)
+    if above is not None:
+        first = above.base + place
+        submission = board.live[first]
+        if not submission or not all_are(board.live, submission, range(first, first + len(runs))):
+            return None
+        return FromSpan(first, submission, len(runs))
+    if not flat and board.plan.nodes[up].kind == "collection":
+        return None
+    source = _whole(board, up, None, flat)
+    return None if isinstance(source, FromMany) else FromElements(source, place)
 
 
 def anchors_of(board: Board, wiring: Wiring, run: int) -> tuple[FromRun, ...]:
@@ -100,8 +153,19 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
         family = board.families.get(up)
         if family is not None:
             runs = range(family.base, family.base + family.width)
-            return FromMany(tuple([_one(board, child, None, False) for child in runs]), flat)
+            return FromMany(tuple(_children(board, runs)), flat)
     return _one(board, up, item, flat)
+
+
+def _children(board: Board, runs: range) -> Iterator[Source | FromSpan]:
+    """Yield the values of a map's children; those of one submission that stand side by side together."""
+    for start in range(runs.start, runs.stop, TOGETHER):
+        some = range(start, min(start + TOGETHER, runs.stop))
+        submission = board.live[start]
+        if submission and len(some) > 1 and all_are(board.live, submission, some):
+            yield FromSpan(start, submission, len(some))
+        else:
+            yield from [_one(board, child, None, False) for child in some]
 
 
 def _one(board: Board, up: int, item: int | None, flat: bool) -> Source:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from array import array
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prefectlite.errors import ResultUnavailable
@@ -121,3 +123,167 @@ class Report:
     where: str = ""
     forced: bool = False
     message: str | None = None
+
+
+class Results:
+    """The pickled results of attempts that stand side by side; they are let go of together.
+
+    Parameters
+    ----------
+    sizes : array of int
+        How many bytes each has.
+    blob : bytes
+        All of them, one behind the other.
+    """
+
+    __slots__ = ("_blob", "_ends", "_sizes")
+
+    def __init__(self, sizes: array[int], blob: bytes) -> None:
+        self._sizes = sizes
+        self._blob: bytes | None = blob
+        self._ends: array[int] | None = None
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._sizes)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the bytes, or that they were let go of."""
+        if not isinstance(other, Results):
+            return NotImplemented
+        return self._sizes == other._sizes and self._blob == other._blob
+
+    __hash__ = None  # type: ignore[assignment]  # the bytes may be let go of
+
+    def __repr__(self) -> str:
+        """Return how many there are, and how many bytes they take."""
+        return f"Results({len(self)}, {self.nbytes} bytes)"
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take; 0 once they were let go of."""
+        return 0 if self._blob is None else len(self._blob)
+
+    def size(self, place: int) -> int:
+        """Return how many bytes a result has, or had.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        int
+            Pickled bytes.
+        """
+        return self._sizes[place]
+
+    def get(self, place: int) -> bytes | None:
+        """Return a pickled result.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        bytes or None
+            None once they were let go of.
+        """
+        blob = self._blob
+        if blob is None:
+            return None
+        if self._ends is None:
+            self._ends = array("q", accumulate(self._sizes))
+        end = self._ends[place]
+        return blob[end - self._sizes[place] : end]
+
+    def part(self, start: int, stop: int) -> Results:
+        """Return some that stand side by side, with bytes of their own.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first place, and the one behind the last.
+
+        Returns
+        -------
+        Results
+            Those; the same object for all of them.
+        """
+        if start == 0 and stop == len(self):
+            return self
+        skipped = sum(self._sizes[:start])
+        sizes = self._sizes[start:stop]
+        return Results(sizes, (self._blob or b"")[skipped : skipped + sum(sizes)])
+
+    def drop(self) -> None:
+        """Let go of the bytes; whoever wants a result must fetch it."""
+        self._blob = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What attempts that stand side by side say of themselves, when all of them are plain successes.
+
+    Parameters
+    ----------
+    started, ended : array of float
+        Seconds since the epoch, by the worker's clock.
+    results : Results
+        The pickled values, each within ``results.inline_limit``.
+    where : str
+        The worker's address, or ``"local"``.
+    """
+
+    started: array[float]
+    ended: array[float]
+    results: Results
+    where: str = ""
+
+    def __len__(self) -> int:
+        """Return how many attempts they are about."""
+        return len(self.started)
+
+    def one(self, place: int) -> Report:
+        """Return what one attempt says.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        Report
+            As if it had come alone.
+        """
+        return Report(
+            None,
+            self.started[place],
+            self.ended[place],
+            self.results.get(place),
+            self.results.size(place),
+            where=self.where,
+        )
+
+    def part(self, start: int, stop: int) -> Reports:
+        """Return what some of them say.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first place, and the one behind the last.
+
+        Returns
+        -------
+        Reports
+            Those; the same object for all of them.
+        """
+        if start == 0 and stop == len(self):
+            return self
+        return Reports(
+            self.started[start:stop], self.ended[start:stop], self.results.part(start, stop), self.where
+        )

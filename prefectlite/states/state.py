@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from prefectlite.errors import ResultUnavailable
+from prefectlite.states.children import ChildStates
 from prefectlite.states.report import ResultRef
 
 
@@ -412,7 +413,7 @@ class Mapped(Success):
     __slots__ = ("map_states", "n_map_states")
     color = "#97ffff"
     extras = ("map_states", "n_map_states")
-    map_states: tuple[State, ...]
+    map_states: Sequence[State]
     n_map_states: int
 
     def __init__(
@@ -425,7 +426,7 @@ class Mapped(Success):
         n_map_states: int | None = None,
     ) -> None:
         super().__init__(message, result, context)
-        states = tuple(map_states)
+        states = map_states if isinstance(map_states, ChildStates) else tuple(map_states)
         object.__setattr__(self, "map_states", states)
         object.__setattr__(self, "n_map_states", len(states) if n_map_states is None else n_map_states)
 

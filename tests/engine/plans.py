@@ -38,6 +38,7 @@ from prefectlite.engine.instructions import (
     SetTimer,
     Submit,
     Transition,
+    one_by_one,
 )
 from prefectlite.engine.plan import FlowPlan, NodeKind, PlanEdge, PlanNode, Policy
 from prefectlite.rules.triggers import all_successful
@@ -223,7 +224,7 @@ def told(source: Source, engine: Engine) -> str:
         case FromValue():
             text = str(engine.key(source.node))
         case FromMany():
-            text = f"[{', '.join(told(one, engine) for one in source.items)}]"
+            text = f"[{', '.join(told(one, engine) for one in source.singly())}]"
             return f"flat({text})" if source.flat else text
         case FromCollection():
             text = f"{engine.key(source.node)}({', '.join(told(one, engine) for one in source.items)})"
@@ -253,7 +254,7 @@ class Bench:
 
     def handle(self, event: Event) -> Turn:
         """Feed any event."""
-        self.turn = Turn(self.engine, self.engine.handle(event))
+        self.turn = Turn(self.engine, one_by_one(self.engine.handle(event)))
         self.log.extend(self.turn)
         self.engine.audit()
         return self.turn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefectlite.engine.inputs import Argument, FromCollection, FromMany, FromRun
+from prefectlite.engine.inputs import Argument, FromCollection, FromMany, FromRun, FromSpan
 from prefectlite.rules.triggers import (
     all_failed,
     all_finished,
@@ -210,14 +210,14 @@ def test_a_reduce_goes_ahead_of_the_children() -> None:
     bench = Bench(value("x", length=2), task("m", maps("x")), task("r", reads("m", "rows", flat=True)))
     assert bench.start().acts == ["submit m[0]", "submit m[1]", "submit r ahead"]
     assert bench.turn.submit("r").arguments == (
-        Argument("rows", FromMany((FromRun(3, 1), FromRun(4, 1)), flat=True)),
+        Argument("rows", FromMany((FromSpan(3, 1, 2),), flat=True)),
     )
 
 
-def test_a_map_of_a_map_goes_ahead_child_by_child() -> None:
+def test_a_map_of_a_map_goes_ahead_with_the_children_paired() -> None:
     bench = Bench(value("x", length=2), task("m", maps("x")), task("n", maps("m")))
     turn = bench.start()
-    assert turn.acts == ["submit m[0]", "submit n[0] ahead", "submit m[1]", "submit n[1] ahead"]
+    assert turn.acts == ["submit m[0]", "submit m[1]", "submit n[0] ahead", "submit n[1] ahead"]
     assert turn.submit("n[1]").arguments == (Argument("m", FromRun(bench.run("m[1]"), 1)),)
 
 

@@ -217,7 +217,7 @@ def test_readers_count_edges_and_keeping_and_let_go_at_zero() -> None:
     plan = build(task("a"), task("b", "a"), task("c", "a"))
     board = Board(plan)
     gone: list[int] = []
-    readers = Readers(board, Wiring.of(plan), gone.append)
+    readers = Readers(board, Wiring.of(plan), gone.append, gone.extend)
     assert list(board.readers) == [2, 1, 1]
     settle(board, 0, Success())
     readers.node_settled(1)
@@ -231,7 +231,7 @@ def test_a_value_that_is_not_there_yet_is_not_let_go() -> None:
     plan = build(task("a"), task("b", "a"))
     board = Board(plan)
     gone: list[int] = []
-    Readers(board, Wiring.of(plan), gone.append).node_settled(1)
+    Readers(board, Wiring.of(plan), gone.append, gone.extend).node_settled(1)
     assert gone == []
     assert board.readers[0] == 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.frontier import TOGETHER, Frontier
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.state import Failed
 from tests.engine.plans import Bench, maps, reads, task, value
@@ -136,7 +136,23 @@ def test_the_window_never_stalls_when_everything_fails() -> None:
 
 def test_the_last_that_was_pushed_comes_first() -> None:
     frontier = Frontier(range(3))
-    assert frontier.pop() == 0
+    assert frontier.pop() == range(0, 1)
     frontier.push((7, 8))
     frontier.push(range(9, 9))
-    assert [frontier.pop() for _ in range(6)] == [7, 8, 1, 2, None, None]
+    frontier.push_many(range(9, 9))
+    found = [frontier.pop(10) for _ in range(6)]
+    assert found == [range(7, 8), range(8, 9), range(1, 2), range(2, 3), None, None]
+
+
+def test_children_that_were_pushed_together_come_up_together_as_far_as_there_is_room() -> None:
+    frontier = Frontier(range(1))
+    frontier.push_many(range(10, 10 + TOGETHER + 5))
+    found = [frontier.pop(most) for most in (3, 10**6, 1, 10**6, 10**6)]
+    last = 10 + TOGETHER + 5
+    assert found == [
+        range(10, 13),
+        range(13, 13 + TOGETHER),
+        range(13 + TOGETHER, 14 + TOGETHER),
+        range(14 + TOGETHER, last),
+        range(0, 1),
+    ]

@@ -112,6 +112,8 @@ class Faults:
         The share of timers that fire twice.
     skew : float
         Seconds by which the workers' clocks are ahead of the driver's.
+    together : float
+        The share of plain successes of a map's children that are told of together with their neighbours.
     """
 
     latency: float = 0.001
@@ -122,6 +124,7 @@ class Faults:
     slow_answers: float = 0.01
     echoes: float = 0.0
     skew: float = 0.0
+    together: float = 0.0
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ twice or read a value that is gone, is a ``Broken promise``.
 from __future__ import annotations
 
 import random
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ from prefectlite.engine.events import (
     AttemptRefused,
     AttemptStarted,
     Event,
+    RangeFinished,
 )
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import Submit
-from prefectlite.states.report import Report
+from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import (
     Cancelled,
     Crashed,
@@ -118,6 +120,7 @@ class Cluster:
         self._ready: deque[Parcel] = deque()
         self._busy = 0
         self._in_vain: dict[int, int] = {}
+        self._together: dict[tuple[int, int], Report] = {}
 
     # What the driver asks for
 
@@ -256,7 +259,14 @@ class Cluster:
         else:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
-            self._tell(lambda t: AttemptFinished(t, run, submission, report))
+            # What must be measured is told of one by one, as in a bundle.
+            is_plain = report.state is None and parcel.name[1] >= 0 and not submit.measure
+            if is_plain and self.rng.random() < self.case.faults.together:
+                if not self._together:
+                    self._schedule(self._latency() + self.rng.random() * 3, self._tell_together, False)
+                self._together[run, submission] = report
+            else:
+                self._tell(lambda t: AttemptFinished(t, run, submission, report))
         for follower in parcel.followers:
             follower.missing -= 1
             if follower.status != "waiting":
@@ -267,6 +277,20 @@ class Cluster:
                 follower.status = "ready"
                 self._ready.append(follower)
         self._start_bodies()
+
+    def _tell_together(self) -> None:
+        """Tell of what ended, neighbours in one event, as a bundle does."""
+        told, self._together = self._together, {}
+        while told:
+            run, submission = min(told)
+            reports = []
+            while (report := told.pop((run + len(reports), submission), None)) is not None:
+                reports.append(report)
+            self._tell(
+                lambda t, run=run, submission=submission, many=_many(reports): RangeFinished(
+                    t, run, submission, many
+                )
+            )
 
     def _hold(self, parcel: Parcel, told: bool = False) -> None:
         parcel.status = "over"
@@ -351,8 +375,8 @@ class Cluster:
                 value = self._held_by_driver(run)
             case FromValue(node):
                 value = value_of(f"v{node}", self.case.shapes.get(node))
-            case FromMany(items):
-                return _flat_if(source.flat, [self._read(item) for item in items])
+            case FromMany():
+                return _flat_if(source.flat, [self._read(item) for item in source.singly()])
             case FromCollection(_, items):
                 value = [self._read(item) for item in items]
         value = _flat_if(source.flat, value)
@@ -411,6 +435,14 @@ def _end(kind: EndingKind, value: Any) -> State | None:
     return None
 
 
+def _many(reports: list[Report]) -> Reports:
+    sizes, started, ended = array("i", [8] * len(reports)), array("d"), array("d")
+    for report in reports:
+        started.append(report.started)
+        ended.append(report.ended)
+    return Reports(started, ended, Results(sizes, bytes(8 * len(reports))), "virtual")
+
+
 def require(condition: bool, text: str) -> None:
     """Raise ``BrokenPromise`` unless a condition holds."""
     if not condition:
@@ -420,7 +452,10 @@ def require(condition: bool, text: str) -> None:
 def _leaves(source: Source) -> Iterator[FromRun]:
     if isinstance(source, FromRun):
         yield source
-    elif isinstance(source, FromMany | FromCollection):
+    elif isinstance(source, FromMany):
+        for item in source.singly():
+            yield from _leaves(item)
+    elif isinstance(source, FromCollection):
         for item in source.items:
             yield from _leaves(item)
 

@@ -13,6 +13,7 @@ WIRES: Final = (
     Faults(latency=0.0005, hints=1.0, slow_answers=0.001),
     Faults(latency=0.5, hints=0.5, slow_answers=5.0),
     Faults(latency=0.05, doubled=0.3, lost=0.3, hints=0.5, slow_answers=2.0, echoes=0.3, skew=30.0),
+    Faults(latency=0.05, doubled=0.3, lost=0.1, hints=0.5, slow_answers=0.1, together=0.9),
 )
 _CORNERS: Final[list[Callable[[Sketch], None]]] = []
 

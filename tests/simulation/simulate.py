@@ -15,6 +15,7 @@ from prefectlite.engine.events import (
     AttemptFinished,
     AttemptRefused,
     CancelRequested,
+    RangeFinished,
     Event,
     Measure,
     RunStarted,
@@ -26,9 +27,13 @@ from prefectlite.engine.instructions import (
     EndRun,
     Instruction,
     Release,
+    ReleaseMany,
     SetTimer,
     Submit,
+    SubmitMany,
     Transition,
+    TransitionMany,
+    one_by_one,
 )
 from prefectlite.states import signals
 from prefectlite.states.state import Failed, Finished, Pending, Retrying, Skipped, State, Success
@@ -42,6 +47,9 @@ START: Final = 1_000_000.0
 _FLOW: Final = -1
 #: What a case of this size could never need; a run that takes more goes in circles.
 _MOST_EVENTS: Final = 20_000
+
+
+MANY = (SubmitMany, TransitionMany, ReleaseMany)
 
 
 class SimulationFailed(AssertionError):
@@ -71,6 +79,8 @@ class Simulation:
         self.cluster = Cluster(case, self.name_of, self.state_of, self._schedule, self.rng)
         self.trace: list[tuple[Event, list[Instruction]]] = []
         self.journal: dict[int, list[Transition]] = {}
+        #: The names of the instructions for many runs that came up.
+        self.together: set[str] = set()
         self.timers: dict[int, int] = {}
         self.asks: dict[int, Ask] = {}
         self.in_flight: set[tuple[int, int]] = set()
@@ -130,6 +140,10 @@ class Simulation:
         self.cluster.now = self.now
         if isinstance(event, AttemptFinished | AttemptCrashed | AttemptRefused):
             self.in_flight.discard((event.run, event.submission))
+        elif isinstance(event, RangeFinished):
+            self.in_flight.difference_update(
+                (event.run + place, event.submission) for place in range(len(event.reports))
+            )
         elif isinstance(event, TimerFired):
             self.timers.pop(event.timer, None)
         elif isinstance(event, Answered):
@@ -137,7 +151,9 @@ class Simulation:
         elif isinstance(event, CancelRequested) and not self.engine.ended:
             self.cancelled = True
         over = self.engine.ended
-        found = self.engine.handle(event)
+        wanted = self.engine.handle(event)
+        self.together.update(type(one).__name__ for one in wanted if isinstance(one, MANY))
+        found = list(one_by_one(wanted))
         self.trace.append((event, found))
         require(len(self.trace) < _MOST_EVENTS, "it goes on and on")
         if self.audit:

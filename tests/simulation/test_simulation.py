@@ -85,6 +85,7 @@ def test_the_seeds_reach_every_corner() -> None:
         *("Submit", "ahead", "after", "drops", "again", "Release", "SetTimer", "CancelAll"),
         *("ask trigger", "ask handlers", "ask delay", "ask on_failure"),
         *("AttemptStarted", "AttemptFinished", "AttemptHeld", "AttemptCrashed", "AttemptRefused"),
+        *("SubmitMany", "TransitionMany", "ReleaseMany", "RangeFinished"),
         *("released ahead", "stale", "children", "grandchildren", "empty map", "flat map", "reduce"),
         *("Pending > Skipped", "Pending > TriggerFailed", "Pending > Mapped", "Pending > Failed"),
         *("Failed > Retrying", "Crashed > Retrying", "Running > Paused", "Running > Retrying"),
@@ -97,7 +98,7 @@ def test_the_seeds_reach_every_corner() -> None:
 
 def met_by(simulation: Simulation) -> set[str]:
     """Return what a played case has met."""
-    met = {f"flow {type(simulation.ended).__name__}"}
+    met = {f"flow {type(simulation.ended).__name__}", *simulation.together}
     plan = simulation.case.plan
     for event, found in simulation.trace:
         met.add(type(event).__name__)

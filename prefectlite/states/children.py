@@ -1,0 +1,82 @@
+"""The states of a large map's children, made when looked at. Knows no kind of state by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from prefectlite.states.state import State
+
+
+class ChildStates(Sequence["State"]):
+    """The states of a map's children at one moment; those that ended among many are made when looked at.
+
+    Parameters
+    ----------
+    states : list of State
+        One for each child; never changed afterwards.
+    common : State
+        Stands in that list for each child that ended among many.
+    complete : callable
+        Takes such a child's place, returns its state.
+    """
+
+    __slots__ = ("_common", "_complete", "_states")
+
+    def __init__(self, states: list[State], common: State, complete: Callable[[int], State]) -> None:
+        self._states = states
+        self._common = common
+        self._complete = complete
+
+    def __len__(self) -> int:
+        """Return how many children there are."""
+        return len(self._states)
+
+    @overload
+    def __getitem__(self, place: int) -> State: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[State]: ...
+
+    def __getitem__(self, place: int | slice) -> State | Sequence[State]:
+        """Return the state of a child, or a tuple of some."""
+        if isinstance(place, slice):
+            return tuple([self[one] for one in range(*place.indices(len(self._states)))])
+        state = self._states[place]
+        return self._complete(place % len(self._states)) if state is self._common else state
+
+    def __iter__(self) -> Iterator[State]:
+        """Return each child's state, in order."""
+        complete, common = self._complete, self._common
+        for place, state in enumerate(self._states):
+            yield complete(place) if state is common else state
+
+    def __eq__(self, other: object) -> bool:
+        """Compare child by child, with any sequence of states."""
+        if not isinstance(other, ChildStates | tuple | list):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it compares by its content, which may be a million states
+
+    def __repr__(self) -> str:
+        """Return the states, the first few of many."""
+        shown = ", ".join(map(repr, self[:5]))
+        return f"({shown}{', ...' if len(self) > 5 else ''})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a tuple: what is looked up here cannot be looked up elsewhere."""
+        return tuple, (list(self),)
+
+    def classes(self) -> Iterator[type[State]]:
+        """Return the class of each child's state, without making one.
+
+        Returns
+        -------
+        iterator of type
+            In order.
+        """
+        return map(type, self._states)
