@@ -25,18 +25,51 @@ class Layer(NamedTuple):
     ----------
     values : dict
         All that is visible here, what shines through from outside included; never changed in place.
-    outer : Layer or None
+    outer : Layer, LazyLayer or None
         What holds again when the block is left.
     """
 
     values: dict[str, Any]
-    outer: Layer | None = None
+    outer: Layer | LazyLayer | None = None
+
+
+class LazyLayer:
+    """A block whose values are made when somebody asks for the first; nothing shines through from outside."""
+
+    __slots__ = ("_values",)
+    _values: dict[str, Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that is visible here; never changed in place."""
+        try:
+            return self._values
+        except AttributeError:
+            self._values = self.make()
+            return self._values
+
+    @property
+    def outer(self) -> None:
+        """No block around it can be gone back to."""
+        return
+
+    def make(self) -> dict[str, Any]:
+        """Make the values.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        raise NotImplementedError
 
 
 _OUTERMOST: Final = Layer({})
-_current: ContextVar[Layer] = ContextVar("prefectlite.context", default=_OUTERMOST)
+_current: ContextVar[Layer | LazyLayer] = ContextVar("prefectlite.context", default=_OUTERMOST)
 #: Returns the innermost layer; bound once because every call of a task asks.
 current_layer = _current.get
+#: Makes a layer the innermost one, as long as the ``contextvars`` context lasts.
+enter_layer = _current.set
 
 
 def push(values: Mapping[str, Any], *, fresh: bool = False) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from prefectlite.driver.observer import RunView
@@ -39,12 +39,12 @@ class Echo:
             Not looked at.
         """
 
-    def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
         """Do nothing.
 
         Parameters
         ----------
-        transitions : sequence of Transition
+        transitions : collection of Transition
             Not looked at.
         counts : mapping of str to int
             Not looked at.

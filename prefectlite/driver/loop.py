@@ -14,23 +14,33 @@ from typing import Final, assert_never
 
 from prefectlite.driver.callbacks import Callbacks
 from prefectlite.driver.inbox import Inbox
-from prefectlite.driver.observer import Audience
+from prefectlite.driver.observer import Audience, Changes
 from prefectlite.driver.timers import Timers
 from prefectlite.driver.values import Values
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import AttemptFinished, AttemptRefused, Event, RunStarted
+from prefectlite.engine.events import (
+    AttemptFinished,
+    AttemptRefused,
+    Event,
+    RangeFinished,
+    RoomChanged,
+    RunStarted,
+)
 from prefectlite.engine.instructions import (
     Ask,
     CancelAll,
     EndRun,
     Instruction,
     Release,
+    ReleaseMany,
     SetTimer,
     Submit,
+    SubmitMany,
     Transition,
+    TransitionMany,
 )
-from prefectlite.executors.protocol import Parcel, Session
-from prefectlite.journal.protocol import Entry, Journal, Submitted
+from prefectlite.executors.protocol import Session, Span
+from prefectlite.journal.protocol import Journal, Record, Submitted, SubmittedMany
 from prefectlite.lowering.lower import Lowering
 from prefectlite.states.state import State
 
@@ -39,6 +49,10 @@ WORK_BUDGET: Final = 0.02
 #: The longest sleep in seconds: the wall clock, by which alarms are set, may jump, and a signal that the
 #: system hands to another thread does not end a wait in the main one.
 LONGEST_SLEEP: Final = 0.5
+
+
+#: The engine is told of room when there is so much more of it, and whenever there is less.
+ROOM_STEP: Final = 1.25
 
 
 @contextlib.contextmanager
@@ -135,7 +149,12 @@ class Loop:
 
     def _gather(self) -> list[Event]:
         """Return the events of the next turn; sleep when there is nothing to do."""
-        found, self._refused = self._refused, []
+        found: list[Event] = []
+        room, told = self._session.room(), self._engine.window
+        if room < told or room > told * ROOM_STEP:
+            found.append(RoomChanged(self._clock(), room))  # first: what follows may want to fill it
+        refused, self._refused = self._refused, []
+        found += refused
         found += self._inbox.events()
         found += self._timers.due(self._clock())
         if not found and not self._work():
@@ -167,43 +186,51 @@ class Loop:
                 if type(event) is AttemptFinished:
                     event = take(event)  # noqa: PLW2901  # the report goes on without its value
                     self.has_heard = True
+                elif type(event) is RangeFinished:
+                    self._values.take_many(event)
+                    self.has_heard = True
                 wanted += handle(event)
         if wanted:
             self._perform(wanted)
 
     def _perform(self, wanted: Sequence[Instruction]) -> None:
         now = self._clock()
-        entries: list[Entry] = []
-        changes: list[Transition] = []
-        submits: list[Submit] = []
-        parcels: list[Parcel] = []
+        records: list[Record] = []
+        changes: list[Transition | TransitionMany] = []
+        submits: list[Submit | SubmitMany] = []
+        spans: list[Span] = []
         rest: list[Ask | SetTimer | CancelAll | EndRun] = []
         for one in wanted:
-            if isinstance(one, Transition):
+            if isinstance(one, Transition | TransitionMany):
                 changes.append(one)
-                entries.append(one)
+                records.append(one)
             elif isinstance(one, Submit):
                 submits.append(one)
-                entries.append(Submitted(now, one.run, one.key, one.attempt, one.submission, one.ahead))
+                records.append(Submitted(now, one.run, one.key, one.attempt, one.submission, one.ahead))
+            elif isinstance(one, SubmitMany):
+                submits.append(one)
+                records.append(
+                    SubmittedMany(now, one.runs, one.slug, one.first, one.attempt, one.submission, one.ahead)
+                )
             elif isinstance(one, Release):
-                parcels.append((one.run, one.submission))
+                spans.append((one.run, one.submission, 1))
+            elif isinstance(one, ReleaseMany):
+                spans.append((one.runs.start, one.submission, len(one.runs)))
             else:
                 rest.append(one)
-        if entries:
-            self._journal.record(entries)
+        if records:
+            self._journal.record(records)
             self._journal.commit()
         if changes and self._audience:
-            self._audience.turn(changes, self._engine.counts())
+            self._audience.turn(Changes(changes), self._engine.counts())
         if submits:
             self._submit(submits)
-        if parcels:
-            for parcel in parcels:
-                self._lowering.forget(*parcel)
-            self._session.release(parcels)
+        if spans:
+            self._session.release(spans)
         for other in rest:
             self._do(other)
 
-    def _submit(self, submits: Sequence[Submit]) -> None:
+    def _submit(self, submits: Sequence[Submit | SubmitMany]) -> None:
         lowered = self._lowering.lower(submits, self._engine.state)
         if lowered.shipments:
             self._session.submit(lowered)

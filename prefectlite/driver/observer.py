@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.instructions import Transition, TransitionMany
 from prefectlite.states.state import State
 from prefectlite.worker.logs import LogLine
 
 _logger = logging.getLogger(__name__)
+
+
+class Changes(Collection[Transition]):
+    """The transitions of one turn in order; those of neighbours are made when somebody looks.
+
+    Parameters
+    ----------
+    changes : sequence of Transition or TransitionMany
+        From the engine.
+    """
+
+    __slots__ = ("_changes",)
+
+    def __init__(self, changes: Sequence[Transition | TransitionMany]) -> None:
+        self._changes = changes
+
+    def __iter__(self) -> Iterator[Transition]:
+        """Return each run's transition."""
+        for one in self._changes:
+            if isinstance(one, TransitionMany):
+                yield from one
+            else:
+                yield one
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return sum(len(one) if isinstance(one, TransitionMany) else 1 for one in self._changes)
+
+    def __contains__(self, change: object) -> bool:
+        """Return whether a transition is among them."""
+        return any(one == change for one in self)
 
 
 class RunView(Protocol):
@@ -65,12 +96,12 @@ class Observer(Protocol):
         """
         ...
 
-    def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
         """Take note of what changed in one turn of the loop; it is in the journal already.
 
         Parameters
         ----------
-        transitions : sequence of Transition
+        transitions : collection of Transition
             The changes in order; never empty.
         counts : mapping of str to int
             How many task runs are in which class of state after them.
@@ -126,12 +157,12 @@ class Audience:
         """
         self._tell(lambda observer: observer.started(run))
 
-    def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
         """Tell what changed in one turn.
 
         Parameters
         ----------
-        transitions : sequence of Transition
+        transitions : collection of Transition
             The changes in order.
         counts : mapping of str to int
             How many task runs are in which class of state.

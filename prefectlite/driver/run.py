@@ -26,7 +26,7 @@ from prefectlite.driver.values import Numbers, Values
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested
 from prefectlite.errors import ExecutorError
-from prefectlite.executors.protocol import Executor, Parcel, RunBrief, Session
+from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
@@ -304,7 +304,7 @@ class Run:
             if callbacks is not None:
                 callbacks.close()
 
-    def _finish(self, flow_state: State, keep: Sequence[Parcel]) -> State:
+    def _finish(self, flow_state: State, keep: Sequence[Span]) -> State:
         """Build the state that the user gets, and close the place."""
         self._result = self._last_states()
         state = flow_state.replace(result=self._result)
@@ -348,7 +348,7 @@ class Run:
             self._values.number_by(_numbers(self._compiled, self._engine))
         return states
 
-    def _close(self, keep: Sequence[Parcel]) -> None:
+    def _close(self, keep: Sequence[Span]) -> None:
         assert self._session is not None
         try:
             self._session.close(keep)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from prefectlite.engine.events import AttemptFinished
+from prefectlite.engine.events import AttemptFinished, RangeFinished
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.protocol import Parcel, Session
 from prefectlite.states.keys import RunKey
-from prefectlite.states.report import ResultRef
+from prefectlite.states.report import ResultRef, Results
 
 #: Pickled results up to this many bytes stay inside their states: they weigh no more than the state does.
 RIDES_ALONG: Final = 512
@@ -41,7 +41,8 @@ class Values:
     def __init__(self, session: Session, budget: int = INLINE_BUDGET) -> None:
         self._session = session
         self._budget = budget
-        self._inline: OrderedDict[Parcel, bytes] = OrderedDict()
+        # What came alone by its parcel, what came with neighbours by that of the first.
+        self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
         self._number_of: Callable[[RunKey], int | None] = _unknown
@@ -80,12 +81,40 @@ class Values:
         with self._lock:
             parcel = (event.run, event.submission)
             # A report may come twice.
-            self._nbytes += len(inline) - len(self._inline.pop(parcel, b""))
-            self._inline[parcel] = inline
-            while self._nbytes > self._budget:
-                _, oldest = self._inline.popitem(last=False)
-                self._nbytes -= len(oldest)
+            old = self._inline.get(parcel, b"")
+            if isinstance(old, bytes):
+                self._inline.pop(parcel, None)
+                self._nbytes += len(inline) - len(old)
+                self._inline[parcel] = inline
+                self._shrink()
         return replace(event, report=replace(event.report, inline=None))
+
+    def take_many(self, event: RangeFinished) -> None:
+        """Take note of results that came together, so that they are let go of when there are too many.
+
+        Parameters
+        ----------
+        event : RangeFinished
+            Reports that carry their results; small ones stay there for good.
+        """
+        results = event.reports.results
+        if results.nbytes <= RIDES_ALONG * len(results):
+            return
+        with self._lock:
+            parcel = (event.run, event.submission)
+            if parcel not in self._inline:  # a report may come twice
+                self._nbytes += results.nbytes
+                self._inline[parcel] = results
+                self._shrink()
+
+    def _shrink(self) -> None:
+        while self._nbytes > self._budget:
+            _, oldest = self._inline.popitem(last=False)
+            if isinstance(oldest, Results):
+                self._nbytes -= oldest.nbytes
+                oldest.drop()
+            else:
+                self._nbytes -= len(oldest)
 
     def fetch(self, ref: ResultRef) -> Any:
         """Return a result.
@@ -112,7 +141,7 @@ class Values:
             )
         with self._lock:
             inline = self._inline.get((number, ref.submission))
-        if inline is not None:
+        if isinstance(inline, bytes):
             return pickle.loads(inline)
         try:
             return self._session.fetch(number, ref.submission)

@@ -6,7 +6,18 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import FINAL, FLYING, PARKED, PENDING, QUEUED, TIMED, WAITING, Board, all_are, fill
+from prefectlite.engine.board import (
+    FINAL,
+    FLYING,
+    PARKED,
+    PENDING,
+    QUEUED,
+    TIMED,
+    WAITING,
+    Board,
+    all_are,
+    fill,
+)
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.inputs import Row
@@ -156,6 +167,7 @@ class Conduct:
                 not all_are(board.unmet, 0, runs),
                 bool(self._wiring.drops[node]),
                 self._wiring.measures[node],
+                board.children(node).stop - runs.stop,
             )
         )
         if self._wiring.trusted[node]:

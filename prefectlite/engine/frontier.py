@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-#: How many children of a map come up together at most: enough for a full bundle, and few, so that what reads
-#: them is not far behind.
-TOGETHER: Final = 1024
+#: How many children of a map come up together at most: enough for a few full bundles, and few, so that what
+#: reads them is not far behind.
+TOGETHER: Final = 4096
 
 
 class Frontier:

@@ -78,6 +78,8 @@ class SubmitMany:
         Where their arguments come from.
     ahead, drop_value, measure
         As in ``Submit``.
+    left : int
+        How many children of the map stand behind these.
     """
 
     runs: range
@@ -90,6 +92,7 @@ class SubmitMany:
     ahead: bool = False
     drop_value: bool = False
     measure: frozenset[Literal["length", "flat"]] = frozenset()
+    left: int = 0
 
     def __len__(self) -> int:
         """Return how many attempts they are."""
@@ -166,7 +169,20 @@ class StateOf(Protocol):
     """Tells the state of a run that ended among many."""
 
     def state(self, run: int, key: RunKey) -> State:
-        """Return the state, with its result."""
+        """Return the state, with its result.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        State
+            As if the run had ended alone.
+        """
         ...
 
 

@@ -100,7 +100,9 @@ class Ledger:
         board, first = self.board, runs.start
         old = board.states[first]
         if not may_become(type(old), type(new)):
-            raise EngineError(f"{type(old).__name__} cannot become {type(new).__name__}: {board.story(first)}.")
+            raise EngineError(
+                f"{type(old).__name__} cannot become {type(new).__name__}: {board.story(first)}."
+            )
         count = len(runs)
         board.states[first : runs.stop] = [new] * count
         board.counts[type(old).__name__] -= count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prefectlite.engine.board import PART_ITSELF, Board, all_are
+from prefectlite.engine.frontier import TOGETHER
 from prefectlite.engine.inputs import (
     Argument,
     FromCollection,
@@ -18,7 +19,6 @@ from prefectlite.engine.inputs import (
     RowSource,
     Source,
 )
-from prefectlite.engine.frontier import TOGETHER
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 

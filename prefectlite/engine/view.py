@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from prefectlite.engine.audit import audit
 from prefectlite.engine.board import PENDING, Board
 from prefectlite.engine.ledger import Ledger
@@ -155,15 +157,22 @@ class EngineView:
         """
         return [(run, live) for run, live in enumerate(self.board.live) if live]
 
-    def kept(self) -> list[tuple[int, int]]:
+    def kept(self) -> list[tuple[int, int, int]]:
         """Return the values to keep for the reader of the flow run's state.
 
         Returns
         -------
-        list of (int, int)
-            Run and submission; meaningful once the run has ended.
+        list of (int, int, int)
+            First run, submission, and how many that stand side by side; meaningful once the run has ended.
         """
-        return self.live_submissions()
+        spans: list[tuple[int, int, int]] = []
+        start = 0
+        for submission, same in groupby(self.board.live):
+            count = sum(1 for _ in same)
+            if submission:
+                spans.append((start, submission, count))
+            start += count
+        return spans
 
     def audit(self) -> None:
         """Check the books against each other, counting everything anew.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from prefectlite.executors.protocol import Parcel
-from prefectlite.lowering.keys import BundleKey
+from prefectlite.lowering.berths import DaskKey
 
 
 class Futures:
@@ -24,41 +23,25 @@ class Futures:
         self._client = client
         # Reentrant: a garbage collection in here may be what drops the flow run's state.
         self._lock = threading.RLock()
-        self._by_parcel: dict[Parcel, Any] = {}
-        #: How many of a bundle's attempts are held.
-        self._shares: dict[BundleKey, int] = {}
+        self._futures: dict[DaskKey, Any] = {}
+        #: How many attempts hold a bundle; one that travels alone has no entry.
+        self._shares: dict[DaskKey, int] = {}
         self._shared: list[Any] = []
 
-    def hold(self, parcels: Sequence[Parcel], futures: Sequence[Any]) -> None:
-        """Hold the futures of attempts.
+    def hold(self, future: Any, shares: int = 1) -> None:
+        """Hold the future of a Dask task.
 
         Parameters
         ----------
-        parcels : sequence of (int, int)
-            Run and submission.
-        futures : sequence of distributed.Future
-            Theirs, in the same order.
-        """
-        with self._lock:
-            let_go = self._take(parcels)  # what a bundle sent back
-            self._by_parcel.update(zip(parcels, futures, strict=True))
-        self._let_go(let_go)
-
-    def hold_bundle(self, parcels: Sequence[Parcel], future: Any) -> None:
-        """Hold the future of a bundle for each of its attempts.
-
-        Parameters
-        ----------
-        parcels : sequence of (int, int)
-            Run and submission of its members.
         future : distributed.Future
-            The bundle's.
+            Its future.
+        shares : int
+            How many attempts it stands for.
         """
         with self._lock:
-            let_go = self._take(parcels)  # what was sent back travels in another bundle now
-            self._by_parcel.update((parcel, future) for parcel in parcels)
-            self._shares[future.key] = len(parcels)
-        self._let_go(let_go)
+            self._futures[future.key] = future
+            if shares != 1:
+                self._shares[future.key] = shares
 
     def share(self, futures: Iterable[Any]) -> None:
         """Hold futures that live as long as the flow run.
@@ -71,60 +54,58 @@ class Futures:
         with self._lock:
             self._shared.extend(futures)
 
-    def get(self, parcel: Parcel) -> Any:
-        """Return an attempt's future.
+    def get(self, key: DaskKey) -> Any:
+        """Return a Dask task's future.
 
         Parameters
         ----------
-        parcel : (int, int)
-            Run and submission.
+        key : tuple
+            The Dask task.
 
         Returns
         -------
         distributed.Future or None
             None when it was let go.
         """
-        return self._by_parcel.get(parcel)
+        return self._futures.get(key)
 
-    def release(self, parcels: Iterable[Parcel]) -> None:
+    def give_back(self, shares: Iterable[tuple[DaskKey, int]]) -> None:
         """Let go of attempts; a bundle stays until all of its attempts were let go of.
 
         Parameters
         ----------
-        parcels : iterable of (int, int)
-            Run and submission.
+        shares : iterable of (tuple, int)
+            Dask tasks, and how many attempts in each.
         """
+        futures: list[Any] = []
         with self._lock:
-            futures = self._take(parcels)
+            for key, count in shares:
+                future = self._futures.get(key)
+                if future is None:
+                    continue
+                left = self._shares.get(key, 1) - count
+                if left > 0:
+                    self._shares[key] = left
+                    continue
+                self._shares.pop(key, None)
+                del self._futures[key]
+                futures.append(future)
         self._let_go(futures)
 
-    def _take(self, parcels: Iterable[Parcel]) -> list[Any]:
-        """Return the futures that nobody holds any more."""
-        futures: list[Any] = []
-        for parcel in parcels:
-            future = self._by_parcel.pop(parcel, None)
-            if future is None:
-                continue
-            left = self._shares.get(future.key, 1) - 1
-            if left:
-                self._shares[future.key] = left
-                continue
-            self._shares.pop(future.key, None)
-            futures.append(future)
-        return futures
-
-    def release_all(self, but: Iterable[Parcel] = ()) -> None:
+    def release_all(self, but: Iterable[DaskKey] = ()) -> None:
         """Let go of everything but some.
 
         Parameters
         ----------
-        but : iterable of (int, int)
-            What stays held.
+        but : iterable of tuple
+            Dask tasks that stay held.
         """
         with self._lock:
-            kept = {parcel: self._by_parcel[parcel] for parcel in but if parcel in self._by_parcel}
-            futures = [*self._take([one for one in self._by_parcel if one not in kept]), *self._shared]
-            self._shared = []
+            kept = {key: self._futures[key] for key in but if key in self._futures}
+            futures = [one for key, one in self._futures.items() if key not in kept]
+            futures += self._shared
+            self._futures, self._shared = kept, []
+            self._shares.clear()
         self._let_go(futures)
 
     def _let_go(self, futures: list[Any]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import dask.config
@@ -23,22 +23,29 @@ from prefectlite.engine.events import (
     AttemptHeld,
     AttemptStarted,
     Event,
+    RangeFinished,
 )
 from prefectlite.errors import ExecutorError
+from prefectlite.executors.cargo import Cargo
 from prefectlite.executors.cluster import Place, ask_workers
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.bundles import Bundle, Packer
+from prefectlite.lowering.envelope import by_value_names
 from prefectlite.lowering.graph import build_graph
-from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.order import AnyShipment, apart, in_order, readers_of
 from prefectlite.lowering.pace import Pace
-from prefectlite.lowering.shipment import Literal, Lowered, Shipment
+from prefectlite.lowering.shipment import BlockShipment, Literal, Lowered, Shipment, Span
+from prefectlite.states.report import Reports, Results
 from prefectlite.worker.bundle import run_bundle, run_bundle_by_topic
 from prefectlite.worker.entry import interrupt_attempts, run_attempt, run_attempt_by_topic
 from prefectlite.worker.wire import (
     BUNDLE,
     ERRED,
+    GOING,
     HELD,
     LOGS,
     MARK,
@@ -46,9 +53,11 @@ from prefectlite.worker.wire import (
     PLAIN,
     RETURNED,
     STARTED,
+    BundleReport,
     Item,
     decode,
     plain_report,
+    read_bundle,
 )
 
 _logger = logging.getLogger(__name__)
@@ -59,6 +68,12 @@ LARGE_GRAPH: Final = 1_000_000
 INTERRUPT_TIMEOUT: Final = 2.0
 #: Up to so many bytes of results that came with reports, the driver is trusted to have kept them all.
 INLINE_TRUST: Final = 32 * 1024 * 1024
+#: How many Dask tasks of a flow run may be on the scheduler at once: a graph of these keeps its loop busy for
+#: half a second.
+TASKS: Final = 4096
+#: How many task runs in bundles may be, for a small cluster and per thread of a large one.
+MOST_RUNS: Final = 64 * 1024
+RUNS_PER_THREAD: Final = 2048
 
 
 class Link:
@@ -93,20 +108,21 @@ class Link:
         self.client = place.client
         self.route = brief.run_id[:8]
         self.futures = Futures(self.client)
-        #: Attempts without a report, and what they need of each other.
-        self.flying: dict[DataKey, Parcel] = {}
-        self.needs: dict[DataKey, tuple[DataKey, ...]] = {}
-        self._keys: dict[Parcel, DataKey] = {}
-        #: Attempts that a bundle may send back.
-        self._shipments: dict[DataKey, Shipment] = {}
-        self._returned: list[DataKey] = []
-        #: The attempts of bundles without a report.
-        self._members: dict[BundleKey, tuple[DataKey, ...]] = {}
+        self.berths = Berths()
+        #: Dask tasks with attempts that were not heard of.
+        self.cargo: dict[DaskKey, Cargo] = {}
+        self._flying = 0
+        self._returned: list[tuple[Cargo, int]] = []
+        #: Bundles that a long body holds, with what they told so far; then those whose values were moved.
+        self._cuts: list[tuple[Cargo, BundleReport]] = []
+        self._slow: dict[DaskKey, Cargo] = {}
         self.pace = Pace(bundle_size, self._threads)
-        self._packer = Packer(self.pace.size)
+        self._packer = Packer(self.pace, self.berths, by_value_names())
         #: Held while something is packed and sent: what a bundle sends back is sent anew by another thread.
         self._sending = threading.RLock()
-        self._may_bundle = bundle_size != 1
+        #: Held for moments, while it is noted what was heard of: by the client's loop too, which must not wait
+        #: for a graph to be made.
+        self._books = threading.RLock()
         #: Sizes of values that did not come with their reports.
         self.nbytes: dict[Parcel, int] = {}
         self._inline_bytes = 0
@@ -162,33 +178,138 @@ class Link:
             When the client cannot send any more.
         """
         with self._sending:
-            self._send(lowered.shipments, lowered.literals)
+            self._send(lowered.shipments, [*self._shelve(), *lowered.literals])
 
-    def send_returned(self) -> None:
-        """Send anew what bundles sent back because they took too long; callable from any thread."""
+    def room(self) -> int:
+        """Return how many task runs may be in flight.
+
+        Returns
+        -------
+        int
+            As many more as there may be Dask tasks more: each might need one of its own.
+        """
+        if not self.pace.is_known:
+            return TASKS  # what is not sent yet can be cut better soon
+        most = max(MOST_RUNS, RUNS_PER_THREAD * self._threads())
+        return max(TASKS, min(self._flying + TASKS - len(self.cargo), most))
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a bundle is held up by a long body."""
+        return bool(self._slow)
+
+    def send_again(self) -> None:
+        """Send anew what bundles sent back because they took too long; callable from any thread.
+
+        What waits for such a bundle though all that it reads there is done is taken back from the scheduler
+        and sent anew as well, so that one long body does not hold its mates' readers.
+        """
         with self._sending:
-            returned, self._returned = self._returned, []
-            again = [self._shipments[key] for key in returned if key in self.flying]
-            if again:
-                for shipment in again:
-                    self._packer.forget(shipment.key)
-                self._send(again, ())
+            shelves = self._shelve()
+            with self._books:
+                returned, self._returned = self._returned, []
+            again = self._taken_back(returned)
+            if self._slow:
+                again += self._taken_back(self._recall())
+            if not again and not shelves:
+                return
+            again = in_order(again)
+            # What needs a body that goes on would make its bundle wait for it.
+            slow = [(*cargo.parcel(slot), 1) for cargo in self._slow.values() for slot in cargo.open_slots()]
+            again = apart(again, slow)
+            stuck = readers_of(again, slow) if slow else set()
+            self._send([one for place, one in enumerate(again) if place not in stuck], shelves)
+            if stuck:
+                self._send([again[place] for place in sorted(stuck)], ())
 
-    def _send(self, shipments: Sequence[Shipment], literals: Sequence[Literal]) -> None:
-        for shipment in shipments:
-            parcel = (shipment.run, shipment.submission)
-            # First: a report may be faster than the call that sends the graph.
-            self.flying[shipment.key] = parcel
-            self._keys[parcel] = shipment.key
-            if shipment.needs:
-                self.needs[shipment.key] = shipment.needs
-            if self._may_bundle:
-                self._shipments[shipment.key] = shipment
-        packed: Sequence[Shipment | Bundle] = self._packer.pack(shipments) if self._may_bundle else shipments
+    def _taken_back(self, attempts: Iterable[tuple[Cargo, int]]) -> list[AnyShipment]:
+        """Return attempts that have not begun as shipments; they are in their Dask tasks no more."""
+        by_cargo: dict[int, tuple[Cargo, set[int]]] = {}
+        for cargo, slot in attempts:
+            if cargo.is_open(slot):
+                by_cargo.setdefault(id(cargo), (cargo, set()))[1].add(slot)
+        again: list[AnyShipment] = []
+        for cargo, slots in by_cargo.values():
+            for piece, start, stop in cargo.pieces(sorted(slots)):
+                again.append(piece)
+                self._close(cargo, start, stop)
+                self.futures.give_back([(cargo.key, stop - start)])
+        return again
+
+    def _shelve(self) -> list[Literal]:
+        """Give values that a bundle made before it got stuck a place where their readers find them now."""
+        shelves: list[Literal] = []
+        with self._books:
+            cuts, self._cuts = self._cuts, []
+        for cargo, report in cuts:
+            key = self._packer.new_key(cargo.key)
+            told: list[tuple[float, float, int, bytes | None] | None] = [None] * len(cargo)
+            at, moved = 0, 0
+            for slot, size in enumerate(report.sizes, report.first):
+                if size < 0:
+                    continue
+                value = report.blob[at : at + size]
+                at += size
+                run, submission = cargo.parcel(slot)
+                if self.berths.find(run, submission) != (cargo.key, slot):
+                    continue  # nobody wants it any more
+                part, _, _ = cargo.part_at(slot)
+                place = slot - report.first
+                told[slot] = (report.started[place], report.ended[place], part.attempt, value)
+                self.berths.move(run, submission, key, slot)
+                moved += 1
+            if moved:
+                shelves.append(Literal(key, pickle.dumps(told, 5), "shelf"))
+                self.futures.give_back([(cargo.key, moved)])
+                self._slow[cargo.key] = cargo
+        return shelves
+
+    def _recall(self) -> list[tuple[Cargo, int]]:
+        """Take back what waits for a slow bundle and reads nothing of what still goes on there."""
+        if not self.has_plugin:
+            return []
+        wanted: list[DaskKey] = []
+        with self._books:
+            for key, slow in list(self._slow.items()):
+                if key not in self.cargo:
+                    del self._slow[key]  # it is over
+                    continue
+                going = [(*slow.parcel(slot), 1) for slot in slow.open_slots()]
+                for one in self.cargo.values():
+                    if key in one.needs:
+                        parts = apart(one.parts, going)
+                        if len(readers_of(parts, going)) < len(parts):
+                            wanted.append(one.key)
+        scheduler = self.client.scheduler
+        if self._slow:
+            with contextlib.suppress(Exception):  # they wait, as they would without us
+                self.client.sync(scheduler.prefectlite_relieve, keys=list(self._slow))
+        if not wanted:
+            return []
+        try:
+            gone = self.client.sync(scheduler.prefectlite_recall, client=self.client.id, keys=wanted)
+        except Exception:
+            return []  # they wait, as they would without us
+        found: list[tuple[Cargo, int]] = []
+        with self._books:
+            for key in gone:
+                cargo = self.cargo.get(tuple(key))
+                if cargo is not None:
+                    found += [(cargo, slot) for slot in cargo.open_slots()]
+        return found
+
+    def _send(self, shipments: Sequence[AnyShipment], literals: Sequence[Literal]) -> None:
+        packed = self._packer.pack(shipments)
         for one in packed:
+            # First: a report may be faster than the call that sends the graph.
             if isinstance(one, Bundle):
-                self._members[one.key] = tuple([each.key for each in one.shipments])
-        graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry)
+                cargo = Cargo(one.key, one.shipments, one.needs)
+            else:
+                cargo = Cargo(one.key, (one,), self._needs_of(one))
+            with self._books:
+                self.cargo[one.key] = cargo
+                self._flying += len(cargo)
+        graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry, self._needs_of)
         is_large = bool(literals) and sum(len(literal.payload) for literal in literals) > LARGE_GRAPH
         quiet: Any = contextlib.nullcontext()
         if is_large:
@@ -202,65 +323,58 @@ class Link:
                 "Its scheduler or the client is gone; start it again and run the flow again."
             ) from error
         count = len(literals)
+        # A shelf's values may be many, but are small: what is let go of there stays until the run is over.
         self.futures.share(futures[:count])
-        alone: list[tuple[Parcel, Any]] = []
         for one, future in zip(packed, futures[count:], strict=True):
-            if isinstance(one, Bundle):
-                self.futures.hold_bundle([(each.run, each.submission) for each in one.shipments], future)
+            shares = sum(map(_attempts_in, one.shipments)) if isinstance(one, Bundle) else 1
+            self.futures.hold(future, shares)
+
+    def _needs_of(self, shipment: Shipment) -> list[DaskKey]:
+        """Return the Dask tasks that a shipment which travels alone needs, in order of position."""
+        needs: list[DaskKey] = []
+        for need in shipment.needs:
+            if len(need) == 3:
+                needs += [key for key, _, _ in self.berths.stretches(need)]
             else:
-                alone.append(((one.run, one.submission), future))
-        self.futures.hold([parcel for parcel, _ in alone], [future for _, future in alone])
-
-    def berth(self, parcel: Parcel) -> tuple[DataKey | BundleKey, int] | None:
-        """Return under which key a value stands on the cluster, and in which slot of a bundle.
-
-        Parameters
-        ----------
-        parcel : (int, int)
-            Run and submission.
-
-        Returns
-        -------
-        (tuple, int) or None
-            None when it was let go of.
-        """
-        key = self._keys.get(parcel)
-        return None if key is None else self._packer.berth(key)
-
-    def home(self, key: DataKey) -> DataKey | BundleKey:
-        """Return the key of an attempt's Dask task.
-
-        Parameters
-        ----------
-        key : tuple
-            The attempt's data key.
-
-        Returns
-        -------
-        tuple
-            Its own, or its bundle's.
-        """
-        return self._packer.berth(key)[0]
+                needs.append(need)
+        return needs
 
     def _threads(self) -> int:
         workers = self.client._scheduler_identity.get("workers") or {}
         return sum(worker["nthreads"] for worker in workers.values()) or 1
 
-    def release(self, parcels: Sequence[Parcel]) -> None:
+    def release(self, spans: Sequence[Span]) -> None:
         """Let go of submissions.
 
         Parameters
         ----------
-        parcels : sequence of (int, int)
-            Run and submission.
+        spans : sequence of (int, int, int)
+            First run, submission, count.
         """
-        for parcel in parcels:
-            self.nbytes.pop(parcel, None)
-            key = self._keys.pop(parcel, None)
-            if key is not None:
-                self._landed(key)
-                self._packer.forget(key)
-        self.futures.release(parcels)
+        shares: list[tuple[DaskKey, int]] = []
+        with self._sending:
+            for run, submission, count in spans:
+                if self.nbytes:
+                    for one in range(run, run + count):
+                        self.nbytes.pop((one, submission), None)
+                for key, slot, found in self.berths.known((run, submission, count)):
+                    shares.append((key, found))
+                    cargo = self.cargo.get(key)
+                    if cargo is not None:
+                        start = max(slot, 0)
+                        self._close(cargo, start, start + found)
+                if count == 1:
+                    self.berths.forget(run, submission)
+                else:
+                    self.berths.forget_row(range(run, run + count), submission)
+        self.futures.give_back(shares)
+
+    def _close(self, cargo: Cargo, start: int, stop: int) -> None:
+        """Note that attempts were heard of, or let go of."""
+        with self._books:
+            self._flying -= cargo.close(start, stop)
+            if not any(cargo.open):
+                self.cargo.pop(cargo.key, None)
 
     def hear(self, items: Sequence[Item]) -> None:
         """Turn what workers and scheduler say into events; what was said before changes nothing.
@@ -277,60 +391,111 @@ class Link:
             if kind == LOGS:
                 self._deliver_logs(pickle.loads(item[1]))
             elif kind == STARTED:
-                parcel = self.flying.get(item[1])
+                parcel = self._parcel_of(item[1])
                 if parcel is not None:
                     events.append(AttemptStarted(item[3], *parcel, item[2]))
             elif kind == ERRED:
-                if item[1] in self.flying:
+                if item[1] in self.cargo:
                     self.doubt.set()
             elif kind == BUNDLE:
-                events += self._outcomes(now, item)
+                cargo = self.cargo.get(item[1])
+                if cargo is not None:
+                    with self._books:
+                        events += self._outcomes(now, cargo, read_bundle(item))
             else:
-                event = self._outcome(now, item)
-                if event is not None:
-                    events.append(event)
+                cargo = self.cargo.get(item[1])
+                if cargo is not None:
+                    with self._books:
+                        events += self._outcome(now, cargo, 0, item, "")
         if events:
             self._deliver(events)
 
-    def _outcomes(self, now: float, item: Item) -> list[Event]:
-        """Turn what a bundle says into events."""
-        _, bundle, where, entries = item
+    def _parcel_of(self, key: DataKey) -> Parcel | None:
+        """Return whose attempt has a data key, if it was not heard of."""
+        alone = self.cargo.get(key)
+        for cargo in [alone] if alone is not None else list(self.cargo.values()):
+            slot = cargo.slot_of(key)
+            if slot is not None and cargo.is_open(slot):
+                return cargo.parcel(slot)
+        return None
+
+    def _outcomes(self, now: float, cargo: Cargo, report: BundleReport) -> list[Event]:
+        """Turn what a bundle says into events; neighbours that ended alike become one."""
         events: list[Event] = []
-        for key, entry in zip(self._members.pop(bundle, ()), entries, strict=False):
-            event = self._outcome(now, (PLAIN, key, where, entry) if isinstance(entry[0], float) else entry)
-            if event is not None:
-                events.append(event)
+        if any(entry[0] == GOING for _, entry in report.others):
+            self._cuts.append((cargo, report))
+            self.doubt.set()
+        at, end = report.first, report.first + len(report.sizes)
+        skipped = 0  # bytes of the blob that belong to slots before ``at``
+        for slot, entry in [*report.others, (end, None)]:
+            while at < slot:
+                part, start, stop = cargo.part_at(at)
+                stop = min(stop, slot)
+                sizes = report.sizes[at - report.first : stop - report.first]
+                nbytes = sum(sizes)
+                results = Results(sizes, report.blob[skipped : skipped + nbytes])
+                skipped += nbytes
+                started = report.started[at - report.first : stop - report.first]
+                ended = report.ended[at - report.first : stop - report.first]
+                many = Reports(started, ended, results, report.where)
+                events += self._plain(now, cargo, part, at, many)
+                at = stop
+            if entry is not None:
+                events += self._outcome(now, cargo, slot, entry, report.where)
+                at = slot + 1
         return events
 
-    def _outcome(self, now: float, item: Item) -> Event | None:
-        kind, key = item[0], item[1]
+    def _plain(self, now: float, cargo: Cargo, part: AnyShipment, slot: int, many: Reports) -> list[Event]:
+        """Tell of plain successes of one part, whose values came with their reports."""
+        count = len(many)
+        seconds = (sum(many.ended) - sum(many.started)) / count
+        self.pace.note(part.task.digest, seconds, 0, count)
+        self._inline_bytes += many.results.nbytes
+        events: list[Event] = []
+        if isinstance(part, BlockShipment) and cargo.all_open(slot, slot + count):
+            run, submission = cargo.parcel(slot)
+            events.append(RangeFinished(now, run, submission, many))
+        else:
+            events += [
+                AttemptFinished(now, *cargo.parcel(slot + place), many.one(place))
+                for place in range(count)
+                if cargo.is_open(slot + place)
+            ]
+        self._close(cargo, slot, slot + count)
+        return events
+
+    def _outcome(self, now: float, cargo: Cargo, slot: int, item: Item, where: str) -> list[Event]:
+        """Turn what one attempt says into an event."""
+        if not cargo.is_open(slot):
+            return []
+        if isinstance(item[0], float):
+            item = (PLAIN, None, where, item)
+        kind = item[0]
+        if kind == GOING:
+            return []
         if kind == RETURNED:
-            if key in self.flying:
-                self._returned.append(key)
-                self.doubt.set()
-            return None
-        shipment = self._shipments.get(key)
-        parcel = self._landed(key)
-        if parcel is None:
-            return None
+            self._returned.append((cargo, slot))
+            self.doubt.set()
+            return []
+        parcel = cargo.parcel(slot)
+        part, _, _ = cargo.part_at(slot)
+        self._close(cargo, slot, slot + 1)
         if kind == HELD:
-            return AttemptHeld(now, *parcel)
+            return [AttemptHeld(now, *parcel)]
         assert kind in (PLAIN, OTHER), item
         report = decode(item) if kind == OTHER else plain_report(item[3], item[2])
-        if shipment is not None:
-            self.pace.note(shipment.task.digest, report.ended - report.started, report.nbytes)
-        if kind == OTHER:
-            return AttemptFinished(now, *parcel, report)
-        if report.inline is None:
-            self.nbytes[parcel] = report.nbytes
-        else:
-            self._inline_bytes += len(report.inline)
-        return AttemptFinished(now, *parcel, report)
+        self.pace.note(part.task.digest, report.ended - report.started, report.nbytes)
+        if kind == PLAIN:
+            if report.inline is None:
+                self.nbytes[parcel] = report.nbytes
+            else:
+                self._inline_bytes += len(report.inline)
+        return [AttemptFinished(now, *parcel, report)]
 
-    def _landed(self, key: DataKey) -> Parcel | None:
-        self.needs.pop(key, None)
-        self._shipments.pop(key, None)
-        return self.flying.pop(key, None)
+    @property
+    def must_keep(self) -> bool:
+        """Whether any value must outlive its cluster, as of ``is_needed``."""
+        return bool(self.nbytes) or self._inline_bytes > INLINE_TRUST
 
     def is_needed(self, parcel: Parcel) -> bool:
         """Whether a value must outlive its cluster; what came with its report is the driver's already.
@@ -347,59 +512,79 @@ class Link:
         """
         return parcel in self.nbytes or self._inline_bytes > INLINE_TRUST
 
-    def give_up(self, lost: Sequence[tuple[DataKey, str, str]]) -> None:
-        """Say of attempts that they ended without a word.
+    def give_up(self, lost: Sequence[tuple[DaskKey, str, str]]) -> None:
+        """Say of Dask tasks that they ended without a word, and with them all that was not heard of.
 
         Parameters
         ----------
         lost : sequence of (tuple, str, str)
-            Data key, cause and text.
+            Dask task, cause and text.
         """
         now = time.time()
         events: list[Event] = []
-        for key, cause, text in lost:
-            parcel = self._landed(key)
-            if parcel is not None:
-                events.append(AttemptCrashed(now, *parcel, cause, text))
+        with self._books:
+            for key, cause, text in lost:
+                cargo = self.cargo.get(key)
+                if cargo is not None:
+                    events += [
+                        AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in cargo.open_slots()
+                    ]
+                    self._close(cargo, 0, len(cargo))
         if events:
             self._deliver(events)
 
-    def hint(self, keys: Sequence[DataKey]) -> None:
-        """Say of attempts that they never ran, since an upstream was no plain success.
+    def hint(self, keys: Sequence[DaskKey]) -> None:
+        """Say of Dask tasks that they never ran, since an upstream was no plain success.
 
         Parameters
         ----------
         keys : sequence of tuple
-            Their data keys.
+            The Dask tasks.
         """
         now = time.time()
-        events = [AttemptHeld(now, *parcel) for key in keys if (parcel := self._landed(key)) is not None]
+        events: list[Event] = []
+        with self._books:
+            for key in keys:
+                cargo = self.cargo.get(key)
+                if cargo is not None:
+                    events += [AttemptHeld(now, *cargo.parcel(slot)) for slot in cargo.open_slots()]
+                    self._close(cargo, 0, len(cargo))
         if events:
             self._deliver(events)
 
     def cancel(self) -> None:
         """Take everything off the scheduler, and interrupt the bodies that run."""
-        self.flying.clear()
-        self.needs.clear()
+        self._forget_all()
         self.futures.release_all()
         if not self.place.can_kill:
             ask_workers(self.client, interrupt_attempts, self.route, timeout=INTERRUPT_TIMEOUT)
 
-    def close(self, keep: Sequence[Parcel]) -> None:
+    def _forget_all(self) -> None:
+        with self._books:
+            self.cargo.clear()
+            self._returned.clear()
+            self._cuts.clear()
+            self._slow.clear()
+            self._flying = 0
+
+    def close(self, keep: Iterable[DaskKey]) -> None:
         """Stop listening, and let go of all but some values.
 
         Parameters
         ----------
-        keep : sequence of (int, int)
-            What stays on the cluster.
+        keep : iterable of tuple
+            The Dask tasks whose values stay on the cluster.
         """
         _unlisten(self.client, self.route)
-        self.flying.clear()
-        self.needs.clear()
+        self._forget_all()
         self.futures.release_all(but=keep)
         if self.has_plugin and self.client.status == "running":
             with contextlib.suppress(Exception):
                 self.client.sync(self.client.scheduler.prefectlite_close, route=self.route)
+
+
+def _attempts_in(shipment: AnyShipment) -> int:
+    return 1 if isinstance(shipment, Shipment) else len(shipment.runs)
 
 
 class _Ear:

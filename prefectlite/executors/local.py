@@ -10,13 +10,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
 from prefectlite.errors import ResultUnavailable
-from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.lowering.envelope import Envelope, FlowFacts
-from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.shipment import Blob, Lowered, Shipment
 from prefectlite.lowering.wrappers import Done, Succeeded
 from prefectlite.worker.attempt import Here, Interruption, Outcome, called_off, perform
@@ -24,6 +23,8 @@ from prefectlite.worker.logs import installation
 from prefectlite.worker.opened import OpenFlow, OpenTask
 
 WHERE = "local"
+#: How many task runs may wait here for their turn.
+ROOM: Final = 4096
 
 
 class LocalExecutor:
@@ -81,9 +82,7 @@ class LocalSession:
         self._here = Here(WHERE, pickles=False, sink=deliver_logs)
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment] = OrderedDict()
-        # A value is found by its key, which its readers name, and by its parcel, which the driver names.
-        self._values: dict[DataKey, Succeeded | Done] = {}
-        self._keys: dict[Parcel, DataKey] = {}
+        self._values: dict[Parcel, Succeeded | Done] = {}
         self._flow: OpenFlow | None = None
         # By the identity of their blobs, which they keep alive.
         self._tasks: dict[int, tuple[Blob, OpenTask]] = {}
@@ -101,7 +100,9 @@ class LocalSession:
         lowered : Lowered
             Shipments, upstreams before what goes ahead of them.
         """
-        self._queue.update([((one.run, one.submission), one) for one in lowered.shipments])
+        for one in lowered.shipments:
+            assert isinstance(one, Shipment)  # nothing needs to travel together here
+            self._queue[one.run, one.submission] = one
 
     def work(self, budget: float) -> bool:
         """Run queued attempts in this thread.
@@ -132,19 +133,28 @@ class LocalSession:
             self._deliver(events)
         return True
 
-    def release(self, parcels: Sequence[Parcel]) -> None:
+    def room(self) -> int:
+        """Return how many task runs may be in flight here.
+
+        Returns
+        -------
+        int
+            Always the same: only one runs at a time.
+        """
+        return ROOM
+
+    def release(self, spans: Sequence[Span]) -> None:
         """Let go of values, and of attempts that have not begun.
 
         Parameters
         ----------
-        parcels : sequence of (int, int)
-            Run and submission.
+        spans : sequence of (int, int, int)
+            First run, submission, count.
         """
-        for parcel in parcels:
-            self._queue.pop(parcel, None)
-            key = self._keys.pop(parcel, None)
-            if key is not None:
-                del self._values[key]
+        for first, submission, count in spans:
+            for run in range(first, first + count):
+                self._queue.pop((run, submission), None)
+                self._values.pop((run, submission), None)
 
     def cancel(self, why: str) -> None:
         """Forget what has not begun; a body that runs goes on, since it has the only thread.
@@ -188,8 +198,7 @@ class LocalSession:
         ResultUnavailable
             When it is gone.
         """
-        key = self._keys.get((run, submission))
-        value = None if key is None else self._values.get(key)
+        value = self._values.get((run, submission))
         if not isinstance(value, Succeeded):
             when = "when the flow run ended" if self._level is None else "when its last reader was done"
             raise ResultUnavailable(
@@ -198,31 +207,34 @@ class LocalSession:
             )
         return value.value
 
-    def close(self, keep: Sequence[Parcel]) -> None:
+    def close(self, keep: Sequence[Span]) -> None:
         """End the session and let go of all values but some.
 
         Parameters
         ----------
-        keep : sequence of (int, int)
-            Values that stay readable until ``drop``.
+        keep : sequence of (int, int, int)
+            First run, submission and count of values that stay readable until ``drop``.
         """
         self._queue.clear()
         self._tasks.clear()
-        kept = {parcel: self._keys[parcel] for parcel in keep if parcel in self._keys}
-        self._values = {key: self._values[key] for key in kept.values()}
-        self._keys = kept
+        kept = ((run, submission) for first, submission, n in keep for run in range(first, first + n))
+        self._values = {parcel: self._values[parcel] for parcel in kept if parcel in self._values}
         if self._level is not None:
             installation.release(self._level)
             self._level = None
 
     def drop(self) -> None:
         """Let go of the kept values."""
-        self._keys.clear()
         self._values.clear()
 
     def _attempt(self, shipment: Shipment) -> Event:
         parcel = run, submission = shipment.run, shipment.submission
-        values = [self._values.get(need) for need in shipment.needs]
+        held = self._values
+        values = [
+            held.get((run, submission))
+            for first, submission, n in cast("tuple[Span, ...]", shipment.needs)  # nothing else is shared
+            for run in range(first, first + n)
+        ]
         began = time.time()
         try:
             flow, task = self._open(shipment)
@@ -235,8 +247,7 @@ class LocalSession:
         finally:
             self._interruptible = False
         if outcome.wrapper is not None:
-            self._keys[parcel] = shipment.key
-            self._values[shipment.key] = outcome.wrapper
+            held[parcel] = outcome.wrapper
         if outcome.report is None:
             return AttemptHeld(time.time(), run, submission)
         return AttemptFinished(outcome.report.ended, run, submission, outcome.report)

@@ -8,8 +8,6 @@ reports of every run.
 
 from __future__ import annotations
 
-import contextlib
-import pickle
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,9 +15,8 @@ from typing import Any, Final
 from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from prefectlite.worker.bundle import lose_bundle
-from prefectlite.worker.entry import run_lost
-from prefectlite.worker.marks import Marks
+from prefectlite.executors.relics import Relics
+from prefectlite.worker.losses import lose_bundle, run_lost
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -46,13 +43,16 @@ class Route:
         From ``wire.route_of``.
     client : str
         The identity of the driver's client.
+    shares_disk : bool
+        Whether what its attempts had begun can be read after a worker's death.
     """
 
-    __slots__ = ("client", "items", "name")
+    __slots__ = ("client", "items", "name", "shares_disk")
 
-    def __init__(self, name: str, client: str) -> None:
+    def __init__(self, name: str, client: str, shares_disk: bool) -> None:
         self.name = name
         self.client = client
+        self.shares_disk = shares_disk
         self.items: list[Item] = []
 
 
@@ -70,7 +70,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._due = 0.0
         self._patience = FLUSH_EVERY
         self._shares_disk = False
-        self._marks: dict[str, Marks] = {}
+        self._relics = Relics()
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -87,6 +87,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._scheduler = scheduler
         scheduler.handlers["prefectlite_open"] = self.open
         scheduler.handlers["prefectlite_close"] = self.shut
+        scheduler.handlers["prefectlite_recall"] = self.recall
+        scheduler.handlers["prefectlite_relieve"] = self.relieve
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 
@@ -110,9 +112,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         if route in self._routes:
             return "taken"
-        self._routes[route] = Route(route, client)
-        if shares_disk and not self._shares_disk:
+        self._routes[route] = Route(route, client, shares_disk)
+        if shares_disk:
             self._shares_disk = True
+            self._relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
             for worker in self._scheduler.workers:
                 self.add_worker(self._scheduler, worker)
         if self.name not in self._scheduler.plugins:
@@ -130,6 +133,73 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
+
+    def recall(self, client: str, keys: Sequence[Any]) -> list[Any]:
+        """Take tasks that wait for others off the scheduler, and all that waits for them.
+
+        No time passes in here, so what is taken off has not begun anywhere and never will.
+
+        Parameters
+        ----------
+        client : str
+            The client that wants them.
+        keys : sequence of tuple
+            Its tasks; those that wait for nothing any more are left alone.
+
+        Returns
+        -------
+        list of tuple
+            What was taken off.
+        """
+        known = self._scheduler.tasks
+        cone: dict[Any, None] = {}
+        stack = [known.get(tuple(key)) for key in keys]
+        while stack:
+            task = stack.pop()
+            if task is not None and task.state == "waiting" and task.key not in cone:
+                cone[task.key] = None
+                stack += task.dependents
+        self._scheduler.client_releases_keys(keys=list(cone), client=client)
+        return [key for key in cone if key not in known]
+
+    def relieve(self, keys: Sequence[Any]) -> int:
+        """Let other workers have what waits behind tasks that go on for long.
+
+        Dask moves no task that it takes for short, however long the worker's thread is busy. A task is asked
+        back from its worker as Dask does it when it balances loads: one that has begun stays.
+
+        Parameters
+        ----------
+        keys : sequence of tuple
+            The long ones.
+
+        Returns
+        -------
+        int
+            How many tasks were asked back.
+        """
+        stealing = self._scheduler.extensions.get("stealing")
+        victims = {}
+        for key in keys:
+            task = self._scheduler.tasks.get(tuple(key))
+            if task is not None and task.processing_on is not None:
+                victims[task.processing_on.address] = task.processing_on
+        others = [one for one in self._scheduler.running if one.address not in victims]
+        if stealing is None or not others:
+            return 0
+        loads = {one: len(one.processing) / one.nthreads for one in others}
+        count = 0
+        for victim in victims.values():
+            for task in list(victim.processing):
+                key = task.key
+                is_ours = type(key) is tuple and type(key[0]) is str and key[0][-8:] in self._routes
+                if not is_ours or key in keys or task.worker_restrictions or task.resource_restrictions:
+                    continue
+                thief = min(loads, key=loads.__getitem__)
+                stealing.move_task_request(task, victim, thief)
+                loads[thief] += 1 / thief.nthreads
+                count += 1
+        return count
 
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any
@@ -157,14 +227,14 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             return
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
-                self._seal(key, start, stimulus_id)
+                self._seal(self._routes[key[0][-8:]], key, start, stimulus_id)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
 
-    def _seal(self, key: Any, start: str, stimulus: str) -> None:
+    def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
         task = self._scheduler.tasks.get(key)
         if task is None or len(key) < 5 or not key[4]:
@@ -173,43 +243,41 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             # Let go by whoever held it, as values are; or lost, and still wanted.
             if task.who_wants or task.waiters:
                 self._replace(
-                    task, "result-lost", "The worker that held the result ended before its last reader."
+                    task,
+                    "result-lost",
+                    "The worker that held the result ended before its last reader.",
+                    self._relics.record_of_ended(key, self._scheduler.workers),
                 )
         elif task.suspicious or stimulus.startswith(RETIRED):
             # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
-            if self._marks and not any(self._has_begun(one) for one in _attempts(task)):
+            # A run that began before there were marks has left none.
+            lost = self._relics.of_the_gone(self._scheduler.workers) if route.shares_disk else None
+            if lost is not None and not any(one.has_begun(key) for one in lost):
                 task.suspicious = 0  # it had not begun, so it may begin elsewhere
-            elif not task.suspicious:
-                self._replace(
-                    task,
-                    "worker-lost",
+                return
+            record = None
+            if lost is not None:
+                record = next((found for one in lost if (found := one.record(key)) is not None), None)
+            text = (
+                "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
+                "C code), the system did (memory ran out), or its machine is gone."
+            )
+            if not task.suspicious:
+                text = (
                     "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
-                    "somebody's hand) before the attempt ended.",
+                    "somebody's hand) before the attempt ended."
                 )
-            else:
-                self._replace(
-                    task,
-                    "worker-lost",
-                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
-                    "C code), the system did (memory ran out), or its machine is gone.",
-                )
+            self._replace(task, "worker-lost", text, record)
 
-    def _has_begun(self, key: Any) -> bool:
-        return any(key in marks for marks in self._marks.values())
-
-    def _replace(self, task: Any, cause: str, text: str) -> None:
+    def _replace(self, task: Any, cause: str, text: str, record: bytes | None) -> None:
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return
+        now = time.time()
         if len(task.key) == 5:
-            task.run_spec = Task(task.key, run_lost, cause, text, time.time())
-            return
-        begun = [
-            slot
-            for slot, one in enumerate(_attempts(task))
-            if cause == "result-lost" or not self._marks or self._has_begun(one)
-        ]
-        task.run_spec = Task(task.key, lose_bundle, cause, text, time.time(), spec.args[2], tuple(begun))
+            task.run_spec = Task(task.key, run_lost, cause, text, now, record)
+        else:
+            task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here.
@@ -221,9 +289,21 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         worker : str
             The worker's address.
         """
-        if self._shares_disk and worker not in self._marks:
-            with contextlib.suppress(OSError):
-                self._marks[worker] = Marks(scheduler.workers[worker].local_directory, create=True)
+        if self._shares_disk:
+            state = scheduler.workers[worker]
+            self._relics.provide(worker, state.local_directory, state.nthreads)
+
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        """Forget the marks of a worker that is gone; what it had was seen to before.
+
+        Parameters
+        ----------
+        scheduler : distributed.Scheduler
+            Not read.
+        worker : str
+            The worker's address.
+        """
+        self._relics.forget(worker)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)
@@ -296,11 +376,3 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         items, route.items = route.items, []
         event = (0.0, (route.name, items))
         self._scheduler.report({"op": "event", "topic": MARK, "event": event}, client=route.client)
-
-
-def _attempts(task: Any) -> list[Any]:
-    """Return the data keys of the attempts that a Dask task of ours stands for."""
-    if len(task.key) == 5:
-        return [task.key]
-    # Ours alone: keys, places, and the user's things as bytes.
-    return [key for key, _, _ in pickle.loads(task.run_spec.args[2])]

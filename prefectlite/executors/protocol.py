@@ -15,6 +15,8 @@ Deliver: TypeAlias = Callable[[Sequence[Event]], None]
 DeliverLogs: TypeAlias = Callable[[Sequence[LogLine]], None]
 #: A run's number and the number of the graph that it travelled in.
 Parcel: TypeAlias = tuple[int, int]
+#: The same for runs that stand side by side: the first, the submission of all, how many.
+Span: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,17 @@ class Session(Protocol):
         """
         ...
 
-    def release(self, parcels: Sequence[Parcel]) -> None:
+    def room(self) -> int:
+        """Return how many task runs may be in flight here at once, as things stand."""
+        ...
+
+    def release(self, spans: Sequence[Span]) -> None:
         """Let go of submissions that nobody needs any more.
 
         Parameters
         ----------
-        parcels : sequence of (int, int)
-            Run and submission.
+        spans : sequence of (int, int, int)
+            First run, submission, count.
         """
         ...
 
@@ -121,13 +127,13 @@ class Session(Protocol):
         """
         ...
 
-    def close(self, keep: Sequence[Parcel]) -> None:
+    def close(self, keep: Sequence[Span]) -> None:
         """End the session: what it started is stopped, what it did not start is left as it was.
 
         Parameters
         ----------
-        keep : sequence of (int, int)
-            Values that must stay readable through ``fetch`` until ``drop``.
+        keep : sequence of (int, int, int)
+            First run, submission and count of values that must stay readable through ``fetch`` until ``drop``.
         """
         ...
 

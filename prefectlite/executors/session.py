@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
-from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief
+from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
 from prefectlite.lowering.wrappers import Slots, Succeeded
 from prefectlite.worker.desk import rest_all
-from prefectlite.worker.spool import Slot, read_spool, write_spool
+from prefectlite.worker.spool import Berth, Slot, read_spool, write_spool
 
 if TYPE_CHECKING:
     from prefectlite.executors.link import Link
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+#: How many task runs may wait for a cluster that is starting.
+ROOM: Final = 4096
 #: How long the workers may take to write down what is to outlive them, in seconds.
 SPOOL_TIMEOUT: Final = 120.0
 
@@ -217,16 +220,27 @@ class DaskSession:
             raise self._failure
         return False
 
-    def release(self, parcels: Sequence[Parcel]) -> None:
+    def room(self) -> int:
+        """Return how many task runs may be in flight here.
+
+        Returns
+        -------
+        int
+            More than at the beginning, once it is known that many travel together.
+        """
+        link = self._link
+        return ROOM if link is None else link.room()
+
+    def release(self, spans: Sequence[Span]) -> None:
         """Let go of submissions.
 
         Parameters
         ----------
-        parcels : sequence of (int, int)
-            Run and submission.
+        spans : sequence of (int, int, int)
+            First run, submission, count.
         """
         if self._failure is None:
-            self._act(lambda link: link.release(parcels))
+            self._act(lambda link: link.release(spans))
 
     def cancel(self, why: str) -> None:
         """Stop everything in flight; on a cluster of our own, the worker processes end.
@@ -273,8 +287,9 @@ class DaskSession:
             except OSError as error:
                 raise ResultUnavailable(f"The file that the result was kept in is gone ({error}).") from error
         link = self._link
-        future = None if link is None else link.futures.get(parcel)
-        if future is None:
+        berth = None if link is None else link.berths.find(run, submission)
+        future = None if link is None or berth is None else link.futures.get(berth[0])
+        if future is None or berth is None:
             raise ResultUnavailable(self._why_gone(parcel))
         status = future.status
         if status in ("error", "cancelled"):
@@ -288,11 +303,7 @@ class DaskSession:
                 f"The result could not be fetched from {self.description} ({type(error).__name__}: "
                 f"{error}); the cluster, or the worker that held it, is gone."
             ) from error
-        assert link is not None
         if isinstance(wrapper, Slots):
-            berth = link.berth(parcel)
-            if berth is None:
-                raise ResultUnavailable(self._why_gone(parcel))
             wrapper = wrapper.wrappers[berth[1]]
         if not isinstance(wrapper, Succeeded):
             raise ResultUnavailable(
@@ -320,13 +331,13 @@ class DaskSession:
 
     # The end
 
-    def close(self, keep: Sequence[Parcel]) -> None:
+    def close(self, keep: Sequence[Span]) -> None:
         """End the session: stop what we started, leave the rest as it was.
 
         Parameters
         ----------
-        keep : sequence of (int, int)
-            Values that stay readable until ``drop``.
+        keep : sequence of (int, int, int)
+            First run, submission and count of values that stay readable until ``drop``.
         """
         if self._over:
             return
@@ -341,29 +352,31 @@ class DaskSession:
         if link is None:
             place.close(force=True)
             return
-        chosen = [] if self._cancelled or self._failure else self._affordable(keep)
+        if self._cancelled or self._failure:
+            keep = ()
+        refused = self._too_many(link, keep)
         if place.cluster is None:
-            link.close(chosen)
-            if not chosen:
+            kept = self._homes(link, keep, refused)
+            link.close(kept)
+            if not kept:
                 place.close()
         else:
-            self._spool(place, link, chosen)
+            self._spool(place, link, keep, refused)
             link.close(())
             place.close(force=self._cancelled)
         if place.in_process:
             rest_all()
 
-    def _affordable(self, keep: Sequence[Parcel]) -> list[Parcel]:
-        link = self._link
-        assert link is not None
-        chosen, left = [], self._keep_limit
-        for parcel in keep:
-            nbytes = link.nbytes.get(parcel, 0)
-            if nbytes > left:
-                self._too_much.add(parcel)
-                continue
-            left -= nbytes
-            chosen.append(parcel)
+    def _too_many(self, link: Link, keep: Sequence[Span]) -> set[Parcel]:
+        """Return the values that are too large to be kept beside the others."""
+        left, sizes = self._keep_limit, link.nbytes
+        for first, submission, count in keep if sizes else ():
+            for run in range(first, first + count):
+                nbytes = sizes.get((run, submission), 0)
+                if nbytes > left:
+                    self._too_much.add((run, submission))
+                else:
+                    left -= nbytes
         if self._too_much:
             _logger.warning(
                 "%d results of flow run %s are not kept: together with the others they exceed the limit "
@@ -372,35 +385,51 @@ class DaskSession:
                 self._brief.run_id,
                 self._keep_limit,
             )
-        return chosen
+        return self._too_much
 
-    def _spool(self, place: Place, link: Link, keep: Sequence[Parcel]) -> None:
+    def _homes(self, link: Link, keep: Sequence[Span], refused: set[Parcel]) -> set[DaskKey]:
+        """Return the Dask tasks whose values stay, since one of their attempts' is kept."""
+        homes: set[DaskKey] = set()
+        for span in keep:
+            first, submission, count = span
+            if refused and any((run, submission) in refused for run in range(first, first + count)):
+                for run in range(first, first + count):
+                    berth = None if (run, submission) in refused else link.berths.find(run, submission)
+                    if berth is not None:
+                        homes.add(berth[0])
+            else:
+                homes.update(key for key, _, _ in link.berths.known(span))
+        return homes
+
+    def _spool(self, place: Place, link: Link, keep: Sequence[Span], refused: set[Parcel]) -> None:
         """Let the workers write to disk what is to outlive them."""
-        by_key = {
-            berth: parcel
-            for parcel in keep
-            if (berth := link.berth(parcel)) is not None and link.is_needed(parcel)
-        }
-        if not by_key:
+        by_berth: dict[Berth, Parcel] = {}
+        for first, submission, count in keep if link.must_keep else ():
+            for run in range(first, first + count):
+                parcel = (run, submission)
+                berth = link.berths.find(run, submission)
+                if berth is not None and parcel not in refused and link.is_needed(parcel):
+                    by_berth[berth] = parcel
+        if not by_berth:
             return
         if not place.is_local:
             _logger.warning(
                 "%d results of flow run %s ended with the cluster %s; run on a cluster of your own making "
                 "to keep them.",
-                len(by_key),
+                len(by_berth),
                 self._brief.run_id,
                 place.name,
             )
             return
         directory = tempfile.mkdtemp(prefix="prefectlite-")
         self._remove_spool = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
-        answers = ask_workers(place.client, write_spool, directory, list(by_key), timeout=SPOOL_TIMEOUT)
+        answers = ask_workers(place.client, write_spool, directory, list(by_berth), timeout=SPOOL_TIMEOUT)
         for slots in answers.values():
-            self._spooled |= {by_key[key]: slot for key, slot in slots.items()}
-        if len(self._spooled) < len(by_key):
+            self._spooled |= {by_berth[berth]: slot for berth, slot in slots.items()}
+        if len(self._spooled) < len(by_berth):
             _logger.warning(
                 "%d results of flow run %s could not be written to %s, so they ended with their cluster.",
-                len(by_key) - len(self._spooled),
+                len(by_berth) - len(self._spooled),
                 self._brief.run_id,
                 directory,
             )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.link import Link
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.wrappers import Hold
 from prefectlite.worker.entry import retell
 
@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 #: How often to look, in seconds.
 EVERY: Final = 2.0
+#: How often while a bundle is held up by a long body, and others by it.
+OFTEN: Final = 0.2
 #: How long after the scheduler's word to look, in seconds: Dask's own word to the client is on its way as
 #: well.
 SOON: Final = 0.02
@@ -42,8 +44,8 @@ class Watch:
         self._link = link
         self._stopped = False
         #: Attempts that had ended at the last look already.
-        self._ended: set[DataKey] = set()
-        self._crashed: set[DataKey] = set()
+        self._ended: set[DaskKey] = set()
+        self._crashed: set[DaskKey] = set()
         self._thread = threading.Thread(target=self._run, name="prefectlite-watch", daemon=True)
 
     def start(self) -> None:
@@ -60,7 +62,7 @@ class Watch:
     def _run(self) -> None:
         doubt = self._link.doubt
         while not self._stopped:
-            if doubt.wait(EVERY):
+            if doubt.wait(OFTEN if self._link.is_slow else EVERY):
                 doubt.clear()
                 threading.Event().wait(SOON)
             if not self._stopped:
@@ -73,16 +75,16 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
-        link.send_returned()
+        link.send_again()
         if link.client.status == "closed":
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
-            link.give_up([(key, "scheduler-lost", text) for key in link.flying.copy()])
+            link.give_up([(key, "scheduler-lost", text) for key in link.cargo.copy()])
             return
-        lost: list[tuple[DataKey, str, str]] = []
-        held: list[DataKey] = []
-        ended: set[DataKey] = set()
-        for key, parcel in link.flying.copy().items():
-            future = link.futures.get(parcel)
+        lost: list[tuple[DaskKey, str, str]] = []
+        held: list[DaskKey] = []
+        ended: set[DaskKey] = set()
+        for key in link.cargo.copy():
+            future = link.futures.get(key)
             status = None if future is None else future.status
             if status == "finished":
                 ended.add(key)
@@ -100,24 +102,22 @@ class Watch:
         link.give_up(lost)
         link.hint(held)
         # A report may still be on its way at the first look; at the second it is overdue.
-        overdue = [key for key in ended if key in self._ended and key in link.flying]
+        overdue = [key for key in ended if key in self._ended and key in link.cargo]
         self._ended = ended
         if overdue:
             self._ask(overdue)
 
-    def _ask(self, keys: Sequence[DataKey]) -> None:
-        """Ask the workers what those attempts said."""
+    def _ask(self, keys: Sequence[DaskKey]) -> None:
+        """Ask the workers what the attempts in those Dask tasks said."""
         link = self._link
-        homes = list(dict.fromkeys(map(link.home, keys)))
-        answers = ask_workers(link.client, retell, homes, timeout=ASK_TIMEOUT)
+        answers = ask_workers(link.client, retell, list(keys), timeout=ASK_TIMEOUT)
         if not answers:
             return  # nobody can be asked now; the next look sees more
         link.hear([item for items in answers.values() for item in items])
-        lost: list[tuple[DataKey, str, str]] = []
-        held: list[DataKey] = []
+        lost: list[tuple[DaskKey, str, str]] = []
+        held: list[DaskKey] = []
         for key in keys:
-            parcel = link.flying.get(key)
-            future = None if parcel is None else link.futures.get(parcel)
+            future = link.futures.get(key) if key in link.cargo else None
             if future is None or future.status != "error":
                 continue
             if self._waits(key):
@@ -129,18 +129,18 @@ class Watch:
         link.give_up(lost)
         link.hint(held)
 
-    def _is_victim(self, key: DataKey, error: Any) -> bool:
-        """Whether an attempt erred because another did; Dask repeats the other's exception."""
+    def _is_victim(self, key: DaskKey, error: Any) -> bool:
+        """Whether a Dask task erred because another did; Dask repeats the other's exception."""
         culprit = getattr(error, "task", None)
-        return (culprit is not None and culprit != self._link.home(key)) or self._waits(key)
+        return (culprit is not None and culprit != key) or self._waits(key)
 
-    def _waits(self, key: DataKey) -> bool:
-        flying = self._link.flying
-        return any(need in flying or need in self._crashed for need in self._link.needs.get(key, ()))
+    def _waits(self, key: DaskKey) -> bool:
+        cargo = self._link.cargo.get(key)
+        needs = () if cargo is None else cargo.needs
+        return any(need in self._link.cargo or need in self._crashed for need in needs)
 
-    def _cancellation(self, key: DataKey) -> tuple[str, str]:
-        parcel = self._link.flying.get(key)
-        future = None if parcel is None else self._link.futures.get(parcel)
+    def _cancellation(self, key: DaskKey) -> tuple[str, str]:
+        future = self._link.futures.get(key)
         state = getattr(future, "_state", None)
         error = getattr(state, "exception", None)
         reason = str(getattr(error, "reason", None) or "")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.instructions import Transition, TransitionMany
 from prefectlite.states.keys import RunKey
 
 
@@ -36,19 +36,82 @@ class Submitted(NamedTuple):
     ahead: bool = False
 
 
+class SubmittedMany(NamedTuple):
+    """Attempts of a map's children that stand side by side were sent.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    runs : range
+        Their numbers on the board, without gaps.
+    slug : str
+        The map's slug.
+    first : int
+        The map index of the first.
+    attempt, submission, ahead
+        As in ``Submitted``, for all of them.
+    """
+
+    time: float
+    runs: range
+    slug: str
+    first: int
+    attempt: int
+    submission: int
+    ahead: bool = False
+
+    def one(self, place: int) -> Submitted:
+        """Return what is said of one of them.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        Submitted
+            As if it had been sent alone.
+        """
+        key = RunKey(self.slug, self.first + place)
+        return Submitted(self.time, self.runs[place], key, self.attempt, self.submission, self.ahead)
+
+
 #: What a journal keeps: observations and acts, in the order in which they were learned or decided.
 Entry: TypeAlias = Transition | Submitted
+#: The same, where one record may tell of many runs.
+Record: TypeAlias = Entry | TransitionMany | SubmittedMany
+
+
+def unpacked(record: Record) -> Iterator[Entry]:
+    """Return the entries that a record stands for.
+
+    Parameters
+    ----------
+    record : Record
+        Of one run or of many.
+
+    Yields
+    ------
+    Transition or Submitted
+        One for each run, in order.
+    """
+    if isinstance(record, TransitionMany | SubmittedMany):
+        yield from map(record.one, range(len(record.runs)))
+    else:
+        yield record
 
 
 class Journal(Protocol):
     """A record of one flow run; written by the loop alone, read from any thread."""
 
-    def record(self, entries: Sequence[Entry]) -> None:
-        """Add entries to the turn that is not committed yet.
+    def record(self, records: Sequence[Record]) -> None:
+        """Add records to the turn that is not committed yet.
 
         Parameters
         ----------
-        entries : sequence of Transition or Submitted
+        records : sequence of Record
             In order.
         """
         ...
@@ -72,12 +135,22 @@ class Journal(Protocol):
         """
         ...
 
-    def entries(self) -> Sequence[Entry]:
-        """Return everything that was committed.
+    def records(self) -> Sequence[Record]:
+        """Return everything that was committed, as it was recorded.
 
         Returns
         -------
-        sequence of Transition or Submitted
+        sequence of Record
+            In order.
+        """
+        ...
+
+    def entries(self) -> Iterable[Entry]:
+        """Return everything that was committed, run by run.
+
+        Returns
+        -------
+        iterable of Transition or Submitted
             In order.
         """
         ...

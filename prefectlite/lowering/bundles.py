@@ -1,76 +1,82 @@
 """Shipments that travel together as one Dask task. Knows keys, needs and sizes; knows neither Dask nor rules.
 
-One Dask task costs 0.2 to 1 ms, whatever its body does. So attempts of one task that wait for nothing of each
-other go as one; each keeps its own key, spec, report and value, which lies in a slot of the bundle's.
+One Dask task costs 0.2 to 1 ms, whatever its body does. So attempts go together: children of a map as blocks,
+other attempts in small connected pieces of the graph. Each keeps its own key, attempt, report and value, which
+lies in a slot of the bundle's.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.lowering.shipment import Blob, Shipment
-
-#: Values that stand side by side: place among those passed by position, first slot, how many. The first slot
-#: is ``WHOLE`` for a value that lies in no bundle.
-Stretch: TypeAlias = tuple[int, int, int]
-WHOLE: Final = -1
-
-#: What a worker is told of one attempt in a bundle: its data key, its spec, and where its values are.
-Member: TypeAlias = tuple[DataKey, bytes, tuple[Stretch, ...]]
+from prefectlite.lowering.berths import Berths, DaskKey
+from prefectlite.lowering.envelope import dumps
+from prefectlite.lowering.keys import BundleKey, data_key
+from prefectlite.lowering.order import AnyShipment, Index, spans_of
+from prefectlite.lowering.pace import Pace
+from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Member, Part, Stretch
+from prefectlite.lowering.pieces import Item, partition
+from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment
+from prefectlite.states.keys import RunKey
 
 
 class Bundle(NamedTuple):
-    """Attempts of one task that travel as one Dask task.
+    """Attempts that travel as one Dask task.
 
     Parameters
     ----------
     key : tuple
         The name of the bundle's value.
-    shipments : tuple of Shipment
-        Its members; the place of each is its slot.
-    flow, task : Blob
+    shipments : tuple of Shipment or BlockShipment
+        Its parts; slots are numbered through them in order.
+    flow : Blob
         What all of them share.
+    tasks : tuple of Blob
+        The tasks that they run.
     needs : tuple of tuple
         What stands on the cluster under these keys is passed by position.
     payload : bytes
-        The pickled tuple of ``Member``; it holds nothing of the user's but bytes.
+        The pickled tuple of ``Part``; what is the user's in it are plain values and bytes.
     annotations : mapping or None
         As of each of its shipments.
     """
 
     key: BundleKey
-    shipments: tuple[Shipment, ...]
+    shipments: tuple[AnyShipment, ...]
     flow: Blob
-    task: Blob
-    needs: tuple[DataKey | BundleKey, ...]
+    tasks: tuple[Blob, ...]
+    needs: tuple[DaskKey, ...]
     payload: bytes
     annotations: Any = None
 
 
 class Packer:
-    """Puts a flow run's shipments into bundles, and remembers in which slot each value lies.
+    """Puts a flow run's shipments into bundles, and notes in which slot each value is going to lie.
 
     Parameters
     ----------
-    size_of : callable
-        Returns how many attempts should travel together, from the digest of their task and how many there
-        are.
+    pace : Pace
+        What is known of how long the tasks take.
+    berths : Berths
+        The books of where values lie.
+    names : tuple of bytes
+        From ``by_value_names``.
     """
 
-    def __init__(self, size_of: Callable[[str, int], int]) -> None:
-        self._size_of = size_of
-        self._berths: dict[DataKey, tuple[BundleKey, int]] = {}
+    def __init__(self, pace: Pace, berths: Berths, names: tuple[bytes, ...] = ()) -> None:
+        self._pace = pace
+        self._berths = berths
+        self._names = names
         self._serial = 0
 
-    def pack(self, shipments: Sequence[Shipment]) -> list[Shipment | Bundle]:
+    def pack(self, shipments: Sequence[AnyShipment]) -> list[Shipment | Bundle]:
         """Return a turn's shipments, bundled where that pays.
 
         Parameters
         ----------
-        shipments : sequence of Shipment
+        shipments : sequence of Shipment or BlockShipment
             Each behind those of the same turn that it needs.
 
         Returns
@@ -78,101 +84,214 @@ class Packer:
         list of Shipment or Bundle
             No two of them need each other in a circle.
         """
-        chunks: list[list[Shipment]] = []
-        for group in _groups(shipments):
-            size = max(1, self._size_of(group[0].task.digest, len(group)))
-            chunks.extend(group[at : at + size] for at in range(0, len(group), size))
         packed: list[Shipment | Bundle] = []
-        made: list[tuple[BundleKey, list[Shipment]]] = []
-        berths = self._berths
-        for chunk in chunks:
-            if len(chunk) > 1 or not berths.keys().isdisjoint(chunk[0].needs):
-                made.append((self._berth(chunk), chunk))
-            else:
-                packed.append(chunk[0])
-        if not made:
-            return packed
-        # What came before may need what was bundled since.
-        alone, packed = packed, []
-        for one in alone:
-            if isinstance(one, Shipment) and not berths.keys().isdisjoint(one.needs):
-                made.append((self._berth([one]), [one]))
-            else:
-                packed.append(one)
-        packed.extend([self._bundle(key, chunk) for key, chunk in made])
+        for singles, blocks in _waves(shipments):
+            packed += self._pack_singles(singles)
+            for group in _aligned(blocks):
+                packed += self._pack_group(group)
         return packed
 
-    def berth(self, key: DataKey) -> tuple[DataKey | BundleKey, int]:
-        """Return under which key a value stands on the cluster, and in which slot.
+    def new_key(self, like: DaskKey) -> BundleKey:
+        """Return a name that no Dask task of the flow run has had.
 
         Parameters
         ----------
-        key : tuple
-            The attempt's data key.
+        like : tuple
+            A name whose group it shares.
 
         Returns
         -------
-        (tuple, int)
-            Its own key and ``WHOLE`` for a value that lies in no bundle.
+        tuple
+            The name.
         """
-        return self._berths.get(key) or (key, WHOLE)
-
-    def forget(self, key: DataKey) -> None:
-        """Let go of the name of a value that was released.
-
-        Parameters
-        ----------
-        key : tuple
-            The attempt's data key.
-        """
-        self._berths.pop(key, None)
-
-    def _berth(self, chunk: Sequence[Shipment]) -> BundleKey:
         self._serial += 1
-        key: BundleKey = (*chunk[0].key, self._serial)
-        for slot, shipment in enumerate(chunk):
-            self._berths[shipment.key] = key, slot
-        return key
+        return (*like[:5], self._serial)
 
-    def _bundle(self, key: BundleKey, chunk: Sequence[Shipment]) -> Bundle:
-        places: dict[DataKey | BundleKey, int] = {}
-        members: list[Member] = [
-            (shipment.key, shipment.spec, self._stretches(shipment.needs, places)) for shipment in chunk
-        ]
-        first = chunk[0]
-        payload = pickle.dumps(tuple(members), 5)
-        return Bundle(key, tuple(chunk), first.flow, first.task, tuple(places), payload, first.annotations)
+    def _pack_singles(self, shipments: Sequence[Shipment]) -> list[Shipment | Bundle]:
+        if not shipments:
+            return []
+        pace = self._pace
+        if pace.bundle_size == 1:
+            pieces = [[place] for place in range(len(shipments))]
+        else:
+            index = Index(shipments)
+            items = [
+                Item(
+                    [place for span in spans_of(one) for place in index.makers(span)] if one.needs else (),
+                    one.task.digest,
+                    pace.seconds(one.task.digest),
+                    None if one.annotations is None else id(one.annotations),
+                    pace.is_large(one.task.digest),
+                )
+                for one in shipments
+            ]
+            pieces = partition(items, pace.threads(), pace.bundle_size)
+        packed: list[Shipment | Bundle] = []
+        for piece in pieces:
+            first = shipments[piece[0]]
+            if len(piece) > 1:
+                packed.append(self._bundle([shipments[place] for place in piece]))
+            elif self._is_free(first.needs):
+                self._berths.put(first.run, first.submission, first.key)
+                packed.append(first)
+            else:
+                packed.append(self._bundle([first]))
+        return packed
 
-    def _stretches(
-        self, needs: Sequence[DataKey], places: dict[DataKey | BundleKey, int]
-    ) -> tuple[Stretch, ...]:
-        found: list[Stretch] = []
+    def _is_free(self, needs: Sequence[Need]) -> bool:
+        """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
         for need in needs:
-            key, slot = self._berths.get(need) or (need, WHOLE)
-            place = places.setdefault(key, len(places))
-            if found and slot != WHOLE:
-                last, start, count = found[-1]
-                if last == place and start + count == slot:
-                    found[-1] = place, start, count + 1
-                    continue
-            found.append((place, slot, 1))
-        return tuple(found)
+            if len(need) == 3 and any(slot != WHOLE for _, slot, _ in self._berths.stretches(need)):
+                return False
+        return True
+
+    def _pack_group(self, group: Sequence[BlockShipment]) -> Iterator[Bundle]:
+        """Cut blocks, of which each reads the one before child by child, into bundles."""
+        width = len(group[0].runs)
+        # Those that are still to come count too: the workers will not run out of bundles.
+        size = self._pace.size([one.task.digest for one in group], width + group[0].left)
+        # Even ones: the last of many should not be a small rest.
+        count = -(-width // size)
+        for number in range(count):
+            start, stop = width * number // count, width * (number + 1) // count
+            yield self._bundle([one.part(start, stop) for one in group])
+
+    def _bundle(self, shipments: Sequence[AnyShipment]) -> Bundle:
+        first = shipments[0]
+        key = self.new_key(_key_of(first))
+        slot = 0
+        for one in shipments:
+            if isinstance(one, Shipment):
+                self._berths.put(one.run, one.submission, key, slot)
+                slot += 1
+            else:
+                self._berths.put_row(one.runs, one.submission, key, slot)
+                slot += len(one.runs)
+        places: dict[DaskKey, int] = {}
+        tasks: dict[int, tuple[int, Blob]] = {}
+        parts: list[Part] = []
+        for one in shipments:
+            task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
+            parts.append(self._part(one, task, key, places))
+        has_blocks = any(isinstance(one, BlockShipment) for one in shipments)
+        content = tuple(parts)
+        # What is the user's is bytes already in a member, and may be a state of the user's class in a block.
+        payload = dumps(content, self._names) if has_blocks else pickle.dumps(content, 5)
+        return Bundle(
+            key,
+            tuple(shipments),
+            first.flow,
+            tuple([blob for _, blob in tasks.values()]),
+            tuple(places),
+            payload,
+            first.annotations,
+        )
+
+    def _part(self, one: AnyShipment, task: int, key: BundleKey, places: dict[DaskKey, int]) -> Part:
+        reads = tuple([stretch for need in one.needs for stretch in self._stretches(need, key, places)])
+        if isinstance(one, Shipment):
+            return Member(one.key, task, one.spec, _joined(reads))
+        columns: list[Column] = []
+        for name, kind, what in one.columns:
+            found = tuple(self._stretches(what, key, places)) if kind == READ else what
+            columns.append((name, kind, found))
+        return Block(
+            task,
+            one.prefix,
+            one.slug,
+            one.first,
+            len(one.runs),
+            one.attempt,
+            one.submission,
+            one.given,
+            one.recipes,
+            _joined(reads),
+            tuple(columns),
+            one.upstreams,
+            one.drop_value,
+            one.measure,
+        )
+
+    def _stretches(self, need: Need, key: BundleKey, places: dict[DaskKey, int]) -> Iterator[Stretch]:
+        if len(need) != 3:
+            yield places.setdefault(need, len(places)), WHOLE, 1
+            return
+        for home, slot, count in self._berths.stretches(need):
+            yield SELF if home == key else places.setdefault(home, len(places)), slot, count
 
 
-def _groups(shipments: Sequence[Shipment]) -> list[list[Shipment]]:
-    """Sort a turn's shipments by task, by annotations, and by how many others of the turn come before them.
+def _joined(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """Return stretches with those that go on where the last one ends made one."""
+    found: list[Stretch] = []
+    for place, slot, count in stretches:
+        if found and slot != WHOLE:
+            last, start, before = found[-1]
+            if last == place and start != WHOLE and start + before == slot:
+                found[-1] = place, start, before + count
+                continue
+        found.append((place, slot, count))
+    return tuple(found)
 
-    Those of one depth never need each other, and bundles of one depth only need bundles of a smaller one; so
-    no circle can close, within a turn or over several.
+
+def _key_of(one: AnyShipment) -> Any:
+    if isinstance(one, Shipment):
+        return one.key
+    return data_key(one.prefix, RunKey(one.slug, one.first), one.attempt, one.submission)
+
+
+def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[BlockShipment]]]:
+    """Return what is packed one after the other: in each wave first the attempts by themselves, then the blocks.
+
+    What reads a block, however indirectly, comes a wave later, so that no circle closes through a bundle with
+    something that the block reads in it.
     """
-    depths: dict[DataKey, int] = {}
-    groups: dict[tuple[int, int, int], list[Shipment]] = {}
-    for shipment in shipments:
-        depth = 0
-        for need in shipment.needs:
-            above = depths.get(need)
-            if above is not None and above >= depth:
-                depth = above + 1
-        depths[shipment.key] = depth
-        groups.setdefault((depth, id(shipment.task), id(shipment.annotations)), []).append(shipment)
-    return list(groups.values())
+    singles = [one for one in shipments if isinstance(one, Shipment)]
+    if len(singles) == len(shipments):
+        return [(singles, [])]
+    waves: list[tuple[list[Shipment], list[BlockShipment]]] = [([], [])]
+    index = Index(shipments)
+    wave_of: list[int] = []
+    for one in shipments:
+        is_single = isinstance(one, Shipment)
+        wave = 0
+        for span in spans_of(one):
+            for place in index.makers(span):
+                wave = max(wave, wave_of[place] + (is_single and isinstance(shipments[place], BlockShipment)))
+        wave_of.append(wave)
+        if wave == len(waves):
+            waves.append(([], []))
+        if isinstance(one, Shipment):
+            waves[wave][0].append(one)
+        else:
+            waves[wave][1].append(one)
+    return waves
+
+
+def _meet(first: int, submission: int, count: int, runs: range, made: int) -> bool:
+    return submission == made and first < runs.stop and first + count > runs.start
+
+
+def _aligned(blocks: Sequence[BlockShipment]) -> list[list[BlockShipment]]:
+    """Put blocks together of which each reads the one before, child by child, and no other of the turn."""
+    groups: list[list[BlockShipment]] = []
+    homes: list[tuple[range, int, int]] = []
+    for one in blocks:
+        width = len(one.runs)
+        met: set[int] = set()
+        is_aligned = True
+        columns = [what for _, kind, what in one.columns if kind == READ]
+        for span in spans_of(one):
+            first, submission, count = span
+            for runs, made, number in homes:
+                if _meet(first, submission, count, runs, made):
+                    met.add(number)
+                    is_aligned &= span in columns and first == runs.start and count == width == len(runs)
+        if len(met) == 1 and is_aligned:
+            number = met.pop()
+            if groups[number][0].annotations is one.annotations:
+                groups[number].append(one)
+                homes.append((one.runs, one.submission, number))
+                continue
+        groups.append([one])
+        homes.append((one.runs, one.submission, len(groups) - 1))
+    return groups

@@ -6,9 +6,11 @@ import copyreg
 import io
 import pickle
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
+from functools import lru_cache, partial
+from types import CodeType, ModuleType
 from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import SerializationError
@@ -17,6 +19,7 @@ from prefectlite.errors import SerializationError
 RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None
 
 _PROTOCOL: Final = 5
+_NO_FILE: Final = "<dynamic-code>"
 _TBLIB: Final = b"tblib.pickling_support"
 
 
@@ -150,10 +153,29 @@ def dumps_by_value(value: Any) -> bytes:
     SerializationError
         When it cannot be pickled; the text says what cloudpickle said.
     """
+    buffer = io.BytesIO()
     try:
-        return _cloudpickle().dumps(value, protocol=_PROTOCOL)  # type: ignore[no-any-return]
+        _by_value_pickler()(buffer, protocol=_PROTOCOL).dump(value)
     except Exception as error:
         raise SerializationError(f"{type(error).__name__}: {error}") from error
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _by_value_pickler() -> Any:
+    """Return cloudpickle's pickler, made to keep the names of files."""
+    base = _cloudpickle().Pickler
+    known = base.dispatch_table
+    keeps = ChainMap({CodeType: partial(_with_file_name, known[CodeType])}, known)
+    return type("_Pickler", (base,), {"dispatch_table": keeps})
+
+
+def _with_file_name(reduce: Callable[[CodeType], Any], code: CodeType) -> tuple[Any, ...]:
+    # From 3.1.3 on, cloudpickle writes a stand-in for the name of the file that a function comes from; then
+    # no traceback shows the user's own lines.
+    kind, arguments, *rest = reduce(code)
+    told = tuple([code.co_filename if one == _NO_FILE else one for one in arguments])
+    return kind, told, *rest
 
 
 def _with_whole_exceptions(value: Any) -> bytes:

@@ -7,16 +7,16 @@ times faster than a bare dict (which Dask hashes task by task) and carries annot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from dask._task_spec import Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
+from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.bundles import Bundle
-from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.shipment import Blob, Literal, Shipment
-from prefectlite.lowering.wrappers import Packed, open_literal
+from prefectlite.lowering.wrappers import Packed, open_literal, open_shelf
 
 
 def build_graph(
@@ -24,7 +24,8 @@ def build_graph(
     shared: Sequence[Literal],
     entry: Callable[..., Any],
     bundle_entry: Callable[..., Any],
-) -> tuple[HighLevelGraph, list[DataKey | BundleKey]]:
+    needs_of: Callable[[Shipment], Iterable[DaskKey]],
+) -> tuple[HighLevelGraph, list[DaskKey]]:
     """Return a Dask graph of a turn's shipments and shared literals.
 
     Parameters
@@ -37,7 +38,10 @@ def build_graph(
         What a worker calls: ``entry(flow, task, spec, *values)``, where ``flow`` and ``task`` are the bytes
         of the shipment's blobs, or ``Packed`` ones where they travelled under a key of their own.
     bundle_entry : callable
-        The same for a bundle, with its payload for a spec.
+        The same for a bundle: ``entry(payload, count, flow, *tasks, *values)``, where ``count`` is the number
+        of tasks.
+    needs_of : callable
+        Returns the keys that a shipment which travels alone needs, in order of position.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def build_graph(
     """
     layers: dict[str, dict[Any, Task]] = {}
     annotations: dict[str, Mapping[str, Any] | None] = {}
-    keys: list[DataKey | BundleKey] = []
+    keys: list[DaskKey] = []
     if shared:
         literals = layers[shared[0].key[0]] = {}
         for literal in shared:
@@ -63,12 +67,14 @@ def build_graph(
             name = names[mark] = key[0]
             layers[name] = {}
             annotations[name] = shipment.annotations
-        refs = [TaskRef(need) for need in shipment.needs]
-        flow, task = _content(shipment.flow), _content(shipment.task)
+        refs = map(TaskRef, shipment.needs if isinstance(shipment, Bundle) else needs_of(shipment))
+        flow = _content(shipment.flow)
         if isinstance(shipment, Bundle):
-            layers[name][key] = Task(key, bundle_entry, flow, task, shipment.payload, *refs)
+            tasks = map(_content, shipment.tasks)
+            count = len(shipment.tasks)
+            layers[name][key] = Task(key, bundle_entry, shipment.payload, count, flow, *tasks, *refs)
         else:
-            layers[name][key] = Task(key, entry, flow, task, shipment.spec, *refs)
+            layers[name][key] = Task(key, entry, flow, _content(shipment.task), shipment.spec, *refs)
         keys.append(key)
     made = {
         name: MaterializedLayer(layer, annotations=dict(annotations.get(name) or {}))
@@ -90,7 +96,14 @@ def literal_task(literal: Literal) -> Task:
     Task
         A constant's task opens it, so that it is unpickled once where it is made; others stay bytes.
     """
-    return Task(literal.key, open_literal if literal.kind == "value" else Packed, literal.payload)
+    return Task(literal.key, _OPENERS[literal.kind], literal.payload)
+
+
+_OPENERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    "value": open_literal,
+    "blob": Packed,
+    "shelf": open_shelf,
+}
 
 
 def _content(blob: Blob) -> bytes | TaskRef:

@@ -8,17 +8,19 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.task import FunctionTask, Task
-from prefectlite.engine.instructions import Submit
+from prefectlite.engine.inputs import FromElements, FromSpan
+from prefectlite.engine.instructions import Submit, SubmitMany
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
+from prefectlite.lowering.parts import READ, Column
 from prefectlite.lowering.placement import annotations_of
-from prefectlite.lowering.recipes import Needs, Pantry
-from prefectlite.lowering.shipment import Blob, Literal, Lowered, Shipment
-from prefectlite.lowering.spec import VALUE, Recipe, Spec
-from prefectlite.lowering.upstreams import upstreams_of
+from prefectlite.lowering.recipes import Needs, Pantry, is_ours
+from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
+from prefectlite.lowering.spec import VALUE, Recipe, Spec, Upstream
+from prefectlite.lowering.upstreams import upstreams_of, upstreams_of_many
 from prefectlite.states.state import State
 
 __all__ = ["Blob", "DataKey", "Literal", "Lowered", "Lowering", "Shipment", "StateOf"]
@@ -82,22 +84,20 @@ class Lowering:
         self._annotations: dict[str, Mapping[str, Any]] = {}
         self._blobs: dict[Any, Blob | SerializationError] = {}
         self._by_digest: dict[str, Blob] = {}
-        self._keys: dict[int, DataKey] = {}
-        self._unsent: set[DataKey] = set()
+        # Submissions that were refused, and what was left out because of them.
+        self._unsent: set[tuple[int, int]] = set()
         shared = key_prefix(self._flow_name, "shared", run_id)
-        self._pantry = Pantry(
-            compiled.values, compiled.assemblies, self._key_of, self._names, shared, pickles
-        )
+        self._pantry = Pantry(compiled.values, compiled.assemblies, self._names, shared, pickles)
         self._flow = self._flow_blob(
             FlowFacts(run_id, self._flow_name, scheduled, compiled.parameters, log_level, inline_limit)
         )
 
-    def lower(self, submits: Iterable[Submit], state_of: StateOf) -> Lowered:
+    def lower(self, submits: Iterable[Submit | SubmitMany], state_of: StateOf) -> Lowered:
         """Return what to send for a turn's submits.
 
         Parameters
         ----------
-        submits : iterable of Submit
+        submits : iterable of Submit or SubmitMany
             In the order of the engine, upstreams before what goes ahead of them.
         state_of : callable
             Returns the state of a run, from its number.
@@ -108,39 +108,114 @@ class Lowering:
             Shipments, new shared data, and the submits that cannot be sent. What was to go ahead of one of
             those is left out without a word: the engine takes it back when it learns of the refusal.
         """
-        shipments: list[Shipment] = []
+        shipments: list[Shipment | BlockShipment] = []
         refused: list[tuple[Submit, BaseException]] = []
         for submit in submits:
-            try:
-                shipment = self._ship(submit, state_of)
-            except EngineError:
-                raise
-            except Exception as error:
-                # Values are the user's, and reading one may do anything: that is its reader's failure alone.
-                self._unsent.add(self._keys[submit.run])
-                refused.append((submit, error))
-                continue
-            if self._unsent and not self._unsent.isdisjoint(shipment.needs):
-                self._unsent.add(shipment.key)
-                continue
-            shipments.append(shipment)
+            if isinstance(submit, SubmitMany):
+                block = self._block(submit, state_of)
+                if block is not None:
+                    shipments.append(block)
+                else:
+                    for one in submit:
+                        self._take(one, state_of, shipments, refused)
+            else:
+                self._take(submit, state_of, shipments, refused)
         # New shared data waits for a turn that sends something.
         literals: list[Literal] = []
         if shipments:
             literals, self._pantry.literals = self._pantry.literals, literals
         return Lowered(shipments, literals, refused)
 
-    def forget(self, run: int, submission: int) -> None:
-        """Let go of the name of a value that was released.
+    def _take(
+        self,
+        submit: Submit,
+        state_of: StateOf,
+        shipments: list[Shipment | BlockShipment],
+        refused: list[tuple[Submit, BaseException]],
+    ) -> None:
+        try:
+            shipment = self._ship(submit, state_of)
+        except EngineError:
+            raise
+        except Exception as error:
+            # Values are the user's, and reading one may do anything: that is its reader's failure alone.
+            self._unsent.add((submit.run, submit.submission))
+            refused.append((submit, error))
+            return
+        if self._unsent and self._misses(shipment):
+            self._unsent.add((submit.run, submit.submission))
+        else:
+            shipments.append(shipment)
 
-        Parameters
-        ----------
-        run, submission : int
-            Which; an older submission than the last one changes nothing.
-        """
-        key = self._keys.get(run)
-        if key is not None and key[4] == submission:
-            del self._keys[run]
+    def _misses(self, shipment: Shipment) -> bool:
+        """Return whether something that a shipment needs was not sent."""
+        spans = (need for need in shipment.needs if len(need) == 3)
+        return any(
+            (run, submission) in self._unsent
+            for first, submission, count in spans
+            for run in range(first, first + count)
+        )
+
+    def _block(self, submit: SubmitMany, state_of: StateOf) -> BlockShipment | None:
+        """Return children as one shipment; None when they must be looked at one by one."""
+        if not self._pickles or self._unsent:
+            return None
+        node = self._nodes[submit.node]
+        kit = self._kits.get(submit.node) or self._kit(submit.node)
+        if isinstance(kit.blob, SerializationError):
+            return None
+        needs = Needs()
+        given: dict[str, Any] = {}
+        recipes: list[tuple[str, Recipe]] = []
+        columns: list[Column] = []
+        constants = self._compiled.constants.get(self._compiled.tasks[submit.node])
+        try:
+            for name, value in (constants or {}).items():
+                bound = self._pantry.bind(name, value, given, needs, True)
+                if bound is not None:
+                    recipes.append((name, bound))
+            for row in submit.rows:
+                if isinstance(row.source, FromSpan):
+                    span = (row.source.run, row.source.submission, row.source.count)
+                    columns.append((row.key, READ, span))
+                elif isinstance(row.source, FromElements):
+                    found = self._pantry.elements(row.source, len(submit), needs, state_of)
+                    if found is None:
+                        return None
+                    columns.append((row.key, *found))
+                else:
+                    recipe = self._pantry.recipe(row.source, needs, state_of, True)
+                    if recipe[0] == VALUE:
+                        given[row.key] = recipe[1]
+                    else:
+                        recipes.append((row.key, recipe))
+            upstreams = upstreams_of_many(submit.rows, columns, node, self._nodes, needs, state_of)
+            if not all(is_ours(recipe) for _, recipe in recipes) or not all(map(_is_ours, upstreams)):
+                # A worker opens a block as a whole, so nothing of the user's may stand in it but as bytes.
+                return None
+        except EngineError:
+            raise
+        except Exception:
+            return None  # one by one, each is refused for its own reason
+        return BlockShipment(
+            submit.runs,
+            submit.attempt,
+            submit.submission,
+            submit.slug,
+            kit.prefix,
+            submit.first,
+            self._flow,
+            kit.blob,
+            given,
+            tuple(recipes),
+            needs.all(),
+            tuple(columns),
+            upstreams,
+            submit.drop_value,
+            tuple(submit.measure),
+            kit.annotations,
+            submit.left,
+        )
 
     def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:
         run, name = submit.run, submit.key
@@ -148,15 +223,14 @@ class Lowering:
         kit = self._kits.get(number) or self._kit(number)
         name_it = data_key if self._pickles else local_key
         key = name_it(kit.prefix, name, submit.attempt, submit.submission)
-        self._keys[run] = key
         if isinstance(kit.blob, SerializationError):
             raise kit.blob
         needs = Needs()
         given, recipes = self._arguments(submit, number, kit, needs, state_of)
         for source in submit.after:
-            needs.place(self._key_of(source.run, source.submission))
+            needs.place((source.run, source.submission, 1))
         node = self._nodes[number]
-        upstreams = upstreams_of(submit, node, self._nodes, needs, self._key_of, state_of) if node.ins else ()
+        upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
         spec = (
             name.slug,
             name.index,
@@ -183,7 +257,7 @@ class Lowering:
             self._flow,
             kit.blob,
             payload,
-            tuple(needs.places),
+            needs.all(),
             kit.annotations,
             live,
         )
@@ -295,10 +369,8 @@ class Lowering:
             self._by_slug = {node.slug: number for number, node in enumerate(self._nodes) if node.is_mapped}
         return self._by_slug[slug]
 
-    def _key_of(self, run: int, submission: int) -> DataKey:
-        key = self._keys.get(run)
-        if key is None or key[4] != submission:
-            raise EngineError(
-                f"Submission {submission} of run {run} is read, but what was lowered last is {key}."
-            )
-        return key
+
+def _is_ours(upstream: Upstream) -> bool:
+    """Return whether what is told of an upstream can be opened wherever prefectlite is installed."""
+    fact = upstream[2]
+    return not isinstance(fact, State) or type(fact).__module__ == State.__module__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 #: How long a bundle should take, in seconds: long enough to make what Dask costs small, short enough that
@@ -12,7 +12,7 @@ AIM: Final = 0.075
 MOST: Final = 1000
 #: How many attempts of a task that nobody has timed yet travel together; a bundle that turns out to be slow
 #: sends back what it has not begun.
-FIRST: Final = 100
+FIRST: Final = 250
 #: How many bundles each worker thread should get at least, so that none idles while another has a queue.
 SHARES: Final = 4
 #: A value over this many bytes travels alone: its readers must not pull its neighbours with it.
@@ -31,50 +31,93 @@ class Pace:
     """
 
     def __init__(self, bundle_size: int | None, threads: Callable[[], int]) -> None:
-        self._bundle_size = bundle_size
-        self._threads = threads
+        #: How many attempts travel together, whatever is known of them; None where it is learned.
+        self.bundle_size = bundle_size
+        #: Returns how many worker threads there are.
+        self.threads = threads
         self._seconds: dict[str, float] = {}
         self._large: set[str] = set()
 
-    def note(self, task: str, seconds: float, nbytes: int) -> None:
-        """Learn from an attempt that ended.
+    def note(self, task: str, seconds: float, nbytes: int, count: int = 1) -> None:
+        """Learn from attempts that ended.
 
         Parameters
         ----------
         task : str
-            The digest of its task.
+            The digest of their task.
         seconds : float
-            How long it took.
+            How long each took, on an average.
         nbytes : int
-            The size of its value.
+            The size of the largest value.
+        count : int
+            How many they are.
         """
         known = self._seconds.get(task)
         seconds = max(seconds, 0.0)  # clocks may be set back
         # What is slower counts at once, what is faster by and by.
-        self._seconds[task] = seconds if known is None or seconds > known * 8 else 0.9 * known + 0.1 * seconds
+        if known is None or seconds > known * 8:
+            self._seconds[task] = seconds
+        else:
+            old = 0.9 ** min(count, 20)
+            self._seconds[task] = old * known + (1 - old) * seconds
         if nbytes > VALUE_LIMIT:
             self._large.add(task)
 
-    def size(self, task: str, count: int) -> int:
-        """Return how many attempts of a task should travel together.
+    def seconds(self, task: str) -> float | None:
+        """Return how long an attempt of a task takes.
 
         Parameters
         ----------
         task : str
             The digest of the task.
+
+        Returns
+        -------
+        float or None
+            None while nobody knows.
+        """
+        return self._seconds.get(task)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was learned so far."""
+        return bool(self._seconds)
+
+    def is_large(self, task: str) -> bool:
+        """Return whether a task has made a value that should not share a bundle with others.
+
+        Parameters
+        ----------
+        task : str
+            The digest of the task.
+
+        Returns
+        -------
+        bool
+            False while nobody knows.
+        """
+        return task in self._large
+
+    def size(self, tasks: Sequence[str], count: int) -> int:
+        """Return how many children of a map, or of maps that follow each other, should travel together.
+
+        Parameters
+        ----------
+        tasks : sequence of str
+            The digests of the tasks that run for each child, one after the other.
         count : int
-            How many there are to send.
+            How many children there are to send.
 
         Returns
         -------
         int
             From 1 on.
         """
-        if self._bundle_size is not None:
-            return self._bundle_size
-        if task in self._large:
+        if self.bundle_size is not None:
+            return max(1, self.bundle_size // len(tasks))
+        if any(task in self._large for task in tasks):
             return 1
-        share = -(-count // (SHARES * max(self._threads(), 1)))
-        seconds = self._seconds.get(task)
-        fitting = FIRST if seconds is None else int(AIM / max(seconds, AIM / MOST))
-        return max(1, min(share, fitting, MOST))
+        share = -(-count // (SHARES * max(self.threads(), 1)))
+        known = [self._seconds.get(task) for task in tasks]
+        seconds = sum(AIM / FIRST if one is None else max(one, AIM / MOST) for one in known)
+        return max(1, min(share, int(AIM / seconds + 0.5), MOST // len(tasks)))

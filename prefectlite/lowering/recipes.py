@@ -10,16 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain, pairwise
 from typing import Any, Final
 from typing import Literal as Choice
 
 from prefectlite.core.assembly import Assembly
-from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
+from prefectlite.engine.inputs import (
+    FromCollection,
+    FromDriver,
+    FromElements,
+    FromMany,
+    FromRun,
+    FromSpan,
+    FromValue,
+    Source,
+)
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.elements import element, flat_element, flatten
 from prefectlite.lowering.envelope import dumps
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.shipment import Literal
+from prefectlite.lowering.parts import FLAT_ITEM, ITEM, PLAIN
+from prefectlite.lowering.parts import PACKED as PACKED_COLUMN
+from prefectlite.lowering.shipment import Literal, Need
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
 from prefectlite.states.state import State, Success
 
@@ -34,28 +46,42 @@ _SHORT: Final = 256
 
 
 class Needs:
-    """The keys whose values one run is given by position, each once."""
+    """What one run is given by position, or children of a map that are sent together."""
 
-    __slots__ = ("places",)
+    __slots__ = ("_count", "_places")
 
     def __init__(self) -> None:
-        self.places: dict[DataKey, int] = {}
+        self._places: dict[Need, int] = {}
+        self._count = 0
 
-    def place(self, key: DataKey) -> int:
-        """Return the position of a key's value, a new one for a new key.
+    def place(self, need: Need) -> int:
+        """Return the position of what a run needs, a new one for what is new.
 
         Parameters
         ----------
-        key : tuple
-            A data key.
+        need : tuple
+            A shared constant's data key, or a span.
 
         Returns
         -------
         int
-            Counted from 0.
+            The first position, counted from 0; a span takes one for each value.
         """
-        places = self.places
-        return places.setdefault(key, len(places))
+        place = self._places.get(need)
+        if place is None:
+            place = self._places[need] = self._count
+            self._count += need[2] if len(need) == 3 else 1
+        return place
+
+    def all(self) -> tuple[Need, ...]:
+        """Return what the run needs, in order of position.
+
+        Returns
+        -------
+        tuple of Need
+            Each once.
+        """
+        return tuple(self._places)
 
 
 class Pantry:
@@ -67,8 +93,6 @@ class Pantry:
         Constants and parameters, by the plan's number of their node.
     assemblies : mapping of int to Assembly
         How collections are put together, by the plan's number of their node.
-    keys : callable
-        Returns the data key of a run's value, from run and submission.
     names : tuple of bytes
         From ``by_value_names``.
     prefix : str
@@ -81,14 +105,12 @@ class Pantry:
         self,
         values: Mapping[int, Any],
         assemblies: Mapping[int, Assembly],
-        keys: Callable[[int, int], DataKey],
         names: tuple[bytes, ...],
         prefix: str,
         pickles: bool,
     ) -> None:
         self._values = values
         self._assemblies = assemblies
-        self._keys = keys
         self._names = names
         self._prefix = prefix
         self._pickles = pickles
@@ -146,7 +168,7 @@ class Pantry:
             The recipe.
         """
         if isinstance(source, FromRun):
-            return NEED, needs.place(self._keys(source.run, source.submission)), source.item, source.flat
+            return NEED, needs.place((source.run, source.submission, 1)), source.item, source.flat
         if isinstance(source, FromValue):
             return self._of_value(source, needs, many)
         if isinstance(source, FromDriver):
@@ -158,10 +180,7 @@ class Pantry:
     def _of_value(self, source: FromValue, needs: Needs, many: bool) -> Recipe:
         value = self._values[source.node]
         if source.flat:
-            # Unnested once, not for each child.
-            value = self._flat.get(source.node, self)
-            if value is self:
-                value = self._flat[source.node] = flatten(self._values[source.node])
+            value = self._unnested(source.node, value)
         if source.item is not None:
             return self._sent(element(value, source.item), needs)
         if not self._pickles or _is_plain(value):
@@ -171,15 +190,11 @@ class Pantry:
     def _of_many(
         self, source: FromMany, needs: Needs, state_of: Callable[[int], State], many: bool
     ) -> Recipe:
-        places = _places(source.items, needs, self._keys)
+        places = _places(source.items, needs)
         if places is not None:
             return NEEDS, places, None, source.flat
-        return (
-            MANY,
-            tuple([self.recipe(item, needs, state_of, many) for item in source.items]),
-            None,
-            source.flat,
-        )
+        items = tuple([self.recipe(item, needs, state_of, many) for item in source.singly()])
+        return MANY, items, None, source.flat
 
     def _of_collection(
         self, source: FromCollection, needs: Needs, state_of: Callable[[int], State], many: bool
@@ -227,6 +242,52 @@ class Pantry:
             return NEED, needs.place(self.share(payload)), None, False
         return PACKED, payload, None, False
 
+    def elements(
+        self, source: FromElements, count: int, needs: Needs, state_of: Callable[[int], State]
+    ) -> tuple[int, Any] | None:
+        """Return how children that are sent together get an element of one value each.
+
+        Parameters
+        ----------
+        source : FromElements
+            Where the elements come from.
+        count : int
+            How many children there are.
+        needs : Needs
+            What they are given by position; grows.
+        state_of : callable
+            Returns the state of a run.
+
+        Returns
+        -------
+        (int, object) or None
+            Kind and content of a ``Column``; None when one of the elements is better sent by itself.
+        """
+        whole, first = source.source, source.first
+        if isinstance(whole, FromRun):
+            kind = FLAT_ITEM if whole.flat else ITEM
+            return kind, (needs.place((whole.run, whole.submission, 1)), first)
+        if isinstance(whole, FromCollection):
+            return None
+        value = self._values[whole.node] if isinstance(whole, FromValue) else value_of(state_of(whole.run))
+        if whole.flat:
+            value = self._unnested(whole.node, value) if isinstance(whole, FromValue) else flatten(value)
+        if type(value) in (list, tuple, range):  # a class of the user's may hand out something else
+            part: Any = value[first : first + count]
+        else:
+            part = [element(value, place) for place in range(first, first + count)]
+        if isinstance(part, range) or _SCALARS.issuperset(map(type, part)) or all(map(_is_plain, part)):
+            return PLAIN, part
+        packed = [self._dumps(one) for one in part]
+        return None if max(map(len, packed)) > SHARE_LIMIT else (PACKED_COLUMN, packed)
+
+    def _unnested(self, node: int, value: Any) -> Any:
+        # Once, not for each child.
+        found = self._flat.get(node, self)
+        if found is self:
+            found = self._flat[node] = flatten(value)
+        return found
+
     def share(self, payload: bytes, kind: Choice["value", "blob"] = "value") -> DataKey:
         """Give bytes a data key of their own.
 
@@ -255,6 +316,25 @@ class Pantry:
             raise SerializationError(f"is of type {kind}, which cannot be pickled ({error})") from error
 
 
+def is_ours(recipe: Recipe) -> bool:
+    """Return whether a recipe can be unpickled wherever prefectlite is installed.
+
+    Parameters
+    ----------
+    recipe : tuple
+        How an argument is made.
+
+    Returns
+    -------
+    bool
+        False for a collection that may be of a class of the user's, and for what holds one.
+    """
+    op, what, _, _ = recipe
+    if op == MANY:
+        return all(map(is_ours, what))
+    return op != ASSEMBLE and (op != VALUE or _is_plain(what))
+
+
 def value_of(state: State) -> Any:
     """Return what a consumer reads of a run that ended without a value on the cluster.
 
@@ -280,18 +360,21 @@ def _part(value: Any, item: int | None, flat: bool) -> Any:
     return flat_element(value, item) if flat else element(value, item)
 
 
-def _places(
-    items: Iterable[Source], needs: Needs, keys: Callable[[int, int], DataKey]
-) -> range | tuple[int, ...] | None:
+def _places(items: Iterable[Source | FromSpan], needs: Needs) -> range | tuple[int, ...] | None:
     """Return the positions of values that all lie on the cluster, whole; None if one does not."""
-    found: list[int] = []
+    found: list[range] = []
     for item in items:
-        if not isinstance(item, FromRun) or item.item is not None or item.flat:
+        if isinstance(item, FromSpan):
+            start = needs.place((item.run, item.submission, item.count))
+            found.append(range(start, start + item.count))
+        elif isinstance(item, FromRun) and item.item is None and not item.flat:
+            start = needs.place((item.run, item.submission, 1))
+            found.append(range(start, start + 1))
+        else:
             return None
-        found.append(needs.place(keys(item.run, item.submission)))
-    if found and found[-1] - found[0] + 1 == len(found) and found == list(range(found[0], found[-1] + 1)):
-        return range(found[0], found[-1] + 1)
-    return tuple(found)
+    if found and all(one.stop == other.start for one, other in pairwise(found)):
+        return range(found[0].start, found[-1].stop)
+    return tuple(chain.from_iterable(found))
 
 
 def _is_plain(value: Any) -> bool:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from typing import Literal as Choice
 
 from prefectlite.engine.instructions import Submit
 from prefectlite.lowering.envelope import Envelope, FlowFacts
-from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.spec import Spec
+from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.parts import FLAT_ITEM, ITEM, READ, Column
+from prefectlite.lowering.spec import Recipe, Spec, Upstream
+
+#: The values of runs that stand side by side: first run, submission, how many.
+Span: TypeAlias = tuple[int, int, int]
+#: What is passed by position: a shared constant, by its data key, or the values of a span.
+Need: TypeAlias = DataKey | Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,8 @@ class Shipment(NamedTuple):
         What all attempts of the task share (an ``Envelope``).
     spec : bytes
         The pickled ``Spec``; empty when nothing needs to be pickled.
-    needs : tuple of tuple
-        Data keys, each once, whose values are passed by position.
+    needs : tuple of Need
+        What is passed by position, each once; a span takes as many positions as it has values.
     annotations : mapping or None
         ``priority``, ``resources``, ``workers``, ``allow_other_workers`` for the scheduler; equal ones are
         one object.
@@ -69,9 +75,95 @@ class Shipment(NamedTuple):
     flow: Blob
     task: Blob
     spec: bytes
-    needs: tuple[DataKey, ...]
+    needs: tuple[Need, ...]
     annotations: Mapping[str, Any] | None = None
     live: Spec | None = None
+
+
+class BlockShipment(NamedTuple):
+    """Attempts of a map's children that stand side by side, ready to be sent in whatever bundles.
+
+    Parameters
+    ----------
+    runs : range
+        Their numbers, without gaps.
+    attempt, submission : int
+        Which, for all of them.
+    slug, prefix : str
+        The map's slug, and the first part of their data keys.
+    first : int
+        The map index of the first.
+    flow, task : Blob
+        As of ``Shipment``.
+    given : dict
+        Plain arguments that all share.
+    recipes : tuple of (str, tuple)
+        The other arguments that all share.
+    needs : tuple of Need
+        What all of them find by position.
+    columns : tuple of Column
+        The arguments that differ; what a ``READ`` column says is a ``Span`` here.
+    upstreams : tuple of Upstream
+        What the bodies may read of their direct upstreams.
+    drop_value : bool
+        Whether nobody reads the values.
+    measure : tuple of str
+        What maps downstream must know of them.
+    annotations : mapping or None
+        As of ``Shipment``.
+    left : int
+        How many children of the map are still to come.
+    """
+
+    runs: range
+    attempt: int
+    submission: int
+    slug: str
+    prefix: str
+    first: int
+    flow: Blob
+    task: Blob
+    given: dict[str, Any]
+    recipes: tuple[tuple[str, Recipe], ...]
+    needs: tuple[Need, ...]
+    columns: tuple[Column, ...]
+    upstreams: tuple[Upstream, ...]
+    drop_value: bool
+    measure: tuple[str, ...]
+    annotations: Mapping[str, Any] | None = None
+    left: int = 0
+
+    def part(self, start: int, stop: int) -> BlockShipment:
+        """Return some of them.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first place, and the one behind the last.
+
+        Returns
+        -------
+        BlockShipment
+            Those; the same object for all of them.
+        """
+        if start == 0 and stop == len(self.runs):
+            return self
+        return self._replace(
+            runs=self.runs[start:stop],
+            first=self.first + start,
+            columns=tuple([_part(column, start, stop) for column in self.columns]),
+        )
+
+
+def _part(column: Column, start: int, stop: int) -> Column:
+    name, kind, what = column
+    if kind == READ:
+        run, submission, _ = what
+        return name, kind, (run + start, submission, stop - start)
+    if kind in (ITEM, FLAT_ITEM):
+        place, first = what
+        return name, kind, (place, first + start)
+    return name, kind, what[start:stop]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +176,14 @@ class Literal:
         Its name.
     payload : bytes
         The pickled content.
-    kind : {"value", "blob"}
-        ``value``: opened once per worker, for arguments; ``blob``: kept as bytes until an attempt opens it.
+    kind : {"value", "blob", "shelf"}
+        ``value``: opened once per worker, for arguments; ``blob``: kept as bytes until an attempt opens it;
+        ``shelf``: values of attempts, as of ``open_shelf``.
     """
 
-    key: DataKey
+    key: DataKey | BundleKey
     payload: bytes
-    kind: Choice["value", "blob"] = "value"
+    kind: Choice["value", "blob", "shelf"] = "value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +192,7 @@ class Lowered:
 
     Parameters
     ----------
-    shipments : list of Shipment
+    shipments : list of Shipment or BlockShipment
         In the order of the submits.
     literals : list of Literal
         New shared data that the shipments need; each is listed once in a flow run.
@@ -107,6 +200,6 @@ class Lowered:
         Submits that cannot be sent, and the ``SerializationError`` that says why.
     """
 
-    shipments: list[Shipment] = field(default_factory=list)
+    shipments: list[Shipment | BlockShipment] = field(default_factory=list)
     literals: list[Literal] = field(default_factory=list)
     refused: list[tuple[Submit, BaseException]] = field(default_factory=list)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from prefectlite.engine.inputs import FromDriver, FromMany, FromRun, Source
+from prefectlite.engine.inputs import (
+    FromDriver,
+    FromElements,
+    FromMany,
+    FromRun,
+    FromSpan,
+    Row,
+    Source,
+)
 from prefectlite.engine.instructions import Submit
 from prefectlite.engine.plan import PlanNode
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.parts import OF_COLUMN, Column
 from prefectlite.lowering.recipes import Needs
 from prefectlite.lowering.spec import Upstream
 from prefectlite.states.state import NO_RESULT, Finished, Mapped, State, Success, count_by_class
@@ -21,7 +29,6 @@ def upstreams_of(
     node: PlanNode,
     nodes: tuple[PlanNode, ...],
     needs: Needs,
-    keys: Callable[[int, int], DataKey],
     state_of: Callable[[int], State],
 ) -> tuple[Upstream, ...]:
     """Return what is known of each direct upstream of a run.
@@ -35,9 +42,7 @@ def upstreams_of(
     nodes : tuple of PlanNode
         The plan.
     needs : Needs
-        The keys that the run is given, those of its arguments and of ``submit.after`` included.
-    keys : callable
-        Returns the data key of a run's value, from run and submission.
+        What the run is given by position, for its arguments and for ``submit.after``.
     state_of : callable
         Returns the state of a run.
 
@@ -52,9 +57,61 @@ def upstreams_of(
         slug = nodes[edge.upstream].slug
         if edge.key is not None:
             source = next(arguments).source
-            found.append((slug, edge.key, _of_source(source, edge.upstream, needs, keys, state_of)))
+            found.append((slug, edge.key, _of_source(source, edge.upstream, needs, state_of)))
         else:
-            found.append((slug, None, _of_order(submit, edge.upstream, needs, keys, state_of)))
+            found.append((slug, None, _of_order(submit, edge.upstream, needs, state_of)))
+    return tuple(found)
+
+
+def upstreams_of_many(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    node: PlanNode,
+    nodes: tuple[PlanNode, ...],
+    needs: Needs,
+    state_of: Callable[[int], State],
+) -> tuple[Upstream, ...]:
+    """Return what is known of each direct upstream of children that are sent together.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Where their arguments come from.
+    columns : sequence of Column
+        The arguments that differ.
+    node : PlanNode
+        The map's node.
+    nodes : tuple of PlanNode
+        The plan.
+    needs : Needs
+        What they are given by position.
+    state_of : callable
+        Returns the state of a run.
+
+    Returns
+    -------
+    tuple of Upstream
+        In edge order; ``(OF_COLUMN, k)`` says that column k gave each child a value that knows.
+    """
+    places = {name: place for place, (name, _, _) in enumerate(columns)}
+    sources = {row.key: row.source for row in rows}
+    found: list[Upstream] = []
+    for edge in node.ins:
+        slug, up = nodes[edge.upstream].slug, edge.upstream
+        source = None if edge.key is None else sources[edge.key]
+        fact: Any
+        if isinstance(source, FromSpan):
+            assert edge.key is not None
+            fact = OF_COLUMN, places[edge.key]
+        elif isinstance(source, FromElements):
+            fact = _of_source(source.source, up, needs, state_of)
+        elif source is not None:
+            fact = _of_source(source, up, needs, state_of)
+        elif edge.mapped:
+            fact = None  # the child's own upstream, a plain success
+        else:
+            fact = fact_of(state_of(up))
+        found.append((slug, edge.key, fact))
     return tuple(found)
 
 
@@ -80,15 +137,9 @@ def fact_of(state: State) -> State | dict[str, int] | None:
     return state.replace(result=NO_RESULT, context=context)
 
 
-def _of_source(
-    source: Source,
-    upstream: int,
-    needs: Needs,
-    keys: Callable[[int, int], DataKey],
-    state_of: Callable[[int], State],
-) -> Any:
+def _of_source(source: Source, upstream: int, needs: Needs, state_of: Callable[[int], State]) -> Any:
     if isinstance(source, FromRun):
-        return needs.places[keys(source.run, source.submission)]
+        return needs.place((source.run, source.submission, 1))
     if isinstance(source, FromDriver):
         return fact_of(state_of(source.run))
     if isinstance(source, FromMany):
@@ -96,19 +147,13 @@ def _of_source(
         for item in source.items:
             # What lies on the cluster is a plain success, or the run holds and nobody reads this.
             name = type(state_of(item.run)).__name__ if isinstance(item, FromDriver) else "Success"
-            counts[name] = counts.get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + (item.count if isinstance(item, FromSpan) else 1)
         return counts
     return fact_of(state_of(upstream))
 
 
-def _of_order(
-    submit: Submit,
-    upstream: int,
-    needs: Needs,
-    keys: Callable[[int, int], DataKey],
-    state_of: Callable[[int], State],
-) -> Any:
+def _of_order(submit: Submit, upstream: int, needs: Needs, state_of: Callable[[int], State]) -> Any:
     for source in submit.after:
         if source.run == upstream:
-            return needs.places[keys(source.run, source.submission)]
+            return needs.place((source.run, source.submission, 1))
     return fact_of(state_of(upstream))

@@ -135,21 +135,26 @@ class Slots:
     ----------
     wrappers : list of Succeeded, Done or Held
         One for each member, in order.
+    nbytes : int or None
+        How many bytes the values take, where that is known; else Dask's estimate is asked for when needed,
+        which takes a microsecond or two for each.
     """
 
-    __slots__ = ("wrappers",)
+    __slots__ = ("nbytes", "wrappers")
 
-    def __init__(self, wrappers: list[Any]) -> None:
+    def __init__(self, wrappers: list[Any], nbytes: int | None = None) -> None:
         self.wrappers = wrappers
+        self.nbytes = nbytes
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as constructor arguments."""
-        return type(self), (self.wrappers,)
+        return type(self), (self.wrappers, self.nbytes)
 
     def __sizeof__(self) -> int:
         """Return the bytes of the values too."""
         wrappers = self.wrappers
-        return object.__sizeof__(self) + sum(map(sys.getsizeof, wrappers)) + 8 * len(wrappers)
+        nbytes = sum(map(sys.getsizeof, wrappers)) if self.nbytes is None else self.nbytes
+        return object.__sizeof__(self) + nbytes + 8 * len(wrappers)
 
 
 class Hold(Exception):
@@ -164,6 +169,33 @@ class Hold(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the bare class."""
         return type(self), ()
+
+
+def open_shelf(payload: bytes) -> Slots:
+    """Return values that came to the driver with their reports as if they were a bundle's.
+
+    Parameters
+    ----------
+    payload : bytes
+        A pickled list with ``(started, ended, attempt, pickled value)`` for each slot; the value is None where
+        it was dropped, the whole None where there is none.
+
+    Returns
+    -------
+    Slots
+        In the same order.
+    """
+    wrappers: list[Any] = []
+    for told in pickle.loads(payload):
+        if told is None:
+            wrappers.append(None)
+            continue
+        started, ended, attempt, value = told
+        if value is None:
+            wrappers.append(Done(started, ended, attempt))
+        else:
+            wrappers.append(Succeeded(pickle.loads(value), started, ended, attempt))
+    return Slots(wrappers, len(payload))
 
 
 def open_literal(payload: bytes) -> Succeeded | Unreadable:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import struct
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError
 
 _PROTOCOL: Final = 5
 _TBLIB: Final = b"tblib.pickling_support"
 _SMALL: Final = (int, float, bool, type(None))
+_PLAIN_KINDS: Final = frozenset({*_SMALL, str, bytes})
+# How pickle writes such a number, in a frame or without: the protocol, the operation, the number, the end.
+_BININT2: Final = struct.Struct("<3sHc")
+_HEAD: Final = pickle.PROTO + bytes([_PROTOCOL]) + pickle.BININT2
+#: Up to which length a text needs no scale, and up to how many members a collection.
+_SHORT: Final = 1024
+_FEW: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(NamedTuple):
     """What a value weighs on its way.
 
     Parameters
@@ -85,6 +91,37 @@ def dumps_failure(value: Any) -> bytes:
         return dumps(value)
 
 
+def small_dumps(value: Any) -> bytes | None:
+    """Pickle a value of a kind that is small and plain; return None for all others, which need a scale.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bytes or None
+        What ``pickle.loads`` reads.
+    """
+    kind = type(value)
+    if kind is int and 0 <= value < 65536:
+        return _BININT2.pack(_HEAD, value, b".")  # four times as fast as the general way
+    if kind is int or kind is float or value is None or kind is bool:
+        return pickle.dumps(value, _PROTOCOL)
+    if kind is str or kind is bytes:
+        return pickle.dumps(value, _PROTOCOL) if len(value) <= _SHORT else None
+    if (kind is list or kind is tuple or kind is dict) and len(value) <= _FEW:
+        members = value if kind is not dict else (*value, *value.values())
+        if _PLAIN_KINDS.issuperset(map(type, members)) and all(map(_is_short, members)):
+            return pickle.dumps(value, _PROTOCOL)
+    return None
+
+
+def _is_short(value: Any) -> bool:
+    return not isinstance(value, str | bytes) or len(value) <= _SHORT
+
+
 def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
     """Return a value's size, and its bytes if they are few, without ever holding many.
 
@@ -108,8 +145,8 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
         When ``prove`` is set and the value cannot be pickled.
     """
     kind = type(value)
-    if kind in _SMALL:
-        payload = pickle.dumps(value, _PROTOCOL)
+    payload = small_dumps(value)
+    if payload is not None:
         return Weight(len(payload), payload if len(payload) <= limit else None)
     if kind is bytes or kind is bytearray or kind is str:
         if len(value) > limit:

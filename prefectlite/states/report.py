@@ -217,7 +217,10 @@ class Results:
             return self
         skipped = sum(self._sizes[:start])
         sizes = self._sizes[start:stop]
-        return Results(sizes, (self._blob or b"")[skipped : skipped + sum(sizes)])
+        part = Results(sizes, (self._blob or b"")[skipped : skipped + sum(sizes)])
+        if self._blob is None:
+            part.drop()
+        return part
 
     def drop(self) -> None:
         """Let go of the bytes; whoever wants a result must fetch it."""

@@ -594,7 +594,6 @@ def count_by_class(states: Sequence[State]) -> dict[str, int]:
         In order of first appearance.
     """
     counts: dict[str, int] = {}
-    for state in states:
-        name = type(state).__name__
-        counts[name] = counts.get(name, 0) + 1
+    for kind in states.classes() if isinstance(states, ChildStates) else map(type, states):
+        counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
     return counts

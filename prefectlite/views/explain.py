@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.instructions import Transition, TransitionMany
 from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State
@@ -96,7 +96,15 @@ def _told(change: Transition) -> str:
 
 
 def _last_states(journal: Journal) -> dict[RunKey, State]:
-    return {entry.key: entry.new for entry in journal.entries() if isinstance(entry, Transition)}
+    found: dict[RunKey, State] = {}
+    for record in journal.records():
+        if isinstance(record, Transition):
+            found[record.key] = record.new
+        elif isinstance(record, TransitionMany):
+            # Their results, in which the states differ, are not wanted here.
+            first, count = record.first, len(record.runs)
+            found.update((RunKey(record.slug, index), record.new) for index in range(first, first + count))
+    return found
 
 
 def _counted(states: Iterable[State]) -> str:

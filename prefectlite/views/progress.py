@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, Self
@@ -137,12 +137,12 @@ class Progress:
         thread.start()
         self._thread = thread
 
-    def turn(self, transitions: Sequence[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Iterable[Transition], counts: Mapping[str, int]) -> None:
         """Take note of the counts.
 
         Parameters
         ----------
-        transitions : sequence of Transition
+        transitions : iterable of Transition
             Not looked at: what shows are counts.
         counts : mapping of str to int
             Task runs by the class of their state.

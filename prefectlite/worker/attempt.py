@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from prefectlite.core.context import idempotency_key, push
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
-from prefectlite.lowering.envelope import Envelope
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Packed, Succeeded
 from prefectlite.results.serializers import weigh
-from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -34,6 +30,7 @@ from prefectlite.states.state import (
     State,
     Success,
 )
+from prefectlite.worker.around import Around, Kind
 from prefectlite.worker.failures import (
     described,
     failure,
@@ -42,38 +39,27 @@ from prefectlite.worker.failures import (
     is_retryable,
     traceback_text,
 )
-from prefectlite.worker.inputs import all_plain, make
-from prefectlite.worker.logs import Capture, Sink, current
+from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.inputs import all_plain
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
-from prefectlite.worker.prints import captured
-from prefectlite.worker.upstreams import UpstreamStates
+from prefectlite.worker.strips import Strip
+
+__all__ = [
+    "HELD",
+    "Here",
+    "Interruption",
+    "Outcome",
+    "called_off",
+    "ended_by",
+    "failed",
+    "perform",
+    "perform_packed",
+    "returned",
+    "unopened",
+]
 
 
-class Interruption(KeyboardInterrupt):
-    """Raised inside a body by a Ctrl-C that the driver has taken: the run is called off, nothing crashed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """Where attempts run.
-
-    Parameters
-    ----------
-    where : str
-        The worker's address, or ``"local"``.
-    pickles : bool
-        Whether values must be pickled to get to their readers.
-    sink : callable or None
-        Takes batches of log lines; None captures nothing.
-    """
-
-    where: str
-    pickles: bool = True
-    sink: Sink | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an attempt went.
 
     Parameters
@@ -124,14 +110,34 @@ def perform_packed(
         told = Spec._make(pickle.loads(spec))
         opened = open_flow(flow), open_task(task)
     except BaseException as error:
-        why = f"{type(error).__name__}: {error}"
-        text = (
-            f"What this run was sent with cannot be opened at {here.where} ({why}). Install on the workers "
-            "the modules that the task needs, in the same version."
-        )
-        state = Failed(text, SerializationError(text), traceback=traceback_text(error))
-        return Outcome(Report(state, started, time.time(), where=here.where, retryable=False))
+        return unopened(error, started, here.where)
     return perform(*opened, told, values, here)
+
+
+def unopened(error: BaseException, started: float, where: str) -> Outcome:
+    """Return the outcome of an attempt whose flow, task or spec could not be unpickled.
+
+    Parameters
+    ----------
+    error : BaseException
+        What the unpickling raised.
+    started : float
+        Seconds since the epoch.
+    where : str
+        The worker's address.
+
+    Returns
+    -------
+    Outcome
+        A failure that no retry would mend.
+    """
+    why = f"{type(error).__name__}: {error}"
+    text = (
+        f"What this run was sent with cannot be opened at {where} ({why}). Install on the workers "
+        "the modules that the task needs, in the same version."
+    )
+    state = Failed(text, SerializationError(text), traceback=traceback_text(error))
+    return Outcome(Report(state, started, time.time(), where=where, retryable=False))
 
 
 def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], here: Here) -> Outcome:
@@ -156,40 +162,94 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         Whatever the body does: return, raise, exit, return what cannot travel. Only an ``Interruption`` that
         comes between the body and its report goes through.
     """
-    if not all_plain(values):
+    strip = Strip.of_spec(flow, task, spec, values, here)
+    if strip.held:
         return HELD
-    limit = flow.facts.inline_limit
+    kind = strip.kind
     started = time.time()
-    what, message = "", None
+    around = Around(kind, spec.map_index, strip)
     try:
-        arguments = spec.given
-        if spec.recipes:
-            arguments = dict(arguments)
-            for name, recipe in spec.recipes:
-                what = f"Its argument {name!r} could not be made: "
-                arguments[name] = make(recipe, values)
-            what = ""
+        arguments = strip.arguments(0)
+        # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
+        scope = copy_context()
+        scope.run(around.enter)
         try:
-            # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
-            value = copy_context().run(_run_body, flow, task, spec, arguments, values, here)
-        except Signal as signal:
-            if type(signal.state) is not Success:
-                return _signalled(task.envelope, spec, signal, started, limit, here)
-            value, message = signal.state.result, signal.state.message
-        return _returned(spec, value, message, started, limit, here)
-    except Interruption:
-        return Outcome(called_off(started, here))
-    except (SystemExit, KeyboardInterrupt) as error:
+            value = scope.run(kind.run, **arguments)
+        finally:
+            around.leave()
+    except BaseException as error:
+        return ended_by(kind, error, started, strip.making)
+    try:
+        return returned(kind, value, None, started, time.time())
+    except BaseException as error:
+        return failed(kind, error, started)
+
+
+def ended_by(kind: Kind, error: BaseException, started: float, making: str = "") -> Outcome:
+    """Return the outcome of an attempt whose body raised, or whose arguments could not be made.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    error : BaseException
+        What ended it.
+    started : float
+        Seconds since the epoch.
+    making : str
+        What was being made for it when that was raised; empty for its body.
+
+    Returns
+    -------
+    Outcome
+        What the body asked for, if it raised a signal; else a failure.
+    """
+    if isinstance(error, Signal) and not making:
+        try:
+            return _signalled(kind, error, started)
+        except BaseException as other:
+            return failed(kind, other, started)
+    return failed(kind, error, started, making)
+
+
+def failed(kind: Kind, error: BaseException, started: float, making: str = "") -> Outcome:
+    """Return the outcome of an attempt that something ended which is no signal.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    error : BaseException
+        What ended it.
+    started : float
+        Seconds since the epoch.
+    making : str
+        As of ``ended_by``.
+
+    Returns
+    -------
+    Outcome
+        A failure; it crashed, or was called off, where the exception says so.
+    """
+    where = kind.here.where
+    if isinstance(error, Interruption):
+        return Outcome(called_off(started, kind.here))
+    if isinstance(error, SystemExit | KeyboardInterrupt):
         text = f"The body tried to end its process with {described(error)}"
         crash = Crashed(text, cause="exited", traceback=traceback_text(error))
-        return Outcome(Report(crash, started, time.time(), where=here.where))
-    except BaseException as error:
-        retryable, note = is_retryable(task.envelope.retry_on, error)
-        failed = failure(error, limit=limit if here.pickles else None, note=note, what=what)
-        return Outcome(
-            Report(failed, started, time.time(), retryable=retryable, where=here.where),
-            is_final=not retryable or spec.attempt > task.envelope.max_retries,
-        )
+        return Outcome(Report(crash, started, time.time(), where=where))
+    envelope = kind.task.envelope
+    retryable, note = is_retryable(envelope.retry_on, error)
+    state = failure(error, limit=_limit(kind), note=note, what=making)
+    return Outcome(
+        Report(state, started, time.time(), retryable=retryable, where=where),
+        is_final=not retryable or kind.attempt > envelope.max_retries,
+    )
+
+
+def _limit(kind: Kind) -> int | None:
+    """Return up to how many bytes an exception travels as itself; None where it need not."""
+    return kind.flow.facts.inline_limit if kind.here.pickles else None
 
 
 def called_off(started: float, here: Here) -> Report:
@@ -211,59 +271,34 @@ def called_off(started: float, here: Here) -> Report:
     return Report(state, started, time.time(), where=here.where, forced=True)
 
 
-def _run_body(
-    flow: OpenFlow,
-    task: OpenTask,
-    spec: Spec,
-    arguments: Mapping[str, Any],
-    values: Sequence[Any],
-    here: Here,
-) -> Any:
-    envelope, facts = task.envelope, flow.facts
-    key = RunKey(spec.slug, spec.map_index, spec.loop)
-    name, text = envelope.name, str(key)
-    push(
-        {
-            **flow.context,
-            "parameters": dict(facts.parameters),
-            "task_name": name,
-            "task_full_name": name if spec.map_index is None else f"{name}[{spec.map_index}]",
-            "task_slug": spec.slug,
-            "task_id": spec.slug,
-            "task_run_id": f"{facts.run_id}/{text}",
-            "task_tags": envelope.tags,
-            "map_index": spec.map_index,
-            "task_run_count": spec.attempt,
-            "attempt": spec.attempt,
-            "idempotency_key": idempotency_key(facts.run_id, key),
-            "upstream_states": UpstreamStates(spec.upstreams, values),
-            "logger": task.logger,
-        },
-        fresh=True,
-    )
-    if here.sink is None:
-        return envelope.run(**arguments)
-    capture = Capture(facts.flow_name, text, spec.attempt, here.where, facts.log_level, here.sink)
-    current.set(capture)
-    try:
-        if not envelope.log_stdout:
-            return envelope.run(**arguments)
-        with captured(capture):
-            return envelope.run(**arguments)
-    finally:
-        capture.flush()
+def returned(kind: Kind, value: Any, message: str | None, started: float, ended: float) -> Outcome:
+    """Return the outcome of an attempt whose body succeeded.
 
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    value : object
+        What the body returned.
+    message : str or None
+        What it had to say.
+    started, ended : float
+        Seconds since the epoch.
 
-def _returned(spec: Spec, value: Any, message: str | None, started: float, limit: int, here: Here) -> Outcome:
-    """Say that the body succeeded, unless its value cannot travel to its readers."""
-    ended = time.time()
-    length, flat_length, unmappable = _measured(value, spec.measure)
+    Returns
+    -------
+    Outcome
+        A plain success; a failure when the value cannot travel to its readers.
+    """
+    length = flat_length = unmappable = None
+    if kind.measure:
+        length, flat_length, unmappable = _measured(value, kind.measure)
     try:
         # What nobody reads goes nowhere, so it may be anything.
-        weight = weigh(value, limit, prove=here.pickles and not spec.drop_value)
+        weight = weigh(value, kind.flow.facts.inline_limit, prove=kind.here.pickles and not kind.drop_value)
     except SerializationError as error:
-        state = _unpicklable(spec, value, error)
-        return Outcome(Report(state, started, ended, where=here.where, retryable=False))
+        state = _unpicklable(kind, value, error)
+        return Outcome(Report(state, started, ended, where=kind.here.where, retryable=False))
     report = Report(
         None,
         started,
@@ -273,17 +308,15 @@ def _returned(spec: Spec, value: Any, message: str | None, started: float, limit
         length,
         flat_length,
         unmappable,
-        where=here.where,
+        where=kind.here.where,
         message=message,
     )
-    if spec.drop_value:
-        return Outcome(report, Done(started, ended, spec.attempt))
-    return Outcome(report, Succeeded(value, started, ended, spec.attempt))
+    if kind.drop_value:
+        return Outcome(report, Done(started, ended, kind.attempt))
+    return Outcome(report, Succeeded(value, started, ended, kind.attempt))
 
 
 def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | None, str | None]:
-    if not measure:
-        return None, None, None
     try:
         length = length_of(value) if "length" in measure else None
         flat_length = flat_length_of(value) if "flat" in measure else None
@@ -297,34 +330,34 @@ def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | N
     )
 
 
-def _unpicklable(spec: Spec, value: Any, error: SerializationError) -> Failed:
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    mend = "list(...) of it" if kind == "generator" else "what it is made from"
+def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    mend = "list(...) of it" if name == "generator" else "what it is made from"
     text = (
-        f"Task {spec.slug!r} returned an object of type {kind}, which cannot be pickled ({error}), "
+        f"Task {kind.slug!r} returned an object of type {name}, which cannot be pickled ({error}), "
         f"so its readers cannot get it; return {mend} instead."
     )
     return Failed(text, SerializationError(text))
 
 
-def _signalled(
-    envelope: Envelope, spec: Spec, signal: Signal, started: float, limit: int, here: Here
-) -> Outcome:
+def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     """Report the state that a body asked for."""
+    if type(signal.state) is Success:
+        return returned(kind, signal.state.result, signal.state.message, started, time.time())
     state, ended = fit_for_driver(signal.state, pickles=False), time.time()
     retryable = True
     forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):
-        retryable, note = is_retryable(envelope.retry_on, signal)
-        state = _failed_by(signal, state, note, limit if here.pickles else None)
+        retryable, note = is_retryable(kind.task.envelope.retry_on, signal)
+        state = _failed_by(signal, state, note, _limit(kind))
     elif isinstance(state, Scheduled):
-        state = _scheduled(state, spec, ended)
+        state = _scheduled(state, kind, ended)
     elif isinstance(state, Looped):
-        state = state.replace(loop_count=spec.loop)
-    if here.pickles:
+        state = state.replace(loop_count=kind.loop)
+    if kind.here.pickles:
         state = fit_for_driver(state, pickles=True)
     return Outcome(
-        Report(state, started, ended, retryable=retryable, where=here.where, forced=forced),
+        Report(state, started, ended, retryable=retryable, where=kind.here.where, forced=forced),
         is_final=not isinstance(state, Scheduled),
     )
 
@@ -341,13 +374,13 @@ def _failed_by(signal: Signal, state: Failed, note: str, limit: int | None) -> S
     return state.replace(**changes)
 
 
-def _scheduled(state: Scheduled, spec: Spec, now: float) -> State:
+def _scheduled(state: Scheduled, kind: Kind, now: float) -> State:
     changes: dict[str, Any] = {}
     start = state.start_time
     if start is not None and start.tzinfo is None:
         changes["start_time"] = start.replace(tzinfo=UTC)
     if isinstance(state, Retrying):
-        changes["run_count"] = spec.attempt
+        changes["run_count"] = kind.attempt
         if start is None:
             changes["start_time"] = datetime.fromtimestamp(now, UTC)
     return state.replace(**changes) if changes else state

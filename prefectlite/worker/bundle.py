@@ -1,37 +1,51 @@
-"""What a Dask worker calls for a bundle: its attempts one after the other, each as if it had come alone."""
+"""What a Dask worker calls for a bundle: its attempts one after the other, each as if it had come alone.
+
+The loop in ``_run_strip`` is what a tiny body costs; all that is not needed for each of a thousand plain
+successes is made before it, after it, or when somebody asks.
+"""
 
 from __future__ import annotations
 
 import pickle
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from contextvars import copy_context
+from typing import Any
 
-from prefectlite.lowering.bundles import WHOLE, Member, Stretch
+from prefectlite.core.context import enter_layer
 from prefectlite.lowering.pace import VALUE_LIMIT
-from prefectlite.lowering.wrappers import Held, Hold, Packed, Slots
-from prefectlite.states.report import Report
-from prefectlite.states.state import Crashed
-from prefectlite.worker.desk import Active, Desk, desk_of
-from prefectlite.worker.entry import Wrapper, attempt_at
-from prefectlite.worker.wire import BUNDLE, MARK, RETURNED, Item, encode
+from prefectlite.lowering.parts import Block, Part
+from prefectlite.lowering.spec import Spec
+from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
+from prefectlite.results.serializers import small_dumps
+from prefectlite.worker.around import Around
+from prefectlite.worker.attempt import HELD as HOLDS
+from prefectlite.worker.attempt import Interruption, Outcome, ended_by, failed, returned, unopened
+from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
+from prefectlite.worker.entry import open_early
+from prefectlite.worker.here import Here
+from prefectlite.worker.ledger import Ledger, Names
+from prefectlite.worker.logs import current
+from prefectlite.worker.opened import open_flow, open_task
+from prefectlite.worker.records import DROPPED, VALUE
+from prefectlite.worker.revival import keep_said, keep_success
+from prefectlite.worker.strips import Strip, expand, held_places
+from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, plain_facts
 
-#: A bundle that has taken so long, in seconds, begins no further attempt; the rest goes back and is sent
-#: anew, to more workers and in smaller bundles.
-LONGEST: Final = 0.15
 
-
-def run_bundle(flow: bytes | Packed, task: bytes | Packed, payload: bytes, *values: Any) -> Slots:
+def run_bundle(payload: bytes, count: int, flow: bytes | Packed, *rest: Any) -> Slots:
     """Run the attempts of a bundle where the scheduler listens to reports.
 
     Parameters
     ----------
-    flow, task : bytes or Packed
-        The flow run's facts and the task.
     payload : bytes
-        The pickled ``Member`` tuples.
-    *values : object
-        What lies under the keys that they need.
+        The pickled tuple of parts.
+    count : int
+        How many tasks there are.
+    flow : bytes or Packed
+        The flow run's facts.
+    *rest : object
+        The tasks (bytes or ``Packed``), then what lies under the keys that the parts need.
 
     Returns
     -------
@@ -43,15 +57,18 @@ def run_bundle(flow: bytes | Packed, task: bytes | Packed, payload: bytes, *valu
     Hold
         When the flow run is called off.
     """
-    return _run(flow, task, payload, values, False)
+    slots = _run(payload, flow, rest[:count], rest[count:], False)
+    if slots is None:
+        raise Hold  # here and not further in: Dask pickles the frames
+    return slots
 
 
-def run_bundle_by_topic(flow: bytes | Packed, task: bytes | Packed, payload: bytes, *values: Any) -> Slots:
+def run_bundle_by_topic(payload: bytes, count: int, flow: bytes | Packed, *rest: Any) -> Slots:
     """Do what ``run_bundle`` does where the scheduler accepts no plugin.
 
     Parameters
     ----------
-    flow, task, payload, *values
+    payload, count, flow, *rest
         As of ``run_bundle``.
 
     Returns
@@ -64,89 +81,224 @@ def run_bundle_by_topic(flow: bytes | Packed, task: bytes | Packed, payload: byt
     Hold
         As of ``run_bundle``.
     """
-    return _run(flow, task, payload, values, True)
-
-
-def lose_bundle(cause: str, text: str, ended: float, payload: bytes, begun: tuple[int, ...]) -> Slots:
-    """Say of a bundle's attempts that they are lost; stands in for it where bodies would run again.
-
-    Parameters
-    ----------
-    cause : str
-        ``"worker-lost"`` or ``"result-lost"``.
-    text : str
-        What happened.
-    ended : float
-        When, in seconds since the epoch.
-    payload : bytes
-        As of ``run_bundle``.
-    begun : tuple of int
-        The slots of those that may have begun; the others are sent back.
-
-    Returns
-    -------
-    Slots
-        Nothing but ``Held``.
-    """
-    from distributed.worker import get_worker
-
-    worker = get_worker()
-    desk = desk_of(worker)
-    lost = set(begun)
-    entries: list[Item] = []
-    for slot, (key, _, _) in enumerate(pickle.loads(payload)):
-        crash = Report(Crashed(text, cause=cause), ended, ended, where=desk.address)
-        entries.append(encode(key, crash) if slot in lost else (RETURNED, key))
-    item = (BUNDLE, worker.get_current_task(), desk.address, entries)
-    worker.state.tasks[worker.get_current_task()].metadata[MARK] = item
-    return Slots([Held(entry) for entry in entries])
+    slots = _run(payload, flow, rest[:count], rest[count:], True)
+    if slots is None:
+        raise Hold
+    return slots
 
 
 def _run(
-    flow: bytes | Packed, task: bytes | Packed, payload: bytes, values: Sequence[Any], by_topic: bool
-) -> Slots:
+    payload: bytes,
+    flow: bytes | Packed,
+    tasks: Sequence[bytes | Packed],
+    values: Sequence[Any],
+    by_topic: bool,
+) -> Slots | None:
+    """Run a bundle and tell what came of it; None when it was called off."""
     from distributed.worker import get_worker
 
     worker = get_worker()
-    bundle = worker.get_current_task()
     desk = desk_of(worker)
-    members: tuple[Member, ...] = pickle.loads(payload)
-    wrappers: list[Wrapper] = []
-    entries: list[Item] = []
-    begun = time.monotonic()
-    is_over = False
-    for key, spec, stretches in members:
-        if is_over:
-            back: Item = (RETURNED, key)
-            wrappers.append(Held(back))
-            entries.append(back)
-            continue
-        found = attempt_at(desk, key, by_topic, flow, task, spec, _values(values, stretches))
-        if found is None:
-            raise Hold
-        wrapper, entry, nbytes = found
-        wrappers.append(wrapper)
-        entries.append(entry)
-        is_over = nbytes > VALUE_LIMIT or time.monotonic() - begun > LONGEST
-    _say(desk, worker, (BUNDLE, bundle, desk.address, entries), by_topic)
-    return Slots(wrappers)
+    parts: tuple[Part, ...] = pickle.loads(payload)
+    ledger = Ledger(worker.get_current_task(), desk.address, Names(parts))
+    if not _perform(desk, ledger, by_topic, parts, flow, tasks, values):
+        return None
+    item = ledger.close()
+    if item is not None:
+        tell(desk, worker, item, by_topic)
+    return Slots(ledger.wrappers, ledger.nbytes())
 
 
-def _say(desk: Desk, worker: Any, item: Item, by_topic: bool) -> None:
+def tell(desk: Desk, worker: Any, item: Item, by_topic: bool) -> None:
+    """Send what came of a bundle when it ends.
+
+    Parameters
+    ----------
+    desk : Desk
+        The worker's.
+    worker : distributed.Worker
+        The worker.
+    item : tuple
+        A ``BUNDLE`` item.
+    by_topic : bool
+        Whether it goes through a Dask topic.
+    """
     if by_topic:
         desk.say(Active(item[1], by_topic), item)
     else:
         worker.state.tasks[item[1]].metadata[MARK] = item
 
 
-def _values(values: Sequence[Any], stretches: Sequence[Stretch]) -> list[Any]:
-    found: list[Any] = []
-    for place, first, count in stretches:
-        value = values[place]
-        if first == WHOLE:
-            found.append(value)
-        elif type(value) is Slots:
-            found.extend(value.wrappers[first : first + count])
+def _perform(
+    desk: Desk,
+    ledger: Ledger,
+    by_topic: bool,
+    parts: Sequence[Part],
+    flow: bytes | Packed,
+    tasks: Sequence[bytes | Packed],
+    values: Sequence[Any],
+) -> bool:
+    """Run the attempts of a bundle; return whether somebody waits for what came of them."""
+    is_done = False
+    try:
+        active = desk.begin(ledger.key, by_topic, ledger)
+    except Interruption:
+        return False
+    try:
+        try:
+            if desk.is_called_off(active.route):
+                return False
+            open_early(flow, *tasks)
+            desk.capture(flow)
+            active.enter()
+            runner = _Runner(desk, active, ledger, flow, tasks, values)
+            # A context of its own: each attempt gets a copy of it, in which nothing of ours is left behind.
+            copy_context().run(runner.run, parts)
+            is_done = not active.is_called_off
+        except Interruption:
+            pass
+        while True:
+            try:
+                active.leave()
+                return is_done and not active.is_called_off
+            except Interruption:
+                # Sent while the loop ended; there is one at most.
+                continue
+    finally:
+        desk.end(active)
+
+
+class _Runner:
+    """Runs the parts of a bundle."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        active: Active,
+        ledger: Ledger,
+        flow: bytes | Packed,
+        tasks: Sequence[bytes | Packed],
+        values: Sequence[Any],
+    ) -> None:
+        self._active = active
+        self._ledger = ledger
+        self._here: Here = desk.here(active)
+        self._stop_word = desk.stop_word
+        self._record = active.record
+        self._flow, self._tasks, self._values = flow, tasks, values
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Run them in order, until they have taken too long or no slot is left."""
+        until = time.time() + LONGEST
+        for part in parts:
+            try:
+                strip = self._open(part)
+            except Interruption:
+                raise
+            except BaseException as error:
+                goes_on = self._refuse(part, error, until)
+            else:
+                goes_on = self._run_strip(strip, until)
+            if not goes_on:
+                break
+        self._record.end()
+
+    def _open(self, part: Part) -> Strip:
+        flow, task = open_flow(self._flow), open_task(self._tasks[part.task])
+        own = self._ledger.wrappers
+        if isinstance(part, Block):
+            return Strip.of_block(flow, task, part, self._values, own, self._here)
+        spec = Spec._make(pickle.loads(part.spec))
+        return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
+
+    def _run_strip(self, strip: Strip, until: float) -> bool:
+        """Run the attempts of a strip; return whether to go on with the next."""
+        kind, active, ledger, record = strip.kind, self._active, self._ledger, self._record
+        first, held, arguments_of, run = strip.first, strip.held, strip.arguments, kind.run
+        limit = -1 if kind.measure else min(kind.flow.facts.inline_limit, VALUE_LIMIT)
+        attempt, made = kind.attempt, VALUE
+        wrap: Any = Succeeded
+        if kind.drop_value:
+            wrap, made = _done, DROPPED
+        take, now, speak = ledger.free.popleft, time.time, current.set
+        stop_word, word, keep = self._stop_word, record.word, record.keep
+        for place in range(strip.count):
+            try:
+                slot = take()
+            except IndexError:
+                return False
+            active.started = started = now()
+            active.slot = slot
+            word[0] = slot + 1
+            if active.is_called_off or stop_word[0]:
+                raise Interruption
+            if held and place in held:
+                self._book(HOLDS, slot)
+                continue
+            around = Around(kind, None if first is None else first + place, strip)
+            enter_layer(around)
+            speak(around)  # a worker always has where to send what is logged
+            outcome = None
+            try:
+                value = copy_context().run(run, **arguments_of(place))
+            except BaseException as error:
+                outcome = ended_by(kind, error, started, strip.making)
+            ended = now()
+            if around.lines is not None:
+                around.leave()
+            if outcome is None:
+                inline = small_dumps(value)
+                if inline is not None and len(inline) <= limit:
+                    ledger.started.append(started)
+                    ledger.ended.append(ended)
+                    ledger.sizes.append(len(inline))
+                    ledger.inlines.append(inline)
+                    keep(made, started, ended, inline)
+                    ledger.wrappers.append(wrap(value, started, ended, attempt))
+                    if ended > until:
+                        return False
+                    continue
+                try:
+                    outcome = returned(kind, value, None, started, ended)
+                except BaseException as error:
+                    outcome = failed(kind, error, started)
+            if self._book(outcome, slot) > VALUE_LIMIT or now() > until:
+                return False
+        return True
+
+    def _refuse(self, part: Part, error: BaseException, until: float) -> bool:
+        """Say of a part's attempts that they cannot be opened; return whether to go on."""
+        held = held_places(part, self._values, self._ledger.wrappers)
+        for place in range(part.count if isinstance(part, Block) else 1):
+            try:
+                slot = self._ledger.free.popleft()
+            except IndexError:
+                return False
+            started = time.time()
+            self._record.word[0] = slot + 1
+            is_held = place in held
+            self._book(HOLDS if is_held else unopened(error, started, self._here.where), slot)
+        return time.time() <= until
+
+    def _book(self, outcome: Outcome, slot: int) -> int:
+        """Note what became of a slot; return the size of its value."""
+        report, wrapper, ledger = outcome.report, outcome.wrapper, self._ledger
+        if report is None or wrapper is None:
+            key = ledger.names.key(slot)
+            item: Item = (HELD, key) if report is None else encode(key, report)
+            started, ended = (0.0, 0.0) if report is None else (report.started, report.ended)
+            keep_said(self._record, item, started, ended)
+            ledger.book(Held(item), item, started, ended)
+            return 0
+        facts = plain_facts(report)
+        keep_success(self._record, wrapper, facts)
+        if report.inline is not None and is_bare(facts):
+            ledger.book_plain(wrapper, report.inline, report.started, report.ended)
         else:
-            found.extend([value] * count)  # whatever it is, it is no plain success, and is held for
-    return found
+            # Told in full, for what it says beside its value or for want of it.
+            ledger.book(wrapper, facts, report.started, report.ended)
+        return report.nbytes
+
+
+def _done(value: Any, started: float, ended: float, attempt: int) -> Done:
+    return Done(started, ended, attempt)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Packed
-from prefectlite.worker.attempt import Here, Interruption
+from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.ledger import Ledger
 from prefectlite.worker.logs import LogLine, installation
-from prefectlite.worker.marks import Marks
+from prefectlite.worker.marks import FILE_NAME, Begun, Marks
 from prefectlite.worker.opened import open_flow
+from prefectlite.worker.records import NOWHERE, Record
 from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
 
 #: An attempt that has run for so long is said to have started, in seconds.
 LONG: Final = 0.25
+#: A bundle that has run for so long, in seconds, begins no further attempt; what has not begun goes back and
+#: is sent anew, to more workers and in smaller bundles.
+LONGEST: Final = 0.15
 #: How often to look for long attempts, in seconds.
 TICK: Final = 0.1
 #: After so many seconds without an attempt, nothing of ours runs or listens on a worker.
@@ -30,42 +37,60 @@ MEMORY: Final = 1000
 
 
 class Active:
-    """An attempt while it runs.
+    """An attempt, or a bundle of them, while it runs.
 
     Parameters
     ----------
     key : tuple
-        Its data key.
+        Its data key, or the bundle's.
     by_topic : bool
         Whether what it says goes through a Dask topic.
+    begun : Begun or None
+        Its marks.
+    ledger : Ledger or None
+        What becomes of the bundle's attempts; None for one that travels alone.
     """
 
     __slots__ = (
-        "_called_off",
         "_lock",
         "_open",
+        "announced",
+        "begun",
         "by_topic",
-        "is_announced",
+        "is_called_off",
         "key",
-        "place",
+        "ledger",
         "route",
         "since",
+        "slot",
         "started",
         "thread",
     )
 
-    def __init__(self, key: DataKey, by_topic: bool) -> None:
+    def __init__(
+        self,
+        key: DataKey | BundleKey,
+        by_topic: bool,
+        begun: Begun | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.key = key
         self.by_topic = by_topic
+        self.begun = begun
+        self.ledger = ledger
         self.route = route_of(key)
-        self.started = time.time()
-        self.since = time.monotonic()
         self.thread = threading.get_ident()
-        self.is_announced = False
-        #: Where its mark stands.
-        self.place = 0
+        #: Which of a bundle's attempts runs; written after ``started``, and read before it.
+        self.slot = 0
+        #: When the attempt that runs began, in seconds since the epoch.
+        self.started = time.time()
+        #: Since when it is open, by the monotonic clock.
+        self.since = time.monotonic()
+        #: The last slot that was said to have started.
+        self.announced = -1
+        #: Whether it was interrupted, or is not to begin.
+        self.is_called_off = False
         self._open = False
-        self._called_off = False
         # Reentrant: an interruption may hit this thread after it has the lock and before it is in the block.
         self._lock = threading.RLock()
 
@@ -80,8 +105,13 @@ class Active:
         with self._lock:
             self._open = True
             self.since = time.monotonic()
-            if self._called_off:
+            if self.is_called_off:
                 raise Interruption
+
+    @property
+    def record(self) -> Record:
+        """Where it writes what it comes to."""
+        return NOWHERE if self.begun is None else self.begun.record
 
     @property
     def is_open(self) -> bool:
@@ -92,7 +122,7 @@ class Active:
         """From here on, it may not, and none is on its way; called by the attempt's own thread."""
         self._open = False
         with self._lock:
-            called_off = self._called_off
+            called_off = self.is_called_off
         if not called_off:
             return
         # An exception on its way cannot just be taken back: in CPython 3.11 that leaves the interpreter's
@@ -116,9 +146,9 @@ class Active:
         if not self._lock.acquire(timeout=0.5):
             return False
         try:
-            if self._called_off:
+            if self.is_called_off:
                 return False
-            self._called_off = True
+            self.is_called_off = True
             return self._open and _throw(self.thread, Interruption)
         finally:
             self._lock.release()
@@ -142,19 +172,18 @@ class Desk:
         self._worker = weakref.proxy(worker)
         self.address: str = worker.address
         self._active: dict[int, Active] = {}
-        self._said: OrderedDict[DataKey, Item] = OrderedDict()
+        self._said: OrderedDict[DataKey | BundleKey, Item] = OrderedDict()
         self._called_off: OrderedDict[str, bool] = OrderedDict()
         self._levels: set[int] = set()
         self._lock = threading.Lock()
         self._is_awake = False
         self._last = 0.0
-        try:
-            self._marks: Marks | None = Marks(worker.local_directory)
-        except OSError:
-            self._marks = None  # nobody could read them after this process's death
+        self._directory: str = worker.local_directory
+        self._file = Path(self._directory) / FILE_NAME
+        self._marks: Marks | None = None
 
-    def begin(self, key: DataKey, by_topic: bool) -> Active:
-        """Take note of an attempt that begins in this thread.
+    def begin(self, key: DataKey | BundleKey, by_topic: bool, ledger: Ledger | None = None) -> Active:
+        """Take note of an attempt, or of a bundle, that begins in this thread.
 
         Parameters
         ----------
@@ -162,15 +191,25 @@ class Desk:
             Its data key.
         by_topic : bool
             Whether what it says goes through a Dask topic.
+        ledger : Ledger or None
+            What becomes of a bundle's attempts.
 
         Returns
         -------
         Active
-            The attempt.
+            It, while it runs.
+
+        Raises
+        ------
+        Interruption
+            When this worker was taken for dead, so that it must begin nothing more.
         """
-        active = Active(key, by_topic)
-        if self._marks is not None:
-            active.place = self._marks.add(key)
+        marks, begun = self._find_marks(), None
+        if marks is not None:
+            begun = marks.begin(key, 1 if ledger is None else len(ledger.names))
+            if marks.is_stopped():
+                raise Interruption
+        active = Active(key, by_topic, begun, ledger)
         self._active[active.thread] = active
         self._last = active.since
         if not self._is_awake:
@@ -187,8 +226,20 @@ class Desk:
             The attempt.
         """
         self._active.pop(active.thread, None)
-        if self._marks is not None:
-            self._marks.end(active.place)
+        if active.begun is not None and self._marks is not None:
+            self._marks.end(active.begun)
+
+    def _find_marks(self) -> Marks | None:
+        # A file that comes later counts from then on; without one, nobody could read it after our death.
+        if self._marks is None and self._file.exists():
+            with contextlib.suppress(OSError):
+                self._marks = Marks(self._directory)
+        return self._marks
+
+    @property
+    def stop_word(self) -> memoryview[int]:
+        """Is not zero at its only place once this worker was taken for dead, and must begin nothing more."""
+        return _NEVER if self._marks is None else self._marks.word
 
     def here(self, active: Active) -> Here:
         """Return where an attempt runs.
@@ -236,7 +287,7 @@ class Desk:
         # of its end.
         self._worker.loop.add_callback(self._send, active.route, active.by_topic, [item])
 
-    def remember(self, key: DataKey, item: Item) -> None:
+    def remember(self, key: DataKey | BundleKey, item: Item) -> None:
         """Keep for a while what an attempt said that left no value behind.
 
         Parameters
@@ -251,7 +302,7 @@ class Desk:
             if len(self._said) > MEMORY:
                 self._said.popitem(last=False)
 
-    def recall(self, key: DataKey) -> Item | None:
+    def recall(self, key: DataKey | BundleKey) -> Item | None:
         """Return what an attempt said, if it is still known.
 
         Parameters
@@ -322,12 +373,11 @@ class Desk:
 
     def _tick(self) -> None:
         try:
-            now = time.monotonic()
+            now, wall = time.monotonic(), time.time()
             for active in list(self._active.values()):
-                if active.is_open and not active.is_announced and now - active.since >= LONG:
-                    active.is_announced = True
-                    item = (STARTED, active.key, self.address, active.started)
-                    self._send(active.route, active.by_topic, [item])
+                items = list(self._news(active, now, wall)) if active.is_open else []
+                if items:
+                    self._send(active.route, active.by_topic, items)
             if self._active:
                 self._last = now
             if now - self._last < REST:
@@ -338,6 +388,21 @@ class Desk:
         except ReferenceError:
             pass  # the worker is gone
 
+    def _news(self, active: Active, now: float, wall: float) -> Iterator[Item]:
+        """Yield what is to be said of an attempt, or a bundle, that runs."""
+        ledger = active.ledger
+        item = ledger.cut() if ledger is not None and now - active.since >= LONGEST else None
+        if item is not None:
+            yield item
+        slot = active.slot
+        started = active.started
+        if slot != active.announced and wall - started >= LONG:
+            active.announced = slot
+            key = active.key if ledger is None else ledger.names.key(slot)
+            yield STARTED, key, self.address, started
+
+
+_NEVER: Final = memoryview(bytes(4)).cast("i")
 
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
 _making = threading.Lock()

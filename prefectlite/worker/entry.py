@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from typing import Any, NoReturn, TypeAlias
+from array import array
+from typing import Any
 
 from prefectlite.lowering.elements import flat_length_of, length_of
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
-from prefectlite.states.state import Crashed
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
-from prefectlite.worker.wire import BUNDLE, HELD, MARK, PLAIN, Item, encode, plain_facts
-
-#: What stands for an attempt on the cluster.
-Wrapper: TypeAlias = Succeeded | Done | Held
+from prefectlite.worker.revival import Wrapper, keep_said, keep_success
+from prefectlite.worker.wire import HELD, MARK, PLAIN, BundleReport, Item, bundle_item, encode, plain_facts
 
 #: Up to how many pickled bytes a result rides in a report that is told a second time.
 RETOLD_LIMIT = 8192
@@ -82,127 +79,49 @@ def run_attempt_by_topic(flow: bytes | Packed, task: bytes | Packed, spec: bytes
     return wrapper
 
 
-def run_lost(cause: str, text: str, ended: float) -> NoReturn:
-    """Say of an attempt that it is lost; the scheduler plugin puts this where its body would run again.
-
-    Parameters
-    ----------
-    cause : str
-        ``"worker-lost"`` or ``"result-lost"``.
-    text : str
-        What happened.
-    ended : float
-        When, in seconds since the epoch.
-
-    Raises
-    ------
-    Hold
-        Always.
-    """
-    from distributed.worker import get_worker
-
-    worker = get_worker()
-    desk, key = desk_of(worker), worker.get_current_task()
-    report = Report(Crashed(text, cause=cause), ended, ended, where=desk.address)
-    active = Active(key, False)
-    _say_end(desk, active, encode(key, report))
-    raise Hold
-
-
 def _run(
     flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any, by_topic: bool
 ) -> Wrapper | None:
     """Run an attempt and say how it ended; None when it raises."""
     from distributed.worker import get_worker
 
+    worker = get_worker()
+    key: DataKey = worker.get_current_task()
+    desk = desk_of(worker)
     try:
-        worker = get_worker()
-        key: DataKey = worker.get_current_task()
-        desk = desk_of(worker)
         active = desk.begin(key, by_topic)
-        outcome = _attempt(desk, active, flow, task, spec, values)
     except Interruption:
         return None
-    if outcome is None:
-        return None
-    report, wrapper = outcome.report, outcome.wrapper
-    if wrapper is not None:
-        assert report is not None  # what stands for a value on the cluster has a report
-        facts = plain_facts(report)
-        if by_topic:
-            desk.say(active, (PLAIN, key, desk.address, facts))
+    try:
+        record = active.record
+        record.word[0] = 1
+        outcome = _perform(desk, active, flow, task, spec, values)
+        if outcome is None:
+            return None  # called off, so that nobody waits for its report
+        report = outcome.report
+        wrapper: Wrapper | None = outcome.wrapper
+        if outcome.wrapper is not None:
+            assert report is not None  # what stands for a value on the cluster has a report
+            facts = plain_facts(report)
+            keep_success(record, outcome.wrapper, facts)
+            item: Item = (PLAIN, key, desk.address, facts)
+            said = facts
         else:
-            worker.state.tasks[key].metadata[MARK] = facts
-        return wrapper
-    item: Item = (HELD, key) if report is None else encode(key, report)
-    if outcome.is_final:
-        _say_end(desk, active, item)
-        return None
+            said = item = (HELD, key) if report is None else encode(key, report)
+            keep_said(record, item)
+        record.end()
+    finally:
+        desk.end(active)
+    if wrapper is None:
+        if outcome.is_final:
+            say_end(desk, active, item)
+            return None
+        wrapper = Held(item)
     if by_topic:
         desk.say(active, item)
     else:
-        worker.state.tasks[key].metadata[MARK] = item
-    return Held(item)
-
-
-def attempt_at(
-    desk: Desk,
-    key: DataKey,
-    by_topic: bool,
-    flow: bytes | Packed,
-    task: bytes | Packed,
-    spec: bytes,
-    values: Sequence[Any],
-) -> tuple[Wrapper, Item, int] | None:
-    """Run an attempt of a bundle.
-
-    Parameters
-    ----------
-    desk : Desk
-        The worker's.
-    key : tuple
-        The attempt's data key.
-    by_topic : bool
-        Whether what it says goes through a Dask topic.
-    flow, task : bytes or Packed
-        The flow run's facts and the task.
-    spec : bytes
-        What this attempt is told.
-    values : sequence
-        What lies under the keys that it needs.
-
-    Returns
-    -------
-    (Succeeded, Done or Held, tuple, int) or None
-        What stands for it; the facts of a plain success, or else an item; the value's size in bytes. None
-        when the flow run is called off.
-    """
-    try:
-        active = desk.begin(key, by_topic)
-        if desk.is_called_off(active.route):
-            desk.end(active)
-            return None
-        outcome = _attempt(desk, active, flow, task, spec, values)
-    except Interruption:
-        return None
-    if outcome is None:
-        return None
-    report = outcome.report
-    if outcome.wrapper is not None:
-        assert report is not None
-        return outcome.wrapper, plain_facts(report), report.nbytes
-    item: Item = (HELD, key) if report is None else encode(key, report)
-    return Held(item), item, 0
-
-
-def _attempt(
-    desk: Desk, active: Active, flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any
-) -> Outcome | None:
-    """Run an attempt; None when it is called off, so that nobody waits for its report."""
-    try:
-        return _perform(desk, active, flow, task, spec, values)
-    finally:
-        desk.end(active)
+        worker.state.tasks[key].metadata[MARK] = said
+    return wrapper
 
 
 def _perform(
@@ -210,7 +129,7 @@ def _perform(
 ) -> Outcome | None:
     outcome: Outcome | None = None
     try:
-        _open_early(flow, task)
+        open_early(flow, task)
         desk.capture(flow)
         active.enter()
         outcome = perform_packed(flow, task, spec, values, desk.here(active))
@@ -225,16 +144,37 @@ def _perform(
             continue
 
 
-def _open_early(flow: bytes | Packed, task: bytes | Packed) -> None:
-    # Imports that opening brings about must not be interrupted half-way: the worker will need the
-    # modules again. What fails here will fail in the attempt too, and be said there.
+def open_early(flow: bytes | Packed, *tasks: bytes | Packed) -> None:
+    """Open what attempts need before they can be interrupted.
+
+    Imports that opening brings about must not be interrupted half-way: the worker will need the modules
+    again. What fails here will fail in the attempts too, and be said there.
+
+    Parameters
+    ----------
+    flow : bytes or Packed
+        The flow run's facts.
+    *tasks : bytes or Packed
+        The tasks.
+    """
     with contextlib.suppress(BaseException):
         open_flow(flow)
-        open_task(task)
+        for task in tasks:
+            open_task(task)
 
 
-def _say_end(desk: Desk, active: Active, item: Item) -> None:
-    # The message of a task that raised carries no metadata, and it leaves nothing behind.
+def say_end(desk: Desk, active: Active, item: Item) -> None:
+    """Say how an attempt ended that leaves nothing behind: the message of a task that raised has no metadata.
+
+    Parameters
+    ----------
+    desk : Desk
+        The worker's.
+    active : Active
+        The attempt.
+    item : tuple
+        What it says.
+    """
     desk.say(active, item)
     desk.remember(active.key, item)
 
@@ -257,7 +197,7 @@ def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
     return desk_of(dask_worker).interrupt(route)
 
 
-def retell(keys: list[DataKey], dask_worker: Any = None) -> list[Item]:
+def retell(keys: list[Any], dask_worker: Any = None) -> list[Item]:
     """Say again what attempts on this worker said; asked by a driver that heard nothing.
 
     Parameters
@@ -280,13 +220,20 @@ def retell(keys: list[DataKey], dask_worker: Any = None) -> list[Item]:
         elif key in dask_worker.data:
             wrapper = dask_worker.data[key]
             if isinstance(wrapper, Slots):
-                entries = [_entry_of(one, desk.address) for one in wrapper.wrappers]
-                found.append((BUNDLE, key, desk.address, entries))
+                found.append(_bundle_of(key, wrapper, desk.address))
             elif isinstance(wrapper, Held):
                 found.append(wrapper.said)
             else:
                 found.append((PLAIN, key, desk.address, _entry_of(wrapper, desk.address)))
     return found
+
+
+def _bundle_of(key: BundleKey, slots: Slots, where: str) -> Item:
+    others = [(slot, _entry_of(one, where)) for slot, one in enumerate(slots.wrappers)]
+    nothing = array("d", bytes(8 * len(others)))
+    return bundle_item(
+        BundleReport(key, where, 0, nothing, nothing, array("i", [-1]) * len(others), b"", others)
+    )
 
 
 def _entry_of(wrapper: Wrapper, where: str) -> Item:

@@ -30,6 +30,22 @@ def all_plain(values: Sequence[Any]) -> bool:
     return _PLAIN.issuperset(map(type, values))
 
 
+def is_plain(wrapper: Any) -> bool:
+    """Return whether what was passed stands for a plain success.
+
+    Parameters
+    ----------
+    wrapper : object
+        What lies under a key that a run needs.
+
+    Returns
+    -------
+    bool
+        As of ``all_plain``.
+    """
+    return type(wrapper) in _PLAIN
+
+
 def make(recipe: Recipe, values: Sequence[Any]) -> Any:
     """Return one argument.
 

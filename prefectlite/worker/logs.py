@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
 MESSAGE_LIMIT: Final = 8192
@@ -156,8 +156,21 @@ class Capture:
             self._sink(lines)
 
 
+class Speaker(Protocol):
+    """An attempt whose code may log; what it takes to capture that is made for its first line."""
+
+    @property
+    def level(self) -> int:
+        """The lowest level of records to take."""
+        ...
+
+    def capture(self) -> Capture:
+        """Return where its lines go."""
+        ...
+
+
 #: The attempt that the running code belongs to.
-current: Final[ContextVar[Capture | None]] = ContextVar("prefectlite.capture", default=None)
+current: Final[ContextVar[Speaker | None]] = ContextVar("prefectlite.capture", default=None)
 
 
 def clip(text: str) -> str:
@@ -189,18 +202,18 @@ class CaptureHandler(logging.Handler):
         record : logging.LogRecord
             Any record that reached the root logger.
         """
-        capture = current.get()
-        if capture is None:
+        speaker = current.get()
+        if speaker is None:
             self._pass_on(record)
             return
-        if record.levelno < capture.level:
+        if record.levelno < speaker.level:
             return
         try:
             message = record.getMessage()
             exc_text = record.exc_text
             if exc_text is None and record.exc_info:
                 exc_text = _FORMATTER.formatException(record.exc_info)
-            capture.add(record.levelno, record.name, message, exc_text, record.created)
+            speaker.capture().add(record.levelno, record.name, message, exc_text, record.created)
         except Exception:
             self.handleError(record)
 

@@ -2,17 +2,18 @@
 
 Each item begins with its kind and the data key of its attempt. A plain success, by far the most frequent,
 is bare facts; all else is a pickled report, with its state in words beside it in case that the driver
-cannot open it.
+cannot open it. A bundle tells of all its attempts in one item, whose columns are arrays.
 """
 
 from __future__ import annotations
 
 import pickle
+from array import array
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.results.serializers import dumps_failure
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed
@@ -33,10 +34,13 @@ STARTED: Final = 3
 LOGS: Final = 4
 #: ``(ERRED, key)``: said by the scheduler; the key erred, whatever its attempt said.
 ERRED: Final = 5
-#: ``(BUNDLE, key, where, entries)``: a bundle ended. Each entry is the facts of a plain success, or an item.
+#: ``(BUNDLE, key, where, first, started, ended, sizes, blob, others)``: what attempts of a bundle came to, as
+#: ``bundle_item`` writes and ``read_bundle`` reads it.
 BUNDLE: Final = 6
 #: ``(RETURNED, key)``: a bundle ended before it came to the attempt, which has not begun.
 RETURNED: Final = 7
+#: ``(GOING, key)``: a bundle tells of its attempts while this one still runs; its end will be told later.
+GOING: Final = 8
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
@@ -44,7 +48,7 @@ MARK: Final = "prefectlite"
 SAY: Final = "prefectlite-say"
 
 
-def route_of(key: DataKey) -> str:
+def route_of(key: DataKey | BundleKey) -> str:
     """Return what of a data key names its flow run.
 
     Parameters
@@ -85,6 +89,22 @@ def plain_facts(report: Report) -> Item:
     )
 
 
+def is_bare(facts: Sequence[Any]) -> bool:
+    """Return whether a plain success has nothing to say beside its times and its value.
+
+    Parameters
+    ----------
+    facts : sequence
+        From ``plain_facts``.
+
+    Returns
+    -------
+    bool
+        Whether it can be told in columns, if its value is inline.
+    """
+    return facts[4] is None and facts[5] is None and facts[6] is None and facts[7] is None
+
+
 def plain_report(facts: Sequence[Any], where: str) -> Report:
     """Return the report of a plain success.
 
@@ -112,6 +132,74 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
         unmappable,
         where=where,
         message=message,
+    )
+
+
+class BundleReport(NamedTuple):
+    """What some attempts of a bundle came to, a column for each kind of fact.
+
+    Parameters
+    ----------
+    key : tuple
+        The bundle's.
+    where : str
+        The worker's address.
+    first : int
+        The slot that the columns begin with.
+    started, ended : array of float, shape (n,)
+        Seconds since the epoch; 0.0 where there is nothing to say.
+    sizes : array of int, shape (n,)
+        The bytes of each plain success's pickled value in ``blob``; -1 for what ``others`` tells of.
+    blob : bytes
+        Pickled values one behind the other.
+    others : sequence of (int, tuple)
+        By slot, in order: the facts of a plain success (from ``plain_facts``; they begin with a float), or an
+        item (``OTHER``, ``HELD``, ``RETURNED``, ``GOING``).
+    """
+
+    key: BundleKey
+    where: str
+    first: int
+    started: array[float]
+    ended: array[float]
+    sizes: array[int]
+    blob: bytes
+    others: Sequence[tuple[int, Item]]
+
+
+def bundle_item(report: BundleReport) -> Item:
+    """Return the item of some attempts of a bundle.
+
+    Parameters
+    ----------
+    report : BundleReport
+        What they came to.
+
+    Returns
+    -------
+    tuple
+        A ``BUNDLE`` item.
+    """
+    key, where, first, started, ended, sizes, blob, others = report
+    return BUNDLE, key, where, first, started.tobytes(), ended.tobytes(), sizes.tobytes(), blob, others
+
+
+def read_bundle(item: Sequence[Any]) -> BundleReport:
+    """Return what a ``BUNDLE`` item tells.
+
+    Parameters
+    ----------
+    item : sequence
+        From ``bundle_item``.
+
+    Returns
+    -------
+    BundleReport
+        As it was written.
+    """
+    _, key, where, first, started, ended, sizes, blob, others = item
+    return BundleReport(
+        key, where, first, array("d", started), array("d", ended), array("i", sizes), blob, others
     )
 
 

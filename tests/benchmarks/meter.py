@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
 import statistics
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psutil
 from distributed import Client, LocalCluster
@@ -112,25 +115,72 @@ class Bench:
 
     def rise(self, work: Callable[[], Any]) -> int:
         """Return how far the driver's resident memory rose above its start while ``work`` ran, in bytes."""
+        return self.peaks(work)[0]
+
+    def peaks(self, work: Callable[[], Any]) -> tuple[int, int]:
+        """Return how far the resident memory of the driver, and of the workers together, rose meanwhile, in bytes."""
         self.settle(self.default_saturation)
-        process, done = psutil.Process(), threading.Event()
-        before = peak = process.memory_info().rss
+        groups = [[psutil.Process()], [psutil.Process(pid) for pid in self.client.run(os.getpid).values()]]
+        before = [_resident(one) for one in groups]
+        peaks, done = list(before), threading.Event()
+
+        def look() -> None:
+            peaks[:] = [max(peak, _resident(group)) for peak, group in zip(peaks, groups, strict=True)]
 
         def watch() -> None:
-            nonlocal peak
             while not done.wait(0.005):
-                peak = max(peak, process.memory_info().rss)
+                look()
 
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
             kept = work()
-            peak = max(peak, process.memory_info().rss)
         finally:
             done.set()
             watcher.join()
+        look()
         del kept
-        return int(peak - before)
+        driver, workers = (int(peak - start) for peak, start in zip(peaks, before, strict=True))
+        return driver, workers
+
+    def probe(self) -> Probe:
+        """Return what watches the event loop that scheduler and client share."""
+        return Probe(self.cluster.loop.asyncio_loop)
+
+
+class Probe:
+    """The longest time for which an event loop did not come around, in seconds, while the block ran."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, every: float = 0.01) -> None:
+        self.loop = loop
+        self.longest = 0.0
+        self._every = every
+        self._begun = threading.Event()
+        self._done = False
+
+    async def _watch(self) -> None:
+        self._begun.set()
+        while not self._done:
+            begun = time.perf_counter()
+            await asyncio.sleep(self._every)
+            self.longest = max(self.longest, time.perf_counter() - begun - self._every)
+
+    def __enter__(self) -> Self:
+        self._watching = asyncio.run_coroutine_threadsafe(self._watch(), self.loop)
+        # What blocks the loop before the first look would not be seen.
+        self._begun.wait(timeout=120)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done = True
+        # A loop that is blocked now is waited for, and counts.
+        self._watching.result(timeout=120)
+
+
+def _resident(processes: list[psutil.Process]) -> int:
+    return sum(one.memory_info().rss for one in processes)
 
 
 def _sent(dask_worker: Any) -> int:

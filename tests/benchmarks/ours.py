@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import prefectlite
 from prefectlite import DaskExecutor, Flow, task
+from prefectlite.errors import DefinitionTypeError
 from tests.benchmarks import bodies
+from tests.benchmarks.patterns import Pattern
 
 Work = Callable[[], Any]
 
@@ -17,6 +20,11 @@ total = task(bodies.total)
 last = task(bodies.last)
 passed_on = task(bodies.passed_on)
 size = task(bodies.size)
+pause = task(bodies.pause)
+spin = task(bodies.spin)
+array = task(bodies.array)
+plus_one = task(bodies.plus_one)
+corners = task(bodies.corners)
 
 
 def fails_once(x: int) -> int:
@@ -25,11 +33,12 @@ def fails_once(x: int) -> int:
     return x + 1
 
 
-def _run(flow: Flow, executor: DaskExecutor, read: Any, expected: int) -> Work:
+def _run(flow: Flow, executor: DaskExecutor, read: Any, expected: Any) -> Work:
     def work() -> Any:
         state = flow.run(executor=executor)
-        failed = [f"{task.name}: {one.message}" for task, one in state.result.items() if one.is_failed()]
-        assert state.is_successful(), f"{state}; {failed[:2]}"
+        if not state.is_successful():
+            failed = [f"{task.name}: {one.message}" for task, one in state.result.items() if one.is_failed()]
+            raise AssertionError(f"{state}; {failed[:2]}")
         # Read after the run, from its own state: what is asked for travels then.
         found = state.result[read].result
         assert found == expected, found
@@ -50,6 +59,15 @@ def mapped(executor: DaskExecutor, tasks: int) -> Work:
     return _run(flow, executor, end, sum(range(1, tasks + 1)))
 
 
+def built_fan_out(executor: DaskExecutor, tasks: int) -> Work:
+    """The fan-out with its flow built while the clock runs."""
+
+    def work() -> Any:
+        return fan_out(executor, tasks)()
+
+    return work
+
+
 def chain(executor: DaskExecutor, tasks: int) -> Work:
     with Flow("chain") as flow:
         end: Any = 0
@@ -65,6 +83,25 @@ def diamond(executor: DaskExecutor, layers: int, width: int) -> Work:
             row = [add(row[j], row[(j + 1) % width]) for j in range(width)]
         end = total(row)
     return _run(flow, executor, end, width * 2 ** (layers - 1))
+
+
+def tree(executor: DaskExecutor, leaves: int) -> Work:
+    with Flow("tree") as flow:
+        row: list[Any] = [inc(i) for i in range(leaves)]
+        while len(row) > 1:
+            row = [add(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+    return _run(flow, executor, row[0], sum(range(1, leaves + 1)))
+
+
+def pattern(executor: DaskExecutor, what: Pattern, micros: float) -> Work:
+    with Flow(what.name) as flow:
+        row: list[Any] = []
+        unread: list[Any] = []
+        for step, reads in enumerate(what.steps):
+            row = [spin(micros, *[row[j] for j in points]) for points in reads]
+            unread += [row[j] for j in what.unread[step]]
+        end = total(unread)
+    return _run(flow, executor, end, what.expected)
 
 
 def failing(executor: DaskExecutor, tasks: int, *, fails: bool) -> Work:
@@ -95,3 +132,65 @@ def apart(executor: DaskExecutor, nbytes: int, addresses: list[str], *, data_edg
         else:
             end = task(bodies.nothing, workers=second)(upstream_tasks=[made])
     return _run(flow, executor, end, nbytes if data_edge else 0)
+
+
+def mapped_failing(executor: DaskExecutor, tasks: int, *, fails: bool) -> Work:
+    body = task(fails_once if fails else bodies.inc, name="once", max_retries=1)
+    with Flow("mapped-retries") as flow:
+        end = total(body.map(list(range(tasks))))
+    return _run(flow, executor, end, sum(range(1, tasks + 1)))
+
+
+def pauses(executor: DaskExecutor, seconds: Sequence[float]) -> Work:
+    with Flow("pauses") as flow:
+        end = total(pause.map(list(seconds)))
+    return _run(flow, executor, end, len(seconds))
+
+
+def straggling(executor: DaskExecutor, tasks: int, seconds: float) -> Callable[[], float]:
+    """Two mapped stages; one child in the middle of the first takes ``seconds``, if that is not 0.
+
+    The work returns after how many seconds all but that child and its reader were final.
+    """
+    durations = [0.0] * tasks
+    durations[tasks // 2] = seconds
+    awaited = 2 * tasks - (2 if seconds else 0)
+    with Flow("straggler") as flow:
+        end = inc.map(pause.map(durations))
+
+    def work() -> float:
+        begun = time.perf_counter()
+        run = flow.start(executor=executor)
+        while run.counts().get("Success", 0) < awaited and not run.is_over:
+            time.sleep(0.005)
+        found = time.perf_counter() - begun
+        state = run.wait()
+        assert state.is_successful(), state
+        assert state.result[end].result == [2] * tasks
+        return found
+
+    return work
+
+
+def has_associative() -> bool:
+    """Whether a task can say that its reduce may go as a tree."""
+    try:
+        _with(bodies.added, associative=True)
+    except DefinitionTypeError:
+        return False
+    return True
+
+
+def _with(function: Callable[..., Any], **options: Any) -> Any:
+    """Return a task with options that a type checker need not know."""
+    made: Any = task
+    return made(function, **options)
+
+
+def arrays(executor: DaskExecutor, count: int, nbytes: int) -> Work:
+    added = _with(bodies.added, **({"associative": True} if has_associative() else {}))
+    with Flow("arrays") as flow:
+        made = array.map(list(range(count)), prefectlite.unmapped(nbytes))
+        end = corners(added(plus_one.map(made)))
+    expected = sum(range(1, count + 1))
+    return _run(flow, executor, end, (nbytes // 8 * 8, expected, expected))

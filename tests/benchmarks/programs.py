@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,10 @@ state = flow.run(executor=LocalExecutor())
 assert state.result[end].result == 2
 """
 
+#: What the reduce of ``LOCAL`` reads.
+CALLS = "[inc(i) for i in range(tasks)]"
+CHILDREN = "inc.map(list(range(tasks)))"
+
 LOCAL = """
 import gc, json, time
 from prefectlite import Flow, LocalExecutor, task
@@ -59,8 +65,8 @@ inc, total = task(bodies.inc), task(bodies.total)
 def once(tasks):
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
-    with Flow("fan-out") as flow:
-        end = total([inc(i) for i in range(tasks)])
+    with Flow("local") as flow:
+        end = total({inputs})
     state = flow.run(executor=LocalExecutor())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert state.result[end].result == sum(range(1, tasks + 1))
@@ -68,6 +74,49 @@ def once(tasks):
 
 once(10)
 print(json.dumps(once({tasks})))
+"""
+
+#: Memory of the driver with its scheduler when all children of a map are final and their results still needed,
+#: and when the flow run is over and its state held.
+FINISHED = """
+import gc, json, os, time, tracemalloc
+
+import psutil
+from distributed import Client, LocalCluster
+from prefectlite import DaskExecutor, Flow, task
+from tests.benchmarks import bodies
+
+inc, total_once = task(bodies.inc), task(bodies.total_once)
+
+def held():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0] if {traced} else psutil.Process().memory_info().rss
+
+def once(client, tasks, gate):
+    with Flow("finished") as flow:
+        end = total_once(inc.map(range(tasks)), gate)
+    before = held()
+    run = flow.start(executor=DaskExecutor(client, **{options}))
+    while run.counts().get("Success", 0) < tasks:
+        assert not run.is_over, run
+        time.sleep(0.05)
+    time.sleep(1)  # messages on their way
+    alive = held() - before
+    assert not run.is_over, "the reduce ended before it was let go"
+    open(gate, "w").close()
+    state = run.wait()
+    assert state.result[end].result == sum(range(1, tasks + 1))
+    return {{"alive": alive, "over": held() - before}}
+
+if __name__ == "__main__":
+    kwargs = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+    with LocalCluster(**kwargs) as cluster, Client(cluster) as client:
+        once(client, 100, os.path.abspath(f"gate-warm-{{os.getpid()}}"))
+        if {traced}:
+            tracemalloc.start()
+        widths = {widths}
+        found = [once(client, tasks, os.path.abspath(f"gate-{{os.getpid()}}-{{tasks}}")) for tasks in widths]
+        print(json.dumps({{"found": found}}))
 """
 
 BUILD = """
@@ -100,7 +149,7 @@ else:
 """
 
 
-def run(source: str, where: Path) -> dict[str, Any]:
+def run(source: str, where: Path, timeout: float = 600) -> dict[str, Any]:
     """Run a program in a fresh interpreter; return what it printed, and the seconds from start to exit as ``process``."""
     path = where / "program.py"
     path.write_text(f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})\n{source}")
@@ -114,7 +163,7 @@ def run(source: str, where: Path) -> dict[str, Any]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=timeout,
         stdin=subprocess.DEVNULL,
     )
     process = time.perf_counter() - begun
@@ -122,3 +171,15 @@ def run(source: str, where: Path) -> dict[str, Any]:
         raise RuntimeError(f"A program of the benchmark failed:\n{done.stderr}")
     printed: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
     return {**printed, "process": process}
+
+
+def repeated(sources: Mapping[str, str], reps: int, *, warm: bool = True) -> dict[str, list[dict[str, Any]]]:
+    """Run the programs in turn, and return what each printed; a round beforehand warms the machine up."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
+    with tempfile.TemporaryDirectory() as where:
+        for rep in range(reps + warm):
+            for name, source in sources.items():
+                printed = run(source, Path(where))
+                if rep >= warm:
+                    found[name].append(printed)
+    return found

@@ -1,21 +1,18 @@
-"""The rows of the table: what each runs in turn, against what, and its target. Knows no formatting."""
+"""The rows of the straight path: what each runs in turn, against what, and its target. Knows no formatting."""
 
 from __future__ import annotations
 
-import math
 import statistics
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from tests.benchmarks import bodies, plain, programs
-from tests.benchmarks.meter import Bench, Sample, Summary
+from tests.benchmarks.meter import Bench, Summary
+from tests.benchmarks.pairs import Form, Prepare, at_each_saturation, in_turn
+from tests.benchmarks.table import Line, said
 
 MIB = 2**20
-#: Makes the piece of work for one repetition; what it does itself is not measured.
-Prepare = Callable[[], Callable[[], Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +28,6 @@ class Sizes:
         return max(least, full * self.tasks // 10_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One printed comparison: a value, its target, and what stands beside it for the reader."""
-
-    row: str
-    what: str
-    value: float
-    target: float | None
-    unit: str = "x"
-    detail: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        if self.target is None:
-            return ""
-        return "ok" if self.value <= self.target else "over"
-
-
-def in_turn(bench: Bench, forms: Mapping[str, tuple[float, Prepare]], reps: int) -> dict[str, Summary]:
-    """Measure every form once before any is measured again; one round beforehand warms the workers up."""
-    samples: dict[str, list[Sample]] = {name: [] for name in forms}
-    for rep in range(reps + 1):
-        for name, (saturation, prepare) in forms.items():
-            sample = bench.measure(prepare(), saturation)
-            if rep:
-                samples[name].append(sample)
-    return {name: Summary.of(found) for name, found in samples.items()}
-
-
 def against_dask(
     bench: Bench,
     sizes: Sizes,
@@ -71,12 +38,9 @@ def against_dask(
     wall: float,
     cpu: float | None = None,
 ) -> list[Line]:
-    settings = {"default": bench.default_saturation, "inf": math.inf}
-    forms = {
-        f"{name}, {setting}": (at, one) for setting, at in settings.items() for name, one in dask.items()
-    }
-    own = {f"ours, {setting}": (at, ours) for setting, at in settings.items()}
-    found = in_turn(bench, {**own, **forms}, sizes.reps)
+    forms, own = (at_each_saturation(bench, tasks, ways) for ways in (dask, {"ours": ours}))
+    samples = in_turn(bench, {**own, **forms}, sizes.reps)
+    found = {name: Summary.of(one) for name, one in samples.items()}
     best = min(forms, key=lambda name: found[name].wall)
     lines = []
     for name in own:
@@ -87,7 +51,7 @@ def against_dask(
         if cpu is not None:
             lines.append(Line(row, f"CPU, {name}", mine.cpu / theirs.cpu, cpu, facts=facts))
     others = "; ".join(f"{name} {found[name].wall / tasks * 1e6:.0f}" for name in forms if name != best)
-    return [*lines, Line(row, f"other forms of Dask, wall us/task: {others}", math.nan, None, unit="")]
+    return [*lines, said(row, f"other forms of Dask, wall us/task: {others}")]
 
 
 def _per_task(found: Summary, tasks: int) -> str:
@@ -153,12 +117,12 @@ def retries(bench: Bench, sizes: Sizes) -> list[Line]:
     found = in_turn(
         bench,
         {
-            "failing": (at, lambda: ours.failing(executor, n, fails=True)),
-            "smooth": (at, lambda: ours.failing(executor, n, fails=False)),
+            "failing": Form(n, at, lambda: ours.failing(executor, n, fails=True)),
+            "smooth": Form(n, at, lambda: ours.failing(executor, n, fails=False)),
         },
         sizes.reps,
     )
-    failing, smooth = found["failing"], found["smooth"]
+    failing, smooth = Summary.of(found["failing"]), Summary.of(found["smooth"])
     detail = f"{_per_task(failing, n)}; without failures {_per_task(smooth, n)}"
     started = len(set(bench.worker_addresses()) - set(workers))
     return [
@@ -195,17 +159,6 @@ def state_edge(bench: Bench, sizes: Sizes) -> list[Line]:
     ]
 
 
-def _programs(sources: Mapping[str, str], reps: int) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
-    with tempfile.TemporaryDirectory() as where:
-        for rep in range(reps + 1):
-            for name, source in sources.items():
-                printed = programs.run(source, Path(where))
-                if rep:
-                    found[name].append(printed)
-    return found
-
-
 def _middle(found: list[dict[str, Any]], name: str) -> float:
     return statistics.median(float(one[name]) for one in found)
 
@@ -225,7 +178,7 @@ def imports(_: Bench | None, sizes: Sizes) -> list[Line]:
         "from prefectlite import Flow, Parameter, task, unmapped": "with names",
     }
     sources = {one: programs.IMPORT.format(statement=one) for one in [*statements, "import distributed"]}
-    found = _programs(sources, sizes.reps)
+    found = programs.repeated(sources, sizes.reps)
     return [
         _versus(
             "import",
@@ -239,18 +192,20 @@ def imports(_: Bench | None, sizes: Sizes) -> list[Line]:
 
 
 def cold(_: Bench | None, sizes: Sizes) -> list[Line]:
-    found = _programs({"ours": programs.COLD_OURS, "Dask": programs.COLD_DASK}, sizes.reps)
+    found = programs.repeated({"ours": programs.COLD_OURS, "Dask": programs.COLD_DASK}, sizes.reps)
     return [_versus("cold", "whole program, own LocalCluster", found, "process", 1.3)]
 
 
 def cold_local(_: Bench | None, sizes: Sizes) -> list[Line]:
-    found = _programs({"ours": programs.COLD_LOCAL}, sizes.reps)["ours"]
+    found = programs.repeated({"ours": programs.COLD_LOCAL}, sizes.reps)["ours"]
     return [Line("cold-local", "whole program, LocalExecutor", _middle(found, "process"), 0.6, unit=" s")]
 
 
 def local(_: Bench | None, sizes: Sizes) -> list[Line]:
     n = sizes.of(10_000)
-    found = _programs({"ours": programs.LOCAL.format(tasks=n)}, sizes.reps)["ours"]
+    found = programs.repeated({"ours": programs.LOCAL.format(tasks=n, inputs=programs.CALLS)}, sizes.reps)[
+        "ours"
+    ]
     detail = f"CPU {_middle(found, 'cpu') / n * 1e6:.0f} us/task"
     value = _middle(found, "wall") / n * 1e6
     return [Line("local", "LocalExecutor, build and compile included", value, 100, " us/task", detail)]
@@ -258,8 +213,8 @@ def local(_: Bench | None, sizes: Sizes) -> list[Line]:
 
 def build(_: Bench | None, sizes: Sizes) -> list[Line]:
     n = sizes.of(100_000, least=100)
-    timed = _programs({"ours": programs.BUILD.format(tasks=n, traced=False)}, sizes.reps)["ours"]
-    traced = _programs({"ours": programs.BUILD.format(tasks=n, traced=True)}, 1)["ours"]
+    timed = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=False)}, sizes.reps)["ours"]
+    traced = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=True)}, 1)["ours"]
     detail = f"{n} tasks and as many edges, one in a hundred with a constant instead"
     return [
         Line("build", "CPU of building and compiling", _middle(timed, "cpu"), 5, " s", detail),

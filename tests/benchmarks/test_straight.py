@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import straight
-from tests.benchmarks.rows import ALONE, ON_THE_CLUSTER, Line
+from tests.benchmarks.rows import ALONE, ON_THE_CLUSTER
+from tests.benchmarks.table import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 

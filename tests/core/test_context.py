@@ -12,9 +12,11 @@ import cloudpickle
 import pytest
 
 from prefectlite.core.context import (
+    LazyLayer,
     context,
     current_layer,
     date_facts,
+    enter_layer,
     idempotency_key,
     pop,
     push,
@@ -134,3 +136,39 @@ def test_an_idempotency_key_tells_task_runs_apart_and_nothing_else() -> None:
     assert len(keys) == 4
     assert idempotency_key("r1", RunKey("a-1")) in keys
     assert all(len(key) == 32 for key in keys)
+
+
+class Counted(LazyLayer):
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def make(self) -> dict[str, object]:
+        self.made += 1
+        return {"map_index": 3}
+
+
+def test_a_lazy_layer_makes_its_values_at_the_first_look_and_once() -> None:
+    layer = Counted()
+
+    def look() -> None:
+        enter_layer(layer)
+        assert layer.made == 0
+        with context(more=1):
+            assert (layer.made, context.map_index, context.more) == (1, 3, 1)
+            assert "outside" not in context
+
+    def leave() -> None:
+        enter_layer(layer)
+        pop()  # more blocks than were entered
+        assert current_layer() is layer
+        assert context.to_dict() == {"map_index": 3}
+
+    with context(outside=1):
+        contextvars.copy_context().run(look)
+    contextvars.copy_context().run(leave)
+    assert layer.made == 1
+    assert "map_index" not in context
+    with pytest.raises(NotImplementedError):
+        _ = LazyLayer().values

@@ -50,6 +50,7 @@ class Place:
         self.script = script
         self.log: list[Any] = [] if log is None else log
         self.sessions: list[Session] = []
+        self.room = 4096
 
     def open(self, brief: Any, deliver: Any, deliver_logs: Any) -> Any:
         self.log.append("open")
@@ -79,8 +80,11 @@ class Session:
     def work(self, budget: float) -> bool:
         return False
 
-    def release(self, parcels: Any) -> None:
-        self.place.log.append(("release", len(parcels)))
+    def room(self) -> int:
+        return self.place.room
+
+    def release(self, spans: Any) -> None:
+        self.place.log.append(("release", sum(count for _, _, count in spans)))
 
     def cancel(self, why: str) -> None:
         self.place.log.append(("cancel", why))
@@ -92,7 +96,7 @@ class Session:
         return ("fetched", run, submission)
 
     def close(self, keep: Any) -> None:
-        self.place.log.append(("close", len(keep)))
+        self.place.log.append(("close", sum(count for _, _, count in keep)))
 
     def drop(self) -> None:
         self.place.log.append("drop")

@@ -119,7 +119,7 @@ def test_what_has_ended_stays_as_it_is_and_only_values_to_show_are_kept() -> Non
     turn = bench.cancel()
     assert turn.acts == ["cancel all", "release a.1", "release b.1", "release z.1", "end Cancelled"]
     assert bench.states() == ["Success", "Cancelled", "Success", "Failed", "Cancelled"]
-    assert bench.engine.kept() == [(2, 1)]
+    assert bench.engine.kept() == [(2, 1, 1)]
 
 
 def test_a_list_that_ends_the_flow_keeps_its_members_after_a_cancel() -> None:

@@ -75,7 +75,7 @@ def test_terminal_reference_and_asked_for_values_are_kept_until_the_flow_has_end
     )
     bench.drive()
     assert bench.live() == ["ref.1", "asked.1", "end.1"]
-    assert bench.engine.kept() == [(0, 1), (1, 1), (3, 1)]
+    assert bench.engine.kept() == [(0, 1, 2), (3, 1, 1)], "first run, submission, how many"
 
 
 def test_a_failed_task_keeps_no_value() -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
+import threading
 
 import pytest
 from dask._task_spec import Task, TaskRef
 from distributed import Client, get_worker
 
 from prefectlite.executors import plugin as plugins
-from prefectlite.lowering.wrappers import Hold
-from prefectlite.worker import entry
+from prefectlite.executors import relics
+from prefectlite.lowering.envelope import Envelope, FlowFacts
+from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
+from prefectlite.lowering.parts import Block, Member
+from prefectlite.lowering.spec import Spec
+from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded
+from prefectlite.states.state import Crashed
+from prefectlite.worker import desk as desks
+from prefectlite.worker import losses
+from prefectlite.worker.bundle import run_bundle
 from prefectlite.worker.desk import desk_of
-from prefectlite.worker.wire import ERRED, HELD, MARK, OTHER, PLAIN, SAY, decode
+from prefectlite.worker.entry import run_attempt
+from prefectlite.worker.ledger import Names
+from prefectlite.worker.wire import BUNDLE, ERRED, HELD, MARK, OTHER, PLAIN, SAY, decode
+from tests.worker.conftest import told_by
 
 ROUTE = "0123abcd"
 KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
@@ -75,7 +88,7 @@ async def end(b):
 
 
 def is_sealed(task):
-    return task.run_spec.func is entry.run_lost
+    return task.run_spec.func is losses.run_lost
 
 
 def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
@@ -424,3 +437,336 @@ def test_a_worker_that_comes_later_gets_a_place_for_its_marks_too(bench, gate):
         assert future.status == "pending"
 
     bench(test)
+
+
+# Bundles
+
+BUNDLED = ("etl.load-0-0123abcd", 0, 1, 1, 1, 1)
+FLOW = pickle.dumps(FlowFacts(ROUTE * 4, "etl"))
+RAN = []
+
+
+def body(x, gate=None):
+    """Wait when told so, and end in one of several ways."""
+    RAN.append(x)
+    if gate is not None:
+        gate.wait()
+    if x == "fail":
+        raise ValueError(x)
+    if isinstance(x, str) and x.startswith("wide"):
+        return "x" * 20_000
+    return x
+
+
+def member_of(index, x, gate=None, **facts):
+    spec = Spec("load-1", index, 1, 1, {"x": x, "gate": gate}, (), (), False, ())._replace(**facts)
+    return Member(("etl.load-1-0-0123abcd", index, 1, 1, 1), 0, pickle.dumps(tuple(spec)), ())
+
+
+def bundle_of(*parts, key=BUNDLED, values=()):
+    payload = pickle.dumps(parts)
+    return Task(key, run_bundle, payload, 1, FLOW, pickle.dumps(Envelope("load", body)), *values), Names(
+        parts
+    )
+
+
+def told(b, names):
+    """What was told of each slot, in words."""
+    said = {}
+    for item in b.items:
+        if item[0] == BUNDLE:
+            for slot, one in told_by(item, names).items():
+                said.setdefault(slot, []).append(one)
+    return {slot: [in_words(one) for one in ends] for slot, ends in said.items()}
+
+
+def in_words(one):
+    if isinstance(one, str):
+        return one
+    if one.state is None:
+        return "inline" if one.inline is not None else "large"
+    return one.state.cause if isinstance(one.state, Crashed) else type(one.state).__name__
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran():
+    RAN.clear()
+
+
+MANY = [
+    member_of(0, 10),
+    member_of(1, "fail"),
+    member_of(2, 12, drop_value=True),
+    member_of(3, "wide"),
+    member_of(4, [14], measure=("length",)),
+]
+
+
+@pytest.mark.parametrize("shares_disk", [True, False])
+def test_what_a_bundle_had_come_to_before_its_worker_died_is_handed_over(
+    bench, gate, shares_disk, monkeypatch
+):
+    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=shares_disk)
+        task, names = bundle_of(*MANY, member_of(5, 15, gate), member_of(6, 16), member_of(7, 17))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        await b.worker()
+        slots = await future
+        gate.open()
+        await end(b)
+        if not shares_disk:
+            # Nothing is known: each may have run.
+            assert told(b, names) == {slot: ["worker-lost"] for slot in range(8)}
+            return
+        assert told(b, names) == {
+            0: ["inline"],
+            1: ["Failed"],
+            2: ["inline"],
+            3: ["result-lost"],
+            4: ["inline"],
+            5: ["worker-lost"],
+            6: ["returned"],
+            7: ["returned"],
+        }
+        assert [type(one) for one in slots.wrappers] == [
+            Succeeded,
+            Held,
+            Done,
+            Held,
+            Succeeded,
+            Held,
+            Held,
+            Held,
+        ]
+        assert (slots.wrappers[0].value, slots.wrappers[4].value) == (10, [14])
+
+    bench(test)
+    # What was told as returned is not begun by a worker that was not dead after all.
+    assert RAN[:6] == [10, "fail", 12, "wide", [14], 15]
+    assert not shares_disk or len(RAN) == 6
+
+
+def test_the_keys_of_a_block_are_told_after_its_workers_death(bench, gate, monkeypatch):
+    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+    part = Block(
+        0, "etl.load-1-0123abcd", "load-1", 40, 4, 2, 3, {}, (), (),
+        (("x", PLAIN_COLUMN, range(4)), ("gate", PLAIN_COLUMN, [None, None, gate, None])), (), False, (),
+    )  # fmt: skip
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        task, names = bundle_of(part)
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        await b.worker()
+        slots = await future
+        await end(b)
+        assert told(b, names) == {0: ["inline"], 1: ["inline"], 2: ["worker-lost"], 3: ["returned"]}
+        assert [one.attempt for one in slots.wrappers[:2]] == [2, 2]
+
+    bench(test)
+
+
+def test_a_bundle_that_was_cut_before_its_worker_died_tells_all_again(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        task, names = bundle_of(member_of(0, 10), member_of(1, 11, gate), member_of(2, 12))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(lambda: any(item[0] == BUNDLE for item in b.items))
+        await b.lose(victim)
+        await b.worker()
+        await future
+        await end(b)
+        assert told(b, names) == {
+            0: ["inline", "inline"],
+            1: ["going", "worker-lost"],
+            2: ["returned", "returned"],
+        }
+
+    bench(test)
+
+
+def test_a_bundle_that_had_only_been_sent_begins_elsewhere(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        blocker = b.client.submit(wait, gate, key="blocker")
+        await b.until(gate.is_reached)
+        task, names = bundle_of(member_of(0, 10), member_of(1, 11))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(lambda: BUNDLED in victim.state.tasks)
+        await b.lose(victim)
+        blocker.release()
+        await b.worker()
+        assert [one.value for one in (await future).wrappers] == [10, 11]
+        await b.until(lambda: len(told(b, names)) == 2)
+        assert told(b, names) == {0: ["inline"], 1: ["inline"]}
+
+    bench(test)
+
+
+@pytest.mark.parametrize("shares_disk", [True, False])
+def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_disk):
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=shares_disk)
+        task, names = bundle_of(member_of(0, 10), member_of(1, "wide"), member_of(2, "fail"))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await future
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: future.status == "finished" and b.scheduler.tasks[BUNDLED].state == "memory")
+        slots = await future
+        await end(b)
+        again = ["inline", "result-lost", "Failed"] if shares_disk else ["result-lost"] * 3
+        first = ["inline", "large", "Failed"]
+        assert told(b, names) == {slot: [first[slot], again[slot]] for slot in range(3)}
+        assert isinstance(slots.wrappers[0], Succeeded) == shares_disk
+
+    bench(test)
+
+
+@pytest.mark.parametrize(("x", "kind"), [(10, PLAIN), ("wide", OTHER), ("fail", OTHER)])
+def test_an_attempt_that_had_ended_when_its_worker_died_is_handed_over(bench, gate, x, kind, monkeypatch):
+    """Between the end of its body and Dask's word of it."""
+    ended = threading.Event()
+    entered = desks.Desk.end
+
+    def end_and_wait(desk, active):
+        entered(desk, active)
+        if active.key == KEY:
+            ended.set()
+            gate.wait()
+
+    monkeypatch.setattr(desks.Desk, "end", end_and_wait)
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        spec = pickle.dumps(tuple(Spec("load-1", None, 1, 1, {"x": x}, (), (), False, ())))
+        task = Task(KEY, run_attempt, FLOW, pickle.dumps(Envelope("load", body)), spec)
+        [future] = b.client.get({KEY: task}, [KEY], sync=False)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        await b.worker()
+        if x == 10:
+            assert (await future).value == 10
+        else:
+            with pytest.raises(Hold):
+                await future
+        items = await end(b)
+        assert [item[0] for item in items] == [kind]
+        if x == "wide":
+            assert decode(items[0]).state.cause == "result-lost"
+        if x == "fail":
+            assert "ValueError" in decode(items[0]).state.message
+
+    bench(test)
+    assert [x] == RAN
+
+
+def test_a_retired_workers_bundle_stops_and_is_handed_over(bench, gate, monkeypatch):
+    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        task, names = bundle_of(member_of(0, 10), member_of(1, 11, gate), member_of(2, 12))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(gate.is_reached)
+        await b.scheduler.remove_worker(victim.address, stimulus_id="retire-workers-1", expected=True)
+        await b.worker()
+        await future
+        await end(b)
+        assert told(b, names) == {0: ["inline"], 1: ["worker-lost"], 2: ["returned"]}
+        gate.open()
+
+    bench(test)
+    assert RAN == [10, 11]
+
+
+def test_a_worker_that_left_nothing_behind_is_not_believed_to_have_begun_nothing(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        shutil.rmtree(victim.local_directory)
+        await b.open(shares_disk=True)
+        task, names = bundle_of(member_of(0, 10), member_of(1, 11, gate))
+        [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
+        await b.until(gate.is_reached)
+        await b.lose(victim)
+        await b.worker()
+        await future
+        gate.open()
+        await b.until(lambda: any(item[0] == BUNDLE and item[2] != victim.address for item in b.items))
+        assert set(map(tuple, told(b, names).values())) <= {
+            ("worker-lost",),
+            ("inline", "worker-lost"),
+            ("going", "worker-lost"),
+        }
+
+    bench(test)
+
+
+def test_marks_are_let_go_of_with_their_worker_and_made_for_one_that_came_unheard(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        kept = b.plugin._relics._marks
+        assert list(kept) == [victim.address]
+        await b.lose(victim)
+        await b.until(lambda: not kept)
+        await b.client.scheduler.prefectlite_close(route=ROUTE)
+        later = await b.worker()
+        assert not kept
+        await b.open(shares_disk=True)
+        assert list(kept) == [later.address]
+        await b.client.scheduler.prefectlite_close(route=ROUTE)
+        await b.lose(later)
+        await b.open(shares_disk=True)
+        assert not kept
+
+    bench(test)
+    assert relics.Relics().of_the_gone(()) is None
+
+
+def test_a_run_that_leaves_no_marks_is_not_judged_by_those_of_another(bench, gate):
+    other = ("etl.load-0-89abcdef", 0, 1, 1, 1)
+
+    async def test(b):
+        victim = await b.worker()
+        b.plugin.open(b.client.id, "89abcdef", shares_disk=True)
+        await b.open()
+        begun = [b.client.submit(wait, gate, key=key, workers=[victim.address]) for key in (KEY, other)]
+        await b.until(gate.is_reached)
+        await b.until(lambda: {KEY, other} <= b.scheduler.tasks.keys())
+        tasks = b.scheduler.tasks[KEY], b.scheduler.tasks[other]
+        await b.lose(victim)
+        assert [is_sealed(task) for task in tasks] == [True, False]
+        assert len(begun) == 2
+
+    bench(test)
+
+
+def test_a_worker_that_was_taken_for_dead_begins_nothing_more(bench):
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        b.plugin._relics._marks[worker.address].stop()
+        bundle, _ = bundle_of(member_of(0, 10))
+        spec = pickle.dumps(tuple(Spec("load-1", None, 1, 1, {"x": 11}, (), (), False, ())))
+        alone = Task(KEY, run_attempt, FLOW, pickle.dumps(Envelope("load", body)), spec)
+        for one in b.client.get({BUNDLED: bundle, KEY: alone}, [BUNDLED, KEY], sync=False):
+            with pytest.raises(Hold):
+                await one
+        assert await end(b) == []
+
+    bench(test)
+    assert RAN == []

@@ -11,7 +11,7 @@ import pytest
 from prefectlite.core.graph import FlowGraph
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptFinished, RunStarted
-from prefectlite.engine.instructions import Submit
+from prefectlite.engine.instructions import Submit, SubmitMany, one_by_one
 from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere
 from prefectlite.lowering.lower import Lowered, Lowering, Shipment
 from prefectlite.lowering.spec import Spec
@@ -22,9 +22,27 @@ RUN = "0123456789abcdef" * 2
 
 
 class Bench:
-    """Steps through a flow run by hand."""
+    """Steps through a flow run by hand.
 
-    def __init__(self, graph: FlowGraph, parameters: dict[str, Any] | None = None, **settings: Any) -> None:
+    Parameters
+    ----------
+    graph, parameters
+        The flow.
+    singly : bool
+        Whether children that the engine submits together are lowered one by one all the same.
+    settings
+        Of the lowering.
+    """
+
+    def __init__(
+        self,
+        graph: FlowGraph,
+        parameters: dict[str, Any] | None = None,
+        *,
+        singly: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.singly = singly
         self.compiled = compile(graph, parameters or {})
         self.engine = Engine(self.compiled.plan, run_id=RUN)
         self.lowering = Lowering(self.compiled, run_id=RUN, **settings)
@@ -44,7 +62,8 @@ class Bench:
         return self.compiled.numbers[task]
 
     def _lower(self, instructions: list[Any]) -> Lowered:
-        submits = [one for one in instructions if isinstance(one, Submit)]
+        wanted = one_by_one(instructions) if self.singly else instructions
+        submits = [one for one in wanted if isinstance(one, Submit | SubmitMany)]
         return self.lowering.lower(submits, self.engine.state)
 
 

@@ -8,127 +8,324 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.lowering.bundles import WHOLE, Bundle, Packer
-from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.berths import Berths
+from prefectlite.lowering.bundles import Bundle, Packer
+from prefectlite.lowering.order import AnyShipment
 from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES, VALUE_LIMIT, Pace
-from prefectlite.lowering.shipment import Blob, Shipment
+from prefectlite.lowering.parts import PLAIN, READ, SELF, WHOLE, Block, Member
+from prefectlite.lowering.shipment import BlockShipment, Shipment
+from tests.lowering.shipments import BLOBS, block, key_of, keys_of, places, runs_of, shipment, turns
 
-BLOBS = [Blob(name, name.encode(), None, None) for name in "abc"]  # type: ignore[arg-type]
-NOTES = [None, {"priority": 1}]
-
-
-def key_of(number: int) -> DataKey:
-    return (f"f.t-{number // 4}-00000000", -1 - number, 1, 1, 1)
+A_CONSTANT = ("f.shared-00000000", 0, 0, 0, 0)
 
 
-def shipment(number: int, needs: tuple[DataKey, ...] = (), blob: int = 0, note: int = 0) -> Shipment:
-    spec = f"spec {number}".encode()
-    return Shipment(key_of(number), number, 1, 1, "t", BLOBS[0], BLOBS[blob], spec, needs, NOTES[note])
+class Dock:
+    """A packer, and the books that it keeps."""
+
+    def __init__(self, bundle_size: int | None = None, threads: int = 2) -> None:
+        self.pace = Pace(bundle_size, lambda: threads)
+        self.berths = Berths()
+        self.packer = Packer(self.pace, self.berths)
+
+    def pack(self, *shipments: AnyShipment) -> list[Shipment | Bundle]:
+        return self.packer.pack(shipments)
 
 
-def members(bundle: Bundle) -> list[tuple[DataKey, bytes, list[tuple[Any, int]]]]:
-    """The members with each need as a key on the cluster and a slot."""
-    found = []
-    for key, spec, stretches in pickle.loads(bundle.payload):
-        needs = [
-            (bundle.needs[place], first if first == WHOLE else first + step)
-            for place, first, count in stretches
-            for step in range(count)
-        ]
-        found.append((key, spec, needs))
+def parts_of(bundle: Shipment | Bundle) -> tuple[Member | Block, ...]:
+    assert isinstance(bundle, Bundle)
+    parts: tuple[Member | Block, ...] = pickle.loads(bundle.payload)
+    return parts
+
+
+def sent(packed: list[Shipment | Bundle]) -> list[range]:
+    """The runs of each shipment, in order of sending."""
+    return [
+        runs_of(each) for one in packed for each in (one.shipments if isinstance(one, Bundle) else (one,))
+    ]
+
+
+def check(dock: Dock, packed: list[Shipment | Bundle], up: set[Any]) -> None:
+    """Whether a turn can run, and whether each of its attempts finds what it needs."""
+    waiting = {one.key: one for one in packed}
+    assert len(waiting) == len(packed)
+    assert up.isdisjoint(waiting)
+    for one in packed:
+        needs = one.needs if isinstance(one, Bundle) else keys_needed(dock, one)
+        assert up.issuperset(needs), "what is needed is sent behind what needs it, or both wait for each other"
+        up.add(one.key)
+        if isinstance(one, Bundle):
+            check_bundle(dock, one)
+
+
+def keys_needed(dock: Dock, one: Shipment) -> list[Any]:
+    found: list[Any] = []
+    for need in one.needs:
+        if len(need) == 3:
+            for key, slot, _ in dock.berths.stretches(need):
+                assert slot == WHOLE, "what reads a slot must be told of it, so it cannot travel alone"
+                found.append(key)
+        else:
+            found.append(need)
     return found
 
 
-def test_attempts_of_one_task_travel_together_and_others_apart() -> None:
-    packed = Packer(lambda task, count: 2).pack(
-        [shipment(0), shipment(1), shipment(2), shipment(3, blob=1), shipment(4, note=1)]
-    )
-    assert [one.run for one in packed if isinstance(one, Shipment)] == [2, 3, 4]
-    (bundle,) = [one for one in packed if isinstance(one, Bundle)]
-    assert [each.run for each in bundle.shipments] == [0, 1]
-    assert members(bundle) == [(key_of(0), b"spec 0", []), (key_of(1), b"spec 1", [])]
-    assert bundle.key[:5] == key_of(0)
+def lying(dock: Dock, need: Any) -> list[Any]:
+    """Key and slot of each value of a need, by the books."""
+    if len(need) != 3:
+        return [(need, WHOLE)]
+    run, submission, count = need
+    return [dock.berths.find(one, submission) for one in range(run, run + count)]
 
 
-def test_a_size_of_one_leaves_shipments_as_they_are() -> None:
-    sent = [shipment(n) for n in range(5)]
-    assert Packer(lambda task, count: 1).pack(sent) == sent
+def check_bundle(dock: Dock, bundle: Bundle) -> None:
+    assert len(set(bundle.needs)) == len(bundle.needs)
+    assert bundle.key not in bundle.needs
+    assert len({id(one.annotations) for one in bundle.shipments}) == 1
+    assert bundle.annotations is bundle.shipments[0].annotations
+    slot = 0
+    for one, part in zip(bundle.shipments, parts_of(bundle), strict=True):
+        assert bundle.tasks[part.task] is one.task
+        assert places(part.reads, bundle.needs, bundle.key) == [at for n in one.needs for at in lying(dock, n)]
+        stretches = list(part.reads)
+        if isinstance(one, Shipment):
+            assert isinstance(part, Member)
+            assert (part.key, part.spec) == (one.key, one.spec)
+        else:
+            assert isinstance(part, Block)
+            assert (part.slug, part.first, part.count) == (one.slug, one.first, len(one.runs))
+            for (name, kind, what), (told_name, told_kind, told) in zip(one.columns, part.columns, strict=True):
+                assert (name, kind) == (told_name, told_kind)
+                if kind == READ:
+                    assert places(told, bundle.needs, bundle.key) == lying(dock, what)
+                    stretches += told
+                else:
+                    assert told == what
+        for place, first, count in stretches:
+            assert place != SELF or first + count <= slot, "only earlier slots can be read"
+        for run in runs_of(one):
+            assert dock.berths.find(run, one.submission) == (bundle.key, slot)
+            slot += 1
 
 
-def test_a_reader_of_many_is_told_of_stretches() -> None:
-    packer = Packer(lambda task, count: 100)
-    (first,) = packer.pack([shipment(n) for n in range(50)])
-    (reader,) = packer.pack([shipment(60, tuple(key_of(n) for n in range(50)), blob=1)])
-    assert isinstance(first, Bundle)
-    assert isinstance(reader, Bundle)  # alone, but it must be told of slots
-    ((_, _, stretches),) = pickle.loads(reader.payload)
-    assert stretches == ((0, 0, 50),)
-    assert reader.needs == (first.key,)
+class TestLaw:
+    @given(turns(), st.sampled_from([None, 1, 2, 3, 7, 1000]), st.integers(0, 3), st.booleans())
+    def test_everything_is_sent_once_and_finds_its_needs_and_nothing_waits_for_itself(
+        self, found: list[list[AnyShipment]], size: int | None, threads: int, timed: bool
+    ) -> None:
+        dock = Dock(size, threads)
+        if timed:
+            for blob, seconds in zip(BLOBS, (0.0, 0.03, 1.0), strict=True):
+                dock.pace.note(blob.digest, seconds, 0)
+        up: set[Any] = set()
+        names: list[Any] = []
+        for turn in found:
+            packed = dock.packer.pack(turn)
+            check(dock, packed, up)
+            names += [
+                key
+                for one in packed
+                for each in (one.shipments if isinstance(one, Bundle) else (one,))
+                for key in keys_of(each)
+            ]
+            runs = [run for one in sent(packed) for run in one]
+            assert sorted(runs) == [run for one in turn for run in runs_of(one)]
+
+    @given(turns(alone=True), st.integers(2, 6))
+    def test_attempts_by_themselves_keep_to_the_size(
+        self, found: list[list[AnyShipment]], size: int
+    ) -> None:
+        dock = Dock(size)
+        for turn in found:
+            for one in dock.packer.pack(turn):
+                assert not isinstance(one, Bundle) or len(one.shipments) <= size
 
 
-def test_a_value_that_was_released_or_sent_again_is_found_where_it_lies_now() -> None:
-    packer = Packer(lambda task, count: 2)
-    (bundle,) = packer.pack([shipment(0), shipment(1)])
-    assert packer.berth(key_of(1)) == (bundle.key, 1)
-    (again,) = packer.pack([shipment(1), shipment(2)])
-    assert packer.berth(key_of(1)) == (again.key, 0)
-    assert again.key != bundle.key
-    packer.forget(key_of(1))
-    assert packer.berth(key_of(1)) == (key_of(1), WHOLE)
+class TestSingles:
+    def test_attempts_travel_together_and_what_asks_for_another_place_apart(self) -> None:
+        dock = Dock(10)
+        packed = dock.pack(shipment(0), shipment(1), shipment(2, note=1))
+        (bundle,) = [one for one in packed if isinstance(one, Bundle)]
+        assert [one.run for one in packed if isinstance(one, Shipment)] == [2]
+        assert parts_of(bundle) == (Member(key_of(0), 0, b"spec 0", ()), Member(key_of(1), 0, b"spec 1", ()))
+        assert bundle.key[:5] == key_of(0)
+        assert bundle.tasks == (BLOBS[0],)
+
+    def test_a_chain_travels_as_one_and_reads_its_own_slots(self) -> None:
+        dock = Dock()
+        (bundle,) = dock.pack(*[shipment(n, ((n - 1, 1, 1),) if n else (), n % 2) for n in range(4)])
+        assert isinstance(bundle, Bundle)
+        assert bundle.needs == ()
+        assert [part.reads for part in parts_of(bundle)] == [(), *[((SELF, n, 1),) for n in range(3)]]
+        assert [part.task for part in parts_of(bundle)] == [0, 1, 0, 1]
+        assert bundle.tasks == (BLOBS[0], BLOBS[1])
+
+    def test_a_size_of_one_leaves_shipments_as_they_are(self) -> None:
+        found = [shipment(n, ((n - 1, 1, 1), A_CONSTANT) if n else ()) for n in range(5)]
+        dock = Dock(1)
+        assert dock.pack(*found) == found
+        assert dock.berths.find(4, 1) == (key_of(4), WHOLE)
+
+    def test_a_reader_of_many_is_told_of_stretches(self) -> None:
+        dock = Dock(100)
+        (first,) = dock.pack(*map(shipment, range(50)))
+        (reader,) = dock.pack(shipment(60, ((0, 1, 20), A_CONSTANT, (20, 1, 30)), blob=1))
+        assert isinstance(reader, Bundle)  # alone, but it must be told of slots
+        (part,) = parts_of(reader)
+        assert part.reads == ((0, 0, 20), (1, WHOLE, 1), (0, 20, 30))
+        assert reader.needs == (first.key, A_CONSTANT)
+        (neighbours,) = dock.pack(shipment(61, ((0, 1, 20), (20, 1, 30))))
+        (part,) = parts_of(neighbours)
+        assert part.reads == ((0, 0, 50),), "stretches that go on are one"
+
+    def test_a_value_that_was_sent_again_is_found_where_it_lies_now(self) -> None:
+        dock = Dock(2)
+        (bundle,) = dock.pack(shipment(0), shipment(1))
+        assert dock.berths.find(1, 1) == (bundle.key, 1)
+        (again,) = dock.pack(shipment(1), shipment(2))
+        assert dock.berths.find(1, 1) == (again.key, 0)
+        assert again.key != bundle.key
+
+    def test_a_task_with_large_values_is_not_bundled(self) -> None:
+        dock = Dock()
+        dock.pace.note(BLOBS[0].digest, 0.0, VALUE_LIMIT + 1)
+        assert dock.pack(shipment(0), shipment(1)) == [shipment(0), shipment(1)]
 
 
-@st.composite
-def turns(draw: st.DrawFn) -> list[list[Shipment]]:
-    """Turns of shipments that need some of those before them."""
-    found: list[list[Shipment]] = []
-    count = 0
-    for _ in range(draw(st.integers(1, 3))):
-        turn = []
-        for _ in range(draw(st.integers(1, 12))):
-            ups = draw(st.sets(st.integers(0, count - 1), max_size=4)) if count else set()
-            needs = tuple(key_of(n) for n in sorted(ups))
-            turn.append(shipment(count, needs, draw(st.integers(0, 2)), draw(st.integers(0, 1))))
-            count += 1
-        found.append(turn)
-    return found
+class TestBlocks:
+    def test_a_block_is_cut_into_even_bundles(self) -> None:
+        dock = Dock(4)
+        packed = dock.pack(block(range(10, 20), (A_CONSTANT,), (("x", PLAIN, range(10)),)))
+        assert sent(packed) == [range(10, 13), range(13, 16), range(16, 20)]
+        for one, start in zip(packed, (0, 3, 6), strict=True):
+            (part,) = parts_of(one)
+            assert isinstance(part, Block)
+            assert part.first == start
+            assert part.columns[0][2] == range(start, start + part.count)
+            assert one.key[:5] == keys_of(block(range(10, 20)))[start]
+            assert one.needs == (A_CONSTANT,)
+            assert part.reads == ((0, WHOLE, 1),)
+        assert dock.berths.find(17, 1) == (packed[2].key, 1)
 
-
-@given(turns(), st.integers(1, 6))
-def test_everything_is_sent_once_and_nothing_waits_for_itself(found: list[list[Shipment]], size: int) -> None:
-    packer = Packer(lambda task, count: size)
-    up: set[Any] = set()
-    sent: dict[DataKey, Shipment] = {}
-    for turn in found:
-        packed = packer.pack(turn)
-        waiting = {one.key: one for one in packed}
-        assert len(waiting) == len(packed)
-        while waiting:
-            ready = [key for key, one in waiting.items() if up.issuperset(one.needs)]
-            assert ready, "a circle"
-            for key in ready:
-                up.add(key)
-                del waiting[key]
+    def test_children_that_read_each_other_in_pairs_travel_in_one_bundle(self) -> None:
+        dock = Dock(6)
+        packed = dock.pack(
+            block(range(0, 9)),
+            block(range(9, 18), columns=(("x", READ, (0, 1, 9)),), blob=1),
+            block(range(18, 27), columns=(("x", READ, (9, 1, 9)), ("y", READ, (0, 1, 9))), blob=2),
+        )
+        assert len(packed) == 5  # of 2 children each, as near as can be, since 3 tasks run for each
         for one in packed:
-            if isinstance(one, Bundle):
-                assert len(one.shipments) <= size or len(one.shipments) == 1
-                assert len({id(each.task) for each in one.shipments}) == 1
-                for each, (key, spec, needs) in zip(one.shipments, members(one), strict=True):
-                    assert (key, spec) == (each.key, each.spec)
-                    assert needs == [packer.berth(need) for need in each.needs]
-                    assert each.key not in sent
-                    sent[each.key] = each
-            else:
-                assert all(packer.berth(need) == (need, WHOLE) for need in one.needs)
-                assert one.key not in sent
-                sent[one.key] = one
-    assert sent == {one.key: one for turn in found for one in turn}
+            above, middle, below = parts_of(one)
+            width = above.count
+            assert one.needs == ()
+            assert middle.columns == (("x", READ, ((SELF, 0, width),)),)  # type: ignore[union-attr]
+            assert below.columns == (  # type: ignore[union-attr]
+                ("x", READ, ((SELF, width, width),)),
+                ("y", READ, ((SELF, 0, width),)),
+            )
+            assert [part.task for part in (above, middle, below)] == [0, 1, 2]
+
+    def test_children_that_read_a_part_or_all_of_a_map_travel_by_themselves(self) -> None:
+        dock = Dock(100)
+        packed = dock.pack(
+            block(range(0, 4)),
+            block(range(4, 6), columns=(("x", READ, (1, 1, 2)),)),
+            block(range(6, 10), needs=((0, 1, 4),)),
+        )
+        assert sent(packed) == [range(0, 4), range(4, 6), range(6, 10)]
+        first, shorter, all_of_it = packed
+        (part,) = parts_of(shorter)
+        assert part.columns == (("x", READ, ((0, 1, 2),)),)  # type: ignore[union-attr]
+        assert shorter.needs == all_of_it.needs == (first.key,)
+        (part,) = parts_of(all_of_it)
+        assert part.reads == ((0, 0, 4),)
+
+    def test_children_that_read_two_maps_travel_behind_both(self) -> None:
+        dock = Dock(100)
+        packed = dock.pack(
+            block(range(0, 4)),
+            block(range(4, 8)),
+            block(range(8, 12), columns=(("x", READ, (0, 1, 4)), ("y", READ, (4, 1, 4)))),
+        )
+        assert sent(packed) == [range(0, 4), range(4, 8), range(8, 12)]
+        assert packed[2].needs == (packed[0].key, packed[1].key)
+
+    def test_children_that_ask_for_another_place_travel_apart(self) -> None:
+        dock = Dock(100)
+        packed = dock.pack(
+            block(range(0, 4)), block(range(4, 8), columns=(("x", READ, (0, 1, 4)),), note=1)
+        )
+        assert sent(packed) == [range(0, 4), range(4, 8)]
+        assert [one.annotations for one in packed] == [None, {"priority": 1}]
+
+    def test_what_reads_a_block_is_packed_behind_it_and_apart_from_what_the_block_reads(self) -> None:
+        dock = Dock(100)
+        packed = dock.pack(
+            shipment(0),
+            block(range(1, 5), needs=((0, 1, 1),)),
+            shipment(5, ((1, 1, 4),)),
+            shipment(6, ((5, 1, 1),)),
+            shipment(7),
+        )
+        assert [[run for one in sent([each]) for run in one] for each in packed] == [
+            [0, 7],
+            [1, 2, 3, 4],
+            [5, 6],
+        ]
+
+    def test_a_block_that_reads_what_reads_a_block_comes_last(self) -> None:
+        """Children that cannot go as a block, between two maps that can: they were read before they were sent."""
+        dock = Dock(2)
+        middle = [shipment(4 + n, ((n, 1, 1),)) for n in range(4)]
+        packed = dock.pack(
+            block(range(0, 4)), *middle, block(range(8, 12), columns=(("x", READ, (4, 1, 4)),))
+        )
+        check(dock, packed, set())
+        assert sent(packed)[:2] == [range(0, 2), range(2, 4)]
+        assert sent(packed)[-2:] == [range(8, 10), range(10, 12)]
+
+
+class TestPart:
+    COLUMNS = (
+        ("plain", PLAIN, range(100, 110)),
+        ("packed", 1, [bytes([n]) for n in range(10)]),
+        ("read", READ, (50, 1, 10)),
+        ("item", 3, (0, 5)),
+        ("flat", 4, (1, 7)),
+    )
+
+    def test_each_column_is_cut_at_the_same_places(self) -> None:
+        whole = block(range(10, 20), columns=self.COLUMNS)
+        part = whole.part(3, 5)
+        assert (part.runs, part.first) == (range(13, 15), 3)
+        assert part.columns == (
+            ("plain", PLAIN, range(103, 105)),
+            ("packed", 1, [b"\x03", b"\x04"]),
+            ("read", READ, (53, 1, 2)),
+            ("item", 3, (0, 8)),
+            ("flat", 4, (1, 10)),
+        )
+        assert keys_of(part) == keys_of(whole)[3:5]
+
+    def test_all_of_it_is_the_same_object(self) -> None:
+        whole = block(range(10, 20), columns=self.COLUMNS)
+        assert whole.part(0, 10) is whole
+
+    @given(st.lists(st.integers(0, 10), min_size=4, max_size=4).map(sorted))
+    def test_a_part_of_a_part_is_a_part(self, cuts: list[int]) -> None:
+        a, b, c, d = cuts
+        whole = block(range(10, 20), columns=self.COLUMNS)
+        assert whole.part(a, d).part(b - a, c - a) == whole.part(b, c)
+        assert isinstance(whole, BlockShipment)
 
 
 class TestPace:
     def test_a_given_size_is_kept(self) -> None:
         pace = Pace(7, lambda: 2)
         pace.note("a", 10.0, 10**9)
-        assert pace.size("a", 1000) == 7
+        assert pace.size(["a"], 1000) == 7
+        assert pace.size(["a", "b", "c"], 1000) == 2
+        assert pace.size(["a"] * 8, 1000) == 1
 
     def test_an_unknown_task_is_tried_in_small_shares(self) -> None:
         assert Pace(None, lambda: 2).size("a", 10_000) == FIRST
@@ -138,28 +335,43 @@ class TestPace:
     def test_a_bundle_takes_about_as_long_as_is_aimed_at(self) -> None:
         pace = Pace(None, lambda: 2)
         pace.note("a", 0.01, 10)
-        assert pace.size("a", 10_000) == int(AIM / 0.01)
+        assert pace.size(["a"], 10_000) == round(AIM / 0.01)
+        assert pace.size(["a", "a"], 10_000) == round(AIM / 0.02), "both run for each child"
         pace.note("b", 1.0, 10)
-        assert pace.size("b", 10_000) == 1
+        assert pace.size(["b"], 10_000) == 1
         pace.note("c", 0.0, 10)
-        assert pace.size("c", 1_000_000) == MOST
+        assert pace.size(["c"], 1_000_000) == MOST
 
     def test_what_turns_slow_counts_at_once_and_what_turns_fast_by_and_by(self) -> None:
         pace = Pace(None, lambda: 2)
         pace.note("a", 0.001, 10)
         pace.note("a", 1.0, 10)
-        assert pace.size("a", 10_000) == 1
+        assert pace.size(["a"], 10_000) == 1
         for _ in range(100):
             pace.note("a", 0.001, 10)
-        assert pace.size("a", 10_000) > 10
+        assert pace.size(["a"], 10_000) > 10
 
     def test_what_makes_large_values_travels_alone(self) -> None:
         pace = Pace(None, lambda: 2)
         pace.note("a", 0.0, VALUE_LIMIT + 1)
-        assert pace.size("a", 10_000) == 1
-        assert pace.size("b", 10_000) > 1
+        assert pace.size(["a"], 10_000) == 1
+        assert pace.size(["b"], 10_000) > 1
+
+    def test_many_that_ended_together_weigh_as_much_as_one_by_one(self) -> None:
+        paces = [Pace(None, lambda: 1) for _ in range(2)]
+        for pace in paces:
+            pace.note("a", 0.01, 10)
+        paces[0].note("a", 0.001, 10, 20)
+        for _ in range(20):
+            paces[1].note("a", 0.001, 10)
+        one, other = (pace.seconds("a") for pace in paces)
+        assert one is not None
+        assert other is not None
+        assert abs(one - other) < 1e-9
+        assert paces[0].is_known
+        assert not Pace(None, lambda: 1).is_known
 
     def test_a_clock_that_was_set_back_is_no_news(self) -> None:
         pace = Pace(None, lambda: 1)
         pace.note("a", -5.0, 10)
-        assert pace.size("a", 10_000) == MOST
+        assert pace.size(["a"], 10_000) == MOST

@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from prefectlite.core.task import Task, task
-from prefectlite.lowering.envelope import by_value_names, dumps
+from prefectlite.lowering.envelope import by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.functions import ByName, find, travelling
 
 LIBRARY = '''
@@ -177,3 +177,11 @@ def test_a_module_that_is_not_there_is_replaced_by_the_code_if_there_is_any() ->
     assert find("no_such_module", "f", cloudpickle.dumps(lambda: 6))() == 6
     with pytest.raises(ModuleNotFoundError):
         find("no_such_module", "f", b"")
+
+
+def test_a_function_that_goes_by_value_keeps_the_name_of_its_file() -> None:
+    # cloudpickle 3.1.3 drops it, and with it the user's own lines in every traceback.
+    def body() -> None:
+        raise ValueError
+
+    assert pickle.loads(dumps_by_value(body)).__code__.co_filename == __file__

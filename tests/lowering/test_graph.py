@@ -18,6 +18,7 @@ from prefectlite.lowering.wrappers import Packed, Succeeded
 from prefectlite.worker.attempt import Here, perform_packed
 
 SEEN: list[tuple[type, type]] = []
+KEYS: dict[int, Any] = {}
 
 
 @task
@@ -38,6 +39,16 @@ def entry(flow: Any, packed: Any, spec: bytes, *values: Any) -> Any:
     return outcome.wrapper
 
 
+def needs_of(shipment: Any) -> list[Any]:
+    """What a shipment that travels alone needs, where all do."""
+    return [key for need in shipment.needs for key in ([KEYS[need[0]]] if len(need) == 3 else [need])]
+
+
+def build(lowered: Any, entry: Any) -> Any:
+    KEYS.update({shipment.run: shipment.key for shipment in lowered.shipments})
+    return build_graph(lowered.shipments, lowered.literals, entry, print, needs_of)
+
+
 def computed(graph: Any, keys: list[Any]) -> list[Any]:
     return list(dask.get(graph, keys))
 
@@ -46,7 +57,7 @@ def test_a_turn_is_one_graph_of_bytes_and_keys(bench: Any) -> None:
     with FlowGraph("f") as flow:
         total([inc(i) for i in range(4)])
     lowered = bench(flow).start()
-    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
+    graph, keys = build(lowered, entry)
     assert keys == [s.key for s in lowered.shipments]
     assert len(graph.layers) == 1
     for node in graph.values():
@@ -59,8 +70,8 @@ def test_shared_data_stands_under_keys_of_its_own(bench: Any) -> None:
     with FlowGraph("f") as flow:
         p = Parameter("p")
         inc.map([1, 2], extra=unmapped(p))
-    lowered = bench(flow, {"p": "x" * 100_000}).start()
-    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
+    lowered = bench(flow, {"p": "x" * 100_000}, singly=True).start()
+    graph, keys = build(lowered, entry)
     assert keys[:2] == [literal.key for literal in lowered.literals]
     SEEN.clear()
     opened = computed(graph, keys)
@@ -78,7 +89,7 @@ def test_one_layer_for_each_set_of_annotations_and_not_for_each_slug(bench: Any)
             inc(i, task_args={"priority": 7})
         inc(total([inc(8, task_args={"priority": 7})]))
     lowered = bench(flow).start()
-    graph, keys = build_graph(lowered.shipments, lowered.literals, entry, print)
+    graph, keys = build(lowered, entry)
     annotations = [layer.annotations for layer in graph.layers.values()]
     assert annotations == [None, {"priority": 7}]
     # Layers may refer to each other both ways; Dask looks at the keys.
@@ -93,7 +104,7 @@ def test_a_graph_pickles_without_anything_of_the_users(bench: Any) -> None:
     with FlowGraph("f") as flow:
         inc(1, extra=Secret())
     lowered = bench(flow).start()
-    graph, _ = build_graph(lowered.shipments, lowered.literals, open, print)
+    graph, _ = build(lowered, open)
     pickle.loads(pickle.dumps(graph))
     assert isinstance(Succeeded(1), Succeeded)
 

@@ -90,7 +90,7 @@ def test_an_upstream_in_flight_is_read_under_its_key_and_waited_for(bench: Any, 
     rig = bench(graph)
     first, second = rig.start().shipments
     assert first.needs == ()
-    assert second.needs == (first.key,)
+    assert second.needs == ((first.run, 1, 1),)
     spec = spec_of(second)
     assert spec.recipes == (("x", (NEED, 0, None, False)), ("extra", (NEED, 0, None, False)))
     assert spec.upstreams == (("inc-1", "x", 0), ("inc-1", "extra", 0))
@@ -105,7 +105,7 @@ def test_an_edge_without_a_value_is_followed_where_nobody_reads_it(bench: Any, s
         inc(2, upstream_tasks=[a])
     first, second = bench(graph).start().shipments
     assert spec_of(first).drop_value
-    assert second.needs == (first.key,)
+    assert second.needs == ((first.run, 1, 1),)
     assert spec_of(second).recipes == ()
     assert spec_of(second).upstreams == (("inc-1", None, 0),)
 
@@ -167,7 +167,7 @@ def test_an_exception_that_cannot_be_pickled_is_replaced_for_its_reader(bench: A
 def test_each_child_carries_its_own_element_only(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         each.map(list(range(100, 110)))
-    lowered = bench(graph).start()
+    lowered = bench(graph, singly=True).start()
     assert [spec_of(s).given["x"] for s in lowered.shipments] == list(range(100, 110))
     assert [s.key[1] for s in lowered.shipments] == list(range(10))
     assert lowered.literals == []
@@ -177,7 +177,7 @@ def test_each_child_carries_its_own_element_only(bench: Any, spec_of: Any) -> No
 def test_elements_are_taken_from_what_was_unnested_once(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         each.map(flatten([[1, 2], [3]]), extra=unmapped(flatten([[1], [2]])))
-    lowered = bench(graph).start()
+    lowered = bench(graph, singly=True).start()
     specs = [spec_of(s) for s in lowered.shipments]
     assert [s.given["x"] for s in specs] == [1, 2, 3]
     assert [pickle.loads(r[1]) for s in specs for _, r in s.recipes] == [[1, 2]] * 3
@@ -187,7 +187,7 @@ def test_what_all_children_read_travels_once(bench: Any, spec_of: Any) -> None:
     big = list(range(10_000, 12_000))
     with FlowGraph("f") as graph:
         each.map([1, 2, 3], extra=unmapped(big), more=unmapped("few"))
-    lowered = bench(graph).start()
+    lowered = bench(graph, singly=True).start()
     (literal,) = lowered.literals
     assert pickle.loads(literal.payload) == big
     assert literal.key[3:] == (0, 0)
@@ -249,14 +249,15 @@ def test_a_reduce_names_its_children_as_a_range(bench: Any, spec_of: Any) -> Non
     spec = spec_of(shipments[-1])
     assert spec.recipes == (("xs", (NEEDS, range(3), None, False)),)
     assert spec.upstreams == (("each-1", "xs", {"Success": 3}),)
-    assert shipments[-1].needs == tuple(s.key for s in shipments[:3])
+    (block,) = shipments[:-1]
+    assert shipments[-1].needs == ((block.runs.start, 1, 3),)
 
 
 def test_a_reduce_over_children_that_failed_mixes_keys_and_exceptions(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         children = each.map([1, 2])
         collect(children, task_args={"trigger": all_finished})
-    rig = bench(graph)
+    rig = bench(graph, singly=True)
     first = rig.start()
     runs = [s.run for s in first.shipments]
     rig.finish(runs[0])
@@ -287,7 +288,7 @@ def test_a_large_known_member_of_a_collection_is_sent_once(bench: Any, spec_of: 
         xs = [a, big, "y" * 300]
         each.map([1, 2], extra=unmapped(xs))
         each.map(x=mapped([1, 2]), extra=unmapped(xs))
-    rig = bench(graph)
+    rig = bench(graph, singly=True)
     rig.start()
     lowered = rig.finish(0)
     assert len(lowered.shipments) == 4
@@ -300,12 +301,12 @@ def test_a_large_known_member_of_a_collection_is_sent_once(bench: Any, spec_of: 
 def test_children_take_elements_of_an_upstreams_value_where_they_run(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         each.map(inc(1))
-    rig = bench(graph)
+    rig = bench(graph, singly=True)
     (up,) = rig.start().shipments
     assert spec_of(up).measure == ("length",)
     children = rig.finish(0, length=2).shipments
     assert [spec_of(s).recipes for s in children] == [(("x", (NEED, 0, i, False)),) for i in range(2)]
-    assert [s.needs for s in children] == [(up.key,)] * 2
+    assert [s.needs for s in children] == [((up.run, 1, 1),)] * 2
 
 
 def test_an_argument_that_cannot_be_pickled_refuses_its_run_and_no_other(bench: Any) -> None:
@@ -431,7 +432,7 @@ def test_only_tasks_that_ask_for_something_are_annotated(bench: Any) -> None:
     }
 
 
-def test_a_value_is_read_under_the_key_that_was_lowered_last(bench: Any) -> None:
+def test_a_need_names_the_submission_whose_value_is_read(bench: Any) -> None:
     with FlowGraph("f") as graph:
         inc(1, task_args={"max_retries": 1})
         inc(2)
@@ -441,24 +442,11 @@ def test_a_value_is_read_under_the_key_that_was_lowered_last(bench: Any) -> None
     (second,) = rig.lowering.lower([again], rig.engine.state).shipments
     assert first.key[3:] == (1, 1)
     assert second.key[3:] == (2, 2)
-    stale = Submit(1, 1, 2, RunKey("inc-2"), (Argument("x", FromRun(0, 1)),))
-    with pytest.raises(EngineError, match="Submission 1 of run 0 is read"):
-        rig.lowering.lower([stale], rig.engine.state)
-    rig.lowering.forget(0, 2)
-    with pytest.raises(EngineError, match="None"):
-        rig.lowering.lower([Submit(1, 3, 3, RunKey("inc-2"), after=(FromRun(0, 2),))], rig.engine.state)
-
-
-def test_forgetting_an_older_or_unknown_submission_changes_nothing(bench: Any) -> None:
-    with FlowGraph("f") as graph:
-        a = inc(1)
-        each(a)
-    rig = bench(graph)
-    first, _ = rig.start().shipments
-    rig.lowering.forget(0, 7)
-    rig.lowering.forget(99, 1)
-    again = Submit(1, 1, 2, RunKey("each-1"), (Argument("x", FromRun(0, 1)),))
-    assert rig.lowering.lower([again], rig.engine.state).shipments[0].needs == (first.key,)
+    x, order = Argument("x", FromRun(0, 2)), FromRun(0, 1)
+    (reader,) = rig.lowering.lower(
+        [Submit(1, 1, 2, RunKey("inc-2"), (x,), (order,))], rig.engine.state
+    ).shipments
+    assert reader.needs == ((0, 2, 1), (0, 1, 1))
 
 
 def test_handed_parts_may_be_unnested_elements(bench: Any, spec_of: Any) -> None:
@@ -525,10 +513,9 @@ def test_a_state_only_upstream_that_is_a_map_in_flight_counts_as_a_success_to_co
 ) -> None:
     with FlowGraph("f") as graph:
         inc(2, upstream_tasks=[each.map([1, 2])])
-    shipments = bench(graph).start().shipments
-    assert len(shipments) == 3
-    assert spec_of(shipments[-1]).upstreams[0][0] == "each-1"
-    assert len(shipments[-1].needs) == 2
+    (follower,) = bench(graph).start().shipments[-1:]
+    assert spec_of(follower).upstreams[0][0] == "each-1"
+    assert [(submission, count) for _, submission, count in follower.needs] == [(1, 1), (1, 1)]
 
 
 def test_a_long_argument_of_text_travels_as_bytes_of_its_own(bench: Any, spec_of: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from prefectlite.errors import SerializationError
-from prefectlite.results.serializers import dumps, weigh
+from prefectlite.results.serializers import dumps, small_dumps, weigh
 
 
 class Huge:
@@ -98,3 +98,42 @@ def test_objects_in_arrays_are_pickled_like_others() -> None:
     value = np.array([object(), threading.Lock()] * 3000, dtype=object)
     with pytest.raises(SerializationError):
         weigh(value, 8192, prove=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 1, 255, 256, 65535, 65536, -1, 10**30, True, False, None, 0.5, float("inf")),
+        *("", "é", "x" * 1024, b"", b"x", [], [1, "a", None], (1, 2.5), {}, {"a": 1}, {1: b"x"}),
+    ],
+)
+def test_what_is_small_and_plain_needs_no_scale(value: Any) -> None:
+    payload = small_dumps(value)
+    assert payload is not None
+    found = pickle.loads(payload)
+    assert (found, type(found)) == (value, type(value))
+    assert len(payload) <= len(pickle.dumps(value, 5)) + 1
+
+
+class Int(int):
+    """Not quite a number."""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "x" * 1025,
+            b"x" * 1025,
+            [1] * 17,
+            ["x" * 2000],
+            [[1]],
+            {"a": [1]},
+            {1: "x" * 2000},
+            {"x" * 2000: 1},
+        ),
+        *(Int(1), {1}, object, np.float64(1)),
+    ],
+)
+def test_anything_else_does(value: Any) -> None:
+    assert small_dumps(value) is None

@@ -232,7 +232,8 @@ class Promises:
             self._check_oracle()
 
     def _check_parcels(self) -> None:
-        kept = self.engine.kept()
+        spans = self.engine.kept()
+        kept = [(first + place, submission) for first, submission, count in spans for place in range(count)]
         require(len(kept) == len(set(kept)), f"a value is kept twice: {kept}")
         held = sorted(place for place, parcel in self.sim.cluster.parcels.items() if not parcel.released)
         require(sorted(kept) == held, f"the engine keeps {sorted(kept)}, the cluster holds {held}")

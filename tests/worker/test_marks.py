@@ -13,11 +13,16 @@ from prefectlite.worker.marks import Marks
 KEY = ("etl.load-1-0123abcd", 7, 1, 2, 3)
 
 
+def finish(marks_of_a_worker, key):
+    begun = marks_of_a_worker.begin(key)
+    marks_of_a_worker.end(begun)
+
+
 def test_marks_outlive_the_process_that_made_them(tmp_path):
-    here = Marks(str(tmp_path), create=True)
+    here = Marks(str(tmp_path), threads=1)
     source = (
         "import os, sys; from prefectlite.worker.marks import Marks; "
-        f"Marks({str(tmp_path)!r}).add({KEY!r}); os.kill(os.getpid(), 9)"
+        f"Marks({str(tmp_path)!r}).begin({KEY!r}); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", source], check=False, timeout=30)
 
@@ -26,8 +31,8 @@ def test_marks_outlive_the_process_that_made_them(tmp_path):
 
 @pytest.mark.parametrize("at", range(5))
 def test_each_part_of_a_key_counts(tmp_path, at):
-    here = Marks(str(tmp_path), create=True)
-    here.add(KEY)
+    here = Marks(str(tmp_path), threads=1)
+    here.begin(KEY)
     other = list(KEY)
     other[at] = "etl.load-1-0123abce" if at == 0 else KEY[at] + 1
 
@@ -36,38 +41,38 @@ def test_each_part_of_a_key_counts(tmp_path, at):
 
 def test_the_oldest_marks_are_overwritten(tmp_path, monkeypatch):
     monkeypatch.setattr(marks, "PLACES", 3)
-    here = Marks(str(tmp_path), create=True)
+    here = Marks(str(tmp_path), threads=1)
     keys = [("f.t-1-00000000", index, 1, 1, 1) for index in range(4)]
     for key in keys:
-        here.end(here.add(key))
+        finish(here, key)
 
     assert [key in here for key in keys] == [False, True, True, True]
 
 
 def test_the_mark_of_what_still_runs_stays_however_much_comes_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(marks, "PLACES", 3)
-    here = Marks(str(tmp_path), create=True)
-    here.add(KEY)
+    here = Marks(str(tmp_path), threads=1)
+    here.begin(KEY)
     for index in range(7):
-        here.end(here.add(("f.t-1-00000000", index, 1, 1, 1)))
+        finish(here, ("f.t-1-00000000", index, 1, 1, 1))
 
     assert KEY in here
 
 
 def test_with_more_running_than_there_is_room_for_the_newest_marks_count(tmp_path, monkeypatch):
     monkeypatch.setattr(marks, "PLACES", 2)
-    here = Marks(str(tmp_path), create=True)
+    here = Marks(str(tmp_path), threads=1)
     keys = [("f.t-1-00000000", index, 1, 1, 1) for index in range(3)]
     for key in keys:
-        here.add(key)
+        here.begin(key)
 
     assert [key in here for key in keys] == [False, True, True]
 
 
 def test_a_mark_is_found_at_its_place_alone(tmp_path):
-    here = Marks(str(tmp_path), create=True)
+    here = Marks(str(tmp_path), threads=1)
     mark = marks.mark_of(KEY)
-    here._map[5 : 5 + len(mark)] = mark
+    here._map[69 : 69 + len(mark)] = mark
 
     assert KEY not in here
 

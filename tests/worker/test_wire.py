@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from array import array
+from dataclasses import replace
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.states import Failed, Skipped
@@ -73,3 +75,22 @@ def test_log_lines_arrive():
 
 def test_a_route_is_the_run_in_the_key():
     assert wire.route_of(KEY) == "0123abcd"
+
+
+def test_a_bundle_arrives_as_it_was_written():
+    others = [(4, (1.0, 2.0, None, 10**6, None, None, None, None)), (5, (wire.HELD, KEY))]
+    report = wire.BundleReport(
+        (*KEY, 1), "tcp://w:1", 3, array("d", [1.0, 0.0, 0.0]), array("d", [2.0, 0.0, 0.0]),
+        array("i", [2, -1, -1]), b"ab", others,
+    )  # fmt: skip
+    item = wire.bundle_item(report)
+
+    assert item[0] == wire.BUNDLE
+    assert wire.read_bundle(item) == report
+
+
+def test_a_success_that_says_more_than_its_value_is_not_bare():
+    bare = Report(None, 1.0, 2.0, b"x", 1)
+    assert wire.is_bare(wire.plain_facts(bare))
+    for more in ({"length": 0}, {"flat_length": 0}, {"unmappable": "no order"}, {"message": ""}):
+        assert not wire.is_bare(wire.plain_facts(replace(bare, **more)))

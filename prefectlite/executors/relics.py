@@ -1,0 +1,101 @@
+"""What workers leave behind, as the scheduler plugin reads it. Knows addresses and marks; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from prefectlite.worker.marks import Marks, Snapshot
+
+
+class Relics:
+    """The marks of all workers whose directories can be read here."""
+
+    def __init__(self) -> None:
+        #: By address; None for a worker whose marks cannot be read.
+        self._marks: dict[str, Marks | None] = {}
+        self._gone: dict[str, Snapshot | None] = {}
+
+    def provide(self, worker: str, directory: str, threads: int) -> None:
+        """Make a place for the marks of a worker, unless it has one.
+
+        Parameters
+        ----------
+        worker : str
+            Its address.
+        directory : str
+            Its own directory.
+        threads : int
+            How many of its threads run tasks.
+        """
+        if worker not in self._marks:
+            try:
+                self._marks[worker] = Marks(directory, threads=max(threads, 1))
+            except OSError:
+                self._marks[worker] = None
+
+    def forget(self, worker: str) -> None:
+        """Let go of a worker's marks.
+
+        Parameters
+        ----------
+        worker : str
+            Its address.
+        """
+        self._marks.pop(worker, None)
+        self._gone.pop(worker, None)
+
+    def keep_only(self, workers: Container[str]) -> None:
+        """Let go of the marks of all but some workers.
+
+        Parameters
+        ----------
+        workers : container of str
+            Their addresses.
+        """
+        for worker in [one for one in self._marks if one not in workers]:
+            self.forget(worker)
+
+    def of_the_gone(self, workers: Container[str]) -> list[Snapshot] | None:
+        """Return what the workers that are gone have left, after which they begin nothing more.
+
+        Parameters
+        ----------
+        workers : container of str
+            The addresses of those that are there.
+
+        Returns
+        -------
+        list of Snapshot or None
+            None when nothing can be concluded from them, since somebody who is gone left nothing.
+        """
+        for worker, marks in self._marks.items():
+            if worker not in workers and worker not in self._gone:
+                if marks is not None:
+                    marks.stop()
+                self._gone[worker] = None if marks is None else marks.snapshot()
+        found = [one for one in self._gone.values() if one is not None]
+        return found if found and len(found) == len(self._gone) else None
+
+    def record_of_ended(self, key: Any, workers: Container[str]) -> bytes | None:
+        """Return what a task of ours had come to that has ended.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+        workers : container of str
+            The addresses of those that are there.
+
+        Returns
+        -------
+        bytes or None
+            Its record; None when nobody has it any more.
+        """
+        self.of_the_gone(workers)
+        for worker, marks in self._marks.items():
+            snapshot = self._gone.get(worker, marks)
+            found = None if snapshot is None else snapshot.record(key, whole=True)
+            if found is not None:
+                return found
+        return None

@@ -1,0 +1,233 @@
+"""Where each value of a flow run lies on its cluster: under which Dask key, in which slot. Knows no Dask.
+
+A value that travelled alone stands under its own data key. One of a bundle lies in a slot of the bundle's
+value. A map's children that went as a block have no entry of their own: a million of them are a thousand
+entries.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from prefectlite.errors import EngineError
+from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.lowering.parts import WHOLE
+from prefectlite.lowering.shipment import Span
+
+#: The name of a Dask task of ours.
+DaskKey: TypeAlias = DataKey | BundleKey
+#: Under which key a value stands, and in which slot; ``WHOLE`` for one that lies in no bundle.
+Berth: TypeAlias = tuple[DaskKey, int]
+
+
+class Row(NamedTuple):
+    """Runs that stand side by side, and so do their values.
+
+    Parameters
+    ----------
+    runs : range
+        Without gaps.
+    submission : int
+        Which.
+    key : tuple
+        The bundle.
+    slot : int
+        That of the first.
+    """
+
+    runs: range
+    submission: int
+    key: BundleKey
+    slot: int
+
+
+class Berths:
+    """The books of where values lie."""
+
+    __slots__ = ("_alone", "_rows", "_starts")
+
+    def __init__(self) -> None:
+        self._alone: dict[tuple[int, int], Berth] = {}
+        self._starts: list[int] = []
+        self._rows: list[Row] = []
+
+    def put(self, run: int, submission: int, key: DaskKey, slot: int = WHOLE) -> None:
+        """Note where one value is going to lie.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which value.
+        key : tuple
+            The Dask task.
+        slot : int
+            Where in it.
+        """
+        self._alone[run, submission] = key, slot
+
+    def put_row(self, runs: range, submission: int, key: BundleKey, slot: int) -> None:
+        """Note where the values of runs that stand side by side are going to lie, in place of where they lay.
+
+        Parameters
+        ----------
+        runs : range
+            Without gaps.
+        submission : int
+            Which, for all of them.
+        key : tuple
+            The bundle.
+        slot : int
+            That of the first.
+        """
+        self._add([*self._cut(runs), Row(runs, submission, key, slot)])
+
+    def move(self, run: int, submission: int, key: BundleKey, slot: int) -> None:
+        """Note that a value lies elsewhere from now on.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which value.
+        key : tuple
+            The Dask task.
+        slot : int
+            Where in it.
+        """
+        if (run, submission) in self._alone:
+            self._alone[run, submission] = key, slot
+        else:
+            self.put_row(range(run, run + 1), submission, key, slot)
+
+    def _add(self, rows: list[Row]) -> None:
+        """Take in rows that stand next to each other, and where no other row stands."""
+        if rows:
+            rows.sort(key=lambda row: row.runs.start)
+            at = bisect_left(self._starts, rows[0].runs.start)
+            self._starts[at:at] = [row.runs.start for row in rows]
+            self._rows[at:at] = rows
+
+    def _cut(self, runs: range, submission: int | None = None) -> Iterator[Row]:
+        """Take out the rows that overlap with some runs, and yield what is left of them.
+
+        Those of another submission are left whole, if one is given.
+        """
+        first = max(bisect_right(self._starts, runs.start) - 1, 0)
+        if first < len(self._rows) and self._rows[first].runs.stop <= runs.start:
+            first += 1
+        last = bisect_left(self._starts, runs.stop)
+        overlapping = self._rows[first:last]
+        del self._rows[first:last], self._starts[first:last]
+        for row in overlapping:
+            if submission not in (None, row.submission):
+                yield row
+                continue
+            if row.runs.start < runs.start:
+                yield row._replace(runs=range(row.runs.start, runs.start))
+            if row.runs.stop > runs.stop:
+                yield row._replace(
+                    runs=range(runs.stop, row.runs.stop), slot=row.slot + runs.stop - row.runs.start
+                )
+
+    def find(self, run: int, submission: int) -> Berth | None:
+        """Return where a value lies.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which value.
+
+        Returns
+        -------
+        (tuple, int) or None
+            None when nothing is known of it.
+        """
+        alone = self._alone.get((run, submission))
+        if alone is not None:
+            return alone
+        at = bisect_right(self._starts, run) - 1
+        if at >= 0:
+            row = self._rows[at]
+            if run < row.runs.stop and row.submission == submission:
+                return row.key, row.slot + run - row.runs.start
+        return None
+
+    def known(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
+        """Yield the same as ``stretches``, and leave out what lies nowhere.
+
+        Parameters
+        ----------
+        span : (int, int, int)
+            First run, submission, count.
+
+        Yields
+        ------
+        (tuple, int, int)
+            Key, first slot, how many.
+        """
+        run, submission, count = span
+        stop = run + count
+        while run < stop:
+            at = bisect_right(self._starts, run) - 1
+            row = self._rows[at] if at >= 0 else None
+            if row is not None and run < row.runs.stop and row.submission == submission:
+                reach = min(row.runs.stop, stop) - run
+                yield row.key, row.slot + run - row.runs.start, reach
+                run += reach
+                continue
+            found = self._alone.get((run, submission))
+            if found is not None:
+                yield (*found, 1)
+            run += 1
+
+    def stretches(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
+        """Yield where values of runs that stand side by side lie, those in one bundle together.
+
+        Parameters
+        ----------
+        span : (int, int, int)
+            First run, submission, count.
+
+        Yields
+        ------
+        (tuple, int, int)
+            Key, first slot, how many.
+
+        Raises
+        ------
+        EngineError
+            When a value lies nowhere.
+        """
+        left = span[2]
+        for found in self.known(span):
+            left -= found[2]
+            yield found
+        if left:
+            raise EngineError(
+                f"{left} values of {span} (run, submission, count) are read, but were never sent."
+            )
+
+    def forget(self, run: int, submission: int) -> None:
+        """Let go of one value's entry; what lies in a row stays in it.
+
+        Parameters
+        ----------
+        run, submission : int
+            Which value.
+        """
+        self._alone.pop((run, submission), None)
+
+    def forget_row(self, runs: range, submission: int) -> None:
+        """Let go of the entries of runs that stand side by side.
+
+        Parameters
+        ----------
+        runs : range
+            Without gaps.
+        submission : int
+            Which, for all of them.
+        """
+        self._add(list(self._cut(runs, submission)))
+        for run in runs if self._alone else ():
+            self._alone.pop((run, submission), None)

@@ -1,0 +1,430 @@
+"""Which attempts of a turn travel together. Knows needs and durations; knows neither shipments nor Dask.
+
+A bundle is one Dask task that runs its members one after another, and hands their values over when the last
+one is done. That saves what a Dask task costs, and on every need inside a bundle the way over the scheduler;
+it loses the parallelism between the members. So here is the law, and then what pays.
+
+The law: no two bundles need each other in a circle. Every item stands at a *stage*: at that of the highest
+item that it reads, if it joins the pieces of all that it reads there, else one above. So a need leads inside
+one piece or to a lower stage, and whatever pieces of one stage are put together, no circle can close.
+
+What pays: a piece may grow while its members, one after another, are done no later than if each were a Dask
+task of its own on as many threads as it likes; or while pieces enough of its width remain for all threads.
+Chains and trees end as few pieces, pairs of a map of a map as many small ones, and a stencil is cut as in
+loop tiling, in diamonds (Bandishti, Pananilath, Bondhugula: "Tiling stencil computations to maximize
+parallelism", SC'12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from functools import cached_property
+from math import ceil
+from typing import Final, NamedTuple, TypeAlias
+
+from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES
+
+#: How long a value takes from one Dask task to the next that reads it, in seconds; measured.
+LATENCY: Final = 0.006
+#: What nobody has timed yet is taken to last this long, in seconds.
+GUESS: Final = 0.0002
+#: What a member costs beside its body, in seconds.
+TOLL: Final = 0.00001
+#: Work shorter than this, in seconds, is not worth a second Dask task, which costs 0.0007.
+LEAST: Final = 0.003
+#: A bundle is full at a load of 1; the rest is what sums of fractions are off by.
+_FULL: Final = 1 + 1e-9
+
+
+class Item(NamedTuple):
+    """What is known of an attempt before it is sent.
+
+    Parameters
+    ----------
+    needs : sequence of int
+        The places, in the turn's list, of what it reads there; all of them before its own.
+    kind : hashable
+        Attempts of one task share a kind.
+    seconds : float or None, optional
+        How long such an attempt takes; None while nobody knows.
+    annotations : hashable, optional
+        Only items with equal ones share a bundle.
+    alone : bool, optional
+        True for what never shares a bundle, such as a large value.
+    """
+
+    needs: Sequence[int]
+    kind: Hashable
+    seconds: float | None = None
+    annotations: Hashable = None
+    alone: bool = False
+
+
+def partition(
+    items: Sequence[Item], threads: int, bundle_size: int | None = None, most: int = MOST
+) -> list[list[int]]:
+    """Return which of a turn's attempts travel together, and in which order they run.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The turn's attempts, each behind those that it needs.
+    threads : int
+        How many worker threads there are.
+    bundle_size : int, optional
+        How many attempts a bundle holds, whatever is known of them; None decides by what is known.
+    most : int, optional
+        The most attempts in one bundle.
+
+    Returns
+    -------
+    list of list of int
+        Places in ``items``, each once: the bundles, depth first, each behind those that it needs; in each
+        bundle every item behind those that it reads.
+
+    Examples
+    --------
+    Two chains, whose links somebody has timed, and what reads both:
+
+    >>> links = [Item([], "a", 0.02), Item([], "a", 0.02), Item([0], "b", 0.02), Item([1], "b", 0.02)]
+    >>> partition([*links, Item([2, 3], "sum", 0.02)], threads=2)
+    [[0, 2], [1, 3], [4]]
+    """
+    if bundle_size == 1:
+        return [[place] for place in range(len(items))]
+    bundles = _Cutter(items, threads, bundle_size, most).bundles()
+    return _depth_first(items, bundles)
+
+
+#: What pieces have in common that may be put together: stage, annotations, kind of the last item, and about
+#: when they can start, to a factor of 2.
+_Row: TypeAlias = tuple[int, Hashable, Hashable, int]
+
+
+class _Piece:
+    """Items at one stage that needs connect.
+
+    Times are estimates, in seconds from the start of the turn: ``begins`` when a first member could run,
+    ``starts`` when all is there that it reads from outside. ``blind``: nobody knows how long some take.
+    """
+
+    __slots__ = (
+        *("annotations", "kind", "stage", "open", "members", "into"),
+        *("begins", "starts", "seconds", "load", "blind", "widest"),
+    )
+
+    def __init__(
+        self, place: int, item: Item, stage: int, starts: float, seconds: float, load: float, width: int
+    ) -> None:
+        _, self.kind, known, self.annotations, _ = item
+        self.stage = stage
+        self.open = True  # closed: never shares a bundle
+        self.members = [place]
+        self.into: _Piece | None = None
+        self.begins = self.starts = starts
+        self.seconds = seconds
+        self.load = load
+        self.blind = known is None
+        self.widest = width
+
+    def root(self) -> _Piece:
+        """Return the piece that this one went into."""
+        piece = self
+        while piece.into is not None:
+            if piece.into.into is not None:
+                piece.into = piece.into.into
+            piece = piece.into
+        return piece
+
+    def swallow(self, other: _Piece) -> None:
+        """Take in the members of another piece; the rest is summed up by who decides."""
+        other.into = self
+        if len(other.members) > len(self.members):
+            self.members, other.members = other.members, self.members
+        self.members += other.members
+
+
+#: What an item finds: its stage; a piece that it reads there, if any, and the others; when all else that it
+#: reads is there; of the longest way to it through the pieces, its seconds, with a latency for each need, and
+#: its items; and how many items at most want one value at the same time, this item among them.
+_Meeting: TypeAlias = tuple[int, _Piece | None, dict[_Piece, None], float, float, int, int]
+_NOBODY: Final[dict[_Piece, None]] = {}
+
+
+class _Cutter:
+    """Cuts one turn into pieces, and puts pieces of one stage together."""
+
+    def __init__(self, items: Sequence[Item], threads: int, size: int | None, most: int) -> None:
+        self._items = items
+        self._threads = max(threads, 1)
+        self._shares = SHARES * self._threads
+        self._size = size
+        self._most = max(1, most if size is None else size)
+        # Of each item: its piece, and the longest way in the piece to its end.
+        self._pieces: list[_Piece] = []
+        self._seconds: list[float] = []
+        self._counts: list[int] = []
+        self._depths, self._widths, self._rivals = _survey(items)
+
+    def bundles(self) -> list[list[int]]:
+        """Return the bundles, in no order."""
+        rows: dict[_Row, list[_Piece]] = {}
+        bundles: list[list[int]] = []
+        for piece in self._cut():
+            if not piece.open:
+                bundles.append(piece.members)
+            elif piece.into is None:
+                wait = 0 if self._size is not None else int(piece.starts / AIM).bit_length()
+                row = piece.stage, piece.annotations, piece.kind, wait
+                found = rows.get(row)
+                if found is None:
+                    rows[row] = [piece]
+                else:
+                    found.append(piece)
+        for pieces in rows.values():
+            bundles.extend(self._share_out(pieces))
+        return bundles
+
+    def _cut(self) -> list[_Piece]:
+        made: list[_Piece] = []
+        pieces, ways, counts = self._pieces, self._seconds, self._counts
+        widths, depths = self._widths, self._depths
+        weights: dict[float | None, tuple[float, float]] = {}
+        for place, item in enumerate(self._items):
+            needs, kind, known, _, alone = item
+            weight = weights.get(known)
+            if weight is None:
+                weight = weights[known] = self._weigh(known)
+            seconds, load = weight
+            if load > 0.5:
+                alone = alone or self._size is None
+            width = widths[depths[place]]
+            stage, starts, way, count, piece = 0, 0.0, seconds + LATENCY, 1, None
+            if needs:
+                met = self._meet(item)
+                stage, piece, others, starts, before, above, _ = met
+                if piece is not None:
+                    if not alone and self._joins(met, piece, seconds, load, known is None, width):
+                        piece.members.append(place)
+                        piece.kind = kind
+                        way += before
+                        count += above
+                    else:
+                        stage, starts, piece = stage + 1, _later(starts, piece, others), None
+            if piece is None:
+                piece = _Piece(place, item, stage, starts, seconds, load, width)
+                piece.open = not alone
+                made.append(piece)
+            pieces.append(piece)
+            ways.append(way)
+            counts.append(count)
+        return made
+
+    def _weigh(self, known: float | None) -> tuple[float, float]:
+        """Return how long an item takes, in seconds, and which part of a bundle it fills."""
+        seconds = GUESS if known is None else max(known, 0.0) + TOLL
+        if self._size is not None:
+            return seconds, 1 / self._most
+        return seconds, max(1 / self._most, 1 / FIRST if known is None else known / AIM)
+
+    def _meet(self, item: Item) -> _Meeting:
+        needs, _, _, annotations, _ = item
+        pieces, ways, counts, rivals = self._pieces, self._seconds, self._counts, self._rivals
+        if len(needs) > self._most:
+            roots = dict.fromkeys([pieces[need].root() for need in needs])
+            return max([root.stage for root in roots]) + 1, None, _NOBODY, _later(0.0, None, roots), 0.0, 0, 0
+        stage, first, others, starts, way, count, rival = 0, None, _NOBODY, 0.0, 0.0, 0, 0
+        for need in needs:
+            piece = pieces[need]
+            if piece.into is not None:
+                pieces[need] = piece = piece.root()
+            least = piece.stage
+            joins = piece.open and piece.annotations == annotations
+            if not joins:
+                least += 1
+            if least > stage:
+                if first is not None:
+                    starts = _later(starts, first, others)
+                stage, first, others, way, count, rival = least, None, _NOBODY, 0.0, 0, 0
+            if not joins or least < stage:
+                end = piece.starts + piece.seconds + LATENCY
+                if end > starts:
+                    starts = end
+                continue
+            if first is None:
+                first = piece
+            elif piece is not first:
+                others = others or {}
+                others[piece] = None
+            if ways[need] > way:
+                way = ways[need]
+            if counts[need] > count:
+                count = counts[need]
+            if rivals[need] > rival:
+                rival = rivals[need]
+        return stage, first, others, starts, way, count, rival
+
+    def _joins(
+        self, met: _Meeting, piece: _Piece, seconds: float, load: float, blind: bool, width: int
+    ) -> bool:
+        """Make one piece of those that an item meets, if it may join them; return whether it may."""
+        _, _, others, starts, way, count, rivals = met
+        begins = piece.begins
+        if piece.starts > starts:
+            starts = piece.starts
+        load += piece.load
+        if load > _FULL:
+            return False
+        total, members = seconds + piece.seconds, 1 + len(piece.members)
+        blind = blind or piece.blind
+        if piece.widest > width:
+            width = piece.widest
+        for other in others:
+            load += other.load
+            total += other.seconds
+            members += len(other.members)
+            blind = blind or other.blind
+            width = max(width, other.widest)
+            begins = min(begins, other.begins)
+            starts = max(starts, other.starts)
+        if load > _FULL or (starts > begins + AIM and self._size is None):
+            return False  # what could begin would wait for what the item reads from elsewhere
+        if not self._pays(total, members, way, count, width, rivals, seconds, blind):
+            return False
+        piece.load, piece.seconds, piece.blind, piece.widest = load, total, blind, width
+        piece.begins, piece.starts = begins, starts
+        for other in others:
+            piece.swallow(other)
+        return True
+
+    def _pays(
+        self,
+        total: float,
+        members: int,
+        way: float,
+        count: int,
+        width: int,
+        rivals: int,
+        seconds: float,
+        blind: bool,
+    ) -> bool:
+        """Whether one piece of so many members loses nothing against several; the way is that to the item."""
+        if self._size is not None:
+            return rivals <= self._size
+        count += 1
+        if members == count and rivals == 1:
+            return True  # a chain
+        # Bundles enough of this width remain for all threads, and all that want the same value find room.
+        share = width / self._shares
+        spares = (members <= share * count or members <= count) and (rivals <= share or rivals == 1)
+        if spares != blind:
+            return spares  # of what may turn out long, both is asked
+        # All is done no later than on any number of threads, and the other readers of a value wait for this
+        # one no longer than for the value itself. It grows in height before it grows in width: what is a
+        # whole level wide leaves nothing for the other threads, which matters unless the turn is short.
+        return (
+            total <= way + seconds
+            and (members <= 2 * count or members * self._threads <= width * count or self._short)
+            and (rivals == 1 or rivals * seconds <= LATENCY)
+        )
+
+    @cached_property
+    def _short(self) -> bool:
+        """Whether the turn is all in all not worth a second Dask task that waits for the first."""
+        limit = 4 * LATENCY
+        return len(self._items) * TOLL <= limit >= sum([self._weigh(item.seconds)[0] for item in self._items])
+
+    def _share_out(self, pieces: list[_Piece]) -> list[list[int]]:
+        """Put pieces of one stage together to bundles of about the same length."""
+        if len(pieces) == 1:
+            return [sorted(pieces[0].members)]
+        seconds = sum([piece.seconds for piece in pieces])
+        count = min(len(pieces), self._shares)
+        if not any(piece.blind for piece in pieces):
+            count = min(count, max(1, int(seconds / LEAST)))
+        count = max(count, ceil(sum([piece.load for piece in pieces]) - 1e-9))
+        share = seconds / count if self._size is None else seconds
+        bundles: list[list[int]] = []
+        bundle: list[int] = []
+        load, done, edge = 0.0, 0.0, share
+        for piece in pieces:
+            load += piece.load
+            if bundle and (load > _FULL or done + piece.seconds / 2 > edge):
+                bundles.append(bundle)
+                bundle = []
+                load = piece.load
+                edge = share * (len(bundles) + 1)
+            bundle.extend(piece.members if len(piece.members) == 1 else sorted(piece.members))
+            done += piece.seconds
+        bundles.append(bundle)
+        return bundles
+
+
+def _later(starts: float, piece: _Piece | None, others: Iterable[_Piece]) -> float:
+    """Return when, by estimate, the values of pieces are there, too."""
+    if piece is not None:
+        starts = max(starts, piece.starts + piece.seconds + LATENCY)
+    for other in others:
+        starts = max(starts, other.starts + other.seconds + LATENCY)
+    return starts
+
+
+def _survey(items: Sequence[Item]) -> tuple[list[int], list[int], list[int]]:
+    """Return each item's depth, how many items each depth has, and how many want each value at the same time.
+
+    Those are the readers at the next depth: a reader further down has to wait for others anyway.
+    """
+    depths: list[int] = []
+    widths = [0]
+    rivals = [0] * len(items)
+    for item in items:
+        needs = item.needs
+        if not needs:
+            depths.append(0)
+            widths[0] += 1
+            continue
+        above = 0
+        for need in needs:
+            if depths[need] > above:
+                above = depths[need]
+        for need in needs:
+            if depths[need] == above:
+                rivals[need] += 1
+        above += 1
+        depths.append(above)
+        if above == len(widths):
+            widths.append(1)
+        else:
+            widths[above] += 1
+    return depths, widths, rivals
+
+
+def _depth_first(items: Sequence[Item], bundles: list[list[int]]) -> list[list[int]]:
+    """Sort bundles: each behind those that it needs, and then as soon as the last of those is there."""
+    bundles.sort()
+    bundle_of = [0] * len(items)
+    for number, bundle in enumerate(bundles):
+        for place in bundle:
+            bundle_of[place] = number
+    waits: list[int] = []
+    readers: list[list[int]] = [[] for _ in bundles]
+    for number, bundle in enumerate(bundles):
+        above: set[int] = set()
+        for place in bundle:
+            for need in items[place].needs:
+                other = bundle_of[need]
+                if other != number:
+                    above.add(other)
+        waits.append(len(above))
+        for other in sorted(above):
+            readers[other].append(number)
+    ready = [number for number in range(len(bundles) - 1, -1, -1) if not waits[number]]
+    found: list[list[int]] = []
+    while ready:
+        number = ready.pop()
+        found.append(bundles[number])
+        for reader in reversed(readers[number]):
+            waits[reader] -= 1
+            if not waits[reader]:
+                ready.append(reader)
+    return found

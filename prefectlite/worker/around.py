@@ -1,0 +1,184 @@
+"""What surrounds a body: its context, and whose lines it logs. Both are made when somebody looks.
+
+Most bodies look at neither, and there may be a thousand of them in five milliseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from prefectlite.core.context import LazyLayer, enter_layer, idempotency_key
+from prefectlite.lowering.spec import Upstream
+from prefectlite.states.keys import RunKey
+from prefectlite.worker.here import Here
+from prefectlite.worker.logs import Capture, current
+from prefectlite.worker.opened import OpenFlow, OpenTask
+from prefectlite.worker.prints import captured
+from prefectlite.worker.upstreams import UpstreamStates
+
+
+class Kind:
+    """What attempts have in common that run one after the other; one that travels alone is its only one.
+
+    Parameters
+    ----------
+    flow : OpenFlow
+        The flow run's facts.
+    task : OpenTask
+        The task.
+    slug : str
+        Its slug.
+    loop, attempt : int
+        Counted from 1.
+    here : Here
+        Where they run.
+    drop_value : bool
+        Whether nobody reads the values.
+    measure : tuple of str
+        As in ``Spec``.
+    """
+
+    __slots__ = ("attempt", "drop_value", "flow", "here", "loop", "measure", "run", "slug", "task")
+
+    def __init__(
+        self,
+        flow: OpenFlow,
+        task: OpenTask,
+        slug: str,
+        loop: int,
+        attempt: int,
+        here: Here,
+        drop_value: bool,
+        measure: tuple[str, ...],
+    ) -> None:
+        self.flow = flow
+        self.task = task
+        self.slug = slug
+        self.loop = loop
+        self.attempt = attempt
+        self.here = here
+        self.drop_value = drop_value
+        self.measure = measure
+        envelope = task.envelope
+        #: The body; called with keyword arguments, inside a context that was entered.
+        self.run: Callable[..., Any] = envelope.run
+        if envelope.log_stdout and here.sink is not None:
+            self.run = _Printing(envelope.run)
+
+
+class Upstreams(Protocol):
+    """What tells of an attempt's direct upstreams."""
+
+    def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
+        """Return what the spec says of each, and what was passed by position, for the child ``index``."""
+        ...
+
+
+class Around(LazyLayer):
+    """What surrounds one attempt's body.
+
+    Parameters
+    ----------
+    kind : Kind
+        What it has in common with others.
+    index : int or None
+        The child's place in its map.
+    upstreams : Upstreams
+        Who knows of its upstreams.
+    """
+
+    __slots__ = ("index", "kind", "lines", "told")
+
+    def __init__(self, kind: Kind, index: int | None, upstreams: Upstreams) -> None:
+        self.kind = kind
+        self.index = index
+        self.told = upstreams
+        #: Where the attempt's lines go; None until there is one.
+        self.lines: Capture | None = None
+
+    def enter(self) -> None:
+        """Surround what runs from here on in this ``contextvars`` context."""
+        enter_layer(self)
+        if self.kind.here.sink is not None:
+            current.set(self)
+
+    def leave(self) -> None:
+        """Send what the body logged; called when it is over."""
+        if self.lines is not None:
+            self.lines.flush()
+
+    @property
+    def level(self) -> int:
+        """The lowest level of records to take."""
+        return self.kind.flow.facts.log_level
+
+    def capture(self) -> Capture:
+        """Return where the attempt's lines go; it is made for the first of them.
+
+        Returns
+        -------
+        Capture
+            The only one.
+        """
+        found = self.lines
+        if found is None:
+            kind = self.kind
+            sink = kind.here.sink
+            assert sink is not None  # else nobody would ask
+            with _making:
+                found = self.lines
+                if found is None:
+                    facts, text = kind.flow.facts, str(RunKey(kind.slug, self.index, kind.loop))
+                    found = self.lines = Capture(
+                        facts.flow_name, text, kind.attempt, kind.here.where, facts.log_level, sink
+                    )
+        return found
+
+    def make(self) -> dict[str, Any]:
+        """Make what the context holds.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        kind = self.kind
+        envelope, facts, index = kind.task.envelope, kind.flow.facts, self.index
+        key = RunKey(kind.slug, index, kind.loop)
+        name = envelope.name
+        return {
+            **kind.flow.context,
+            "parameters": dict(facts.parameters),
+            "task_name": name,
+            "task_full_name": name if index is None else f"{name}[{index}]",
+            "task_slug": kind.slug,
+            "task_id": kind.slug,
+            "task_run_id": f"{facts.run_id}/{key}",
+            "task_tags": envelope.tags,
+            "map_index": index,
+            "task_run_count": kind.attempt,
+            "attempt": kind.attempt,
+            "idempotency_key": idempotency_key(facts.run_id, key),
+            "upstream_states": UpstreamStates(*self.told.upstreams(index)),
+            "logger": kind.task.logger,
+        }
+
+
+_making: Final = threading.Lock()
+
+
+class _Printing:
+    """A body whose prints become log lines."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
+
+    def __call__(self, /, **arguments: Mapping[str, Any]) -> Any:
+        speaker = current.get()
+        assert speaker is not None  # it was entered
+        with captured(speaker.capture()):
+            return self._run(**arguments)
