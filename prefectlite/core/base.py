@@ -76,6 +76,7 @@ class Task:
     log_stdout = Option[bool]("Whether what the body prints is logged.")
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
+    associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
     nout = Option["int | None"]("How many values the task returns.")
     priority = Option[int]("A higher one goes first where the scheduler has a choice.")
     workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")

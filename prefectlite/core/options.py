@@ -59,6 +59,13 @@ class OptionArgs(TypedDict, total=False):
         Whether the value stays readable as long as the flow run's state.
     map_lengths : {"equal", "shortest"}
         What a map over inputs of unequal length does: fail, or stop at the shortest.
+    associative : bool
+        Whether the task may be called on lists of its own outputs: ``f([f([a, b]), f([c, d])])`` is
+        ``f([a, b, c, d])``, as for a sum. Over a whole map, or a list of tasks, it then goes as a tree:
+        parts of the list are reduced where they lie while others are made, so that the values are never all
+        in memory, nor in one place. Each call counts as a part of the one attempt, and should do nothing but
+        return its value. Only the one argument that takes the list may come from other tasks; else, and in
+        this process, it is called as usual.
     nout : int or None
         How many values the task returns.
     resources : mapping of str to float
@@ -83,6 +90,7 @@ class OptionArgs(TypedDict, total=False):
     log_stdout: bool
     keep_result: bool
     map_lengths: Literal["equal", "shortest"]
+    associative: bool
     nout: int | None
     resources: Mapping[str, float] | None
     priority: int
@@ -109,7 +117,7 @@ class TaskOptions:
     ----------
     max_retries, retry_delay, retry_jitter, retry_on, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
-    state_handlers, on_failure, log_stdout, keep_result, map_lengths, nout, resources, priority
+    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, nout, resources, priority
         As in ``OptionArgs``.
     workers : tuple of str or None
         As in ``OptionArgs``.
@@ -132,6 +140,7 @@ class TaskOptions:
     log_stdout: bool = False
     keep_result: bool = False
     map_lengths: Literal["equal", "shortest"] = "equal"
+    associative: bool = False
     nout: int | None = None
     resources: Mapping[str, float] | None = None
     priority: int = 0
@@ -425,6 +434,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
     "log_stdout": _flag,
     "keep_result": _flag,
     "map_lengths": _lengths,
+    "associative": _flag,
     "nout": _count_or_none,
     "resources": _resources,
     "priority": _whole,

@@ -147,13 +147,8 @@ class Ahead:
             Which.
         """
         board = self._board
-        marked = board.sent.count(1, runs.start, runs.stop)
-        if marked == len(runs):
-            return
-        if marked:
-            for run in runs:
-                self.mark(run)
-            return
+        if board.sent[runs.start]:
+            return  # and so are the others: each was marked when it was sent
         board.sent[runs.start : runs.stop] = b"\x01" * len(runs)
         node = board.node[runs.start]
         family = board.families[node]

@@ -144,6 +144,14 @@ def _unsent(board: Board, run: int) -> int:
     return unsent
 
 
+def _is_consumed(board: Board, reader: int, run: int) -> bool:
+    """Return whether a reader that is not final has read a child's value for good."""
+    found = board.consumed.get(reader)
+    if found is None or found.node != board.node[run]:
+        return False
+    return found.submissions[run - board.families[found.node].base] > 0
+
+
 def _readers(board: Board, run: int, reads: int) -> int:
     node = board.node[run]
     left = reads
@@ -156,7 +164,7 @@ def _readers(board: Board, run: int, reads: int) -> int:
             place = run - board.families[node].base
             left -= place >= below.width or board.stage[below.base + place] == FINAL
         else:
-            done = _whole_is_final(board, down)
+            done = _whole_is_final(board, down) or _is_consumed(board, down, run)
             if board.plan.nodes[down].kind == "collection":
                 done = done and not board.readers[down]
             left -= done

@@ -78,6 +78,22 @@ class Family:
     elements: dict[PlanEdge, Elements] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Consumed:
+    """Children of a map that a reader needs no more, though it is not final.
+
+    Parameters
+    ----------
+    node : int
+        The map.
+    submissions : array of int
+        By child, the submission whose value was read; 0 for one that is still needed.
+    """
+
+    node: int
+    submissions: array[int]
+
+
 class Board:
     """The engine's books.
 
@@ -90,6 +106,7 @@ class Board:
     __slots__ = (
         "asks",
         "attempt",
+        "consumed",
         "counts",
         "crashes",
         "early",
@@ -133,6 +150,8 @@ class Board:
         self.unsent = array("i", self.unmet)
         self.readers = array("i", bytes(4 * n))
         self.families: dict[int, Family] = {}
+        # By reader, while it is not final.
+        self.consumed: dict[int, Consumed] = {}
         self.landings = Landings()
         self.measures: dict[int, Measure] = {}
         self.failures: dict[int, int] = {}

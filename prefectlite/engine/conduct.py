@@ -170,8 +170,7 @@ class Conduct:
                 board.children(node).stop - runs.stop,
             )
         )
-        if self._wiring.trusted[node]:
-            self._ahead.mark_many(runs)
+        self._ahead.mark_many(runs)
 
     def may_land(self, runs: range, submission: int) -> bool:
         """Return whether reports of children that ended together can be taken in together.
@@ -559,6 +558,23 @@ class Conduct:
                 pass
             case _:
                 assert_never(ask.question)
+
+    def consume(self, run: int, children: range) -> None:
+        """Take back a run's claims on children that it has read for good, if it is not tried again.
+
+        Parameters
+        ----------
+        run : int
+            A run in flight.
+        children : range
+            Children of one map that stand side by side.
+        """
+        board = self._board
+        policy = board.plan_node(run).policy
+        has_failures_left = board.failures.get(run, 0) < policy.retry.max_retries
+        has_crashes_left = board.crashes.get(run, 0) < policy.max_crashes
+        if not (policy.handled or has_failures_left or has_crashes_left):
+            self._readers.consume(run, children)
 
     def lose(self, run: int) -> None:
         """Let go of an attempt that is no success, and take back what was sent ahead after it.

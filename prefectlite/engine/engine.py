@@ -21,6 +21,7 @@ from prefectlite.engine.events import (
     AttemptStarted,
     CancelRequested,
     Event,
+    InputsConsumed,
     Measure,
     RangeFinished,
     RoomChanged,
@@ -117,25 +118,24 @@ class Engine(EngineView):
         self._ledger.now = event.time
         out = self._ledger.out = []
         match event:
-            case AttemptFinished():
+            case AttemptFinished() | AttemptCrashed() | AttemptRefused():
                 if self._is_current(event.run, event.submission):
                     self._take_or_keep(event.run, event)
             case RangeFinished():
                 self._range_finished(event)
             case AttemptStarted():
                 self._started(event)
+            case InputsConsumed():
+                self._consumed(event)
             case AttemptHeld():
                 if self._is_current(event.run, event.submission):
                     self._held(event.run)
-            case AttemptCrashed() | AttemptRefused():
-                if self._is_current(event.run, event.submission):
-                    self._take_or_keep(event.run, event)
             case TimerFired():
                 self._timer_fired(event)
             case Answered():
                 self._conduct.answer(event)
             case RoomChanged():
-                self.window = event.window
+                self.window, self.crowd = event.window, self.board.flying
             case CancelRequested():
                 self._cancel(event.why)
             case RunStarted():
@@ -143,6 +143,7 @@ class Engine(EngineView):
             case _:
                 assert_never(event)
         self._move_on()
+        self.crowd = min(self.crowd, self.board.flying)
         return out
 
     def _move_on(self) -> None:
@@ -176,6 +177,10 @@ class Engine(EngineView):
         if self._is_current(run, event.submission) and not self.board.unmet[run]:
             self._conduct.observe_running(run, event.time)
 
+    def _consumed(self, event: InputsConsumed) -> None:
+        if self._is_current(event.run, event.submission):
+            self._conduct.consume(event.run, range(event.first, event.first + event.count))
+
     def _range_finished(self, event: RangeFinished) -> None:
         board, reports = self.board, event.reports
         runs = range(event.run, event.run + len(reports))
@@ -187,6 +192,8 @@ class Engine(EngineView):
             landing = Landing(runs, board.attempt[event.run], event.submission, reports, self._values)
             self._conduct.land_many(landing, _returned(reports.where))
             return
+        for run in runs:
+            self._is_current(run, event.submission)  # before the first of them changes anything
         for place, run in enumerate(runs):
             if self._is_current(run, event.submission):
                 one = AttemptFinished(event.time, run, event.submission, reports.one(place))

@@ -108,6 +108,30 @@ class RangeFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class InputsConsumed:
+    """A run in flight has read values of a map's children for good; it does so part by part.
+
+    What came of them is kept where it runs until the run is final: to be submitted again, it needs them no
+    more.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Who read them.
+    first, count : int
+        The first child's run, and how many that stand side by side.
+    """
+
+    time: float
+    run: int
+    submission: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptHeld:
     """A submitted run stopped before its body, since an upstream was no plain success.
 
@@ -247,6 +271,7 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptFinished
     | RangeFinished
+    | InputsConsumed
     | AttemptHeld
     | AttemptCrashed
     | AttemptRefused

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Final
 
-from prefectlite.engine.board import FINAL, Board, add, all_are, fill
+from prefectlite.engine.board import FINAL, Board, Consumed, add, all_are, fill
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 
@@ -105,9 +106,59 @@ class Readers:
         if plan_node.kind == "collection" and board.readers[node]:
             return  # its members are read through it: they stay until its own readers are final
         unfolded = node in board.families
+        consumed = board.consumed.pop(node, None)
         for edge in plan_node.ins:
-            if edge.key is not None and not (unfolded and _pairs(edge, board)):
+            if edge.key is None or (unfolded and _pairs(edge, board)):
+                continue
+            if consumed is not None and consumed.node == edge.upstream:
+                self._give_back_rest(consumed)
+            else:
                 self._give_back_whole(edge.upstream)
+
+    def consume(self, run: int, children: range) -> None:
+        """Take back a reader's claims on children of a map before it is final.
+
+        Parameters
+        ----------
+        run : int
+            The reader.
+        children : range
+            Children of one map that it reads whole, and by one argument; claims on others stay.
+        """
+        board = self._board
+        node = board.node[children.start]
+        family = board.families.get(node)
+        edges = [edge for edge in board.plan_node(run).ins if edge.upstream == node and edge.key is not None]
+        if family is None or len(edges) != 1 or edges[0].mapped or run in board.families:
+            return
+        consumed = board.consumed.get(run)
+        if consumed is None:
+            consumed = board.consumed[run] = Consumed(node, array("i", bytes(4 * family.width)))
+        elif consumed.node != node:
+            return
+        base, marks, live = family.base, consumed.submissions, board.live
+        places = range(children.start - base, children.stop - base)
+        submission = live[children.start]
+        if submission and all_are(live, submission, children) and all_are(marks, 0, places):
+            fill(marks, submission, places)
+            self._give_back_many(children)
+            return
+        for child in children:
+            if live[child] and not marks[child - base]:
+                marks[child - base] = live[child]
+                self._give_back(child)
+
+    def _give_back_rest(self, consumed: Consumed) -> None:
+        """Take back a node's claims on the children of a map that it had not consumed."""
+        marks, base = consumed.submissions, self._board.families[consumed.node].base
+        start = 0
+        while start < len(marks):
+            stop = start + 1
+            while stop < len(marks) and bool(marks[stop]) == bool(marks[start]):
+                stop += 1
+            if not marks[start]:
+                self._give_back_many(range(base + start, base + stop))
+            start = stop
 
     def _give_back_whole(self, node: int) -> None:
         board = self._board

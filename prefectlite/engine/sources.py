@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from prefectlite.engine.board import PART_ITSELF, Board, all_are
@@ -123,6 +124,12 @@ def _source(board: Board, edge: PlanEdge, run: int) -> Source:
     up, flat = edge.upstream, edge.flattened
     child = run >= len(board.plan.nodes)
     if not edge.mapped or not child:
+        consumed = board.consumed.get(run)
+        if consumed is not None and consumed.node == up:
+            live = _live_of(board, up)
+            for place, submission in enumerate(consumed.submissions):
+                live[place] = submission or live[place]
+            return FromMany(tuple(_children(board.children(up), live)), flat)
         return _whole(board, up, None, flat)
     mine = board.families[board.node[run]]
     place = run - mine.base
@@ -150,24 +157,26 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
         if kind == "collection":
             members = tuple([_whole(board, edge.upstream, None, edge.flattened) for edge in nodes[up].ins])
             return FromCollection(up, members, item, flat)
-        family = board.families.get(up)
-        if family is not None:
-            runs = range(family.base, family.base + family.width)
-            return FromMany(tuple(_children(board, runs)), flat)
-    return _one(board, up, item, flat)
-
-
-def _children(board: Board, runs: range) -> Iterator[Source | FromSpan]:
-    """Yield the values of a map's children; those of one submission that stand side by side together."""
-    for start in range(runs.start, runs.stop, TOGETHER):
-        some = range(start, min(start + TOGETHER, runs.stop))
-        submission = board.live[start]
-        if submission and len(some) > 1 and all_are(board.live, submission, some):
-            yield FromSpan(start, submission, len(some))
-        else:
-            yield from [_one(board, child, None, False) for child in some]
-
-
-def _one(board: Board, up: int, item: int | None, flat: bool) -> Source:
+        if up in board.families:
+            return FromMany(tuple(_children(board.children(up), _live_of(board, up))), flat)
     live = board.live[up]
     return FromRun(up, live, item, flat) if live else FromDriver(up, item, flat)
+
+
+def _live_of(board: Board, node: int) -> array[int]:
+    """Return the submissions that hold the values of a map's children."""
+    runs = board.children(node)
+    return board.live[runs.start : runs.stop]
+
+
+def _children(runs: range, live: array[int]) -> Iterator[Source | FromSpan]:
+    """Yield the values of a map's children; those of one submission that stand side by side together."""
+    for start in range(0, len(runs), TOGETHER):
+        some = range(start, min(start + TOGETHER, len(runs)))
+        submission = live[start]
+        if submission and len(some) > 1 and all_are(live, submission, some):
+            yield FromSpan(runs[start], submission, len(some))
+        else:
+            for place in some:
+                run, submission = runs[place], live[place]
+                yield FromRun(run, submission) if submission else FromDriver(run)

@@ -27,6 +27,8 @@ class EngineView:
     def __init__(self, plan: FlowPlan, window: int) -> None:
         self.plan = plan
         self.window = window
+        #: How many of those that were in flight when the window became smaller still are, at most.
+        self.crowd = 0
         self.board = Board(plan)
         self.wiring = Wiring.of(plan)
         self.ended = False
@@ -184,4 +186,4 @@ class EngineView:
         """
         cancelled = self.flow_state.is_cancelled()
         under_way = self.flow_state is not PENDING and not self.ended
-        audit(self.board, self.wiring, self.window, under_way=under_way, cancelled=cancelled)
+        audit(self.board, self.wiring, max(self.window, self.crowd), under_way=under_way, cancelled=cancelled)

@@ -1,4 +1,4 @@
-"""What a Dask task of ours carries, and which of it has not been heard of. Knows shipments; knows no client."""
+"""What a Dask task carries, and which of it has not been heard of. Knows shipments; knows no client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefectlite.executors.protocol import Parcel
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import DataKey, data_key
 from prefectlite.lowering.order import AnyShipment
-from prefectlite.lowering.shipment import Shipment
+from prefectlite.lowering.shipment import Shipment, Span
 from prefectlite.states.keys import RunKey
 
 
@@ -24,11 +24,22 @@ class Cargo:
         What it carries; slots are numbered through them in order.
     needs : sequence of tuple
         The Dask tasks, and shared constants, whose values it reads.
+    covers, took : tuple of Span
+        As of ``Bundle``: it calls a reduce on a part of its list, which is no attempt of its own.
     """
 
-    __slots__ = ("_starts", "key", "needs", "open", "parts")
+    __slots__ = ("_starts", "covers", "key", "needs", "open", "parts", "took")
 
-    def __init__(self, key: DaskKey, parts: Sequence[AnyShipment], needs: Sequence[DaskKey]) -> None:
+    def __init__(
+        self,
+        key: DaskKey,
+        parts: Sequence[AnyShipment],
+        needs: Sequence[DaskKey],
+        covers: tuple[Span, ...] = (),
+        took: tuple[Span, ...] = (),
+    ) -> None:
+        self.covers = covers
+        self.took = took
         self.key = key
         self.parts = parts
         self.needs = needs

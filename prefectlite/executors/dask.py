@@ -52,8 +52,9 @@ class DaskExecutor:
     plugin : bool
         Whether to install our plugin on the scheduler; without it, reports come as events of a Dask topic.
     bundle_size : int, "auto" or None
-        How many task runs may travel as one Dask task, which pays where bodies are tiny; ``"auto"`` decides
-        by how long they take. Each keeps its own state, retries and result. By default each travels alone.
+        How many task runs may travel as one Dask task, which pays where bodies are tiny; by default, that is
+        decided by how long they take. Each keeps its own state, retries and result. None lets each travel
+        alone.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class DaskExecutor:
         client_kwargs: Mapping[str, Any] | None = None,
         keep_limit: int = KEEP_LIMIT,
         plugin: bool = True,
-        bundle_size: int | Literal["auto"] | None = None,
+        bundle_size: int | Literal["auto"] | None = "auto",
     ) -> None:
         given = {
             "target": target,
@@ -106,6 +107,8 @@ class DaskExecutor:
         if bundle_size != "auto":
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
+        # What runs of this executor taught about how long tasks take; a few bytes for each task.
+        self._seconds: dict[str, float] = {}
         if target is not None:
             self._sort(target)
         if self._scheduler_file is not None or self._target is not None:
@@ -170,6 +173,7 @@ class DaskExecutor:
             keep_limit=self._keep_limit,
             plugin_allowed=self._plugin,
             bundle_size=None if self._bundle_size == "auto" else self._bundle_size or 1,
+            seconds=self._seconds,
         )
         reach = self._reach()
         if reach is None:

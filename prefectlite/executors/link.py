@@ -12,7 +12,10 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import dask.config
@@ -23,6 +26,7 @@ from prefectlite.engine.events import (
     AttemptHeld,
     AttemptStarted,
     Event,
+    InputsConsumed,
     RangeFinished,
 )
 from prefectlite.errors import ExecutorError
@@ -34,12 +38,14 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.bundles import Bundle, Packer
 from prefectlite.lowering.envelope import by_value_names
+from prefectlite.lowering.folds import Sums
 from prefectlite.lowering.graph import build_graph
-from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.order import AnyShipment, apart, in_order, readers_of
+from prefectlite.lowering.keys import DataKey, is_part
+from prefectlite.lowering.order import AnyShipment, apart, in_order, readers_of, spans_of
 from prefectlite.lowering.pace import Pace
 from prefectlite.lowering.shipment import BlockShipment, Literal, Lowered, Shipment, Span
-from prefectlite.states.report import Reports, Results
+from prefectlite.states.report import Report, Reports, Results
+from prefectlite.states.state import Failed, Scheduled, Skipped, Success
 from prefectlite.worker.bundle import run_bundle, run_bundle_by_topic
 from prefectlite.worker.entry import interrupt_attempts, run_attempt, run_attempt_by_topic
 from prefectlite.worker.wire import (
@@ -74,6 +80,8 @@ TASKS: Final = 4096
 #: How many task runs in bundles may be, for a small cluster and per thread of a large one.
 MOST_RUNS: Final = 64 * 1024
 RUNS_PER_THREAD: Final = 2048
+#: How often a reduce is sent anew with what it reads, before it waits for all of that.
+MOST_RESENT: Final = 16
 
 
 class Link:
@@ -93,6 +101,8 @@ class Link:
         Whether to install the scheduler plugin.
     bundle_size : int or None
         How many attempts travel together; 1 for each alone, None for as many as pay.
+    seconds : dict of str to float or None
+        How long tasks took in earlier runs, by their digest; grows.
     """
 
     def __init__(
@@ -103,6 +113,7 @@ class Link:
         deliver_logs: DeliverLogs,
         plugin_allowed: bool = True,
         bundle_size: int | None = 1,
+        seconds: dict[str, float] | None = None,
     ) -> None:
         self.place = place
         self.client = place.client
@@ -116,8 +127,12 @@ class Link:
         #: Bundles that a long body holds, with what they told so far; then those whose values were moved.
         self._cuts: list[tuple[Cargo, BundleReport]] = []
         self._slow: dict[DaskKey, Cargo] = {}
-        self.pace = Pace(bundle_size, self._threads)
-        self._packer = Packer(self.pace, self.berths, by_value_names())
+        self.pace = Pace(bundle_size, self._threads, seconds)
+        #: Reduces that went as trees: their Dask tasks, and what came of parts of them.
+        self._trees: dict[Parcel, list[Cargo]] = {}
+        self._sums = Sums()
+        self._resent: Counter[Parcel] = Counter()
+        self._packer = Packer(self.pace, self.berths, by_value_names(), self._sums)
         #: Held while something is packed and sent: what a bundle sends back is sent anew by another thread.
         self._sending = threading.RLock()
         #: Held for moments, while it is noted what was heard of: by the client's loop too, which must not wait
@@ -138,15 +153,17 @@ class Link:
     def _install(self) -> bool:
         client = self.client
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                client.register_plugin(ReportPlugin())
-            answer = client.sync(
-                client.scheduler.prefectlite_open,
-                client=client.id,
-                route=self.route,
-                shares_disk=self.place.can_kill,
-            )
+            try:
+                # It stays on the scheduler, so most runs of a client need not bring it.
+                answer = self._open() if client in _brought else None
+            except Exception:
+                answer = None  # the scheduler began anew
+            if answer is None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    client.register_plugin(ReportPlugin())
+                answer = self._open()
+                _brought.add(client)
         except Exception as error:
             _logger.warning(
                 "The scheduler at %s accepts no plugin (%s: %s), so reports come as events of a Dask "
@@ -163,6 +180,15 @@ class Link:
                 "already; give this one another run_id, or wait for the other to end."
             )
         return True
+
+    def _open(self) -> Any:
+        client = self.client
+        return client.sync(
+            client.scheduler.prefectlite_open,
+            client=client.id,
+            route=self.route,
+            shares_disk=self.place.can_kill,
+        )
 
     def submit(self, lowered: Lowered) -> None:
         """Send a turn's shipments as one graph.
@@ -208,7 +234,10 @@ class Link:
             shelves = self._shelve()
             with self._books:
                 returned, self._returned = self._returned, []
-            again = self._taken_back(returned)
+                # A reduce that reads what is sent anew goes along, so that it is not last in the queue.
+                trees = self._trees_over(returned)
+                self._resent.update(tree.parcel(0) for tree in trees)
+            again = self._taken_back([*returned, *((tree, 0) for tree in trees)])
             if self._slow:
                 again += self._taken_back(self._recall())
             if not again and not shelves:
@@ -225,8 +254,10 @@ class Link:
     def _taken_back(self, attempts: Iterable[tuple[Cargo, int]]) -> list[AnyShipment]:
         """Return attempts that have not begun as shipments; they are in their Dask tasks no more."""
         by_cargo: dict[int, tuple[Cargo, set[int]]] = {}
-        for cargo, slot in attempts:
-            if cargo.is_open(slot):
+        for one, slot in attempts:
+            # A part of a reduce is no attempt: all of it is sent anew, but for what came of other parts.
+            cargo = self._last_of(one.parcel(0)) if one.covers else one
+            if cargo is not None and cargo.is_open(slot):
                 by_cargo.setdefault(id(cargo), (cargo, set()))[1].add(slot)
         again: list[AnyShipment] = []
         for cargo, slots in by_cargo.values():
@@ -234,6 +265,8 @@ class Link:
                 again.append(piece)
                 self._close(cargo, start, stop)
                 self.futures.give_back([(cargo.key, stop - start)])
+                if _is_tree(piece):
+                    self._end_tree(cargo.parcel(0), keep=True)
         return again
 
     def _shelve(self) -> list[Literal]:
@@ -303,12 +336,14 @@ class Link:
         for one in packed:
             # First: a report may be faster than the call that sends the graph.
             if isinstance(one, Bundle):
-                cargo = Cargo(one.key, one.shipments, one.needs)
+                cargo = Cargo(one.key, one.shipments, one.needs, one.covers, one.took)
             else:
                 cargo = Cargo(one.key, (one,), self._needs_of(one))
             with self._books:
                 self.cargo[one.key] = cargo
                 self._flying += len(cargo)
+                if _is_tree(cargo.parts[0]):
+                    self._trees.setdefault(cargo.parcel(0), []).append(cargo)
         graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry, self._needs_of)
         is_large = bool(literals) and sum(len(literal.payload) for literal in literals) > LARGE_GRAPH
         quiet: Any = contextlib.nullcontext()
@@ -328,6 +363,17 @@ class Link:
         for one, future in zip(packed, futures[count:], strict=True):
             shares = sum(map(_attempts_in, one.shipments)) if isinstance(one, Bundle) else 1
             self.futures.hold(future, shares)
+            if isinstance(one, Bundle) and one.covers:
+                self._drop_if_over(one)
+
+    def _drop_if_over(self, one: Bundle) -> None:
+        """Let go of a part of a reduce that was heard of, and needed no more, before its future was held."""
+        part = one.shipments[0]
+        assert isinstance(part, Shipment)
+        with self._books:
+            is_over = one.key not in self.cargo and one.key not in self._sums.of(part.run)
+        if is_over:
+            self.futures.give_back([(one.key, 1)])
 
     def _needs_of(self, shipment: Shipment) -> list[DaskKey]:
         """Return the Dask tasks that a shipment which travels alone needs, in order of position."""
@@ -364,6 +410,7 @@ class Link:
                         start = max(slot, 0)
                         self._close(cargo, start, start + found)
                 if count == 1:
+                    self._end_tree((run, submission), keep=True)
                     self.berths.forget(run, submission)
                 else:
                     self.berths.forget_row(range(run, run + count), submission)
@@ -373,7 +420,7 @@ class Link:
         """Note that attempts were heard of, or let go of."""
         with self._books:
             self._flying -= cargo.close(start, stop)
-            if not any(cargo.open):
+            if 1 not in cargo.open:
                 self.cargo.pop(cargo.key, None)
 
     def hear(self, items: Sequence[Item]) -> None:
@@ -402,6 +449,9 @@ class Link:
                 if cargo is not None:
                     with self._books:
                         events += self._outcomes(now, cargo, read_bundle(item))
+                elif is_part(item[1]):
+                    with self._books:
+                        events += self._part_lost(now, read_bundle(item))
             else:
                 cargo = self.cargo.get(item[1])
                 if cargo is not None:
@@ -421,6 +471,8 @@ class Link:
 
     def _outcomes(self, now: float, cargo: Cargo, report: BundleReport) -> list[Event]:
         """Turn what a bundle says into events; neighbours that ended alike become one."""
+        if cargo.covers:
+            return self._part_said(now, cargo, report)
         events: list[Event] = []
         if any(entry[0] == GOING for _, entry in report.others):
             self._cuts.append((cargo, report))
@@ -461,6 +513,8 @@ class Link:
                 for place in range(count)
                 if cargo.is_open(slot + place)
             ]
+            if _is_tree(part):
+                self._end_tree(cargo.parcel(slot), keep=False)
         self._close(cargo, slot, slot + count)
         return events
 
@@ -479,17 +533,113 @@ class Link:
             return []
         parcel = cargo.parcel(slot)
         part, _, _ = cargo.part_at(slot)
+        if kind == HELD and cargo in self._trees_over(self._returned):
+            return []  # for the sake of what is about to be sent anew, and so is this
         self._close(cargo, slot, slot + 1)
         if kind == HELD:
+            self._end_tree(parcel, keep=True)
             return [AttemptHeld(now, *parcel)]
         assert kind in (PLAIN, OTHER), item
         report = decode(item) if kind == OTHER else plain_report(item[3], item[2])
+        if _is_tree(part):
+            self._end_tree(parcel, keep=isinstance(report.state, Scheduled))
         self.pace.note(part.task.digest, report.ended - report.started, report.nbytes)
         if kind == PLAIN:
             if report.inline is None:
                 self.nbytes[parcel] = report.nbytes
             else:
                 self._inline_bytes += len(report.inline)
+        return [AttemptFinished(now, *parcel, report)]
+
+    # Reduces that go as trees
+
+    def _last_of(self, parcel: Parcel) -> Cargo | None:
+        """Return the Dask task of a tree whose outcome is the reduce's."""
+        return next((one for one in self._trees.get(parcel, ()) if not one.covers), None)
+
+    def _trees_over(self, attempts: Sequence[tuple[Cargo, int]]) -> list[Cargo]:
+        """Return the reduces that read what comes of some attempts and may be sent anew for their sake."""
+        if not attempts or not self._trees:
+            return []
+        runs: dict[int, list[int]] = {}
+        for run, submission in sorted(cargo.parcel(slot) for cargo, slot in attempts):
+            runs.setdefault(submission, []).append(run)
+        found: list[Cargo] = []
+        for parcel, tree in self._trees.items():
+            part = tree[-1].parts[0]
+            assert isinstance(part, Shipment)
+            if self._resent[parcel] < MOST_RESENT and any(
+                _has_one(runs.get(submission, ()), first, count)
+                for first, submission, count in spans_of(part)
+            ):
+                last = self._last_of(parcel)
+                if last is not None:
+                    found.append(last)
+        return found
+
+    def _end_tree(self, parcel: Parcel, *, keep: bool) -> None:
+        """Take a reduce's Dask tasks off the books, all but its own that stays till it is released.
+
+        What came of its parts is kept where it is to be submitted again: the engine may have let go of what
+        they read. If it never is, that stays until the flow run is over.
+        """
+        with self._books:
+            tree = self._trees.pop(parcel, ())
+            for one in tree:
+                if one.covers:
+                    self._close(one, 0, 1)
+            gone = [] if keep else self._sums.drop(parcel[0])
+            kept = self._sums.of(parcel[0])
+            gone += [one.key for one in tree if one.covers and one.key not in kept]
+        self.futures.give_back([(key, 1) for key in gone])
+
+    def _part_said(self, now: float, cargo: Cargo, report: BundleReport) -> list[Event]:
+        """Turn what came of a part of a reduce into events: a success is none, a failure is the reduce's."""
+        entry: Item = report.others[0][1] if report.others else (0.0,)
+        kind = PLAIN if isinstance(entry[0], float) else entry[0]
+        if not cargo.is_open(0) or kind == GOING:
+            return []
+        if kind == RETURNED:
+            self._returned.append((cargo, 0))
+            self.doubt.set()
+            return []
+        self._close(cargo, 0, 1)
+        parcel = cargo.parcel(0)
+        if kind == OTHER:
+            return self._part_failed(now, parcel, decode(entry))
+        if kind == HELD:
+            return []  # so does the reduce
+        gone = self._sums.put(parcel[0], cargo.key, cargo.covers)
+        self.futures.give_back([(key, 1) for key in gone])
+        return [InputsConsumed(now, *parcel, first, count) for first, count in _neighbours(cargo.took)]
+
+    def _part_lost(self, now: float, report: BundleReport) -> list[Event]:
+        """Turn what is said of a part that was heard of into events: if it is lost, so is the attempt."""
+        run = self._sums.run_of(report.key)
+        entry = report.others[0][1] if report.others else None
+        if run is None or entry is None or entry[0] != OTHER:
+            return []
+        parcel = next((parcel for parcel in self._trees if parcel[0] == run), None)
+        if parcel is not None:
+            return self._part_failed(now, parcel, decode(entry))
+        covers = self._sums.of(run)[report.key]
+        if all(sum(count for *_, count in self.berths.known(span)) == span[2] for span in covers):
+            self._sums.forget(run, report.key)
+        # Else the reduce, if it is submitted again, finds out that this cannot be reached.
+        return []
+
+    def _part_failed(self, now: float, parcel: Parcel, report: Report) -> list[Event]:
+        last = self._last_of(parcel)
+        if last is None or not last.is_open(0):
+            return []
+        self._close(last, 0, 1)
+        self._end_tree(parcel, keep=isinstance(report.state, Scheduled))
+        if isinstance(report.state, Success) and not isinstance(report.state, Skipped):
+            text = (
+                "A call on a part of the list ended with a signal of success, which would end the whole; an "
+                "associative task returns its value."
+            )
+            report = replace(report, state=Failed(text))
         return [AttemptFinished(now, *parcel, report)]
 
     @property
@@ -525,11 +675,16 @@ class Link:
         with self._books:
             for key, cause, text in lost:
                 cargo = self.cargo.get(key)
+                if cargo is not None and cargo.covers:
+                    self._close(cargo, 0, 1)
+                    cargo = self._last_of(cargo.parcel(0))
                 if cargo is not None:
                     events += [
                         AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in cargo.open_slots()
                     ]
                     self._close(cargo, 0, len(cargo))
+                    if _is_tree(cargo.parts[0]):
+                        self._end_tree(cargo.parcel(0), keep=False)
         if events:
             self._deliver(events)
 
@@ -546,9 +701,13 @@ class Link:
         with self._books:
             for key in keys:
                 cargo = self.cargo.get(key)
-                if cargo is not None:
+                if cargo is not None and cargo.covers:
+                    self._close(cargo, 0, 1)  # the reduce never ran either
+                elif cargo is not None:
                     events += [AttemptHeld(now, *cargo.parcel(slot)) for slot in cargo.open_slots()]
                     self._close(cargo, 0, len(cargo))
+                    if _is_tree(cargo.parts[0]):
+                        self._end_tree(cargo.parcel(0), keep=True)
         if events:
             self._deliver(events)
 
@@ -565,6 +724,8 @@ class Link:
             self._returned.clear()
             self._cuts.clear()
             self._slow.clear()
+            self._trees.clear()
+            self._sums.clear()
             self._flying = 0
 
     def close(self, keep: Iterable[DaskKey]) -> None:
@@ -581,6 +742,29 @@ class Link:
         if self.has_plugin and self.client.status == "running":
             with contextlib.suppress(Exception):
                 self.client.sync(self.client.scheduler.prefectlite_close, route=self.route)
+
+
+def _is_tree(part: AnyShipment) -> bool:
+    """Return whether a shipment is a reduce that may go as a tree."""
+    return isinstance(part, Shipment) and part.fold is not None
+
+
+def _has_one(runs: Sequence[int], first: int, count: int) -> bool:
+    """Return whether one of some runs, in order, is among others that stand side by side."""
+    at = bisect_left(runs, first)
+    return at < len(runs) and runs[at] < first + count
+
+
+def _neighbours(spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """Yield first run and count of values, those that stand side by side together."""
+    start, stop = 0, 0
+    for run, _, count in spans:
+        if run != stop:
+            if stop > start:
+                yield start, stop - start
+            start = run
+        stop = run + count
+    yield start, stop - start
 
 
 def _attempts_in(shipment: AnyShipment) -> int:
@@ -604,6 +788,8 @@ class _Ear:
 # for ever.
 _ears: weakref.WeakKeyDictionary[Any, _Ear] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
+#: Clients that brought our plugin to their scheduler.
+_brought: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _listen(client: Any, route: str, link: Link) -> None:

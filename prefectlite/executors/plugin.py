@@ -16,6 +16,7 @@ from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.relics import Relics
+from prefectlite.lowering.keys import is_part
 from prefectlite.worker.losses import lose_bundle, run_lost
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
 
@@ -313,7 +314,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         route = self._routes.get(key[0][-8:])
         if route is not None:
             # The driver has nothing to add where a reader is waiting for the value already.
-            is_urgent = task is None or not task.dependents
+            is_urgent = task is None or not task.dependents or is_part(key)
             if isinstance(said[0], float):  # a plain success: its time
                 self._post(route, [(PLAIN, key, worker, said)], is_urgent)
             else:

@@ -133,7 +133,7 @@ class Session(Protocol):
         Parameters
         ----------
         keep : sequence of (int, int, int)
-            First run, submission and count of values that must stay readable through ``fetch`` until ``drop``.
+            First run, submission and count of values that must stay readable by ``fetch`` until ``drop``.
         """
         ...
 

@@ -49,7 +49,7 @@ class DaskSession:
         How many bytes of values to keep after the end.
     plugin_allowed : bool
         Whether to install the scheduler plugin.
-    bundle_size : int or None
+    bundle_size, seconds
         How many attempts travel together, as of ``Link``.
     """
 
@@ -64,6 +64,7 @@ class DaskSession:
         keep_limit: int,
         plugin_allowed: bool = True,
         bundle_size: int | None = 1,
+        seconds: dict[str, float] | None = None,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
@@ -71,6 +72,7 @@ class DaskSession:
         self._keep_limit = keep_limit
         self._plugin_allowed = plugin_allowed
         self._bundle_size = bundle_size
+        self._seconds = seconds
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -134,6 +136,7 @@ class DaskSession:
             self._deliver_logs,
             self._plugin_allowed,
             self._bundle_size,
+            self._seconds,
         )
         self._dashboard_link = place.client.dashboard_link
         self._watch = watch_class(link)

@@ -42,7 +42,7 @@ class Watch:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._stopped = False
+        self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
         self._ended: set[DaskKey] = set()
         self._crashed: set[DaskKey] = set()
@@ -54,18 +54,18 @@ class Watch:
 
     def stop(self) -> None:
         """Stop looking; returns when the last look is over."""
-        self._stopped = True
+        self._stopped.set()
         self._link.doubt.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(5)
 
     def _run(self) -> None:
         doubt = self._link.doubt
-        while not self._stopped:
+        while not self._stopped.is_set():
             if doubt.wait(OFTEN if self._link.is_slow else EVERY):
                 doubt.clear()
-                threading.Event().wait(SOON)
-            if not self._stopped:
+                self._stopped.wait(SOON)
+            if not self._stopped.is_set():
                 try:
                     self.look()
                 except Exception:

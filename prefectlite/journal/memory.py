@@ -16,7 +16,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._records: list[Record] = []
         self._committed = 0
-        # By what a record is about: a run, or a map's children by the map's slug; with its place in the journal.
+        # By what a record is about, a run, or a map's children by its slug; with its place in the journal.
         self._by_key: dict[RunKey, list[tuple[int, Entry]]] = {}
         self._by_slug: dict[str, list[tuple[int, TransitionMany | SubmittedMany]]] = {}
         self._indexed = 0

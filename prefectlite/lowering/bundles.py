@@ -1,24 +1,26 @@
 """Shipments that travel together as one Dask task. Knows keys, needs and sizes; knows neither Dask nor rules.
 
 One Dask task costs 0.2 to 1 ms, whatever its body does. So attempts go together: children of a map as blocks,
-other attempts in small connected pieces of the graph. Each keeps its own key, attempt, report and value, which
-lies in a slot of the bundle's.
+other attempts in small connected pieces of the graph. Each keeps its own key, attempt, report and value,
+which lies in a slot of the bundle's.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.envelope import dumps
+from prefectlite.lowering.folds import ARITY, Home, Sums, homes_of, spec_for
 from prefectlite.lowering.keys import BundleKey, data_key
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
 from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Member, Part, Stretch
 from prefectlite.lowering.pieces import Item, partition
-from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment
+from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment, Span
 from prefectlite.states.keys import RunKey
 
 
@@ -41,6 +43,11 @@ class Bundle(NamedTuple):
         The pickled tuple of ``Part``; what is the user's in it are plain values and bytes.
     annotations : mapping or None
         As of each of its shipments.
+    covers : tuple of Span
+        For a call of a reduce on a part of its list, which is no attempt of its own: whose values came to it,
+        be it through other such calls.
+    took : tuple of Span
+        Those of them that it reads itself.
     """
 
     key: BundleKey
@@ -50,6 +57,8 @@ class Bundle(NamedTuple):
     needs: tuple[DaskKey, ...]
     payload: bytes
     annotations: Any = None
+    covers: tuple[Span, ...] = ()
+    took: tuple[Span, ...] = ()
 
 
 class Packer:
@@ -63,13 +72,21 @@ class Packer:
         The books of where values lie.
     names : tuple of bytes
         From ``by_value_names``.
+    sums : Sums or None
+        The books of what came of reduces in part.
     """
 
-    def __init__(self, pace: Pace, berths: Berths, names: tuple[bytes, ...] = ()) -> None:
+    def __init__(
+        self, pace: Pace, berths: Berths, names: tuple[bytes, ...] = (), sums: Sums | None = None
+    ) -> None:
         self._pace = pace
         self._berths = berths
         self._names = names
+        self._sums = Sums() if sums is None else sums
+        self._notes: dict[int, tuple[Mapping[str, Any], Mapping[str, Any] | None]] = {}
         self._serial = 0
+        #: By its first child's run, which task a map runs.
+        self._maps: list[tuple[int, str]] = []
 
     def pack(self, shipments: Sequence[AnyShipment]) -> list[Shipment | Bundle]:
         """Return a turn's shipments, bundled where that pays.
@@ -86,18 +103,30 @@ class Packer:
         """
         packed: list[Shipment | Bundle] = []
         for singles, blocks in _waves(shipments):
-            packed += self._pack_singles(singles)
+            for one in singles:
+                if one.fold is not None:
+                    packed += self._pack_fold(one)
+            packed += self._pack_singles([one for one in singles if one.fold is None])
+            for block in blocks:
+                # The children of a map stand side by side, so the run of the first tells maps apart.
+                mark = (block.runs.start - block.first, block.task.digest)
+                at = bisect_left(self._maps, mark)
+                if at == len(self._maps) or self._maps[at] != mark:
+                    self._maps.insert(at, mark)
             for group in _aligned(blocks):
-                packed += self._pack_group(group)
+                for some, reads_large in self._apart(group):
+                    packed += self._pack_group(some, alone=reads_large)
         return packed
 
-    def new_key(self, like: DaskKey) -> BundleKey:
+    def new_key(self, like: DaskKey, *, is_part: bool = False) -> BundleKey:
         """Return a name that no Dask task of the flow run has had.
 
         Parameters
         ----------
         like : tuple
             A name whose group it shares.
+        is_part : bool
+            Whether it is for a call of a reduce on a part of its list.
 
         Returns
         -------
@@ -105,7 +134,7 @@ class Packer:
             The name.
         """
         self._serial += 1
-        return (*like[:5], self._serial)
+        return (*like[:5], -self._serial if is_part else self._serial)
 
     def _pack_singles(self, shipments: Sequence[Shipment]) -> list[Shipment | Bundle]:
         if not shipments:
@@ -138,6 +167,75 @@ class Packer:
                 packed.append(self._bundle([first]))
         return packed
 
+    def _pack_fold(self, one: Shipment) -> Iterator[Bundle]:
+        """Turn a reduce into a tree of calls, each on what lies under few keys; the last is the attempt."""
+        assert one.fold is not None
+        homes = homes_of(one.fold, self._berths, self._sums.of(one.run))
+        while len(homes) > ARITY:
+            count = -(-len(homes) // ARITY)
+            level: list[Home] = []
+            for number in range(count):
+                some = homes[len(homes) * number // count : len(homes) * (number + 1) // count]
+                covers = tuple([span for home in some for span in home.covers])
+                took = tuple([span for home in some if not home.is_sum for span in home.covers])
+                part = self._call(one, some, covers, took)
+                yield part
+                level.append(Home(part.key, ((0, 1),), covers, True))
+            homes = level
+        last = self._call(one, homes)
+        self._berths.put(one.run, one.submission, last.key, 0)
+        yield last
+
+    def _call(
+        self, one: Shipment, homes: Sequence[Home], covers: tuple[Span, ...] = (), took: tuple[Span, ...] = ()
+    ) -> Bundle:
+        assert one.fold is not None
+        places: dict[DaskKey, int] = {}
+        reads = [(places.setdefault(key, len(places)), WHOLE, 1) for key in one.fold.shared]
+        for home in homes:
+            place = places.setdefault(home.key, len(places))
+            reads += [(place, slot, count) for slot, count in home.stretches]
+        count = sum(count for _, _, count in reads) - len(one.fold.shared)
+        spec = spec_for(one.fold, count, is_last=not covers)
+        member = Member(one.key, 0, dumps(tuple(spec), self._names), _joined(reads))
+        payload = pickle.dumps((member,), 5)
+        key = self.new_key(one.key, is_part=bool(covers))
+        notes = self._first(one.annotations) if covers else one.annotations
+        return Bundle(key, (one,), one.flow, (one.task,), tuple(places), payload, notes, covers, took)
+
+    def _first(self, annotations: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return annotations by which a task goes before others of its kind, and so frees what it reads."""
+        mark = id(annotations)
+        found = self._notes.get(mark)
+        if found is None:
+            known = annotations or {}
+            # With the old ones, whose identity must not pass to others.
+            found = self._notes[mark] = {**known, "priority": known.get("priority", 0) + 1}, annotations
+        return found[0]
+
+    def _apart(self, group: Sequence[BlockShipment]) -> Iterator[tuple[Sequence[BlockShipment], bool]]:
+        """Cut a group where children make values that should not share a bundle with others.
+
+        Each piece comes with the word whether it reads such values: many of its children together would wait
+        for as many of them.
+        """
+        pace, start, reads_large = self._pace, 0, self._reads_large(group[0])
+        for at in range(1, len(group)):
+            is_large = pace.is_large(group[at - 1].task.digest)
+            if pace.bundle_size == 1 or is_large:
+                yield group[start:at], reads_large
+                start, reads_large = at, is_large
+        yield group[start:], reads_large
+
+    def _reads_large(self, one: BlockShipment) -> bool:
+        """Return whether children read, one each, what a map made whose values travel alone."""
+        for _, kind, what in one.columns:
+            if kind == READ:
+                at = bisect_right(self._maps, (what[0], chr(0x10FFFF))) - 1
+                if at >= 0 and self._pace.is_large(self._maps[at][1]):
+                    return True
+        return False
+
     def _is_free(self, needs: Sequence[Need]) -> bool:
         """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
         for need in needs:
@@ -145,11 +243,12 @@ class Packer:
                 return False
         return True
 
-    def _pack_group(self, group: Sequence[BlockShipment]) -> Iterator[Bundle]:
+    def _pack_group(self, group: Sequence[BlockShipment], *, alone: bool = False) -> Iterator[Bundle]:
         """Cut blocks, of which each reads the one before child by child, into bundles."""
         width = len(group[0].runs)
         # Those that are still to come count too: the workers will not run out of bundles.
-        size = self._pace.size([one.task.digest for one in group], width + group[0].left)
+        tasks = [one.task.digest for one in group]
+        size = 1 if alone else self._pace.size(tasks, width + group[0].left)
         # Even ones: the last of many should not be a small rest.
         count = -(-width // size)
         for number in range(count):
@@ -240,13 +339,13 @@ def _key_of(one: AnyShipment) -> Any:
 
 
 def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[BlockShipment]]]:
-    """Return what is packed one after the other: in each wave first the attempts by themselves, then the blocks.
+    """Return what is packed one after the other: in each wave the attempts by themselves, then the blocks.
 
     What reads a block, however indirectly, comes a wave later, so that no circle closes through a bundle with
-    something that the block reads in it.
+    something that the block reads in it. So does a reduce that goes as a tree, and what reads it.
     """
     singles = [one for one in shipments if isinstance(one, Shipment)]
-    if len(singles) == len(shipments):
+    if len(singles) == len(shipments) and all(one.fold is None for one in singles):
         return [(singles, [])]
     waves: list[tuple[list[Shipment], list[BlockShipment]]] = [([], [])]
     index = Index(shipments)
@@ -256,7 +355,9 @@ def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[
         wave = 0
         for span in spans_of(one):
             for place in index.makers(span):
-                wave = max(wave, wave_of[place] + (is_single and isinstance(shipments[place], BlockShipment)))
+                maker = shipments[place]
+                is_later = is_single and isinstance(maker, BlockShipment)
+                wave = max(wave, wave_of[place] + (is_later or _is_fold(one) or _is_fold(maker)))
         wave_of.append(wave)
         if wave == len(waves):
             waves.append(([], []))
@@ -265,6 +366,10 @@ def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[
         else:
             waves[wave][1].append(one)
     return waves
+
+
+def _is_fold(one: AnyShipment) -> bool:
+    return isinstance(one, Shipment) and one.fold is not None
 
 
 def _meet(first: int, submission: int, count: int, runs: range, made: int) -> bool:

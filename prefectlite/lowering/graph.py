@@ -52,7 +52,7 @@ def build_graph(
     annotations: dict[str, Mapping[str, Any] | None] = {}
     keys: list[DaskKey] = []
     if shared:
-        literals = layers[shared[0].key[0]] = {}
+        literals = layers["shared"] = {}
         for literal in shared:
             literals[literal.key] = literal_task(literal)
             keys.append(literal.key)
@@ -64,7 +64,7 @@ def build_graph(
         mark = id(shipment.annotations)
         name = names.get(mark)
         if name is None:
-            name = names[mark] = key[0]
+            name = names[mark] = f"{key[0]}-{len(names)}"
             layers[name] = {}
             annotations[name] = shipment.annotations
         refs = map(TaskRef, shipment.needs if isinstance(shipment, Bundle) else needs_of(shipment))

@@ -13,7 +13,8 @@ from prefectlite.states.keys import RunKey
 #: below zero for a run that is no child), loop, attempt, submission. A shared constant's attempt and
 #: submission are 0.
 DataKey: TypeAlias = tuple[str, int, int, int, int]
-#: The name of a bundle on the cluster: its first member's, and a number of its own.
+#: The name of a bundle on the cluster: its first member's, and a number of its own; below zero for a call of
+#: a reduce on a part of its list.
 BundleKey: TypeAlias = tuple[str, int, int, int, int, int]
 
 #: How many runs share a Dask group. Dask holds the members of a group of more than twice as many as the
@@ -63,6 +64,27 @@ def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey
         group = prefix if submission < 2 else f"{prefix[:-8]}r{submission}{prefix[-9:]}"
         return group, -1, key.loop, attempt, submission
     return f"{name}-{call // COMPANY}{run}", -1 - call, key.loop, attempt, submission
+
+
+def is_part(key: DataKey | BundleKey) -> bool:
+    """Return whether a Dask task of ours is a call of a reduce on a part of its list.
+
+    Parameters
+    ----------
+    key : tuple
+        Its name.
+
+    Returns
+    -------
+    bool
+        What comes of it frees what it read.
+
+    Examples
+    --------
+    >>> is_part(("etl.sum-01234567", -1, 1, 1, 1, -7))
+    True
+    """
+    return len(key) > 5 and key[5] < 0
 
 
 def local_key(slug: str, key: RunKey, attempt: int, submission: int) -> DataKey:

@@ -8,11 +8,12 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.task import FunctionTask, Task
-from prefectlite.engine.inputs import FromElements, FromSpan
+from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
 from prefectlite.engine.instructions import Submit, SubmitMany
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
+from prefectlite.lowering.folds import fold_of
 from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
 from prefectlite.lowering.parts import READ, Column
@@ -39,6 +40,7 @@ class _Kit(NamedTuple):
     blob: Blob | SerializationError
     annotations: Mapping[str, Any] | None
     many: bool
+    folds: bool
 
 
 class Lowering:
@@ -244,8 +246,11 @@ class Lowering:
         )
         live: Spec | None = None
         payload = b""
+        fold = None
         if self._pickles:
             payload = dumps(spec, self._names)
+            if kit.folds:
+                fold = fold_of(submit, Spec(*spec), needs.all())
         else:
             live = Spec(*spec)
         return Shipment(
@@ -260,6 +265,7 @@ class Lowering:
             needs.all(),
             kit.annotations,
             live,
+            fold,
         )
 
     def _arguments(
@@ -275,7 +281,11 @@ class Lowering:
                     bound = self._pantry.bind(argument, value, given, needs, kit.many)
                     if bound is not None:
                         recipes.append((argument, bound))
-            for entry in submit.arguments:
+            entries: Iterable[Argument] = submit.arguments
+            if kit.folds:
+                # Constants get the first positions, so that they have the same ones in calls on parts.
+                entries = sorted(entries, key=lambda entry: not isinstance(entry.source, FromValue))
+            for entry in entries:
                 argument = entry.key
                 recipe = self._pantry.recipe(entry.source, needs, state_of, kit.many)
                 if recipe[0] == VALUE:
@@ -306,7 +316,8 @@ class Lowering:
         if annotations is not None:
             # Equal ones become one object, by which the graph's layers are told apart.
             annotations = self._annotations.setdefault(repr(annotations), annotations)
-        kit = _Kit(node.slug, prefix, self._blob_of(task), annotations, many)
+        folds = task.options.associative and self._pickles
+        kit = _Kit(node.slug, prefix, self._blob_of(task), annotations, many, folds)
         if many:
             self._kits[number] = kit
         return kit

@@ -15,6 +15,8 @@ MOST: Final = 1000
 FIRST: Final = 250
 #: How many bundles each worker thread should get at least, so that none idles while another has a queue.
 SHARES: Final = 4
+#: How many tasks are remembered.
+MEMORY: Final = 4096
 #: A value over this many bytes travels alone: its readers must not pull its neighbours with it.
 VALUE_LIMIT: Final = 64 * 1024
 
@@ -28,14 +30,21 @@ class Pace:
         How many attempts travel together; None decides by what is learned.
     threads : callable
         Returns how many worker threads there are.
+    seconds : dict of str to float or None
+        How long tasks took in earlier runs, by their digest; grows.
     """
 
-    def __init__(self, bundle_size: int | None, threads: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        bundle_size: int | None,
+        threads: Callable[[], int],
+        seconds: dict[str, float] | None = None,
+    ) -> None:
         #: How many attempts travel together, whatever is known of them; None where it is learned.
         self.bundle_size = bundle_size
         #: Returns how many worker threads there are.
         self.threads = threads
-        self._seconds: dict[str, float] = {}
+        self._seconds = {} if seconds is None else seconds
         self._large: set[str] = set()
 
     def note(self, task: str, seconds: float, nbytes: int, count: int = 1) -> None:
@@ -57,6 +66,8 @@ class Pace:
         # What is slower counts at once, what is faster by and by.
         if known is None or seconds > known * 8:
             self._seconds[task] = seconds
+            if len(self._seconds) > MEMORY:
+                del self._seconds[next(iter(self._seconds))]
         else:
             old = 0.9 ** min(count, 20)
             self._seconds[task] = old * known + (1 - old) * seconds
@@ -113,10 +124,10 @@ class Pace:
         int
             From 1 on.
         """
-        if self.bundle_size is not None:
-            return max(1, self.bundle_size // len(tasks))
         if any(task in self._large for task in tasks):
             return 1
+        if self.bundle_size is not None:
+            return max(1, self.bundle_size // len(tasks))
         share = -(-count // (SHARES * max(self.threads(), 1)))
         known = [self._seconds.get(task) for task in tasks]
         seconds = sum(AIM / FIRST if one is None else max(one, AIM / MOST) for one in known)

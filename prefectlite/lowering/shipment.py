@@ -41,6 +41,27 @@ class Blob:
     content: Envelope | FlowFacts = field(repr=False, compare=False)
 
 
+class Fold(NamedTuple):
+    """What an associative reduce is told, for calls of it on parts of the list that it reads.
+
+    Parameters
+    ----------
+    spec : Spec
+        The attempt's; but for the list, it finds nothing by position save ``shared``.
+    argument : str
+        The one that takes the list.
+    shared : tuple of tuple
+        Data keys of constants, which have the first positions.
+    spans : tuple of Span
+        The values of the list, in order.
+    """
+
+    spec: Spec
+    argument: str
+    shared: tuple[DataKey, ...]
+    spans: tuple[Span, ...]
+
+
 class Shipment(NamedTuple):
     """One attempt, ready to be sent.
 
@@ -65,6 +86,8 @@ class Shipment(NamedTuple):
         one object.
     live : Spec or None
         The spec itself, for places in this process.
+    fold : Fold or None
+        For a reduce that may go as a tree.
     """
 
     key: DataKey
@@ -78,6 +101,7 @@ class Shipment(NamedTuple):
     needs: tuple[Need, ...]
     annotations: Mapping[str, Any] | None = None
     live: Spec | None = None
+    fold: Fold | None = None
 
 
 class BlockShipment(NamedTuple):

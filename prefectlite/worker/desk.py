@@ -427,6 +427,8 @@ def desk_of(worker: Any) -> Desk:
             desk = _desks.get(worker)
             if desk is None:
                 desk = _desks[worker] = Desk(worker)
+                # A worker that is gone before it had its rest must not leave its logging behind.
+                weakref.finalize(worker, desk.rest)
                 logging.getLogger("distributed.worker").addFilter(_is_news)
     return desk
 

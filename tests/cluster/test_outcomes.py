@@ -139,7 +139,7 @@ def test_lost_reports_are_made_up_for_from_the_futures(client, impatient, monkey
         mapped = task(lambda x: x * 10, name="mapped").map(first)
         bad = task(boom, max_retries=1)()
         after = task(lambda x: x, name="after")(bad)
-    state = flow.run(executor=DaskExecutor(client))
+    state = flow.run(executor=DaskExecutor(client, bundle_size=None))
 
     assert len(dropped) == 6
     assert state.result[mapped].result == [0, 10, 20]
@@ -157,7 +157,7 @@ def test_a_report_that_nobody_remembers_is_a_crash(client, impatient, monkeypatc
     with Flow("forgotten") as flow:
         bad = task(boom)()
         after = task(lambda x: x, name="after")(bad)
-    state = flow.run(executor=DaskExecutor(client))
+    state = flow.run(executor=DaskExecutor(client, bundle_size=None))
 
     assert isinstance(state.result[bad], Crashed)
     assert state.result[bad].cause == "report-lost"

@@ -121,7 +121,7 @@ def test_children_are_journaled_as_ranges_and_read_one_by_one() -> None:
 
 
 def test_values_that_go_together_are_let_go_of_together() -> None:
-    graph, children, last = flow()
+    graph, _, _ = flow()
     place = Place()
     run = Run(graph, {}, place)
     run.drive()
@@ -190,9 +190,7 @@ class TestChanges:
     def changes(self) -> Changes:
         why = Reason("rule", "text")
         single = Transition(1.0, 3, RunKey("a"), 1, Pending(), Running(), why)
-        many = TransitionMany(
-            array("d", [5.0, 6.0]), range(10, 12), "m", 4, 1, Pending(), Running("x"), why
-        )
+        many = TransitionMany(array("d", [5.0, 6.0]), range(10, 12), "m", 4, 1, Pending(), Running("x"), why)
         return Changes([single, many, single])
 
     def test_each_run_has_its_own(self) -> None:

@@ -209,9 +209,7 @@ def test_a_collection_that_is_followed_without_its_value_is_waited_for() -> None
 def test_a_reduce_goes_ahead_of_the_children() -> None:
     bench = Bench(value("x", length=2), task("m", maps("x")), task("r", reads("m", "rows", flat=True)))
     assert bench.start().acts == ["submit m[0]", "submit m[1]", "submit r ahead"]
-    assert bench.turn.submit("r").arguments == (
-        Argument("rows", FromMany((FromSpan(3, 1, 2),), flat=True)),
-    )
+    assert bench.turn.submit("r").arguments == (Argument("rows", FromMany((FromSpan(3, 1, 2),), flat=True)),)
 
 
 def test_a_map_of_a_map_goes_ahead_with_the_children_paired() -> None:

@@ -136,7 +136,7 @@ def test_the_window_never_stalls_when_everything_fails() -> None:
 
 def test_the_last_that_was_pushed_comes_first() -> None:
     frontier = Frontier(range(3))
-    assert frontier.pop() == range(0, 1)
+    assert frontier.pop() == range(1)
     frontier.push((7, 8))
     frontier.push(range(9, 9))
     frontier.push_many(range(9, 9))
@@ -154,5 +154,5 @@ def test_children_that_were_pushed_together_come_up_together_as_far_as_there_is_
         range(13, 13 + TOGETHER),
         range(13 + TOGETHER, 14 + TOGETHER),
         range(14 + TOGETHER, last),
-        range(0, 1),
+        range(1),
     ]

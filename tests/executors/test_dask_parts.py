@@ -108,14 +108,51 @@ def test_letting_go_after_the_client_s_loop_is_over_is_no_error():
             Client(cluster, asynchronous=True, set_as_default=False) as client,
         ):
             futures = Futures(client)
-            futures.hold([(1, 1)], [client.submit(abs, -1)])
+            futures.hold(client.submit(abs, -1, key=KEY))
             return client, futures
 
     client, futures = asyncio.run(main())
     assert client.loop.asyncio_loop.is_closed()
     futures.release_all()
 
-    assert futures.get((1, 1)) is None
+    assert futures.get(KEY) is None
+
+
+def test_a_bundle_stays_until_all_of_its_attempts_were_let_go_of(cluster_of, until):
+    client = cluster_of(0)
+    scheduler = client.cluster.scheduler
+    bundle, alone, shared = pending(client, until, KEY, OTHER_KEY, "shared")
+    futures = Futures(client)
+    futures.hold(bundle, 5)
+    futures.hold(alone)
+    futures.share([shared])
+
+    futures.give_back([(KEY, 3), (("unknown", -1, 1, 1, 1), 1)])
+    assert futures.get(KEY) is bundle
+    futures.give_back([(OTHER_KEY, 1)])
+    until(lambda: set(scheduler.tasks) == {KEY, "shared"})
+    futures.give_back([(KEY, 1), (KEY, 1)])
+    until(lambda: set(scheduler.tasks) == {"shared"})
+    assert futures.get(KEY) is futures.get(OTHER_KEY) is None
+    futures.give_back([(KEY, 1)])
+    futures.release_all()
+    until(lambda: not scheduler.tasks)
+
+
+def test_what_is_kept_outlives_all_else(cluster_of, until):
+    client = cluster_of(0)
+    scheduler = client.cluster.scheduler
+    bundle, alone, shared = pending(client, until, KEY, OTHER_KEY, "shared")
+    futures = Futures(client)
+    futures.hold(bundle, 5)
+    futures.hold(alone)
+    futures.share([shared])
+
+    futures.release_all(but=[KEY, ("unknown", -1, 1, 1, 1)])
+    until(lambda: set(scheduler.tasks) == {KEY})
+    assert futures.get(KEY) is bundle
+    futures.release_all()
+    until(lambda: not scheduler.tasks)
 
 
 @pytest.mark.parametrize("path", ["nothing", "json.nothing", "no_such_module:Name", ":", ""])

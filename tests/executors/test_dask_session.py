@@ -12,7 +12,8 @@ from prefectlite.executors.cluster import Place
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.protocol import RunBrief
 from prefectlite.executors.session import DaskSession
-from prefectlite.lowering.wrappers import Done, Succeeded
+from prefectlite.lowering.berths import Berths
+from prefectlite.lowering.wrappers import Done, Slots, Succeeded
 
 BRIEF = RunBrief("0" * 32, "flow")
 KEY = ("f.one-1-00000000", -1, 1, 1, 1)
@@ -21,25 +22,28 @@ KEY = ("f.one-1-00000000", -1, 1, 1, 1)
 class FakeLink:
     has_plugin = True
 
-    def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed, bundle_size):
+    def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed, bundle_size, seconds):
         self.place = place
         self.sent, self.released = [], []
         self.nbytes = {}
         self.futures = Futures(place.client)
-        self.futures.hold(list(place.values), list(place.values.values()))
+        self.berths = Berths()
+        self.must_keep = True
+        for number, future in place.values.items():
+            self.futures.hold(future)
+            self.berths.put(number, 1, future.key)
 
     def submit(self, lowered):
         self.sent.append(lowered)
 
-    def release(self, parcels):
-        self.released += parcels
+    def release(self, spans):
+        self.released += spans
+
+    def room(self):
+        return 12345
 
     def is_needed(self, parcel):
         return True
-
-    def berth(self, parcel):
-        future = self.futures.get(parcel)
-        return future and (future.key, -1)
 
     def cancel(self):
         self.sent.append("cancel")
@@ -63,7 +67,7 @@ class FakePlace(Place):
 
     def __init__(self, client, cluster=None, **values):
         super().__init__(client, "Fake", True, cluster)
-        self.values = {(number, 1): future for number, future in enumerate(values.values(), 1)}
+        self.values = dict(enumerate(values.values(), 1))
         self.closed = []
 
     def settle(self): ...
@@ -133,16 +137,18 @@ def test_what_is_submitted_before_the_cluster_is_up_is_sent_in_order(session, ne
 
     session.start(make)
     session.submit("one")
-    session.release([(1, 1)])
+    session.release([(1, 1, 1)])
     session.submit("two")
     assert "starting" in session.description
+    assert session.room() == sessions.ROOM
     assert session.dashboard_link is None
     go.set()
     session._starter.join(10)
     session.submit("three")
 
     assert session._link.sent == ["one", "two", "three"]
-    assert session._link.released == [(1, 1)]
+    assert session.room() == 12345
+    assert session._link.released == [(1, 1, 1)]
     assert session.description == "Fake"
     assert session.dashboard_link.endswith("/status")
 
@@ -159,7 +165,7 @@ def test_a_place_that_cannot_start_wakes_the_driver_and_is_raised_by_the_next_ca
         session.work(0.1)
     with pytest.raises(ExecutorError, match="no such place"):
         session.submit("one")
-    session.release([(1, 1)])
+    session.release([(1, 1, 1)])
     session.close([])
 
 
@@ -175,8 +181,8 @@ def test_a_cancel_before_the_cluster_is_up_sends_nothing(session, near):
     session.cancel("enough")
     session.submit("two")
     go.set()
-    session.close([(1, 1)])
-    session.close([(1, 1)])
+    session.close([(1, 1, 1)])
+    session.close([(1, 1, 1)])
 
     assert session._link.sent == []
     assert place.closed == [False]
@@ -253,7 +259,7 @@ def test_results_of_a_cluster_elsewhere_end_with_it_and_that_is_said(
     monkeypatch.setattr(FakePlace, "is_local", False, raising=False)
     place = FakePlace(near, near.cluster, one=seven(near))
     session.attach(place)
-    session.close([(1, 1), (2, 1)])
+    session.close([(1, 1, 2)])
 
     assert "1 results of flow run" in caplog.text
     assert "ended with the cluster" in caplog.text
@@ -269,7 +275,7 @@ def test_results_that_workers_cannot_write_down_are_told(session, near, until, c
     place = FakePlace(near, near.cluster, **futures)
     assert place.is_local
     session.attach(place)
-    session.close([(1, 1), (2, 1)])
+    session.close([(1, 1, 2)])
 
     assert "1 results of flow run" in caplog.text
     assert "could not be written" in caplog.text
@@ -290,3 +296,50 @@ def test_a_spool_that_somebody_removed_is_told(session):
 
 def test_an_interrupt_touches_no_worker(session):
     assert session.interrupt() is None
+
+
+BUNDLE = (*KEY, 1)
+
+
+def bundled(session, client, until):
+    """A session that holds a bundle of runs 5 to 7, the second of which left no value."""
+    future = client.submit(return_, Slots([Succeeded(1), Done(), Succeeded(3)]), key=BUNDLE)
+    until(lambda: future.status == "finished")
+    session.attach(FakePlace(client))
+    session._link.futures.hold(future, 3)
+    session._link.berths.put_row(range(5, 8), 1, BUNDLE, 0)
+    return session
+
+
+def test_a_value_of_a_bundle_is_found_in_its_slot(session, near, until):
+    session = bundled(session, near, until)
+
+    assert [session.fetch(run, 1) for run in (5, 7)] == [1, 3]
+    with pytest.raises(ResultUnavailable, match="dropped where it was made"):
+        session.fetch(6, 1)
+    for run, submission in ((8, 1), (5, 2)):
+        with pytest.raises(ResultUnavailable, match="keep_result=True"):
+            session.fetch(run, submission)
+
+
+@pytest.mark.parametrize(("keep", "is_kept"), [([(6, 1, 2)], True), ([(8, 1, 2)], False), ([], False)])
+def test_a_bundle_stays_while_one_of_its_values_is_kept(session, near, near_cluster, until, keep, is_kept):
+    session = bundled(session, near, until)
+    session.close(keep)
+
+    if is_kept:
+        assert session.fetch(7, 1) == 3
+    session.drop()
+    until(lambda: BUNDLE not in near_cluster.scheduler.tasks)
+    with pytest.raises(ResultUnavailable, match="ended"):
+        session.fetch(7, 1)
+
+
+def test_values_over_the_limit_are_not_kept_and_their_neighbours_are(session, near, until, caplog):
+    session = bundled(session, near, until)
+    session._link.nbytes = {(5, 1): 60, (7, 1): 60}
+    session.close([(5, 1, 3)])
+
+    assert "1 results of flow run" in caplog.text
+    assert session._too_much == {(7, 1)}
+    assert session.fetch(5, 1) == 1

@@ -16,9 +16,9 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import task
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, RunStarted
-from prefectlite.engine.instructions import EndRun, Submit
+from prefectlite.engine.instructions import EndRun, Submit, SubmitMany
 from prefectlite.errors import ResultUnavailable
-from prefectlite.executors.local import LocalExecutor, LocalSession
+from prefectlite.executors.local import ROOM, LocalExecutor, LocalSession
 from prefectlite.executors.protocol import Executor, RunBrief
 from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere
 from prefectlite.lowering.lower import Lowered, Lowering
@@ -52,7 +52,9 @@ class Rig:
 
     def start(self) -> Lowered:
         out = self.engine.handle(RunStarted(time.time()))
-        lowered = self.lowering.lower([one for one in out if isinstance(one, Submit)], self.engine.state)
+        lowered = self.lowering.lower(
+            [one for one in out if isinstance(one, Submit | SubmitMany)], self.engine.state
+        )
         self.session.submit(lowered)
         return lowered
 
@@ -101,6 +103,7 @@ def test_attempts_run_in_this_thread_in_order_and_report_in_one_batch(rig: Any) 
     assert set(threads) == {threading.get_ident()}
     assert one.session.fetch(2, 1) == 2
     assert not one.session.work(10)
+    assert one.session.room() == ROOM, "one runs at a time, however many wait"
 
 
 def test_the_budget_bounds_a_turn_but_something_always_runs(rig: Any) -> None:
@@ -137,7 +140,7 @@ def test_a_whole_run_goes_through(rig: Any) -> None:
         events, one.events[:] = one.events[:], []
         for event in events:
             out = one.engine.handle(event)
-            submits = [step for step in out if isinstance(step, Submit)]
+            submits = [step for step in out if isinstance(step, Submit | SubmitMany)]
             one.session.submit(one.lowering.lower(submits, one.engine.state))
             end = next((step.state for step in out if isinstance(step, EndRun)), end)
     assert end.is_successful()
@@ -152,7 +155,7 @@ def test_a_released_value_is_gone_and_a_released_attempt_never_runs(rig: Any) ->
     one = rig(graph)
     one.start()
     one.session.work(0)
-    one.session.release([(0, 1), (1, 1), (7, 1)])
+    one.session.release([(0, 1, 2), (7, 1, 1)])
     assert not one.session.work(10)
     with pytest.raises(ResultUnavailable, match=r"when its last reader was done.*keep_result=True"):
         one.session.fetch(0, 1)
@@ -177,8 +180,8 @@ def test_kept_values_outlive_the_session_until_they_are_dropped(rig: Any) -> Non
     one = rig(graph)
     one.start()
     one.session.work(10)
-    one.session.close([(1, 1), (9, 1)])
-    one.session.close([(1, 1)])
+    one.session.close([(1, 1, 1), (9, 1, 3)])
+    one.session.close([(1, 1, 1)])
     assert one.session.fetch(1, 1) == 3
     with pytest.raises(ResultUnavailable, match="when the flow run ended"):
         one.session.fetch(0, 1)

@@ -10,14 +10,23 @@ from dask._task_spec import Task, TaskRef
 from distributed import Client
 from packaging.version import Version
 
+from prefectlite.executors.cargo import Cargo
 from prefectlite.executors.cluster import Place
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.watch import Watch
+from prefectlite.lowering.shipment import Blob, Shipment
 from prefectlite.lowering.wrappers import Done, Hold
 from prefectlite.worker.wire import PLAIN
 
 A = ("f.a-1-00000000", -1, 1, 1, 1)
 B = ("f.b-1-00000000", -1, 1, 1, 1)
+
+
+BLOB = Blob("", b"", None, None)
+
+
+def sent(key):
+    return Shipment(key, 0 if key == A else 1, 1, 1, key[0], BLOB, BLOB, b"", ())
 
 
 class FakeLink:
@@ -27,30 +36,29 @@ class FakeLink:
         self.client = client
         self.place = Place(client, "here", False)
         self.route = "00000000"
-        self.flying = {A: (0, 1), B: (1, 1)}
-        self.needs = {B: (A,)}
+        self.cargo = {A: Cargo(A, (sent(A),), ()), B: Cargo(B, (sent(B),), (A,))}
         self.futures = Futures(client)
-        self.futures.hold([self.flying[future.key] for future in futures], futures)
+        for future in futures:
+            self.futures.hold(future)
         self.lost, self.held, self.told = [], [], []
 
     def give_up(self, lost):
         for one in lost:
-            self.flying.pop(one[0], None)
+            self.cargo.pop(one[0], None)
         self.lost += lost
 
     def hint(self, keys):
         for key in keys:
-            self.flying.pop(key, None)
+            self.cargo.pop(key, None)
         self.held += keys
 
     def hear(self, items):
         self.told += items
 
-    def send_returned(self):
-        pass
+    is_slow = False
 
-    def home(self, key):
-        return key
+    def send_again(self):
+        pass
 
 
 def wait(gate, *_):

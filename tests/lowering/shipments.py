@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from prefectlite.lowering.keys import DataKey, data_key
 from prefectlite.lowering.order import AnyShipment
 from prefectlite.lowering.parts import PLAIN, READ, Column
-from prefectlite.lowering.shipment import BlockShipment, Blob, Need, Shipment, Span
+from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment, Span
 from prefectlite.states.keys import RunKey
 
 BLOBS = [Blob(name, name.encode(), None, None) for name in "abc"]  # type: ignore[arg-type]
 NOTES = [None, {"priority": 1}]
-PREFIX = "f.m-00000000"
 
 
 def key_of(number: int) -> DataKey:
@@ -35,7 +34,7 @@ def block(
         attempt=1,
         submission=1,
         slug=f"m-{runs.start}",
-        prefix=PREFIX,
+        prefix=f"f.m-{runs.start}-00000000",
         first=0,
         flow=BLOBS[0],
         task=BLOBS[blob],

@@ -115,7 +115,7 @@ def test_neighbours_in_one_bundle_are_one_stretch() -> None:
 
 def test_what_a_bundle_sent_back_lies_where_it_was_sent_last() -> None:
     books = Berths()
-    books.put_row(range(0, 10), 1, bundle(1), 0)
+    books.put_row(range(10), 1, bundle(1), 0)
     books.put_row(range(4, 6), 1, bundle(2), 1)
 
     assert list(books.stretches((0, 1, 10))) == [(bundle(1), 0, 4), (bundle(2), 1, 2), (bundle(1), 6, 4)]

@@ -22,7 +22,6 @@ from prefectlite.lowering.parts import FLAT_ITEM, ITEM, OF_COLUMN, PACKED, PLAIN
 from prefectlite.lowering.shipment import BlockShipment, Shipment
 from prefectlite.lowering.spec import NEED, NEEDS, Spec
 from prefectlite.lowering.spec import PACKED as PACKED_ONE
-from prefectlite.rules.triggers import all_finished
 from prefectlite.states.state import Failed, State, Success
 
 LOCK = threading.Lock()

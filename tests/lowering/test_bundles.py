@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prefectlite.lowering.berths import Berths
 from prefectlite.lowering.bundles import Bundle, Packer
 from prefectlite.lowering.order import AnyShipment
-from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES, VALUE_LIMIT, Pace
+from prefectlite.lowering.pace import AIM, FIRST, MEMORY, MOST, SHARES, VALUE_LIMIT, Pace
 from prefectlite.lowering.parts import PLAIN, READ, SELF, WHOLE, Block, Member
 from prefectlite.lowering.shipment import BlockShipment, Shipment
 from tests.lowering.shipments import BLOBS, block, key_of, keys_of, places, runs_of, shipment, turns
@@ -51,7 +51,9 @@ def check(dock: Dock, packed: list[Shipment | Bundle], up: set[Any]) -> None:
     assert up.isdisjoint(waiting)
     for one in packed:
         needs = one.needs if isinstance(one, Bundle) else keys_needed(dock, one)
-        assert up.issuperset(needs), "what is needed is sent behind what needs it, or both wait for each other"
+        assert up.issuperset(needs), (
+            "what is needed is sent behind what needs it, or both wait for each other"
+        )
         up.add(one.key)
         if isinstance(one, Bundle):
             check_bundle(dock, one)
@@ -85,7 +87,9 @@ def check_bundle(dock: Dock, bundle: Bundle) -> None:
     slot = 0
     for one, part in zip(bundle.shipments, parts_of(bundle), strict=True):
         assert bundle.tasks[part.task] is one.task
-        assert places(part.reads, bundle.needs, bundle.key) == [at for n in one.needs for at in lying(dock, n)]
+        assert places(part.reads, bundle.needs, bundle.key) == [
+            at for n in one.needs for at in lying(dock, n)
+        ]
         stretches = list(part.reads)
         if isinstance(one, Shipment):
             assert isinstance(part, Member)
@@ -93,7 +97,9 @@ def check_bundle(dock: Dock, bundle: Bundle) -> None:
         else:
             assert isinstance(part, Block)
             assert (part.slug, part.first, part.count) == (one.slug, one.first, len(one.runs))
-            for (name, kind, what), (told_name, told_kind, told) in zip(one.columns, part.columns, strict=True):
+            for (name, kind, what), (told_name, told_kind, told) in zip(
+                one.columns, part.columns, strict=True
+            ):
                 assert (name, kind) == (told_name, told_kind)
                 if kind == READ:
                     assert places(told, bundle.needs, bundle.key) == lying(dock, what)
@@ -131,9 +137,7 @@ class TestLaw:
             assert sorted(runs) == [run for one in turn for run in runs_of(one)]
 
     @given(turns(alone=True), st.integers(2, 6))
-    def test_attempts_by_themselves_keep_to_the_size(
-        self, found: list[list[AnyShipment]], size: int
-    ) -> None:
+    def test_attempts_by_themselves_keep_to_the_size(self, found: list[list[AnyShipment]], size: int) -> None:
         dock = Dock(size)
         for turn in found:
             for one in dock.packer.pack(turn):
@@ -209,7 +213,7 @@ class TestBlocks:
     def test_children_that_read_each_other_in_pairs_travel_in_one_bundle(self) -> None:
         dock = Dock(6)
         packed = dock.pack(
-            block(range(0, 9)),
+            block(range(9)),
             block(range(9, 18), columns=(("x", READ, (0, 1, 9)),), blob=1),
             block(range(18, 27), columns=(("x", READ, (9, 1, 9)), ("y", READ, (0, 1, 9))), blob=2),
         )
@@ -228,11 +232,11 @@ class TestBlocks:
     def test_children_that_read_a_part_or_all_of_a_map_travel_by_themselves(self) -> None:
         dock = Dock(100)
         packed = dock.pack(
-            block(range(0, 4)),
+            block(range(4)),
             block(range(4, 6), columns=(("x", READ, (1, 1, 2)),)),
             block(range(6, 10), needs=((0, 1, 4),)),
         )
-        assert sent(packed) == [range(0, 4), range(4, 6), range(6, 10)]
+        assert sent(packed) == [range(4), range(4, 6), range(6, 10)]
         first, shorter, all_of_it = packed
         (part,) = parts_of(shorter)
         assert part.columns == (("x", READ, ((0, 1, 2),)),)  # type: ignore[union-attr]
@@ -243,19 +247,17 @@ class TestBlocks:
     def test_children_that_read_two_maps_travel_behind_both(self) -> None:
         dock = Dock(100)
         packed = dock.pack(
-            block(range(0, 4)),
+            block(range(4)),
             block(range(4, 8)),
             block(range(8, 12), columns=(("x", READ, (0, 1, 4)), ("y", READ, (4, 1, 4)))),
         )
-        assert sent(packed) == [range(0, 4), range(4, 8), range(8, 12)]
+        assert sent(packed) == [range(4), range(4, 8), range(8, 12)]
         assert packed[2].needs == (packed[0].key, packed[1].key)
 
     def test_children_that_ask_for_another_place_travel_apart(self) -> None:
         dock = Dock(100)
-        packed = dock.pack(
-            block(range(0, 4)), block(range(4, 8), columns=(("x", READ, (0, 1, 4)),), note=1)
-        )
-        assert sent(packed) == [range(0, 4), range(4, 8)]
+        packed = dock.pack(block(range(4)), block(range(4, 8), columns=(("x", READ, (0, 1, 4)),), note=1))
+        assert sent(packed) == [range(4), range(4, 8)]
         assert [one.annotations for one in packed] == [None, {"priority": 1}]
 
     def test_what_reads_a_block_is_packed_behind_it_and_apart_from_what_the_block_reads(self) -> None:
@@ -277,11 +279,9 @@ class TestBlocks:
         """Children that cannot go as a block, between two maps that can: they were read before they were sent."""
         dock = Dock(2)
         middle = [shipment(4 + n, ((n, 1, 1),)) for n in range(4)]
-        packed = dock.pack(
-            block(range(0, 4)), *middle, block(range(8, 12), columns=(("x", READ, (4, 1, 4)),))
-        )
+        packed = dock.pack(block(range(4)), *middle, block(range(8, 12), columns=(("x", READ, (4, 1, 4)),)))
         check(dock, packed, set())
-        assert sent(packed)[:2] == [range(0, 2), range(2, 4)]
+        assert sent(packed)[:2] == [range(2), range(2, 4)]
         assert sent(packed)[-2:] == [range(8, 10), range(10, 12)]
 
 
@@ -322,15 +322,30 @@ class TestPart:
 class TestPace:
     def test_a_given_size_is_kept(self) -> None:
         pace = Pace(7, lambda: 2)
-        pace.note("a", 10.0, 10**9)
+        pace.note("a", 10.0, 10)
         assert pace.size(["a"], 1000) == 7
         assert pace.size(["a", "b", "c"], 1000) == 2
         assert pace.size(["a"] * 8, 1000) == 1
 
+    def test_large_values_travel_alone_whatever_size_is_given(self) -> None:
+        pace = Pace(7, lambda: 2)
+        pace.note("a", 0.0, VALUE_LIMIT + 1)
+        assert pace.size(["a"], 1000) == pace.size(["b", "a"], 1000) == 1
+        assert pace.size(["b"], 1000) == 7
+
+    def test_what_was_learned_in_one_run_is_known_in_the_next_and_the_oldest_goes(self) -> None:
+        seconds: dict[str, float] = {}
+        first = Pace(None, lambda: 2, seconds)
+        for number in range(MEMORY + 1):
+            first.note(str(number), 1.0, 10)
+        second = Pace(None, lambda: 2, seconds)
+        assert second.is_known
+        assert (second.seconds("0"), second.seconds("1"), second.seconds(str(MEMORY))) == (None, 1.0, 1.0)
+
     def test_an_unknown_task_is_tried_in_small_shares(self) -> None:
-        assert Pace(None, lambda: 2).size("a", 10_000) == FIRST
-        assert Pace(None, lambda: 2).size("a", 16) == 16 // (2 * SHARES)
-        assert Pace(None, lambda: 0).size("a", 1) == 1
+        assert Pace(None, lambda: 2).size(["a"], 10_000) == FIRST
+        assert Pace(None, lambda: 2).size(["a"], 16) == 16 // (2 * SHARES)
+        assert Pace(None, lambda: 0).size(["a"], 1) == 1
 
     def test_a_bundle_takes_about_as_long_as_is_aimed_at(self) -> None:
         pace = Pace(None, lambda: 2)

@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import numpy as np
-import pytest
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
 from prefectlite.core.graph import FlowGraph
@@ -16,7 +15,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task, task
 from prefectlite.engine.inputs import Argument, FromCollection, FromDriver, FromMany, FromRun
 from prefectlite.engine.instructions import Submit
-from prefectlite.errors import EngineError, SerializationError, TaskError
+from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.lower import Lowering
 from prefectlite.lowering.recipes import value_of

@@ -114,6 +114,8 @@ class Faults:
         Seconds by which the workers' clocks are ahead of the driver's.
     together : float
         The share of plain successes of a map's children that are told of together with their neighbours.
+    folded : float
+        The share of a map's values that a run which reads the whole map has read for good before it starts.
     """
 
     latency: float = 0.001
@@ -125,6 +127,7 @@ class Faults:
     echoes: float = 0.0
     skew: float = 0.0
     together: float = 0.0
+    folded: float = 0.0
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from prefectlite.engine.events import (
     AttemptRefused,
     AttemptStarted,
     Event,
+    InputsConsumed,
     RangeFinished,
 )
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
@@ -79,6 +80,7 @@ class Parcel:
     followers: list[Parcel] = field(default_factory=list)
     leaders: list[Parcel] = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
+    folded: set[int] = field(default_factory=set)
     released: bool = False
     value: Any = _GONE
 
@@ -121,6 +123,8 @@ class Cluster:
         self._busy = 0
         self._in_vain: dict[int, int] = {}
         self._together: dict[tuple[int, int], Report] = {}
+        #: By reader: values that it has read for good, by run and submission.
+        self.folded: dict[int, dict[tuple[int, int], Any]] = {}
 
     # What the driver asks for
 
@@ -175,7 +179,7 @@ class Cluster:
         for follower in parcel.followers:
             reading = follower.status in ("waiting", "ready", "running") and not follower.released
             require(
-                not reading or self.cancelled or id(parcel) not in follower.reads,
+                not reading or self.cancelled or id(parcel) not in follower.reads - follower.folded,
                 f"{parcel} was released, but {follower} still needs it",
             )
 
@@ -195,6 +199,8 @@ class Cluster:
             raise BrokenPromise(
                 f"{parcel.submit.key} {how} submission {leader.submission} of run {leader.run}, which was never made"
             )
+        if (leader.run, leader.submission) in self.folded.get(parcel.submit.run, ()):
+            return
         require(not found.released, f"{parcel.submit.key} {how} {found}, which was released")
         drop = found.submit.drop_value
         require(how == "follows" or not drop, f"{parcel.submit.key} reads {found}, whose value is dropped")
@@ -232,10 +238,11 @@ class Cluster:
         for leader in parcel.leaders:
             require(leader.status == "done", f"{submit.key} started, but its input is {leader}")
             require(
-                not leader.released or id(leader) not in parcel.reads,
+                not leader.released or id(leader) not in parcel.reads - parcel.folded,
                 f"{submit.key} started, but its input {leader} was released",
             )
-        given = {argument.key: self._read(argument.source) for argument in submit.arguments}
+        folded = self.folded.get(submit.run, {})
+        given = {argument.key: self._read(argument.source, folded) for argument in submit.arguments}
         self.given.setdefault(parcel.name, []).append(given)
         parcel.status = "running"
         self._busy += 1
@@ -268,6 +275,7 @@ class Cluster:
             else:
                 self._tell(lambda t: AttemptFinished(t, run, submission, report))
         for follower in parcel.followers:
+            self._fold(parcel, follower)
             follower.missing -= 1
             if follower.status != "waiting":
                 continue
@@ -277,6 +285,25 @@ class Cluster:
                 follower.status = "ready"
                 self._ready.append(follower)
         self._start_bodies()
+
+    def _fold(self, parcel: Parcel, reader: Parcel) -> None:
+        """Let a reader of a whole map read one child's value before it starts, as part of a tree may."""
+        if parcel.status != "done" or reader.status != "waiting" or id(parcel) not in reader.reads:
+            return
+        if self.rng.random() >= self.case.faults.folded or not self._is_foldable(parcel, reader):
+            return
+        reader.folded.add(id(parcel))
+        first = parcel.submit.run
+        self.folded.setdefault(reader.submit.run, {})[first, parcel.submit.submission] = parcel.value
+        run, submission = reader.submit.run, reader.submit.submission
+        self._tell(lambda t: InputsConsumed(t, run, submission, first, 1))
+
+    def _is_foldable(self, parcel: Parcel, reader: Parcel) -> bool:
+        """Return whether one argument, and no other, is the list of the map's values."""
+        sources = [one.source for one in reader.submit.arguments]
+        place = (parcel.submit.run, parcel.submit.submission)
+        holders = [one for one in sources if any((x.run, x.submission) == place for x in _leaves(one))]
+        return reader.name[1] < 0 and len(holders) == 1 and isinstance(holders[0], FromMany)
 
     def _tell_together(self) -> None:
         """Tell of what ended, neighbours in one event, as a bundle does."""
@@ -366,19 +393,19 @@ class Cluster:
 
     # Arguments
 
-    def _read(self, source: Source) -> Any:
+    def _read(self, source: Source, folded: dict[tuple[int, int], Any]) -> Any:
         match source:
             case FromRun(run, submission):
-                value = self.parcels[run, submission].value
+                value = folded.get((run, submission), self.parcels[run, submission].value)
                 require(value is not _GONE, f"the value of submission {submission} of run {run} is gone")
             case FromDriver(run):
                 value = self._held_by_driver(run)
             case FromValue(node):
                 value = value_of(f"v{node}", self.case.shapes.get(node))
             case FromMany():
-                return _flat_if(source.flat, [self._read(item) for item in source.singly()])
+                return _flat_if(source.flat, [self._read(item, folded) for item in source.singly()])
             case FromCollection(_, items):
-                value = [self._read(item) for item in items]
+                value = [self._read(item, folded) for item in items]
         value = _flat_if(source.flat, value)
         if source.item is None:
             return value

@@ -10,10 +10,10 @@ from tests.simulation.sketch import Sketch
 
 #: Wires of all kinds: quick ones, slow ones, and such as lose and double what they carry.
 WIRES: Final = (
-    Faults(latency=0.0005, hints=1.0, slow_answers=0.001),
+    Faults(latency=0.0005, hints=1.0, slow_answers=0.001, folded=1.0),
     Faults(latency=0.5, hints=0.5, slow_answers=5.0),
     Faults(latency=0.05, doubled=0.3, lost=0.3, hints=0.5, slow_answers=2.0, echoes=0.3, skew=30.0),
-    Faults(latency=0.05, doubled=0.3, lost=0.1, hints=0.5, slow_answers=0.1, together=0.9),
+    Faults(latency=0.05, doubled=0.3, lost=0.1, hints=0.5, slow_answers=0.1, together=0.9, folded=0.5),
 )
 _CORNERS: Final[list[Callable[[Sketch], None]]] = []
 
@@ -45,6 +45,19 @@ def a_map_unfolds_while_a_child_above_it_waits_for_its_retry(flow: Sketch) -> No
         (four, "mapped"), ends={0: ["failed"], 1: ["failed"], 2: ["lost"]}, max_retries=1, asks_delay=True
     )
     flow.task((above, "mapped"), slow)
+
+
+@corner
+def a_reduce_that_has_read_some_children_is_taken_back_for_the_sake_of_others(flow: Sketch) -> None:
+    ends = {6: ["failed", "value"], 7: ["lost", "value"]}
+    above = flow.task((flow.value((-1,) * 8), "mapped"), ends=ends, max_retries=1, max_crashes=1)
+    flow.task(above)
+
+
+@corner
+def a_reduce_that_may_be_tried_again_reads_its_children_anew(flow: Sketch) -> None:
+    above = flow.task((flow.value((-1,) * 8), "mapped"))
+    flow.task(above, max_retries=1, ends=["failed"])
 
 
 @corner

@@ -291,6 +291,7 @@ class _Building:
             echoes=rng.choice((0.0, 0.2)) if rough > 0.4 else 0.0,
             skew=rng.choice((0.0, 0.0, -30.0, 30.0)),
             together=random.Random(self.seed).choice((0.0, 0.7, 1.0)),
+            folded=random.Random(~self.seed).choice((0.0, 0.5, 1.0)),
         )
         return Case(
             seed=self.seed,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
-from prefectlite.states.state import Retrying, Success
+from prefectlite.states.state import Crashed, Failed, Retrying, Success
 from prefectlite.states.transitions import may_become
 from tests.simulation.cluster import BrokenPromise, require
 from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
@@ -164,12 +164,22 @@ class Promises:
         node, index = self.sim.name_of(run)
         for reader in self._readers(node, index):
             require(
-                self.sim.state_of(reader).is_finished(),
+                self.sim.state_of(reader).is_finished() or self._has_read(reader, run, submission),
                 f"the value of {self.engine.key(run)} was released before {self.engine.key(reader)} was final",
             )
         require(
             not self._keeps(node), f"the value of {self.engine.key(run)} should be kept, and was released"
         )
+
+    def _has_read(self, reader: int, run: int, submission: int) -> bool:
+        """Return whether a reader has read a value for good, and no rule can let it start afresh."""
+        if (run, submission) not in self.sim.cluster.folded.get(reader, ()):
+            return False
+        policy = self.case.plan.nodes[reader].policy
+        ends = [step.new for step in self.sim.journal.get(reader, ()) if isinstance(step.new, Failed)]
+        crashes = sum(isinstance(end, Crashed) for end in ends)
+        spent = crashes >= policy.max_crashes and len(ends) - crashes >= policy.retry.max_retries
+        return spent and not policy.handled
 
     def _readers(self, node: int, index: int) -> list[int]:
         found: list[int] = []

@@ -15,9 +15,9 @@ from prefectlite.engine.events import (
     AttemptFinished,
     AttemptRefused,
     CancelRequested,
-    RangeFinished,
     Event,
     Measure,
+    RangeFinished,
     RunStarted,
     TimerFired,
 )

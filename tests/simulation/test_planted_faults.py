@@ -117,6 +117,34 @@ def counts_forget_a_state(patch: Patch) -> None:
     )
 
 
+@plant
+def what_was_consumed_is_given_back_once_more(patch: Patch) -> None:
+    honest = Readers.node_settled
+
+    def faulty(self: Readers, node: int) -> None:
+        self._board.consumed.pop(node, None)
+        honest(self, node)
+
+    patch.setattr(Readers, "node_settled", faulty)
+
+
+@plant
+def a_run_that_may_be_tried_again_lets_go_of_what_it_consumed(patch: Patch) -> None:
+    patch.setattr(Conduct, "consume", lambda self, run, children: self._readers.consume(run, children))
+
+
+@plant
+def a_run_that_is_submitted_again_forgets_what_it_consumed(patch: Patch) -> None:
+    def faulty(board: Board, run: int) -> Any:
+        consumed, board.consumed = board.consumed, {}
+        try:
+            return arguments_of(board, run)
+        finally:
+            board.consumed = consumed
+
+    patch.setattr(conduct, "arguments_of", faulty)
+
+
 # Reports
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.instructions import Transition
+from array import array
+
+from prefectlite.engine.instructions import Transition, TransitionMany
 from prefectlite.journal.memory import MemoryJournal
-from prefectlite.journal.protocol import Entry, Submitted
+from prefectlite.journal.protocol import Record, Submitted, SubmittedMany
 from prefectlite.rules.verdict import Reason
 from prefectlite.states import Failed, Mapped, Pending, RunKey, Running, State, Success, TriggerFailed
 from prefectlite.views.explain import explain
@@ -16,7 +18,7 @@ def change(time: float, key: RunKey, old: State, new: State, why: Reason, attemp
     return Transition(time, 0, key, attempt, old, new, why)
 
 
-def journal_of(*entries: Entry) -> MemoryJournal:
+def journal_of(*entries: Record) -> MemoryJournal:
     journal = MemoryJournal()
     journal.record(entries)
     journal.commit()
@@ -99,3 +101,39 @@ def test_a_map_is_told_with_its_children_and_a_flow_with_its_runs() -> None:
     assert "Its task runs so far: 1 Mapped, 1 Success, 7 Failed." in said
 
     assert explain(journal, RunKey("each-1", 3)).splitlines()[0] == "each-1[3] is Failed: No 3."
+
+
+def test_children_that_went_together_are_counted_and_each_has_its_story() -> None:
+    class Unwanted:
+        """Only their class is read of most of them."""
+
+        def __init__(self) -> None:
+            self.asked: list[RunKey] = []
+
+        def state(self, run: int, key: RunKey) -> State:
+            self.asked.append(key)
+            return Success("done", run)
+
+    runs, times, details = range(10, 13), array("d", [101.0, 102.0, 103.0]), Unwanted()
+    why = Reason("outcome", "The body returned.", (("worker", "w1"),))
+    mapped = change(
+        100.0, MAP, Pending(), Mapped("3 children", n_map_states=3), Reason("map", "It is wide."), 0
+    )
+    journal = journal_of(
+        BEGAN,
+        mapped,
+        SubmittedMany(100.5, runs, MAP.slug, 0, 1, 1),
+        TransitionMany(times, runs, MAP.slug, 0, 1, Pending(), Running("A worker runs it."), why),
+        TransitionMany(times, runs, MAP.slug, 0, 1, Running(), Success("done"), why, details),
+        change(105.0, RunKey(MAP.slug, 1), Success(), Failed("It broke."), why),
+    )
+
+    told = explain(journal, MAP)
+    assert "Its children so far: 2 Success, 1 Failed; ask for one as each-1[0]." in told.splitlines()[-2]
+    assert told.splitlines()[-1].strip().startswith("each-1[1] is ")
+    assert details.asked == []
+    child = explain(journal, RunKey(MAP.slug, 2))
+    assert child.splitlines()[0].startswith("each-1[2]")
+    assert "+3.000 s" in child
+    assert "Sent to run" in child
+    assert details.asked == [RunKey(MAP.slug, 2)]
