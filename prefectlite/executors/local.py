@@ -14,11 +14,12 @@ from typing import Any, Final, cast
 
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
 from prefectlite.errors import ResultUnavailable
+from prefectlite.executors.local_block import LocalBlock, Teller, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.lowering.envelope import Envelope, FlowFacts
-from prefectlite.lowering.shipment import Blob, Lowered, Shipment
-from prefectlite.lowering.wrappers import Done, Succeeded
-from prefectlite.worker.attempt import Here, Interruption, Outcome, called_off, perform
+from prefectlite.lowering.shipment import Blob, BlockShipment, Lowered, Shipment
+from prefectlite.lowering.wrappers import Done, Slots, Succeeded
+from prefectlite.worker.attempt import Here, Interruption, Outcome, called_off, perform, perform_at
 from prefectlite.worker.logs import installation
 from prefectlite.worker.opened import OpenFlow, OpenTask
 
@@ -81,7 +82,10 @@ class LocalSession:
         self._deliver = deliver
         self._here = Here(WHERE, pickles=False, sink=deliver_logs)
         # In order of submission; what is released before its turn leaves from the middle.
-        self._queue: OrderedDict[Parcel, Shipment] = OrderedDict()
+        self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
+        # The block whose children run now, and children that are not to run.
+        self._block: LocalBlock | None = None
+        self._gone: set[Parcel] = set()
         self._values: dict[Parcel, Succeeded | Done] = {}
         self._flow: OpenFlow | None = None
         # By the identity of their blobs, which they keep alive.
@@ -101,8 +105,8 @@ class LocalSession:
             Shipments, upstreams before what goes ahead of them.
         """
         for one in lowered.shipments:
-            assert isinstance(one, Shipment)  # nothing needs to travel together here
-            self._queue[one.run, one.submission] = one
+            run = one.run if isinstance(one, Shipment) else one.runs.start
+            self._queue[run, one.submission] = one
 
     def work(self, budget: float) -> bool:
         """Run queued attempts in this thread.
@@ -125,8 +129,12 @@ class LocalSession:
         events: list[Event] = []
         try:
             while queue and not self._called_off:
-                _, shipment = queue.popitem(last=False)
-                events.append(self._attempt(shipment))
+                parcel, shipment = next(iter(queue.items()))
+                if isinstance(shipment, Shipment):
+                    del queue[parcel]
+                    events.append(self._attempt(shipment))
+                elif self._run_block(shipment, events, until):
+                    queue.pop(parcel, None)
                 if time.monotonic() >= until:
                     break
         finally:
@@ -151,10 +159,15 @@ class LocalSession:
         spans : sequence of (int, int, int)
             First run, submission, count.
         """
+        has_blocks = any(isinstance(one, BlockShipment) for one in self._queue.values())
         for first, submission, count in spans:
             for run in range(first, first + count):
-                self._queue.pop((run, submission), None)
-                self._values.pop((run, submission), None)
+                parcel = (run, submission)
+                if self._values.pop(parcel, None) is None:
+                    if isinstance(self._queue.get(parcel), Shipment):
+                        del self._queue[parcel]
+                    elif has_blocks:
+                        self._gone.add(parcel)
 
     def cancel(self, why: str) -> None:
         """Forget what has not begun; a body that runs goes on, since it has the only thread.
@@ -165,6 +178,7 @@ class LocalSession:
             Not needed here.
         """
         self._queue.clear()
+        self._block = None
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
@@ -227,6 +241,44 @@ class LocalSession:
         """Let go of the kept values."""
         self._values.clear()
 
+    def _run_block(self, shipment: BlockShipment, events: list[Event], until: float) -> bool:
+        """Run children of a map until the time is over; return whether all had their turn."""
+        block = self._block
+        if block is None:
+            block = self._block = open_block(shipment, *self._open(shipment), self._slots, self._here)
+        submission, strip = shipment.submission, block.strip
+        teller = Teller(events, submission, bool(shipment.measure))
+        try:
+            while not block.is_over and not self._called_off:
+                place = block.place
+                block.place += 1
+                run = shipment.runs[place]
+                if self._gone and (run, submission) in self._gone:
+                    continue
+                began = time.time()
+                try:
+                    self._interruptible = True
+                    outcome = perform_at(strip, place)
+                except Interruption:
+                    # It came between the body and its report.
+                    outcome = Outcome(called_off(began, self._here))
+                finally:
+                    self._interruptible = False
+                if outcome.wrapper is not None:
+                    self._values[run, submission] = outcome.wrapper
+                teller.add(run, outcome)
+                if time.monotonic() >= until:
+                    break
+        finally:
+            teller.close()
+        if block.is_over:
+            self._block = None
+        return block.is_over
+
+    def _slots(self, span: Span) -> Slots:
+        first, submission, count = span
+        return Slots([self._values.get((run, submission)) for run in range(first, first + count)], 0)
+
     def _attempt(self, shipment: Shipment) -> Event:
         parcel = run, submission = shipment.run, shipment.submission
         held = self._values
@@ -252,7 +304,7 @@ class LocalSession:
             return AttemptHeld(time.time(), run, submission)
         return AttemptFinished(outcome.report.ended, run, submission, outcome.report)
 
-    def _open(self, shipment: Shipment) -> tuple[OpenFlow, OpenTask]:
+    def _open(self, shipment: Shipment | BlockShipment) -> tuple[OpenFlow, OpenTask]:
         if self._flow is None:
             facts = shipment.flow.content
             assert isinstance(facts, FlowFacts)

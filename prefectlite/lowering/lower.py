@@ -160,7 +160,7 @@ class Lowering:
 
     def _block(self, submit: SubmitMany, state_of: StateOf) -> BlockShipment | None:
         """Return children as one shipment; None when they must be looked at one by one."""
-        if not self._pickles or self._unsent:
+        if self._unsent:
             return None
         node = self._nodes[submit.node]
         kit = self._kits.get(submit.node) or self._kit(submit.node)
@@ -192,7 +192,9 @@ class Lowering:
                     else:
                         recipes.append((row.key, recipe))
             upstreams = upstreams_of_many(submit.rows, columns, node, self._nodes, needs, state_of)
-            if not all(is_ours(recipe) for _, recipe in recipes) or not all(map(_is_ours, upstreams)):
+            if self._pickles and not (
+                all(is_ours(recipe) for _, recipe in recipes) and all(map(_is_ours, upstreams))
+            ):
                 # A worker opens a block as a whole, so nothing of the user's may stand in it but as bytes.
                 return None
         except EngineError:

@@ -276,7 +276,12 @@ class Pantry:
             part: Any = value[first : first + count]
         else:
             part = [element(value, place) for place in range(first, first + count)]
-        if isinstance(part, range) or _SCALARS.issuperset(map(type, part)) or all(map(_is_plain, part)):
+        if (
+            not self._pickles
+            or isinstance(part, range)
+            or _SCALARS.issuperset(map(type, part))
+            or all(map(_is_plain, part))
+        ):
             return PLAIN, part
         packed = [self._dumps(one) for one in part]
         return None if max(map(len, packed)) > SHARE_LIMIT else (PACKED_COLUMN, packed)

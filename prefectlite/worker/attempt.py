@@ -162,14 +162,31 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         Whatever the body does: return, raise, exit, return what cannot travel. Only an ``Interruption`` that
         comes between the body and its report goes through.
     """
-    strip = Strip.of_spec(flow, task, spec, values, here)
-    if strip.held:
+    return perform_at(Strip.of_spec(flow, task, spec, values, here), 0)
+
+
+def perform_at(strip: Strip, place: int) -> Outcome:
+    """Run one attempt of a strip.
+
+    Parameters
+    ----------
+    strip : Strip
+        Attempts that differ in little.
+    place : int
+        Which of them, counted from 0.
+
+    Returns
+    -------
+    Outcome
+        As of ``perform``.
+    """
+    if strip.held and place in strip.held:
         return HELD
     kind = strip.kind
     started = time.time()
-    around = Around(kind, spec.map_index, strip)
+    around = Around(kind, None if strip.first is None else strip.first + place, strip)
     try:
-        arguments = strip.arguments(0)
+        arguments = strip.arguments(place)
         # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
         scope = copy_context()
         scope.run(around.enter)

@@ -248,7 +248,9 @@ def test_a_worker_lost_in_a_call_crashes_the_reduce(max_crashes, impatient, tmp_
         return sum(xs)
 
     with Flow("deadly") as flow:
-        numbers = task(lambda n: n, name="number").map(list(range(30)))
+        # What begins together with its workers leaves no marks, so it could not be handed over.
+        ready = task(lambda: time.sleep(0.5), name="ready")()
+        numbers = task(lambda n: n, name="number").map(list(range(30)), upstream_tasks=[ready])
         end = task(deadly, associative=True, max_crashes=max_crashes)(numbers)
     state = flow.run(executor=DaskExecutor(n_workers=2, bundle_size=None))
 
@@ -268,8 +270,12 @@ def alive(name, dask_scheduler):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_few_values_are_alive_at_once(size, client):
+    def array(n):
+        time.sleep(0.02)  # so that the driver, whose word frees them, keeps pace
+        return np.full(625_000, n, dtype=float)
+
     with Flow("memory") as flow:
-        arrays = task(lambda n: np.full(625_000, n, dtype=float), name="array").map(list(range(60)))
+        arrays = task(array).map(list(range(60)))
         end = task(lambda xs: sum(xs[1:], start=xs[0]), name="sum", associative=True)(arrays)
         first = task(lambda xs: int(xs[0]), name="first")(end)
     run = flow.start(executor=DaskExecutor(client, bundle_size=size))
@@ -281,7 +287,7 @@ def test_few_values_are_alive_at_once(size, client):
     state = run.wait(1)
 
     assert state.result[first].result == sum(range(60))
-    assert 0 < most < 40
+    assert 0 < most < 35
 
 
 def test_what_was_kept_of_parts_goes_with_the_reduce(client):

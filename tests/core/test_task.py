@@ -102,6 +102,7 @@ def test_options_are_read_as_attributes() -> None:
         log_stdout=True,
         keep_result=True,
         map_lengths="shortest",
+        associative=True,
         nout=2,
         resources={"GPU": 1},
         priority=-3,
@@ -112,6 +113,7 @@ def test_options_are_read_as_attributes() -> None:
     assert (made.retry_on, made.max_crashes, made.trigger) == ((OSError,), 5, all_finished)
     assert (made.skip_on_upstream_skip, made.state_handlers, made.on_failure) == (False, (handler,), handler)
     assert (made.log_stdout, made.keep_result, made.map_lengths, made.nout) == (True, True, "shortest", 2)
+    assert made.associative
     assert (made.resources, made.priority, made.workers) == ({"GPU": 1}, -3, ("alice",))
     assert made.options.retry.delays == (90.0,)
     assert made.options.retry.jitter == 0.5
@@ -459,6 +461,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"log_stdout": "yes"}, DefinitionTypeError, "give True or False"),
     ({"map_lengths": "longest"}, DefinitionError, "give 'equal' or 'shortest'"),
+    ({"associative": "yes"}, DefinitionTypeError, "associative='yes'; give True or False"),
     ({"nout": -1}, DefinitionError, "nout=-1"),
     ({"resources": ["GPU"]}, DefinitionTypeError, r"as in resources=\{'GPU': 1\}"),
     ({"resources": {1: 1}}, DefinitionTypeError, "give names and amounts"),

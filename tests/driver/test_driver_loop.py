@@ -73,9 +73,10 @@ class Session:
         self.place.log.append(("submit", [shipment.slug for shipment in lowered.shipments]))
         self.shipments += lowered.shipments
         for shipment in lowered.shipments:
-            report = self.place.script(shipment)
-            if report is not None:
-                self.deliver([AttemptFinished(time.time(), shipment.run, shipment.submission, report)])
+            for run in getattr(shipment, "runs", None) or [shipment.run]:
+                report = self.place.script(shipment)
+                if report is not None:
+                    self.deliver([AttemptFinished(time.time(), run, shipment.submission, report)])
 
     def work(self, budget: float) -> bool:
         return False

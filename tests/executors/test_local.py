@@ -20,8 +20,10 @@ from prefectlite.engine.instructions import EndRun, Submit, SubmitMany
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.local import ROOM, LocalExecutor, LocalSession
 from prefectlite.executors.protocol import Executor, RunBrief
+from prefectlite.flow import Flow
 from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere
 from prefectlite.lowering.lower import Lowered, Lowering
+from prefectlite.states import signals
 from prefectlite.states.state import Cancelled, Failed
 from prefectlite.worker.attempt import Interruption
 from prefectlite.worker.logs import LogLine, installation
@@ -290,3 +292,47 @@ def test_an_interruption_between_body_and_report_calls_the_run_off_too(
     monkeypatch.setattr("prefectlite.executors.local.perform", interrupted)
     one.session.work(10)
     assert isinstance(one.events[0].report.state, Cancelled)
+
+
+class TestBlocks:
+    """Children of a map run one after the other, and what differs is told by itself."""
+
+    def test_children_that_succeed_are_told_of_together_and_others_apart(self) -> None:
+        def body(x: int) -> Any:
+            if x == 3:
+                raise ValueError(x)
+            if x == 6:
+                raise signals.SKIP("left out")
+            return [x] * (5000 if x == 8 else 1)
+
+        with Flow("f") as flow:
+            mapped = task(body, name="body").map(list(range(10)))
+            after = task(lambda xs: len(xs), name="after").map(mapped)
+        state = flow.run(executor=LocalExecutor())
+        names = [type(one).__name__ for one in state.result[mapped].map_states]
+        assert names == ["Success"] * 3 + ["Failed"] + ["Success"] * 2 + ["Skipped"] + ["Success"] * 3
+        lengths = [one.result for one in state.result[after].map_states if type(one).__name__ == "Success"]
+        assert lengths == [1, 1, 1, 1, 1, 1, 5000, 1]
+
+    def test_a_child_whose_upstream_is_tried_again_runs_after_it_and_once(self) -> None:
+        ran: list[tuple[str, int]] = []
+
+        def first(x: int) -> int:
+            ran.append(("first", x))
+            if x == 2 and ran.count(("first", 2)) == 1:
+                raise ValueError(x)
+            return x
+
+        def second(x: int) -> int:
+            ran.append(("second", x))
+            return x
+
+        with Flow("f") as flow:
+            above = task(first, max_retries=1).map(list(range(5)))
+            below = task(second).map(above)
+        state = flow.run(executor=LocalExecutor())
+        assert state.result[below].result == list(range(5))
+        assert sorted(ran) == sorted(
+            [("first", x) for x in range(5)] + [("first", 2)] + [("second", x) for x in range(5)]
+        )
+        assert ran.index(("second", 2)) > len(ran) - 1 - ran[::-1].index(("first", 2))

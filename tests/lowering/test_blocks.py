@@ -347,10 +347,6 @@ class TestOneByOne:
         ((_, _, fact),) = [one for one in told_of.upstreams if one[1] is None]
         assert (type(fact), fact.message, fact.has_result) == (Failed, "plain", False)
 
-    def test_in_this_process_nothing_needs_to_travel_together(self, bench: Any) -> None:
-        lowered = bench(plain(), pickles=False).start()
-        assert [one.live.given["x"] for one in self.singles(lowered)] == list(range(100, 110))  # type: ignore[union-attr]
-
     def test_once_something_was_refused_each_is_asked_whether_it_hangs_on_that(self, bench: Any) -> None:
         with FlowGraph("f") as graph:
             above = each.map([1, LOCK, 3])
@@ -363,6 +359,15 @@ class TestOneByOne:
             ("each-2", 2),
         ]
         assert len(lowered.refused) == 1
+
+
+def test_in_this_process_values_go_as_they_are(bench: Any) -> None:
+    with FlowGraph("f") as graph:
+        each.map([LOCK, [1]])
+    block = the_block(bench(graph, pickles=False).start())
+    ((_, kind, what),) = block.columns
+    assert kind == PLAIN
+    assert what[0] is LOCK
 
 
 def test_an_error_of_the_engine_s_is_no_user_s_failure(bench: Any) -> None:
