@@ -109,5 +109,9 @@ class _Package(types.ModuleType):
     def flow(self, module: types.ModuleType) -> None:
         pass
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name: a function that goes to a worker may say ``prefectlite.context``."""
+        return importlib.import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package

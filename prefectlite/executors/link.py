@@ -47,7 +47,13 @@ from prefectlite.lowering.shipment import BlockShipment, Literal, Lowered, Shipm
 from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import Failed, Scheduled, Skipped, Success
 from prefectlite.worker.bundle import run_bundle, run_bundle_by_topic
-from prefectlite.worker.entry import interrupt_attempts, run_attempt, run_attempt_by_topic
+from prefectlite.worker.entry import (
+    interrupt_attempts,
+    run_attempt,
+    run_attempt_by_topic,
+    run_beside,
+    run_beside_by_topic,
+)
 from prefectlite.worker.wire import (
     BUNDLE,
     ERRED,
@@ -124,7 +130,7 @@ class Link:
         self.cargo: dict[DaskKey, Cargo] = {}
         self._flying = 0
         self._returned: list[tuple[Cargo, int]] = []
-        #: Bundles that a long body holds, with what they told so far; then those whose values were moved.
+        #: Bundles that a long body holds, with what they told so far; then those whose values, if any, were moved.
         self._cuts: list[tuple[Cargo, BundleReport]] = []
         self._slow: dict[DaskKey, Cargo] = {}
         self.pace = Pace(bundle_size, self._threads, seconds)
@@ -146,7 +152,10 @@ class Link:
         #: Set when somebody should look at the futures soon.
         self.doubt = threading.Event()
         self.has_plugin = plugin_allowed and self._install()
-        self._entry = run_attempt if self.has_plugin else run_attempt_by_topic
+        if bundle_size == 1:
+            self._entry = run_attempt if self.has_plugin else run_attempt_by_topic
+        else:
+            self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
         _listen(self.client, self.route, self)
 
@@ -234,6 +243,8 @@ class Link:
             shelves = self._shelve()
             with self._books:
                 returned, self._returned = self._returned, []
+                if self._is_early(returned):
+                    returned, self._returned = [], returned
                 # A reduce that reads what is sent anew goes along, so that it is not last in the queue.
                 trees = self._trees_over(returned)
                 self._resent.update(tree.parcel(0) for tree in trees)
@@ -250,6 +261,19 @@ class Link:
             self._send([one for place, one in enumerate(again) if place not in stuck], shelves)
             if stuck:
                 self._send([again[place] for place in sorted(stuck)], ())
+
+    def _is_early(self, returned: Sequence[tuple[Cargo, int]]) -> bool:
+        """Return whether bundles are about to send back more of what was too large for them.
+
+        It is sent anew as one graph, whose order bounds how many values there are at once; graphs one behind
+        the other would each begin at an end of their own.
+        """
+        large = {part.task.digest for cargo, slot in returned for part in [cargo.part_at(slot)[0]]}
+        large = {task for task in large if self.pace.is_large(task)}
+        return bool(large) and any(
+            len(cargo) > 1 and cargo.all_open(0, len(cargo)) and cargo.parts[0].task.digest in large
+            for cargo in self.cargo.values()
+        )
 
     def _taken_back(self, attempts: Iterable[tuple[Cargo, int]]) -> list[AnyShipment]:
         """Return attempts that have not begun as shipments; they are in their Dask tasks no more."""
@@ -294,7 +318,7 @@ class Link:
             if moved:
                 shelves.append(Literal(key, pickle.dumps(told, 5), "shelf"))
                 self.futures.give_back([(cargo.key, moved)])
-                self._slow[cargo.key] = cargo
+            self._slow[cargo.key] = cargo
         return shelves
 
     def _recall(self) -> list[tuple[Cargo, int]]:
@@ -445,6 +469,8 @@ class Link:
                 if item[1] in self.cargo:
                     self.doubt.set()
             elif kind == BUNDLE:
+                if self._returned:
+                    self.doubt.set()
                 cargo = self.cargo.get(item[1])
                 if cargo is not None:
                     with self._books:

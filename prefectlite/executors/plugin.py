@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.relics import Relics
-from prefectlite.lowering.keys import is_part
 from prefectlite.worker.losses import lose_bundle, run_lost
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
 
@@ -30,6 +30,10 @@ FLUSH_AHEAD_EVERY: Final = 0.05
 CROWD: Final = 8
 #: How many reports leave at once at the latest.
 FLUSH_AT: Final = 256
+#: Over how many bytes a value that waits for a report to be let go of is worth a hurry.
+LARGE: Final = 1024 * 1024
+#: So many of what a task reads are looked at.
+LOOK_AT: Final = 16
 #: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
 #: suspicious to Dask, and is begun elsewhere while its thread there goes on.
 RETIRED: Final = ("retire-workers", "worker-close-gracefully")
@@ -314,7 +318,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         route = self._routes.get(key[0][-8:])
         if route is not None:
             # The driver has nothing to add where a reader is waiting for the value already.
-            is_urgent = task is None or not task.dependents or is_part(key)
+            is_urgent = task is None or not task.dependents or _frees_much(task)
             if isinstance(said[0], float):  # a plain success: its time
                 self._post(route, [(PLAIN, key, worker, said)], is_urgent)
             else:
@@ -377,3 +381,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         items, route.items = route.items, []
         event = (0.0, (route.name, items))
         self._scheduler.report({"op": "event", "topic": MARK, "event": event}, client=route.client)
+
+
+def _frees_much(task: Any) -> bool:
+    """Return whether a task that has ended read something large, which nobody may need any more."""
+    return any(one.nbytes > LARGE for one in islice(task.dependencies, LOOK_AT))

@@ -15,6 +15,7 @@ from typing import Any, Final
 from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.link import Link
 from prefectlite.lowering.berths import DaskKey
+from prefectlite.lowering.keys import is_bundle
 from prefectlite.lowering.wrappers import Hold
 from prefectlite.worker.entry import retell
 
@@ -93,7 +94,11 @@ class Watch:
             elif status == "error":
                 error = future.exception()
                 if isinstance(error, Hold):
-                    ended.add(key)
+                    # A bundle raises none of its own, so it never ran; mates of who waits go elsewhere.
+                    if is_bundle(key):
+                        held.append(key)
+                    else:
+                        ended.add(key)
                 elif self._is_victim(key, error):
                     held.append(key)
                 else:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.envelope import dumps
-from prefectlite.lowering.folds import ARITY, Home, Sums, homes_of, spec_for
+from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_of, spec_for
 from prefectlite.lowering.keys import BundleKey, data_key
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
@@ -87,6 +87,7 @@ class Packer:
         self._serial = 0
         #: By its first child's run, which task a map runs.
         self._maps: list[tuple[int, str]] = []
+        self._after_large: set[str] = set()
 
     def pack(self, shipments: Sequence[AnyShipment]) -> list[Shipment | Bundle]:
         """Return a turn's shipments, bundled where that pays.
@@ -115,6 +116,8 @@ class Packer:
                     self._maps.insert(at, mark)
             for group in _aligned(blocks):
                 for some, reads_large in self._apart(group):
+                    if reads_large:
+                        self._after_large.update(one.task.digest for one in some)
                     packed += self._pack_group(some, alone=reads_large)
         return packed
 
@@ -171,8 +174,9 @@ class Packer:
         """Turn a reduce into a tree of calls, each on what lies under few keys; the last is the attempt."""
         assert one.fold is not None
         homes = homes_of(one.fold, self._berths, self._sums.of(one.run))
-        while len(homes) > ARITY:
-            count = -(-len(homes) // ARITY)
+        arity = ARITY_OF_LARGE if self._is_large(one.fold.spans[0][0]) else ARITY
+        while len(homes) > arity:
+            count = -(-len(homes) // arity)
             level: list[Home] = []
             for number in range(count):
                 some = homes[len(homes) * number // count : len(homes) * (number + 1) // count]
@@ -229,12 +233,18 @@ class Packer:
 
     def _reads_large(self, one: BlockShipment) -> bool:
         """Return whether children read, one each, what a map made whose values travel alone."""
-        for _, kind, what in one.columns:
-            if kind == READ:
-                at = bisect_right(self._maps, (what[0], chr(0x10FFFF))) - 1
-                if at >= 0 and self._pace.is_large(self._maps[at][1]):
-                    return True
-        return False
+        return any(kind == READ and self._is_large(what[0]) for _, kind, what in one.columns)
+
+    def _is_large(self, run: int) -> bool:
+        """Return whether a child of a map makes a value that should not share a bundle with others.
+
+        What is made from such a value is taken for another one until one is known.
+        """
+        at = bisect_right(self._maps, (run, chr(0x10FFFF))) - 1
+        if at < 0:
+            return False
+        task = self._maps[at][1]
+        return self._pace.is_large(task) or (task in self._after_large and self._pace.seconds(task) is None)
 
     def _is_free(self, needs: Sequence[Need]) -> bool:
         """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
@@ -251,13 +261,18 @@ class Packer:
         size = 1 if alone else self._pace.size(tasks, width + group[0].left)
         # Even ones: the last of many should not be a small rest.
         count = -(-width // size)
+        together = None
+        if self._pace.is_large(tasks[0]):
+            # Dask holds back what begins a graph and has a large group, so that workers keep step.
+            together = data_key(group[0].prefix, RunKey(group[0].slug, 0), 1, group[0].submission)[0]
         for number in range(count):
             start, stop = width * number // count, width * (number + 1) // count
-            yield self._bundle([one.part(start, stop) for one in group])
+            yield self._bundle([one.part(start, stop) for one in group], together)
 
-    def _bundle(self, shipments: Sequence[AnyShipment]) -> Bundle:
+    def _bundle(self, shipments: Sequence[AnyShipment], together: str | None = None) -> Bundle:
         first = shipments[0]
-        key = self.new_key(_key_of(first))
+        like = _key_of(first)
+        key = self.new_key(like if together is None else (together, *like[1:]))
         slot = 0
         for one in shipments:
             if isinstance(one, Shipment):

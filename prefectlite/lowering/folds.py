@@ -12,8 +12,10 @@ from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.shipment import Fold, Need, Span
 from prefectlite.lowering.spec import ASSEMBLE, NEED, NEEDS, Recipe, Spec
 
-#: From so many Dask tasks a call reads at most.
+#: From so many Dask tasks a call reads at most, and from so many where values are large: fewer wait for each
+#: other there.
 ARITY: Final = 8
+ARITY_OF_LARGE: Final = 2
 
 
 class Home(NamedTuple):

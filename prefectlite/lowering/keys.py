@@ -87,6 +87,27 @@ def is_part(key: DataKey | BundleKey) -> bool:
     return len(key) > 5 and key[5] < 0
 
 
+def is_bundle(key: DataKey | BundleKey) -> bool:
+    """Return whether a Dask task of ours is a bundle of attempts, be it of one.
+
+    Parameters
+    ----------
+    key : tuple
+        Its name.
+
+    Returns
+    -------
+    bool
+        False for an attempt that travels as itself.
+
+    Examples
+    --------
+    >>> is_bundle(("etl.load-01234567", 0, 1, 1, 1, 4))
+    True
+    """
+    return len(key) > 5
+
+
 def local_key(slug: str, key: RunKey, attempt: int, submission: int) -> DataKey:
     """Return the name under which an attempt's value stands in this process, where nobody groups names.
 

@@ -151,12 +151,12 @@ def readers_of(shipments: Sequence[AnyShipment], spans: Sequence[Span]) -> set[i
 
 
 def apart(shipments: Sequence[AnyShipment], spans: Sequence[Span]) -> list[AnyShipment]:
-    """Return shipments with each child that reads one of some values apart from its neighbours.
+    """Return shipments with each child that reads one of some values, or what is made from it, by itself.
 
     Parameters
     ----------
     shipments : sequence of Shipment or BlockShipment
-        In any order.
+        Each behind those that it reads.
     spans : sequence of (int, int, int)
         The values, one in each span.
 
@@ -166,16 +166,19 @@ def apart(shipments: Sequence[AnyShipment], spans: Sequence[Span]) -> list[AnySh
         The same attempts in the same order.
     """
     found: list[AnyShipment] = []
+    values = {(run, submission) for run, submission, _ in spans}
     for one in shipments:
         if isinstance(one, Shipment):
             found.append(one)
             continue
-        cuts = {0, len(one.runs)}
+        readers: set[int] = set()
         for _, kind, what in one.columns:
             if kind == READ:
                 first, submission, count = what
-                for run, made, _ in spans:
-                    if made == submission and first <= run < first + count:
-                        cuts |= {run - first, run - first + 1}
+                readers |= {
+                    run - first for run, made in values if made == submission and first <= run < first + count
+                }
+        values |= {(one.runs[place], one.submission) for place in readers}
+        cuts = {0, len(one.runs), *readers, *[place + 1 for place in readers]}
         found += [one.part(start, stop) for start, stop in pairwise(sorted(cuts))]
     return found

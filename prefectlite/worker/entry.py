@@ -2,7 +2,8 @@
 
 An attempt writes its report into its task's metadata, which rides on the message that Dask sends anyhow. One
 that ended for good, and as no plain success, says so in a message of its own and then raises a marker: Dask
-shows it as erred, and errs what was lowered ahead of it inside the scheduler.
+shows it as erred, and errs what was lowered ahead of it inside the scheduler. Where bundles may read it, it
+returns the marker instead: with a bundle, Dask would err those of its attempts too that read something else.
 """
 
 from __future__ import annotations
@@ -79,8 +80,62 @@ def run_attempt_by_topic(flow: bytes | Packed, task: bytes | Packed, spec: bytes
     return wrapper
 
 
+def run_beside(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Wrapper:
+    """Do what ``run_attempt`` does where bundles may read what comes of it.
+
+    Parameters
+    ----------
+    flow, task, spec, *values
+        As of ``run_attempt``.
+
+    Returns
+    -------
+    Succeeded, Done or Held
+        A plain success, or what holds its readers, and them alone.
+
+    Raises
+    ------
+    Hold
+        When the flow run is called off.
+    """
+    wrapper = _run(flow, task, spec, values, False, raises=False)
+    if wrapper is None:
+        raise Hold
+    return wrapper
+
+
+def run_beside_by_topic(flow: bytes | Packed, task: bytes | Packed, spec: bytes, *values: Any) -> Wrapper:
+    """Do what ``run_beside`` does where the scheduler accepts no plugin.
+
+    Parameters
+    ----------
+    flow, task, spec, *values
+        As of ``run_attempt``.
+
+    Returns
+    -------
+    Succeeded, Done or Held
+        As of ``run_beside``.
+
+    Raises
+    ------
+    Hold
+        As of ``run_beside``.
+    """
+    wrapper = _run(flow, task, spec, values, True, raises=False)
+    if wrapper is None:
+        raise Hold
+    return wrapper
+
+
 def _run(
-    flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any, by_topic: bool
+    flow: bytes | Packed,
+    task: bytes | Packed,
+    spec: bytes,
+    values: Any,
+    by_topic: bool,
+    *,
+    raises: bool = True,
 ) -> Wrapper | None:
     """Run an attempt and say how it ended; None when it raises."""
     from distributed.worker import get_worker
@@ -113,7 +168,7 @@ def _run(
     finally:
         desk.end(active)
     if wrapper is None:
-        if outcome.is_final:
+        if outcome.is_final and raises:
             say_end(desk, active, item)
             return None
         wrapper = Held(item)

@@ -14,13 +14,13 @@ from prefectlite import Flow, flatten, task, unmapped
 from prefectlite.errors import EngineError
 from prefectlite.lowering.berths import Berths
 from prefectlite.lowering.bundles import Bundle, Packer
-from prefectlite.lowering.folds import ARITY, Sums, homes_of
+from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Sums, homes_of
 from prefectlite.lowering.keys import is_part
 from prefectlite.lowering.pace import Pace
-from prefectlite.lowering.parts import WHOLE, Member
+from prefectlite.lowering.parts import PLAIN, READ, WHOLE, Member
 from prefectlite.lowering.shipment import Fold, Shipment
 from prefectlite.lowering.spec import NEEDS, Spec
-from tests.lowering.shipments import key_of, shipment
+from tests.lowering.shipments import block, key_of, shipment
 
 SHARED = ("f.shared-00000000", 0, 0, 0, 0)
 
@@ -278,3 +278,35 @@ def test_in_this_process_nothing_can(bench: Any) -> None:
     (one,) = [each for each in made.start().shipments if each.run == made.number(end)]
     assert one.fold is None
     assert isinstance(one.live, Spec)
+
+
+# Large values
+
+
+def test_large_values_and_what_is_made_from_them_go_by_twos_and_alone() -> None:
+    pace = Pace(None, lambda: 2)
+    packer = Packer(pace, Berths())
+    pace.note("a", 0.01, 10**6)
+    made = block(range(40), columns=(("y", PLAIN, list(range(40))),), blob=0)
+    after = block(range(40, 80), columns=(("x", READ, (0, 1, 40)),), blob=1)
+    packed = packer.pack([made, after, reduce_of(99, (40, 1, 40))])
+
+    sizes = [sum(len(getattr(part, "runs", (1,))) for part in one.shipments) for one in packed]  # type: ignore[union-attr]
+    assert sizes == [1] * len(packed)
+    parts = [one for one in packed if is_part(one.key)]
+    assert max(len(one.needs) for one in packed[80:]) == ARITY_OF_LARGE  # type: ignore[union-attr]
+    assert len(parts) == 38
+    # One group, which Dask hands out in order.
+    assert len({one.key[0] for one in packed[:40]}) == 1
+    assert len({one.key[0] for one in packed[40:80]}) > 1
+
+
+def test_what_is_made_from_large_values_and_is_small_travels_together_once_that_is_known() -> None:
+    pace = Pace(None, lambda: 2)
+    packer = Packer(pace, Berths())
+    pace.note("a", 0.01, 10**6)
+    made = block(range(40), columns=(("y", PLAIN, list(range(40))),), blob=0)
+    packer.pack([made, block(range(40, 80), columns=(("x", READ, (0, 1, 40)),), blob=1)])
+    pace.note("b", 0.0001, 10)
+    packed = packer.pack([block(range(80, 120), columns=(("x", READ, (40, 1, 40)),), blob=2)])
+    assert len(packed) < 40

@@ -185,3 +185,12 @@ def test_a_function_that_goes_by_value_keeps_the_name_of_its_file() -> None:
         raise ValueError
 
     assert pickle.loads(dumps_by_value(body)).__code__.co_filename == __file__
+
+
+def test_a_function_may_name_the_package_itself() -> None:
+    import prefectlite
+
+    def body() -> object:
+        return prefectlite.context
+
+    assert pickle.loads(dumps_by_value(body))() is prefectlite.context
