@@ -88,6 +88,8 @@ MOST_RUNS: Final = 64 * 1024
 RUNS_PER_THREAD: Final = 2048
 #: How often a reduce is sent anew with what it reads, before it waits for all of that.
 MOST_RESENT: Final = 16
+#: Of so many values that wait for slow bodies it is known; what waits for more is not taken back.
+MOST_HELD_UP: Final = 4096
 
 
 class Link:
@@ -130,7 +132,7 @@ class Link:
         self.cargo: dict[DaskKey, Cargo] = {}
         self._flying = 0
         self._returned: list[tuple[Cargo, int]] = []
-        #: Bundles that a long body holds, with what they told so far; then those whose values, if any, were moved.
+        #: Bundles that a long body holds, with what they told so far; then those whose values were moved.
         self._cuts: list[tuple[Cargo, BundleReport]] = []
         self._slow: dict[DaskKey, Cargo] = {}
         self.pace = Pace(bundle_size, self._threads, seconds)
@@ -141,8 +143,8 @@ class Link:
         self._packer = Packer(self.pace, self.berths, by_value_names(), self._sums)
         #: Held while something is packed and sent: what a bundle sends back is sent anew by another thread.
         self._sending = threading.RLock()
-        #: Held for moments, while it is noted what was heard of: by the client's loop too, which must not wait
-        #: for a graph to be made.
+        #: Held for moments, while it is noted what was heard of: by the client's loop too, which must not
+        #: wait for a graph to be made.
         self._books = threading.RLock()
         #: Sizes of values that did not come with their reports.
         self.nbytes: dict[Parcel, int] = {}
@@ -255,7 +257,7 @@ class Link:
                 return
             again = in_order(again)
             # What needs a body that goes on would make its bundle wait for it.
-            slow = [(*cargo.parcel(slot), 1) for cargo in self._slow.values() for slot in cargo.open_slots()]
+            slow, _ = self._held_up()
             again = apart(again, slow)
             stuck = readers_of(again, slow) if slow else set()
             self._send([one for place, one in enumerate(again) if place not in stuck], shelves)
@@ -321,22 +323,37 @@ class Link:
             self._slow[cargo.key] = cargo
         return shelves
 
+    def _held_up(self) -> tuple[list[Span], list[DaskKey]]:
+        """Return what slow bodies make and all that comes of it, and the Dask tasks that make more too."""
+        with self._books:
+            spans = [(*cargo.parcel(slot), 1) for cargo in self._slow.values() for slot in cargo.open_slots()]
+            keys, mixed = set(self._slow), []
+            for one in self.cargo.values():  # each behind those that it needs
+                if len(spans) > MOST_HELD_UP:
+                    break
+                if one.key in keys or keys.isdisjoint(one.needs):
+                    continue
+                parts = apart(one.parts, spans)
+                if len(readers_of(parts, spans)) == len(parts):
+                    keys.add(one.key)
+                    spans += [
+                        (part.run, part.submission, 1)
+                        if isinstance(part, Shipment)
+                        else (part.runs.start, part.submission, len(part.runs))
+                        for part in one.parts
+                    ]
+                else:
+                    mixed.append(one.key)
+        return spans, mixed
+
     def _recall(self) -> list[tuple[Cargo, int]]:
         """Take back what waits for a slow bundle and reads nothing of what still goes on there."""
         if not self.has_plugin:
             return []
-        wanted: list[DaskKey] = []
         with self._books:
-            for key, slow in list(self._slow.items()):
-                if key not in self.cargo:
-                    del self._slow[key]  # it is over
-                    continue
-                going = [(*slow.parcel(slot), 1) for slot in slow.open_slots()]
-                for one in self.cargo.values():
-                    if key in one.needs:
-                        parts = apart(one.parts, going)
-                        if len(readers_of(parts, going)) < len(parts):
-                            wanted.append(one.key)
+            for key in [key for key in self._slow if key not in self.cargo]:
+                del self._slow[key]  # it is over
+            _, wanted = self._held_up()
         scheduler = self.client.scheduler
         if self._slow:
             with contextlib.suppress(Exception):  # they wait, as they would without us
@@ -507,7 +524,7 @@ class Link:
         skipped = 0  # bytes of the blob that belong to slots before ``at``
         for slot, entry in [*report.others, (end, None)]:
             while at < slot:
-                part, start, stop = cargo.part_at(at)
+                part, _, stop = cargo.part_at(at)
                 stop = min(stop, slot)
                 sizes = report.sizes[at - report.first : stop - report.first]
                 nbytes = sum(sizes)

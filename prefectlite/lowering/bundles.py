@@ -180,6 +180,9 @@ class Packer:
             level: list[Home] = []
             for number in range(count):
                 some = homes[len(homes) * number // count : len(homes) * (number + 1) // count]
+                if len(some) == 1:
+                    level += some
+                    continue
                 covers = tuple([span for home in some for span in home.covers])
                 took = tuple([span for home in some if not home.is_sum for span in home.covers])
                 part = self._call(one, some, covers, took)

@@ -158,7 +158,7 @@ def apart(shipments: Sequence[AnyShipment], spans: Sequence[Span]) -> list[AnySh
     shipments : sequence of Shipment or BlockShipment
         Each behind those that it reads.
     spans : sequence of (int, int, int)
-        The values, one in each span.
+        The values; what reads those of one span may stay together.
 
     Returns
     -------
@@ -166,19 +166,21 @@ def apart(shipments: Sequence[AnyShipment], spans: Sequence[Span]) -> list[AnySh
         The same attempts in the same order.
     """
     found: list[AnyShipment] = []
-    values = {(run, submission) for run, submission, _ in spans}
+    values = list(spans)
     for one in shipments:
         if isinstance(one, Shipment):
             found.append(one)
             continue
-        readers: set[int] = set()
+        readers: set[tuple[int, int]] = set()
         for _, kind, what in one.columns:
             if kind == READ:
                 first, submission, count = what
                 readers |= {
-                    run - first for run, made in values if made == submission and first <= run < first + count
+                    (max(run, first) - first, min(run + many, first + count) - first)
+                    for run, made, many in values
+                    if made == submission and first < run + many and run < first + count
                 }
-        values |= {(one.runs[place], one.submission) for place in readers}
-        cuts = {0, len(one.runs), *readers, *[place + 1 for place in readers]}
+        values += [(one.runs[start], one.submission, stop - start) for start, stop in sorted(readers)]
+        cuts = {0, len(one.runs)}.union(*readers)
         found += [one.part(start, stop) for start, stop in pairwise(sorted(cuts))]
     return found

@@ -177,8 +177,8 @@ def open_shelf(payload: bytes) -> Slots:
     Parameters
     ----------
     payload : bytes
-        A pickled list with ``(started, ended, attempt, pickled value)`` for each slot; the value is None where
-        it was dropped, the whole None where there is none.
+        A pickled list with ``(started, ended, attempt, pickled value)`` for each slot; the value is None
+        where it was dropped, the whole None where there is none.
 
     Returns
     -------

@@ -51,7 +51,9 @@ def digest(x):
     """Return a number that tells most values apart, of errors only the type."""
     if isinstance(x, list | tuple):
         return sum((place + 1) * digest(one) for place, one in enumerate(x)) % 10_007
-    return zlib.crc32(type(x).__name__.encode() if isinstance(x, BaseException) else repr(x).encode()) % 10_007
+    return (
+        zlib.crc32(type(x).__name__.encode() if isinstance(x, BaseException) else repr(x).encode()) % 10_007
+    )
 
 
 NAMES = {
@@ -59,7 +61,10 @@ NAMES = {
     "task": task,
     "flatten": flatten,
     "unmapped": unmapped,
-    **{name: getattr(triggers, name) for name in ("any_failed", "all_finished", "some_failed", "any_successful")},
+    **{
+        name: getattr(triggers, name)
+        for name in ("any_failed", "all_finished", "some_failed", "any_successful")
+    },
 }
 FORMS = ("call", "call", "chain", "calls", "tree", "map", "map", "map", "lists", "flat", "numbers")
 OPTIONS = (
@@ -131,8 +136,22 @@ def scripts(draw):
             if form == "flat" and made["lists"]:
                 x = f"flatten({some('lists')})"
             else:
-                x = draw(st.sampled_from((f"list(range({width}))", some("map", "list"), some("map", "list", "lists", "calls"))))
-            y = draw(st.sampled_from(("", "", f", {some('map', 'list')}", f", unmapped({anything()})", f", unmapped('x' * {LARGE})")))
+                x = draw(
+                    st.sampled_from(
+                        (f"list(range({width}))", some("map", "list"), some("map", "list", "lists", "calls"))
+                    )
+                )
+            y = draw(
+                st.sampled_from(
+                    (
+                        "",
+                        "",
+                        f", {some('map', 'list')}",
+                        f", unmapped({anything()})",
+                        f", unmapped('x' * {LARGE})",
+                    )
+                )
+            )
             line = f"{name} = {made_by}.map({x}{y}, how=unmapped({how!r}){after})"
         made[kind].append(name)
         lines.append(line)
@@ -198,7 +217,11 @@ def threads():
 
 
 def differences(one, other):
-    return {name: (one.get(name), other.get(name)) for name in {**one, **other} if one.get(name) != other.get(name)}
+    return {
+        name: (one.get(name), other.get(name))
+        for name in {**one, **other}
+        if one.get(name) != other.get(name)
+    }
 
 
 # The same flows each time, so that nobody's change is blamed for what another draw would have shown before.

@@ -167,7 +167,11 @@ def test_what_a_slow_bundle_returns_is_run_for_readers_that_were_sent_ahead(plug
     assert state.result[pairs].result == [(n, n + 1) for n in range(24)]
     assert set(began.count().values()) == {1}
     for place in (0, 12, 23):
-        told = [type(entry.new).__name__ for entry in run.history(RunKey("second-1", place)) if hasattr(entry, "new")]
+        told = [
+            type(entry.new).__name__
+            for entry in run.history(RunKey("second-1", place))
+            if hasattr(entry, "new")
+        ]
         assert told == ["Running", "Success"]
 
 

@@ -165,6 +165,17 @@ def test_a_held_attempt_whose_report_nobody_remembers_crashes(near, erred):
     assert link.held == [B]
 
 
+def test_a_bundle_that_erred_because_another_did_is_held_at_the_first_look(near, until):
+    key = (*B, 3)
+    graph = {A: Task(A, hold), key: Task(key, be_done, TaskRef(A))}
+    futures = near.get(graph, list(graph), sync=False)
+    until(lambda: statuses(futures) == ["error", "error"])
+    link = FakeLink(near, *futures)
+    link.cargo = {key: Cargo(key, (sent(B),), (A,))}  # the other was heard of
+
+    assert (look(link).held, link.lost) == ([key], [])
+
+
 def test_an_overdue_report_is_asked_for(near, near_worker, gate, until):
     futures = send(near, (be_done,), (wait, gate))
     until(gate.is_reached)

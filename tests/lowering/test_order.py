@@ -58,6 +58,20 @@ def test_readers_are_found_however_indirect(found: list[list[AnyShipment]], runs
     assert readers_of(shipments, spans) == expected
 
 
+def test_what_is_made_from_a_value_is_cut_from_its_neighbours_all_the_way() -> None:
+    second = block(range(10, 20), columns=(("x", READ, (0, 1, 10)),))
+    third = block(range(20, 30), columns=(("x", READ, (10, 1, 10)),))
+
+    for span, stop in ((3, 1, 1), 4), ((3, 1, 4), 7):
+        cut = apart([second, third], [span])
+
+        assert [runs_of(one) for one in cut] == [
+            *(range(10, 13), range(13, 10 + stop), range(10 + stop, 20)),
+            *(range(20, 23), range(23, 20 + stop), range(20 + stop, 30)),
+        ]
+        assert readers_of(cut, [span]) == {1, 4}
+
+
 def test_children_that_read_one_of_some_values_are_cut_from_their_neighbours() -> None:
     whole = block(range(10, 20), columns=(("x", READ, (0, 1, 10)), ("y", PLAIN, range(10))))
     single = shipment(20, ((3, 1, 1),))

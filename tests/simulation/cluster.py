@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from prefectlite.engine.events import (
@@ -313,11 +314,7 @@ class Cluster:
             reports = []
             while (report := told.pop((run + len(reports), submission), None)) is not None:
                 reports.append(report)
-            self._tell(
-                lambda t, run=run, submission=submission, many=_many(reports): RangeFinished(
-                    t, run, submission, many
-                )
-            )
+            self._tell(partial(_range, run, submission, _many(reports)))
 
     def _hold(self, parcel: Parcel, told: bool = False) -> None:
         parcel.status = "over"
@@ -460,6 +457,10 @@ def _end(kind: EndingKind, value: Any) -> State | None:
         case "signal_loop":
             return Looped("once more", value, loop_count=1)
     return None
+
+
+def _range(run: int, submission: int, reports: Reports, time: float) -> RangeFinished:
+    return RangeFinished(time, run, submission, reports)
 
 
 def _many(reports: list[Report]) -> Reports:
