@@ -88,6 +88,7 @@ class Packer:
         #: By its first child's run, which task a map runs.
         self._maps: list[tuple[int, str]] = []
         self._after_large: set[str] = set()
+        self._keeps_step = False
 
     def pack(self, shipments: Sequence[AnyShipment]) -> list[Shipment | Bundle]:
         """Return a turn's shipments, bundled where that pays.
@@ -103,6 +104,8 @@ class Packer:
             No two of them need each other in a circle.
         """
         packed: list[Shipment | Bundle] = []
+        # Who has a reduce go as a tree means its values to be few at once.
+        self._keeps_step = any(map(_is_fold, shipments))
         for singles, blocks in _waves(shipments):
             for one in singles:
                 if one.fold is not None:
@@ -265,7 +268,7 @@ class Packer:
         # Even ones: the last of many should not be a small rest.
         count = -(-width // size)
         together = None
-        if self._pace.is_large(tasks[0]):
+        if self._pace.is_large(tasks[0]) or (self._keeps_step and self._pace.bundle_size == 1):
             # Dask holds back what begins a graph and has a large group, so that workers keep step.
             together = data_key(group[0].prefix, RunKey(group[0].slug, 0), 1, group[0].submission)[0]
         for number in range(count):

@@ -32,7 +32,7 @@ def impatient(monkeypatch):
 def threads():
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=False
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=False
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
