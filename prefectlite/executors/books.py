@@ -1,0 +1,126 @@
+"""What a flow run has on its cluster: Dask tasks, what they carry, where values lie. Knows no channel."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any, Final
+
+from prefectlite.executors.cargo import Cargo
+from prefectlite.executors.futures import Futures
+from prefectlite.executors.protocol import Parcel
+from prefectlite.lowering.berths import Berths, DaskKey
+from prefectlite.lowering.folds import Sums
+from prefectlite.lowering.keys import DataKey
+from prefectlite.lowering.order import AnyShipment
+from prefectlite.lowering.pace import Pace
+from prefectlite.lowering.shipment import Shipment
+from prefectlite.worker.wire import BundleReport
+
+#: Up to so many bytes of results that came with reports, the driver is trusted to have kept them all.
+INLINE_TRUST: Final = 32 * 1024 * 1024
+
+
+class Books:
+    """The books of one flow run; written by the driver's thread, the client's loop and the watch.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Through which the flow run holds what it has.
+    bundle_size : int or None
+        How many attempts travel together; 1 for each alone, None for as many as pay.
+    seconds : dict of str to float or None
+        How long tasks took in earlier runs, by their digest; grows.
+    """
+
+    def __init__(self, client: Any, bundle_size: int | None, seconds: dict[str, float] | None) -> None:
+        self.client = client
+        self.futures = Futures(client)
+        self.berths = Berths()
+        #: Dask tasks with attempts that were not heard of.
+        self.cargo: dict[DaskKey, Cargo] = {}
+        self._flying = 0
+        self._returned: list[tuple[Cargo, int]] = []
+        #: Bundles that a long body holds, with what they told so far; then those whose values were moved.
+        self._cuts: list[tuple[Cargo, BundleReport]] = []
+        self._slow: dict[DaskKey, Cargo] = {}
+        self.pace = Pace(bundle_size, self._threads, seconds)
+        #: Reduces that went as trees: their Dask tasks, and what came of parts of them.
+        self._trees: dict[Parcel, list[Cargo]] = {}
+        self._sums = Sums()
+        self._resent: Counter[Parcel] = Counter()
+        #: Held for moments, while it is noted what was heard of: by the client's loop too, which must not
+        #: wait for a graph to be made.
+        self._books = threading.RLock()
+        #: Sizes of values that did not come with their reports.
+        self.nbytes: dict[Parcel, int] = {}
+        self._inline_bytes = 0
+        #: Set when somebody should look at the futures soon.
+        self.doubt = threading.Event()
+
+    def _threads(self) -> int:
+        workers = self.client._scheduler_identity.get("workers") or {}
+        return sum(worker["nthreads"] for worker in workers.values()) or 1
+
+    def _close(self, cargo: Cargo, start: int, stop: int) -> None:
+        """Note that attempts were heard of, or let go of."""
+        with self._books:
+            self._flying -= cargo.close(start, stop)
+            if 1 not in cargo.open:
+                self.cargo.pop(cargo.key, None)
+
+    def _parcel_of(self, key: DataKey) -> Parcel | None:
+        """Return whose attempt has a data key, if it was not heard of."""
+        alone = self.cargo.get(key)
+        for cargo in [alone] if alone is not None else list(self.cargo.values()):
+            slot = cargo.slot_of(key)
+            if slot is not None and cargo.is_open(slot):
+                return cargo.parcel(slot)
+        return None
+
+    @property
+    def must_keep(self) -> bool:
+        """Whether any value must outlive its cluster, as of ``is_needed``."""
+        return bool(self.nbytes) or self._inline_bytes > INLINE_TRUST
+
+    def is_needed(self, parcel: Parcel) -> bool:
+        """Whether a value must outlive its cluster; what came with its report is the driver's already.
+
+        Parameters
+        ----------
+        parcel : (int, int)
+            Run and submission.
+
+        Returns
+        -------
+        bool
+            True for all once so much came with reports that the driver may have let go of some.
+        """
+        return parcel in self.nbytes or self._inline_bytes > INLINE_TRUST
+
+    def _forget_all(self) -> None:
+        with self._books:
+            self.cargo.clear()
+            self._returned.clear()
+            self._cuts.clear()
+            self._slow.clear()
+            self._trees.clear()
+            self._sums.clear()
+            self._flying = 0
+
+
+def is_tree(part: AnyShipment) -> bool:
+    """Return whether a shipment is a reduce that may go as a tree.
+
+    Parameters
+    ----------
+    part : Shipment or BlockShipment
+        The shipment.
+
+    Returns
+    -------
+    bool
+        True also for one that is narrow enough to go as it is.
+    """
+    return isinstance(part, Shipment) and part.fold is not None

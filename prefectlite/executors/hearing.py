@@ -1,0 +1,239 @@
+"""What workers and scheduler say becomes events; what was said before changes nothing. Decides no rule."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from prefectlite.engine.events import (
+    AttemptCrashed,
+    AttemptFinished,
+    AttemptHeld,
+    AttemptStarted,
+    Event,
+    RangeFinished,
+)
+from prefectlite.executors.books import is_tree
+from prefectlite.executors.cargo import Cargo
+from prefectlite.executors.protocol import Deliver, DeliverLogs
+from prefectlite.executors.trees import Trees
+from prefectlite.lowering.berths import DaskKey
+from prefectlite.lowering.keys import is_part
+from prefectlite.lowering.order import AnyShipment
+from prefectlite.lowering.shipment import BlockShipment
+from prefectlite.states.report import Reports, Results
+from prefectlite.states.state import Scheduled
+from prefectlite.worker.wire import (
+    BUNDLE,
+    ERRED,
+    GOING,
+    HELD,
+    LOGS,
+    OTHER,
+    PLAIN,
+    RETURNED,
+    STARTED,
+    BundleReport,
+    Item,
+    decode,
+    plain_report,
+    read_bundle,
+)
+
+
+class Hearing(Trees):
+    """The books, kept by what is heard.
+
+    Parameters
+    ----------
+    client, bundle_size, seconds
+        As of ``Books``.
+    deliver : callable
+        Takes sequences of events.
+    deliver_logs : callable
+        Takes sequences of log lines.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        bundle_size: int | None,
+        seconds: dict[str, float] | None,
+        deliver: Deliver,
+        deliver_logs: DeliverLogs,
+    ) -> None:
+        super().__init__(client, bundle_size, seconds)
+        self._deliver = deliver
+        self._deliver_logs = deliver_logs
+
+    def hear(self, items: Sequence[Item]) -> None:
+        """Turn what workers and scheduler say into events; what was said before changes nothing.
+
+        Parameters
+        ----------
+        items : sequence of tuple
+            In order.
+        """
+        now = time.time()
+        events: list[Event] = []
+        for item in items:
+            kind = item[0]
+            if kind == LOGS:
+                self._deliver_logs(pickle.loads(item[1]))
+            elif kind == STARTED:
+                parcel = self._parcel_of(item[1])
+                if parcel is not None:
+                    events.append(AttemptStarted(item[3], *parcel, item[2]))
+            elif kind == ERRED:
+                if item[1] in self.cargo:
+                    self.doubt.set()
+            elif kind == BUNDLE:
+                if self._returned:
+                    self.doubt.set()
+                cargo = self.cargo.get(item[1])
+                if cargo is not None:
+                    with self._books:
+                        events += self._outcomes(now, cargo, read_bundle(item))
+                elif is_part(item[1]):
+                    with self._books:
+                        events += self._part_lost(now, read_bundle(item))
+            else:
+                cargo = self.cargo.get(item[1])
+                if cargo is not None:
+                    with self._books:
+                        events += self._outcome(now, cargo, 0, item, "")
+        if events:
+            self._deliver(events)
+
+    def _outcomes(self, now: float, cargo: Cargo, report: BundleReport) -> list[Event]:
+        """Turn what a bundle says into events; neighbours that ended alike become one."""
+        if cargo.covers:
+            return self._part_said(now, cargo, report)
+        events: list[Event] = []
+        if any(entry[0] == GOING for _, entry in report.others):
+            self._cuts.append((cargo, report))
+            self.doubt.set()
+        at, end = report.first, report.first + len(report.sizes)
+        skipped = 0  # bytes of the blob that belong to slots before ``at``
+        for slot, entry in [*report.others, (end, None)]:
+            while at < slot:
+                part, _, stop = cargo.part_at(at)
+                stop = min(stop, slot)
+                sizes = report.sizes[at - report.first : stop - report.first]
+                nbytes = sum(sizes)
+                results = Results(sizes, report.blob[skipped : skipped + nbytes])
+                skipped += nbytes
+                started = report.started[at - report.first : stop - report.first]
+                ended = report.ended[at - report.first : stop - report.first]
+                many = Reports(started, ended, results, report.where)
+                events += self._plain(now, cargo, part, at, many)
+                at = stop
+            if entry is not None:
+                events += self._outcome(now, cargo, slot, entry, report.where)
+                at = slot + 1
+        return events
+
+    def _plain(self, now: float, cargo: Cargo, part: AnyShipment, slot: int, many: Reports) -> list[Event]:
+        """Tell of plain successes of one part, whose values came with their reports."""
+        count = len(many)
+        seconds = (sum(many.ended) - sum(many.started)) / count
+        self.pace.note(part.task.digest, seconds, 0, count)
+        self._inline_bytes += many.results.nbytes
+        events: list[Event] = []
+        if isinstance(part, BlockShipment) and cargo.all_open(slot, slot + count):
+            run, submission = cargo.parcel(slot)
+            events.append(RangeFinished(now, run, submission, many))
+        else:
+            events += [
+                AttemptFinished(now, *cargo.parcel(slot + place), many.one(place))
+                for place in range(count)
+                if cargo.is_open(slot + place)
+            ]
+            if is_tree(part):
+                self._end_tree(cargo.parcel(slot), keep=False)
+        self._close(cargo, slot, slot + count)
+        return events
+
+    def _outcome(self, now: float, cargo: Cargo, slot: int, item: Item, where: str) -> list[Event]:
+        """Turn what one attempt says into an event."""
+        if not cargo.is_open(slot):
+            return []
+        if isinstance(item[0], float):
+            item = (PLAIN, None, where, item)
+        kind = item[0]
+        if kind == GOING:
+            return []
+        if kind == RETURNED:
+            self._returned.append((cargo, slot))
+            self.doubt.set()
+            return []
+        parcel = cargo.parcel(slot)
+        part, _, _ = cargo.part_at(slot)
+        if kind == HELD and cargo in self._trees_over(self._returned):
+            return []  # for the sake of what is about to be sent anew, and so is this
+        self._close(cargo, slot, slot + 1)
+        if kind == HELD:
+            self._end_tree(parcel, keep=True)
+            return [AttemptHeld(now, *parcel)]
+        assert kind in (PLAIN, OTHER), item
+        report = decode(item) if kind == OTHER else plain_report(item[3], item[2])
+        if is_tree(part):
+            self._end_tree(parcel, keep=isinstance(report.state, Scheduled))
+        self.pace.note(part.task.digest, report.ended - report.started, report.nbytes)
+        if kind == PLAIN:
+            if report.inline is None:
+                self.nbytes[parcel] = report.nbytes
+            else:
+                self._inline_bytes += len(report.inline)
+        return [AttemptFinished(now, *parcel, report)]
+
+    def give_up(self, lost: Sequence[tuple[DaskKey, str, str]]) -> None:
+        """Say of Dask tasks that they ended without a word, and with them all that was not heard of.
+
+        Parameters
+        ----------
+        lost : sequence of (tuple, str, str)
+            Dask task, cause and text.
+        """
+        now = time.time()
+        events: list[Event] = []
+        with self._books:
+            for key, cause, text in lost:
+                cargo = self.cargo.get(key)
+                if cargo is not None and cargo.covers:
+                    self._close(cargo, 0, 1)
+                    cargo = self._last_of(cargo.parcel(0))
+                if cargo is not None:
+                    events += [
+                        AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in cargo.open_slots()
+                    ]
+                    self._close(cargo, 0, len(cargo))
+                    if is_tree(cargo.parts[0]):
+                        self._end_tree(cargo.parcel(0), keep=False)
+        if events:
+            self._deliver(events)
+
+    def hint(self, keys: Sequence[DaskKey]) -> None:
+        """Say of Dask tasks that they never ran, since an upstream was no plain success.
+
+        Parameters
+        ----------
+        keys : sequence of tuple
+            The Dask tasks.
+        """
+        now = time.time()
+        events: list[Event] = []
+        with self._books:
+            for key in keys:
+                cargo = self.cargo.get(key)
+                if cargo is not None and cargo.covers:
+                    self._close(cargo, 0, 1)  # the reduce never ran either
+                elif cargo is not None:
+                    events += [AttemptHeld(now, *cargo.parcel(slot)) for slot in cargo.open_slots()]
+                    self._close(cargo, 0, len(cargo))
+                    if is_tree(cargo.parts[0]):
+                        self._end_tree(cargo.parcel(0), keep=True)
+        if events:
+            self._deliver(events)
