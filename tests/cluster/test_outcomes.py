@@ -15,7 +15,7 @@ from prefectlite import DaskExecutor, Flow, Parameter, task, triggers
 from prefectlite.executors import link as links
 from prefectlite.executors import watch
 from prefectlite.states import Crashed, Failed, Running, Success, TriggerFailed
-from prefectlite.worker.wire import MARK, OTHER, PLAIN
+from prefectlite.worker.wire import BUNDLE, MARK, OTHER, PLAIN
 
 pytestmark = pytest.mark.cluster
 
@@ -132,7 +132,7 @@ def test_lost_reports_are_made_up_for_from_the_futures(client, impatient, monkey
     hear, dropped = links.Link.hear, []
 
     def deaf(self, items):
-        lost = [item for item in items if item[0] in (PLAIN, OTHER) and item[1] not in dropped]
+        lost = [item for item in items if item[0] in (PLAIN, OTHER, BUNDLE) and item[1] not in dropped]
         dropped.extend(item[1] for item in lost)
         hear(self, [item for item in items if item not in lost])
 
@@ -294,4 +294,7 @@ def test_nothing_of_ours_is_left_on_a_borrowed_scheduler(client, dask_cluster):
     assert state.is_successful()
     assert MARK not in dask_cluster.scheduler.plugins
     assert topic.count == before
+    deadline = time.monotonic() + 10  # the client's word is on its way
+    while topic.subscribers and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not topic.subscribers
