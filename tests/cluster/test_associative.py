@@ -285,6 +285,7 @@ def test_few_values_are_alive_at_once(size, client):
     most = 0
     while waits.is_alive():
         most = max(most, client.run_on_scheduler(alive, "array"))
+        time.sleep(0.01)  # who asks without a pause starves who is asked
     state = run.wait(1)
 
     assert state.result[first].result == sum(range(60))
