@@ -232,8 +232,10 @@ class Desk:
     def _find_marks(self) -> Marks | None:
         # A file that comes later counts from then on; without one, nobody could read it after our death.
         if self._marks is None and self._file.exists():
-            with contextlib.suppress(OSError):
-                self._marks = Marks(self._directory)
+            with self._lock, contextlib.suppress(OSError):
+                # Two writers would each hand out the same places, and a death be read as another's success.
+                if self._marks is None:
+                    self._marks = Marks(self._directory)
         return self._marks
 
     @property

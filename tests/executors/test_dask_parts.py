@@ -26,6 +26,7 @@ from prefectlite.lowering.envelope import FlowFacts
 from prefectlite.lowering.wrappers import Done, Held, Succeeded
 from prefectlite.worker import desk as desks
 from prefectlite.worker import entry, spool
+from prefectlite.worker.marks import FILE_NAME, Marks
 from prefectlite.worker.wire import HELD, PLAIN, STARTED
 
 KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
@@ -322,6 +323,38 @@ def test_a_desk_listens_while_attempts_run_and_not_after(bench):
         assert root.level == level
 
     bench(test)
+
+
+def test_threads_that_begin_at_once_share_one_book_of_marks(near_worker):
+    """Each with a book of its own, one's death would be told as the other's success."""
+    marks = Path(near_worker.local_directory) / FILE_NAME
+    had_marks = marks.exists()
+    if not had_marks:
+        Marks(near_worker.local_directory, threads=2)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            desk, start, begun = desks.Desk(near_worker), threading.Barrier(2), []
+
+            def work(key, desk=desk, start=start, begun=begun):
+                start.wait(10)
+                active = desk.begin(key, True)
+                begun.append(active.begun)
+                desk.end(active)
+
+            threads = [threading.Thread(target=work, args=[key]) for key in (KEY, OTHER_KEY)]
+            for one in threads:
+                one.start()
+            for one in threads:
+                one.join(10)
+            assert desk._marks is not None
+            assert len({one.place for one in begun}) == 2
+            assert len({one.record.place for one in begun}) == 2
+    finally:
+        sys.setswitchinterval(interval)
+        if not had_marks:
+            marks.unlink()
 
 
 def test_a_desk_remembers_the_latest_reports_only(near, near_worker, monkeypatch):
