@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from prefectlite.engine.events import AttemptFinished, RangeFinished
@@ -87,7 +86,7 @@ class Values:
                 self._nbytes += len(inline) - len(old)
                 self._inline[parcel] = inline
                 self._shrink()
-        return replace(event, report=replace(event.report, inline=None))
+        return event._replace(report=event.report._replace(inline=None))
 
     def take_many(self, event: RangeFinished) -> None:
         """Take note of results that came together, so that they are let go of when there are too many.

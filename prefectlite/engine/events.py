@@ -8,7 +8,7 @@ about an older one is stale and changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from prefectlite.states.report import Report, Reports
 
@@ -65,8 +65,7 @@ class AttemptStarted:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFinished:
+class AttemptFinished(NamedTuple):
     """An attempt ended and said how.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from prefectlite.engine.inputs import (
     Argument,
@@ -23,8 +23,7 @@ from prefectlite.states.state import State
 Question: TypeAlias = Literal["trigger", "handlers", "delay", "on_failure"]
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(NamedTuple):
     """Send an attempt to the cluster; a turn's worth of these becomes one Dask graph.
 
     Parameters
@@ -136,8 +135,7 @@ def _source_of_one(source: RowSource, place: int) -> Source:
     return source
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """A run (or the flow: ``run`` is -1) changed its state: journal it, then tell the observers.
 
     Parameters
@@ -294,8 +292,7 @@ class Ask:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Nobody needs this submission any more: its value, and the run itself if it still waits there.
 
     Parameters

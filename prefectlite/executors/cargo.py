@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from prefectlite.executors.protocol import Parcel
 from prefectlite.lowering.berths import DaskKey
@@ -132,6 +133,21 @@ class Cargo:
         start = self._starts[number]
         stop = self._starts[number + 1] if number + 1 < len(self._starts) else len(self.open)
         return self.parts[number], start, stop
+
+    def parts_from(self, slot: int) -> Iterator[AnyShipment]:
+        """Yield the part that a slot is in, and those behind it.
+
+        Parameters
+        ----------
+        slot : int
+            Counted from 0.
+
+        Yields
+        ------
+        Shipment or BlockShipment
+            In order.
+        """
+        return islice(self.parts, bisect_right(self._starts, slot) - 1, None)
 
     def parcel(self, slot: int) -> Parcel:
         """Return whose attempt a slot holds.

@@ -21,9 +21,8 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs
 from prefectlite.executors.trees import Trees
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import is_part
-from prefectlite.lowering.order import AnyShipment
-from prefectlite.lowering.shipment import BlockShipment
-from prefectlite.states.report import Reports, Results
+from prefectlite.lowering.shipment import BlockShipment, Shipment
+from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import Scheduled
 from prefectlite.worker.wire import (
     BUNDLE,
@@ -120,6 +119,10 @@ class Hearing(Trees):
         for slot, entry in [*report.others, (end, None)]:
             while at < slot:
                 part, _, stop = cargo.part_at(at)
+                if isinstance(part, Shipment):
+                    stop, nbytes = self._members(now, cargo, report, at, slot, skipped, events)
+                    at, skipped = stop, skipped + nbytes
+                    continue
                 stop = min(stop, slot)
                 sizes = report.sizes[at - report.first : stop - report.first]
                 nbytes = sum(sizes)
@@ -135,14 +138,49 @@ class Hearing(Trees):
                 at = slot + 1
         return events
 
-    def _plain(self, now: float, cargo: Cargo, part: AnyShipment, slot: int, many: Reports) -> list[Event]:
-        """Tell of plain successes of one part, whose values came with their reports."""
+    def _members(
+        self,
+        now: float,
+        cargo: Cargo,
+        report: BundleReport,
+        start: int,
+        stop: int,
+        skipped: int,
+        events: list[Event],
+    ) -> tuple[int, int]:
+        """Tell of plain successes that are parts themselves; return the slot behind them, and their bytes."""
+        blob, first, where = report.blob, report.first, report.where
+        at, end = start, skipped
+        spent: dict[str, tuple[float, int]] = {}
+        for part in cargo.parts_from(start):
+            if at == stop or not isinstance(part, Shipment):
+                break
+            place = at - first
+            nbytes = report.sizes[place]
+            started, ended = report.started[place], report.ended[place]
+            total, count = spent.get(part.task.digest, (0.0, 0))
+            spent[part.task.digest] = total + ended - started, count + 1
+            if cargo.open[at]:
+                one = Report(None, started, ended, blob[end : end + nbytes], nbytes, where=where)
+                events.append(AttemptFinished(now, part.run, part.submission, one))
+            if part.fold is not None:
+                self._end_tree((part.run, part.submission), keep=False)
+            end += nbytes
+            at += 1
+        for task, (total, count) in spent.items():
+            self.pace.note(task, total / count, 0, count)
+        self._inline_bytes += end - skipped
+        self._close(cargo, start, at)
+        return at, end - skipped
+
+    def _plain(self, now: float, cargo: Cargo, part: BlockShipment, slot: int, many: Reports) -> list[Event]:
+        """Tell of plain successes of one block, whose values came with their reports."""
         count = len(many)
         seconds = (sum(many.ended) - sum(many.started)) / count
         self.pace.note(part.task.digest, seconds, 0, count)
         self._inline_bytes += many.results.nbytes
         events: list[Event] = []
-        if isinstance(part, BlockShipment) and cargo.all_open(slot, slot + count):
+        if cargo.all_open(slot, slot + count):
             run, submission = cargo.parcel(slot)
             events.append(RangeFinished(now, run, submission, many))
         else:
@@ -151,8 +189,6 @@ class Hearing(Trees):
                 for place in range(count)
                 if cargo.is_open(slot + place)
             ]
-            if is_tree(part):
-                self._end_tree(cargo.parcel(slot), keep=False)
         self._close(cargo, slot, slot + count)
         return events
 

@@ -390,7 +390,8 @@ class Link(Hearing):
                         start = max(slot, 0)
                         self._close(cargo, start, start + found)
                 if count == 1:
-                    self._end_tree((run, submission), keep=True)
+                    if (run, submission) in self._trees:
+                        self._end_tree((run, submission), keep=True)
                     self.berths.forget(run, submission)
                 else:
                     self.berths.forget_row(range(run, run + count), submission)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from prefectlite.engine.events import AttemptFinished, Event, InputsConsumed
@@ -110,7 +109,7 @@ class Trees(Books):
                 "A call on a part of the list ended with a signal of success, which would end the whole; an "
                 "associative task returns its value."
             )
-            report = replace(report, state=Failed(text))
+            report = report._replace(state=Failed(text))
         return [AttemptFinished(now, *parcel, report)]
 
 

@@ -32,14 +32,22 @@ StateOf: TypeAlias = Callable[[int], State]
 BLOB_LIMIT: Final = 8 * 1024
 
 
+class _Shared(NamedTuple):
+    """What all calls of one task share."""
+
+    blob: Blob | SerializationError
+    annotations: Mapping[str, Any] | None
+    folds: bool
+
+
 class _Kit(NamedTuple):
     """What all runs of one node share."""
 
     slug: str
     prefix: str
+    many: bool
     blob: Blob | SerializationError
     annotations: Mapping[str, Any] | None
-    many: bool
     folds: bool
 
 
@@ -84,7 +92,7 @@ class Lowering:
         self._by_slug: dict[str, int] | None = None
         self._kits: dict[int, _Kit] = {}
         self._annotations: dict[str, Mapping[str, Any]] = {}
-        self._blobs: dict[Any, Blob | SerializationError] = {}
+        self._shared: dict[Any, _Shared] = {}
         self._by_digest: dict[str, Blob] = {}
         # Submissions that were refused, and what was left out because of them.
         self._unsent: set[tuple[int, int]] = set()
@@ -314,41 +322,44 @@ class Lowering:
         many = node.is_mapped
         # In this process nobody groups keys for a dashboard.
         prefix = key_prefix(self._flow_name, node.slug, self._run_id) if self._pickles else node.slug
-        annotations = annotations_of(task) if self._pickles else None
-        if annotations is not None:
-            # Equal ones become one object, by which the graph's layers are told apart.
-            annotations = self._annotations.setdefault(repr(annotations), annotations)
-        folds = task.options.associative and self._pickles
-        kit = _Kit(node.slug, prefix, self._blob_of(task), annotations, many, folds)
-        if many:
-            self._kits[number] = kit
-        return kit
-
-    def _blob_of(self, task: Task) -> Blob | SerializationError:
         # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls
         # of one function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
         mark = (id(task.options), id(part), task.name, task.tags)
-        blob = self._blobs.get(mark)
-        if blob is None:
-            options = task.options
-            body = task.run
-            if self._pickles:
-                # A method travels with its task.
-                is_function = isinstance(task, FunctionTask)
-                body = travelling(body, self._names) if is_function else task.for_worker().run
-            envelope = Envelope(
-                task.name, body, options.retry_on, options.log_stdout, task.tags, options.max_retries
+        shared = self._shared.get(mark)
+        if shared is None:
+            shared = self._shared[mark] = self._share(task)
+        kit = _Kit(node.slug, prefix, many, *shared)
+        if many:
+            self._kits[number] = kit
+        return kit
+
+    def _share(self, task: Task) -> _Shared:
+        if not self._pickles:
+            return _Shared(self._blob_of(task), None, False)
+        annotations = annotations_of(task)
+        if annotations is not None:
+            # Equal ones become one object, by which the graph's layers are told apart.
+            annotations = self._annotations.setdefault(repr(annotations), annotations)
+        return _Shared(self._blob_of(task), annotations, task.options.associative)
+
+    def _blob_of(self, task: Task) -> Blob | SerializationError:
+        options = task.options
+        body = task.run
+        if self._pickles:
+            # A method travels with its task.
+            is_function = isinstance(task, FunctionTask)
+            body = travelling(body, self._names) if is_function else task.for_worker().run
+        envelope = Envelope(
+            task.name, body, options.retry_on, options.log_stdout, task.tags, options.max_retries
+        )
+        try:
+            return self._pack(envelope)
+        except SerializationError as error:
+            return SerializationError(
+                f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
+                f"pickled ({error}). Make such objects inside the function, not outside of it."
             )
-            try:
-                blob = self._pack(envelope)
-            except SerializationError as error:
-                blob = SerializationError(
-                    f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
-                    f"pickled ({error}). Make such objects inside the function, not outside of it."
-                )
-            self._blobs[mark] = blob
-        return blob
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
         try:

@@ -6,7 +6,7 @@ import pickle
 from array import array
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from prefectlite.errors import ResultUnavailable
 from prefectlite.states.keys import RunKey
@@ -81,8 +81,7 @@ class ResultRef:
         return self.source.fetch(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What one attempt says of itself when it ends.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from array import array
-from dataclasses import replace
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.states import Failed, Skipped
@@ -93,4 +92,4 @@ def test_a_success_that_says_more_than_its_value_is_not_bare():
     bare = Report(None, 1.0, 2.0, b"x", 1)
     assert wire.is_bare(wire.plain_facts(bare))
     for more in ({"length": 0}, {"flat_length": 0}, {"unmappable": "no order"}, {"message": ""}):
-        assert not wire.is_bare(wire.plain_facts(replace(bare, **more)))
+        assert not wire.is_bare(wire.plain_facts(bare._replace(**more)))
