@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import random
 import signal
 import sys
 import threading
@@ -33,6 +35,18 @@ settings.register_profile(
     "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, print_blob=True
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dask_draws_elsewhere() -> None:
+    """Give Dask a generator of its own.
+
+    Its event loops weigh messages by samples, in whatever test, and Hypothesis refuses a test in which
+    somebody draws from the shared generator.
+    """
+    own = random.Random()
+    for name in ("dask.sizeof", "distributed.comm.core", "distributed.scheduler", "distributed.utils_comm"):
+        importlib.import_module(name).random = own  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

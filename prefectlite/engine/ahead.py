@@ -253,6 +253,26 @@ class Ahead:
                 elif board.plan_node(reader).kind == "collection":
                     stack.append(reader)
 
+    def unmark_many(self, runs: range) -> None:
+        """Take back the marks of children of one map, side by side, and all that was sent after them.
+
+        Parameters
+        ----------
+        runs : range
+            Which.
+        """
+        board = self._board
+        node = board.node[runs.start]
+        if any(paired_children(board, edge, runs) for edge in board.plan.nodes[node].outs):
+            for run in runs:
+                self.unmark(run)
+            return
+        self.unmark(runs.start)
+        # Who reads the map as a whole has come back; the others only lose their marks.
+        rest = runs[1:]
+        board.families[node].unsent += board.sent.count(1, rest.start, rest.stop)
+        board.sent[rest.start : rest.stop] = bytes(len(rest))
+
     def _inputs(self, run: int) -> int:
         """Count the runs that a run reads or follows; a map or a collection as its members."""
         board = self._board

@@ -6,34 +6,22 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import (
-    FINAL,
-    FLYING,
-    PARKED,
-    PENDING,
-    QUEUED,
-    TIMED,
-    WAITING,
-    Board,
-    all_are,
-    fill,
-)
+from prefectlite.engine.board import FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
-from prefectlite.engine.inputs import Row
-from prefectlite.engine.instructions import SetTimer, Submit, SubmitMany
-from prefectlite.engine.landings import RAN, Landing
+from prefectlite.engine.instructions import SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Next, Proposal
+from prefectlite.engine.proposal import Next, Proposal, with_exception
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
-from prefectlite.engine.sources import anchors_of, arguments_of, rows_of
+from prefectlite.engine.sources import anchors_of, arguments_of
+from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.wiring import Wiring
-from prefectlite.errors import TaskError
 from prefectlite.rules.crash import decide_crash
+from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
@@ -51,9 +39,6 @@ from prefectlite.states.state import (
 )
 from prefectlite.states.transitions import may_become
 
-#: So few children are looked at one by one.
-_FEW: Final = 16
-_RUNNING: Final = Running("A worker runs its body.")
 #: A retry_delay in seconds that can be meant: a century.
 _LONGEST_DELAY: Final = 3.2e9
 _GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
@@ -90,6 +75,7 @@ class Conduct:
         self._questions = Questions(board, ledger)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
+        self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
         # Runs that a rule paused: they start when the pause is over.
         self._approved: set[int] = set()
 
@@ -112,115 +98,6 @@ class Conduct:
                 self.decide(run)
             elif self._ahead.may_go(run):
                 self._submit(run)
-
-    def consider_many(self, runs: range) -> None:
-        """Give children of one map that came up together their chance.
-
-        Parameters
-        ----------
-        runs : range
-            Children that stand side by side; where they differ in more than their place, they come up again
-            in smaller groups, or one by one.
-        """
-        rows = self._rows_of_all(runs)
-        if rows is not None:
-            self._submit_many(runs, rows)
-        elif len(runs) > _FEW:
-            half = len(runs) // 2
-            self._frontier.push_many(runs[half:])
-            self._frontier.push_many(runs[:half])
-        else:
-            self._frontier.push(runs)
-
-    def _rows_of_all(self, runs: range) -> tuple[Row, ...] | None:
-        """Return where arguments come from, if all of some children may be submitted, and as one."""
-        board = self._board
-        node = board.plan_node(runs.start)
-        if (
-            node.policy.handled
-            or not board.all_in(WAITING, runs)
-            or not all_are(board.attempt, 0, runs)
-            or not all_are(board.submission, 0, runs)
-            or not self._ahead.may_go_many(runs)
-        ):
-            return None
-        if not all_are(board.unmet, 0, runs) and any(edge.key is None and edge.mapped for edge in node.ins):
-            return None  # what goes ahead of a state alone follows it child by child
-        return rows_of(board, runs)
-
-    def _submit_many(self, runs: range, rows: tuple[Row, ...]) -> None:
-        board, first = self._board, runs.start
-        node = board.node[first]
-        for column in (board.attempt, board.submission, board.live):
-            fill(column, 1, runs)
-        board.put(FLYING, runs)
-        board.flying += len(runs)
-        self._ledger.out.append(
-            SubmitMany(
-                runs,
-                node,
-                board.plan.nodes[node].slug,
-                board.index(first),
-                1,
-                1,
-                rows,
-                not all_are(board.unmet, 0, runs),
-                bool(self._wiring.drops[node]),
-                self._wiring.measures[node],
-                board.children(node).stop - runs.stop,
-            )
-        )
-        self._ahead.mark_many(runs)
-
-    def may_land(self, runs: range, submission: int) -> bool:
-        """Return whether reports of children that ended together can be taken in together.
-
-        Parameters
-        ----------
-        runs : range
-            Side by side.
-        submission : int
-            Which they are about.
-
-        Returns
-        -------
-        bool
-            False when one of them must be looked at by itself.
-        """
-        board = self._board
-        node = board.node[runs.start]
-        return (
-            node in board.families
-            and board.node[runs.stop - 1] == node
-            and not board.plan.nodes[node].policy.handled
-            and not self._wiring.measures[node]
-            and board.all_in(FLYING, runs)
-            and all_are(board.submission, submission, runs)
-            and all_are(board.attempt, board.attempt[runs.start], runs)
-            and all_are(board.unmet, 0, runs)
-            and all(state is PENDING for state in board.states[runs.start : runs.stop])
-            and self._why.keys().isdisjoint(runs)
-        )
-
-    def land_many(self, landing: Landing, why: Reason) -> None:
-        """Take in children that ended together as plain successes.
-
-        Parameters
-        ----------
-        landing : Landing
-            Which, and what they said; ``may_land`` said yes.
-        why : Reason
-            Why they are successes.
-        """
-        board, runs, reports = self._board, landing.runs, landing.reports
-        passed = before(board, runs.start).why
-        board.flying -= len(runs)
-        self._ledger.commit_many(runs, _RUNNING, passed, reports.started)
-        self._ledger.commit_many(runs, RAN, why, reports.ended, landing)
-        board.landings.add(landing)
-        board.put(FINAL, runs)
-        board.open -= len(runs)
-        self.settling.add_many(runs)
 
     def decide(self, run: int) -> None:
         """Weigh the rules before a run whose upstreams are final.
@@ -270,7 +147,7 @@ class Conduct:
             self.end(run, _GATHERED, why, self._ledger.now)
         elif node.policy.handled:
             self._board.attempt[run] = 1
-            self.propose(run, Proposal(_RUNNING, why, "start", self._ledger.now))
+            self.propose(run, Proposal(RUNNING, why, "start", self._ledger.now))
         else:
             self._why[run] = why
             self.queue(run)
@@ -385,7 +262,7 @@ class Conduct:
             self._fail(run, f"It asked to be {proposal.name}, which cannot follow.", "outcome")
             return
         if isinstance(state, Failed) and not state.has_result:
-            state = _with_exception(state)
+            state = with_exception(state)
             proposal = replace(proposal, new=state)
         if then == "start" and isinstance(state, Running):
             self._ledger.commit(run, state, proposal.why, proposal.time)
@@ -411,7 +288,7 @@ class Conduct:
             )
 
     def _fail(self, run: int, text: str, rule: str) -> None:
-        self.end(run, _with_exception(Failed(text)), Reason(rule, text), self._ledger.now)
+        self.end(run, with_exception(Failed(text)), Reason(rule, text), self._ledger.now)
 
     # The rules after a run
 
@@ -456,7 +333,7 @@ class Conduct:
         at = state.start_time
         if at is None and isinstance(state, Paused):
             self._board.stage[run] = PARKED
-        elif at is None or at.timestamp() <= self._ledger.now:
+        elif at is None or at.timestamp() <= moment(self._ledger.now).timestamp():
             self.again(run)
         else:
             self._serial += 1
@@ -479,11 +356,10 @@ class Conduct:
             self.decide(run)
             return
         board.attempt[run] += 1
-        why = Reason("time", "The time that it waited for has come.")
         if board.plan_node(run).policy.handled:
-            self.propose(run, Proposal(_RUNNING, why, "start", self._ledger.now))
+            self.propose(run, Proposal(RUNNING, AGAIN, "start", self._ledger.now))
         else:
-            self._why[run] = why
+            self._why[run] = AGAIN
             self.queue(run)
 
     # What is known of a run
@@ -531,7 +407,7 @@ class Conduct:
             if why is None:
                 verdict = before(board, run)  # it went ahead of its upstreams; they are final by now
                 why = verdict.why
-            self._ledger.commit(run, _RUNNING, why, time)
+            self._ledger.commit(run, RUNNING, why, time)
 
     def answer(self, event: Answered) -> None:
         """Go on with a run that waited for the word of user code.
@@ -586,13 +462,3 @@ class Conduct:
         """
         self._ledger.free(run)
         self._ahead.unmark(run)
-
-
-def _with_exception(state: Failed) -> Failed:
-    """Return a failure whose reader gets an exception for a value, also when nobody raised one."""
-    error = TaskError(type(state).__name__, state.message or "It failed.")
-    try:
-        changed = state.replace(result=error)
-    except Exception:  # a user's class may take other arguments; then its reader gets None
-        return state
-    return changed if isinstance(changed, Failed) else state

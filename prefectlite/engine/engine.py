@@ -188,10 +188,14 @@ class Engine(EngineView):
             return
         for run in (runs[0], runs[-1]):
             self._is_current(run, event.submission)  # raises for what was never made
-        if self._conduct.may_land(runs, event.submission):
-            landing = Landing(runs, board.attempt[event.run], event.submission, reports, self._values)
-            self._conduct.land_many(landing, _returned(reports.where))
-            return
+        together, said = self._conduct.together, reports.said
+        if together.may_land(runs, event.submission, said):
+            if said is None:
+                landing = Landing(runs, board.attempt[event.run], event.submission, reports, self._values)
+                together.land(landing, _returned(reports.where))
+                return
+            if together.fail(runs, reports, _told(_text_of(said), said.where)):
+                return
         for run in runs:
             self._is_current(run, event.submission)  # before the first of them changes anything
         for place, run in enumerate(runs):
@@ -233,8 +237,7 @@ class Engine(EngineView):
             board.measures[run] = Measure(report.length, report.flat_length, report.unmappable)
         if report.state is not None:
             self._conduct.lose(run)
-            text = report.state.message or f"The body ended {type(report.state).__name__}."
-            why = _told(text, report.where)
+            why = _told(_text_of(report), report.where)
             outcome = Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable)
             self._conduct.propose(run, outcome)
             return
@@ -310,7 +313,7 @@ class Engine(EngineView):
             if len(runs) == 1:
                 self._conduct.consider(runs.start)
             else:
-                self._conduct.consider_many(runs)
+                self._conduct.together.consider(runs)
             self._drain()
             busy = board.flying + len(board.asks)
             if busy >= self.window:
@@ -345,6 +348,11 @@ class Engine(EngineView):
         self._ledger.flow_becomes(verdict.state, verdict.why)
         self.ended = True
         self._ledger.out.append(EndRun(self.flow_state))
+
+
+def _text_of(report: Report) -> str:
+    state = report.state
+    return getattr(state, "message", None) or f"The body ended {type(state).__name__}."
 
 
 @lru_cache(maxsize=4096)

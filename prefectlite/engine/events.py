@@ -86,7 +86,7 @@ class AttemptFinished(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RangeFinished:
-    """Attempts of a map's children that stand side by side ended as plain successes.
+    """Attempts of a map's children that stand side by side ended alike.
 
     It means what as many ``AttemptFinished`` would mean, and costs little more than one.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from prefectlite.errors import TaskError
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import State
+from prefectlite.states.state import Failed, State
 
 #: What a run does once its new state is on the books.
 Next: TypeAlias = Literal["start", "unfold", "approve", "weigh", "end"]
@@ -44,3 +45,26 @@ class Proposal:
     def name(self) -> str:
         """The name of the state's class."""
         return type(self.new).__name__
+
+
+def with_exception(state: Failed) -> Failed:
+    """Return a failure whose reader gets an exception for a value, also when nobody raised one.
+
+    Parameters
+    ----------
+    state : Failed
+        A failure.
+
+    Returns
+    -------
+    Failed
+        Itself if it has a result, or can't be given one.
+    """
+    if state.has_result:
+        return state
+    error = TaskError(type(state).__name__, state.message or "It failed.")
+    try:
+        changed = state.replace(result=error)
+    except Exception:  # a user's class may take other arguments; then its reader gets None
+        return state
+    return changed if isinstance(changed, Failed) else state

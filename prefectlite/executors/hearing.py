@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import time
+from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.engine.events import (
     AttemptCrashed,
@@ -25,6 +26,7 @@ from prefectlite.lowering.shipment import BlockShipment, Shipment
 from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import Scheduled
 from prefectlite.worker.wire import (
+    ALIKE,
     BUNDLE,
     ERRED,
     GOING,
@@ -40,6 +42,9 @@ from prefectlite.worker.wire import (
     plain_report,
     read_bundle,
 )
+
+#: The values of attempts that have none.
+_NOTHING: Final = Results(array("i"), b"")
 
 
 class Hearing(Trees):
@@ -131,11 +136,16 @@ class Hearing(Trees):
                 started = report.started[at - report.first : stop - report.first]
                 ended = report.ended[at - report.first : stop - report.first]
                 many = Reports(started, ended, results, report.where)
-                events += self._plain(now, cargo, part, at, many)
+                events += self._block(now, cargo, part, at, many)
                 at = stop
-            if entry is not None:
-                events += self._outcome(now, cargo, slot, entry, report.where)
+            if entry is None:
+                break
+            if entry[0] == ALIKE:
+                at = slot + entry[1]
+                events += self._alike(now, cargo, report, slot, entry)
+            else:
                 at = slot + 1
+                events += self._outcome(now, cargo, slot, entry, report.where)
         return events
 
     def _members(
@@ -173,8 +183,27 @@ class Hearing(Trees):
         self._close(cargo, start, at)
         return at, end - skipped
 
-    def _plain(self, now: float, cargo: Cargo, part: BlockShipment, slot: int, many: Reports) -> list[Event]:
-        """Tell of plain successes of one block, whose values came with their reports."""
+    def _alike(self, now: float, cargo: Cargo, report: BundleReport, start: int, entry: Item) -> list[Event]:
+        """Tell of attempts side by side that were no plain successes and said the same."""
+        events: list[Event] = []
+        said = decode(entry)
+        at, end = start, start + entry[1]
+        while at < end:
+            part, _, stop = cargo.part_at(at)
+            stop = min(stop, end)
+            places = slice(at - report.first, stop - report.first)
+            started, ended = report.started[places], report.ended[places]
+            if isinstance(part, BlockShipment):
+                many = Reports(started, ended, _NOTHING, report.where, said)
+                events += self._block(now, cargo, part, at, many)
+            else:
+                item = (OTHER, None, *entry[2:], started[0], ended[0])
+                events += self._outcome(now, cargo, at, item, report.where)
+            at = stop
+        return events
+
+    def _block(self, now: float, cargo: Cargo, part: BlockShipment, slot: int, many: Reports) -> list[Event]:
+        """Tell of attempts of one block that ended alike."""
         count = len(many)
         seconds = (sum(many.ended) - sum(many.started)) / count
         self.pace.note(part.task.digest, seconds, 0, count)

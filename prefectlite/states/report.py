@@ -228,22 +228,25 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What attempts that stand side by side say of themselves, when all of them are plain successes.
+    """What attempts that stand side by side say of themselves, when all of them say the same.
 
     Parameters
     ----------
     started, ended : array of float
         Seconds since the epoch, by the worker's clock.
     results : Results
-        The pickled values, each within ``results.inline_limit``.
+        The pickled values of plain successes, each within ``results.inline_limit``; else empty.
     where : str
         The worker's address, or ``"local"``.
+    said : Report or None
+        What each of them says, but for its times; None for plain successes.
     """
 
     started: array[float]
     ended: array[float]
     results: Results
     where: str = ""
+    said: Report | None = None
 
     def __len__(self) -> int:
         """Return how many attempts they are about."""
@@ -262,6 +265,8 @@ class Reports:
         Report
             As if it had come alone.
         """
+        if self.said is not None:
+            return self.said._replace(started=self.started[place], ended=self.ended[place])
         return Report(
             None,
             self.started[place],
@@ -286,6 +291,5 @@ class Reports:
         """
         if start == 0 and stop == len(self):
             return self
-        return Reports(
-            self.started[start:stop], self.ended[start:stop], self.results.part(start, stop), self.where
-        )
+        results = self.results.part(start, stop) if self.said is None else self.results
+        return Reports(self.started[start:stop], self.ended[start:stop], results, self.where, self.said)

@@ -32,6 +32,7 @@ from prefectlite.states.state import (
 )
 from prefectlite.worker.around import Around, Kind
 from prefectlite.worker.failures import (
+    Look,
     described,
     failure,
     fit_for_driver,
@@ -71,11 +72,14 @@ class Outcome(NamedTuple):
     is_final : bool
         Whether no other attempt is likely to follow. The driver decides that; what stands on the cluster
         until then depends on it.
+    look : Look or None
+        Reports of one attempt kind with the same look, and the same facts, are pickled to the same bytes.
     """
 
     report: Report | None
     wrapper: Succeeded | Done | None = None
     is_final: bool = True
+    look: Look | None = None
 
 
 #: An attempt that stopped before its body.
@@ -257,10 +261,11 @@ def failed(kind: Kind, error: BaseException, started: float, making: str = "") -
         return Outcome(Report(crash, started, time.time(), where=where))
     envelope = kind.task.envelope
     retryable, note = is_retryable(envelope.retry_on, error)
-    state = failure(error, limit=_limit(kind), note=note, what=making)
+    state, look = failure(error, limit=_limit(kind), note=note, what=making)
     return Outcome(
         Report(state, started, time.time(), retryable=retryable, where=where),
         is_final=not retryable or kind.attempt > envelope.max_retries,
+        look=None if making else look,
     )
 
 

@@ -13,6 +13,7 @@ from contextvars import copy_context
 from typing import Any
 
 from prefectlite.core.context import enter_layer
+from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
 from prefectlite.lowering.spec import Spec
@@ -23,6 +24,7 @@ from prefectlite.worker.attempt import HELD as HOLDS
 from prefectlite.worker.attempt import Interruption, Outcome, ended_by, failed, returned, unopened
 from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
 from prefectlite.worker.entry import open_early
+from prefectlite.worker.failures import Look
 from prefectlite.worker.here import Here
 from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.logs import current
@@ -186,6 +188,10 @@ class _Runner:
         self._stop_word = desk.stop_word
         self._record = active.record
         self._flow, self._tasks, self._values = flow, tasks, values
+        # Of the last attempt that was no plain success.
+        self._look: Look | None = None
+        self._retryable = True
+        self._last: Item | None = None
 
     def run(self, parts: Sequence[Part]) -> None:
         """Run them in order, until they have taken too long or no slot is left."""
@@ -285,7 +291,7 @@ class _Runner:
         report, wrapper, ledger = outcome.report, outcome.wrapper, self._ledger
         if report is None or wrapper is None:
             key = ledger.names.key(slot)
-            item: Item = (HELD, key) if report is None else encode(key, report)
+            item: Item = (HELD, key) if report is None else self._encode(key, outcome)
             started, ended = (0.0, 0.0) if report is None else (report.started, report.ended)
             keep_said(self._record, item, started, ended)
             ledger.book(Held(item), item, started, ended)
@@ -298,6 +304,15 @@ class _Runner:
             # Told in full, for what it says beside its value or for want of it.
             ledger.book(wrapper, facts, report.started, report.ended)
         return report.nbytes
+
+    def _encode(self, key: DataKey, outcome: Outcome) -> Item:
+        """Return the item of an attempt that was no plain success; one like the last is not pickled again."""
+        report, look = outcome.report, outcome.look
+        assert report is not None
+        is_like = look is not None and look is self._look and report.retryable == self._retryable
+        item = encode(key, report, self._last if is_like else None)
+        self._look, self._retryable, self._last = look, report.retryable, item
+        return item
 
 
 def _done(value: Any, started: float, ended: float, attempt: int) -> Done:

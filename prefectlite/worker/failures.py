@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from types import TracebackType
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import RetryOn
@@ -16,6 +16,13 @@ from prefectlite.states.state import NO_RESULT, Failed, State
 _OURS: Final = ("prefectlite.worker.", "prefectlite.lowering.", "prefectlite.core.")
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_TRACEBACK: Final = 20_000
+#: So many looks are remembered, of exceptions of up to so many pickled bytes and so many facts.
+_MOST_LOOKS: Final = 64
+_LARGEST_LOOK: Final = 2048
+_MOST_MARKS: Final = 128
+#: Their texts are made from more than they are pickled with: other tracebacks, names near at hand.
+_DEEP: Final = (Signal, BaseExceptionGroup, NameError, AttributeError, ImportError)
+_looks: Final[dict[tuple[Any, ...], Look]] = {}
 
 
 def is_retryable(retry_on: RetryOn, error: BaseException) -> tuple[bool, str]:
@@ -46,7 +53,27 @@ def is_retryable(retry_on: RetryOn, error: BaseException) -> tuple[bool, str]:
         return False, f" (its retry_on raised {described(raised)}, so it is not tried again)"
 
 
-def failure(error: BaseException, *, limit: int | None, note: str = "", what: str = "") -> Failed:
+class Look(NamedTuple):
+    """What a failure shows of itself; failures that look alike share one, so that it is made once.
+
+    Parameters
+    ----------
+    described : str
+        As of ``described``.
+    text : str
+        As of ``traceback_text``.
+    fits : bool
+        Whether the exception arrives at the driver as what it is.
+    """
+
+    described: str
+    text: str
+    fits: bool
+
+
+def failure(
+    error: BaseException, *, limit: int | None, note: str = "", what: str = ""
+) -> tuple[Failed, Look | None]:
     """Return the state of a body that raised.
 
     Parameters
@@ -62,12 +89,48 @@ def failure(error: BaseException, *, limit: int | None, note: str = "", what: st
 
     Returns
     -------
-    Failed
-        With the exception, or its stand-in, as its result.
+    (Failed, Look or None)
+        With the exception, or its stand-in, as its result; and what is the same object for failures that
+        look alike and are pickled to the same bytes.
     """
+    before = what or "Unexpected error: "
+    look = None if limit is None or note else _look(error, limit)
+    if look is not None:
+        result = error if look.fits else TaskError(_name_of(error), _text_of(error), look.text)
+        return Failed(f"{before}{look.described}", result, traceback=look.text), look
     text = traceback_text(error)
-    message = f"{what or 'Unexpected error: '}{described(error)}{note}"
-    return Failed(message, fit_to_travel(error, text, limit), traceback=text)
+    message = f"{before}{described(error)}{note}"
+    return Failed(message, fit_to_travel(error, text, limit), traceback=text), None
+
+
+def _look(error: BaseException, limit: int) -> Look | None:
+    """Return how an exception looks; None for one whose look depends on others, or cannot be told."""
+    if error.__cause__ is not None or error.__context__ is not None or isinstance(error, _DEEP):
+        return None
+    try:
+        payload = dumps_failure(error)
+        if len(payload) > _LARGEST_LOOK:
+            return None
+        marks: list[Any] = [type(error), payload, str(error), limit]
+        marks += getattr(error, "__notes__", ())
+    except BaseException:
+        return None
+    at = _users(error.__traceback__)
+    while at is not None:
+        code = at.tb_frame.f_code
+        marks += (code.co_filename, code.co_name, at.tb_lasti, at.tb_lineno)
+        if len(marks) > _MOST_MARKS:
+            return None
+        at = at.tb_next
+    key = tuple(marks)
+    look = _looks.get(key)
+    if look is None:
+        text = traceback_text(error)
+        look = Look(described(error), text, fit_to_travel(error, text, limit) is error)
+        if len(_looks) >= _MOST_LOOKS:
+            _looks.clear()
+        _looks[key] = look
+    return look
 
 
 def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseException:

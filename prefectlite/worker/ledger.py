@@ -20,7 +20,7 @@ from prefectlite.lowering.keys import BundleKey, DataKey, data_key
 from prefectlite.lowering.parts import Block, Part
 from prefectlite.lowering.wrappers import Held
 from prefectlite.states.keys import RunKey
-from prefectlite.worker.wire import GOING, RETURNED, BundleReport, Item, bundle_item
+from prefectlite.worker.wire import GOING, RETURNED, BundleReport, Item, bundle_item, grouped
 
 
 class Names:
@@ -218,4 +218,5 @@ class Ledger:
                 for slot in range(end, end + rest)
                 if slot not in said
             ]
+        others = grouped(others)
         return bundle_item(BundleReport(self.key, self.where, first, started, ended, sizes, blob, others))

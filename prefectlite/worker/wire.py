@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
@@ -24,7 +24,7 @@ Item: TypeAlias = tuple[Any, ...]
 
 #: ``(PLAIN, key, where, facts)``: a plain success.
 PLAIN: Final = 0
-#: ``(OTHER, key, payload, class name, text, started, ended)``: a pickled report.
+#: ``(OTHER, key, payload, class name, text, started, ended)``: a pickled report, but for its times.
 OTHER: Final = 1
 #: ``(HELD, key)``: the attempt stopped before its body.
 HELD: Final = 2
@@ -41,6 +41,10 @@ BUNDLE: Final = 6
 RETURNED: Final = 7
 #: ``(GOING, key)``: a bundle tells of its attempts while this one still runs; its end will be told later.
 GOING: Final = 8
+
+#: ``(ALIKE, count, payload, class name, text)``: so many attempts of a bundle, from this slot on, that said
+#: the same; their times stand in the columns.
+ALIKE: Final = 9
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
@@ -154,7 +158,7 @@ class BundleReport(NamedTuple):
         Pickled values one behind the other.
     others : sequence of (int, tuple)
         By slot, in order: the facts of a plain success (from ``plain_facts``; they begin with a float), or an
-        item (``OTHER``, ``HELD``, ``RETURNED``, ``GOING``).
+        item (``OTHER``, ``ALIKE``, ``HELD``, ``RETURNED``, ``GOING``).
     """
 
     key: BundleKey
@@ -203,7 +207,7 @@ def read_bundle(item: Sequence[Any]) -> BundleReport:
     )
 
 
-def encode(key: DataKey, report: Report) -> Item:
+def encode(key: DataKey, report: Report, like: Item | None = None) -> Item:
     """Return the item of a report that is no plain success.
 
     Parameters
@@ -212,22 +216,53 @@ def encode(key: DataKey, report: Report) -> Item:
         The attempt's data key.
     report : Report
         With a state.
+    like : tuple or None
+        The item of a report that said the same.
 
     Returns
     -------
     tuple
         An ``OTHER`` item.
     """
+    if like is not None:
+        return OTHER, key, *like[2:5], report.started, report.ended
     state = report.state
     text = _sendable(str(getattr(state, "message", None) or ""))
     name = type(state).__name__
     try:
-        payload = dumps_failure(report)
+        payload = dumps_failure(report._replace(started=0.0, ended=0.0))
     except SerializationError:
         # What is sent is tested before; a second pickling that fails is possible, and no reason to say
         # nothing.
         payload = b""
     return OTHER, key, payload, name, text, report.started, report.ended
+
+
+def grouped(others: Iterable[tuple[int, Item]]) -> list[tuple[int, Item]]:
+    """Return what slots of a bundle say, with neighbours that were encoded as alike in one item.
+
+    Parameters
+    ----------
+    others : iterable of (int, tuple)
+        By slot, in order.
+
+    Returns
+    -------
+    list of (int, tuple)
+        The same; ``ALIKE`` items stand for several.
+    """
+    found: list[tuple[int, Item]] = []
+    last: Item = (None,)
+    for slot, item in others:
+        if item[0] == OTHER == last[0] and item[2] is last[2]:
+            first, before = found[-1]
+            count = before[1] if before[0] == ALIKE else 1
+            if first + count == slot:
+                found[-1] = first, (ALIKE, count + 1, *item[2:5])
+                continue
+        last = item
+        found.append((slot, item))
+    return found
 
 
 def decode(item: Sequence[Any]) -> Report:
@@ -236,18 +271,19 @@ def decode(item: Sequence[Any]) -> Report:
     Parameters
     ----------
     item : sequence
-        From ``encode``.
+        From ``encode``; or an ``ALIKE`` item, whose report has no times.
 
     Returns
     -------
     Report
         As the worker wrote it; where its content cannot be opened in this process, a failure that says so.
     """
-    _, _, payload, name, text, started, ended = item
+    _, _, payload, name, text, *times = item
+    started, ended = times or (0.0, 0.0)
     try:
         report = pickle.loads(payload)
         if isinstance(report, Report):
-            return report
+            return report._replace(started=started, ended=ended)
         reason = f"it is a {type(report).__name__}"
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

@@ -9,9 +9,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from prefectlite import DaskExecutor, Flow, task, unmapped
+from prefectlite import DaskExecutor, Flow, context, task, unmapped
 from prefectlite.executors import watch
-from prefectlite.states import Cancelled, Crashed, Mapped, RunKey, Running, Success, TriggerFailed
+from prefectlite.states import Cancelled, Crashed, Failed, Mapped, RunKey, Running, Success, TriggerFailed
 
 pytestmark = pytest.mark.cluster
 WIDTH = 300
@@ -332,3 +332,41 @@ def test_the_long_child_itself_is_seen_running(warm, began, tmp_path):
     ends = run.wait(30).result[first].map_states
 
     assert isinstance(ends[SLOW], Cancelled)
+
+
+@pytest.mark.parametrize("failing", ["all", "every third", "first half"])
+def test_children_that_fail_alike_are_tried_again_and_each_tells_of_it(failing, warm, began):
+    fails = {
+        "all": lambda x: True,
+        "every third": lambda x: x % 3 == 0,
+        "first half": lambda x: x < WIDTH // 2,
+    }[failing]
+
+    def body(x):
+        began(f"child-{x}-{context.attempt}")
+        if fails(x) and context.attempt < 3:
+            raise ValueError("not yet")
+        return x
+
+    with Flow("alike") as flow:
+        child = task(body, name="child", max_retries=2).map(list(range(WIDTH)))
+        total = noted(began, "total")(child)
+    run = flow.start(executor=DaskExecutor(warm, bundle_size=25))
+    state = run.wait(60)
+
+    assert isinstance(state, Success)
+    assert state.result[total].result == sum(range(WIDTH))
+    expected = Counter(
+        f"child-{x}-{attempt}" for x in range(WIDTH) for attempt in range(1, 4 if fails(x) else 2)
+    )
+    expected["total-all"] = 1
+    assert began.count() == expected
+    once = ["Submitted", "Running"]
+    for x in (0, 1, 3, WIDTH - 1):
+        history = run.history(RunKey("child-1", x))
+        names = [type(getattr(one, "new", one)).__name__ for one in history]
+        assert names == (2 * [*once, "Failed", "Retrying"] if fails(x) else []) + [*once, "Success"]
+        failures = [one.new for one in history if isinstance(getattr(one, "new", None), Failed)]
+        assert all(isinstance(one.result, ValueError) and "in body" in one.traceback for one in failures)
+        attempts = [one.attempt for one in history if type(one).__name__ == "Submitted"]
+        assert attempts == ([1, 2, 3] if fails(x) else [1])

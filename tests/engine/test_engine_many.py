@@ -27,17 +27,28 @@ from prefectlite.engine.instructions import (
     ReleaseMany,
     Submit,
     SubmitMany,
+    Transition,
     TransitionMany,
     one_by_one,
 )
 from prefectlite.engine.landings import DONE, RAN, Landing, Landings
 from prefectlite.engine.ledger import Ledger
-from prefectlite.errors import EngineError
+from prefectlite.errors import EngineError, TaskError
+from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report, Reports, Results
-from prefectlite.states.state import Pending, Running, Success
+from prefectlite.states.state import (
+    Crashed,
+    Failed,
+    Pending,
+    Retrying,
+    Running,
+    Skipped,
+    State,
+    Success,
+)
 from tests.engine.plans import Bench, Spec, books, follows, listed, maps, pairs, reads, said, task, value
 
 
@@ -159,12 +170,12 @@ class TestSubmit:
         while frontier.pop(width) is not None:
             pass
         ledger.out = []
-        conduct.consider_many(bench.engine.children(1))
+        conduct.together.consider(bench.engine.children(1))
         while (some := frontier.pop(width)) is not None:
             if len(some) == 1:
                 conduct.consider(some.start)
             else:
-                conduct.consider_many(some)
+                conduct.together.consider(some)
         return submitted(ledger.out)
 
     def test_where_many_differ_they_come_up_in_halves(self) -> None:
@@ -290,7 +301,13 @@ DIFFERENT: dict[str, tuple[list[Spec], str, Prepare]] = {
         lambda bench: bench.crash("m[2]"),
     ),
     "one was held and sent again": (wide(6), "m", lambda bench: bench.hold("m[2]")),
-    "each was let through by itself": (wide(6, trigger=all_finished), "m", lambda bench: None),
+    "each was let through for a reason of its own": (
+        wide(6, trigger=all_finished),
+        "m",
+        lambda bench: bench.engine._conduct._why.update(
+            {run: Reason("trigger", f"Passed at {run}.") for run in bench.engine.children(1)}
+        ),
+    ),
     "their values are measured": (measured(), "m", lambda bench: None),
     "those above are not known": (chain(), "n", lambda bench: None),
     "some above are not known": (chain(), "n", lambda bench: bench.succeed("m[3]")),
@@ -318,6 +335,144 @@ def test_where_they_differ_each_is_taken_in_by_itself_with_the_same_outcome(case
     assert together.states() == alone.states()
     for run in together.engine.runs():
         assert together.engine.state(run) == alone.engine.state(run)
+
+
+def test_those_that_one_reason_let_through_land_as_one() -> None:
+    bench, _ = started(*wide(6, trigger=all_finished))
+    why = bench.engine._conduct._why[bench.run("m[0]")]
+    found = raw(bench, landed(bench, "m[0]", 6))
+    began, ended = [one for one in found if isinstance(one, TransitionMany)]
+    assert (began.why, len(began), len(ended)) == (why, 6, 6)
+    assert not bench.engine._conduct._why
+
+
+def failed_reports(count: int, state: State, *, at: float = 10.0, **facts: Any) -> Reports:
+    """Of children that ended alike, and no plain successes."""
+    said = Report(state, 0.0, 0.0, where="w1", **facts)
+    started = array("d", [at + place for place in range(count)])
+    ended = array("d", [at + place + 0.5 for place in range(count)])
+    return Reports(started, ended, Results(array("i"), b""), "w1", said)
+
+
+def fallen(bench: Bench, first: str, count: int, submission: int = 1, **facts: Any) -> RangeFinished:
+    state = facts.pop("state", Failed("It broke.", ValueError("no")))
+    return RangeFinished(100.0, bench.run(first), submission, failed_reports(count, state, **facts))
+
+
+class TestFail:
+    def test_children_that_fail_alike_are_tried_again_as_one(self) -> None:
+        bench, _ = started(*wide(20, retry=RetryPolicy(2)), task("r", "m"))
+        found = raw(bench, fallen(bench, "m[0]", 20))
+        changes = [one for one in found if isinstance(one, TransitionMany)]
+        assert [(type(one.old), type(one.new), one.attempt, len(one)) for one in changes] == [
+            (Pending, Running, 1, 20),
+            (Running, Failed, 1, 20),
+            (Failed, Retrying, 1, 20),
+        ]
+        assert [one.time for one in changes[0]][:2] == [10.0, 11.0]
+        assert [one.time for one in changes[1]][:2] == [10.5, 11.5]
+        assert {one.time for one in changes[2]} == {100.0}
+        assert changes[2].new.run_count == 1
+        assert [one for one in found if isinstance(one, ReleaseMany)] == [
+            ReleaseMany(bench.engine.children(1), 1)
+        ]
+        (many,) = [one for one in found if isinstance(one, SubmitMany)]
+        assert (many.runs, many.attempt, many.submission) == (bench.engine.children(1), 2, 2)
+
+        found = raw(bench, landed(bench, "m[0]", 20, submission=2))
+        began, _ = [one for one in found if isinstance(one, TransitionMany)]
+        assert (type(began.old), type(began.new), began.attempt) == (Retrying, Running, 2)
+        assert began.why.rule == "time"
+        assert bench.state("m[7]").result == 7
+        assert bench.engine.board.failures == dict.fromkeys(bench.engine.children(1), 1)
+
+    def test_the_last_failure_is_each_one_s_own(self) -> None:
+        bench, _ = started(*wide(3, retry=RetryPolicy(1)))
+        raw(bench, fallen(bench, "m[0]", 3))
+        found = raw(bench, fallen(bench, "m[0]", 3, submission=2))
+        assert not [one for one in found if isinstance(one, TransitionMany)]
+        assert bench.states("m[0]", "m[1]", "m[2]") == ["Failed"] * 3
+        assert bench.engine.ended
+
+    def test_a_failure_without_an_exception_gets_one(self) -> None:
+        bench, _ = started(*wide(2, retry=RetryPolicy(1)))
+        found = raw(bench, fallen(bench, "m[0]", 2, state=Failed("Just so.")))
+        failed = [one for one in found if isinstance(one, TransitionMany)][1].new
+        assert isinstance(failed.result, TaskError)
+        assert "Just so." in str(failed.result)
+
+    @pytest.mark.parametrize("ahead", [False, True])
+    def test_what_reads_them_comes_back(self, ahead: bool) -> None:
+        below = [task("n", maps("m")), task("r", "n")] if ahead else [task("r", "m")]
+        bench, _ = started(*wide(4, retry=RetryPolicy(1)), *below)
+        names = [f"n[{n}]" for n in range(4)] if ahead else ["r"]
+        assert [bench.last(name) for name in names] == [1] * len(names)
+        found = raw(bench, fallen(bench, "m[0]", 4))
+        released = {(one.run, one.submission) for one in one_by_one(found) if isinstance(one, Release)}
+        assert released >= {(bench.run(name), 1) for name in names}
+        assert [bench.last(name) for name in names] == [2] * len(names), "and goes ahead again"
+        raw(bench, landed(bench, "m[0]", 4, submission=2))
+        for name in names:
+            bench.succeed(name)
+        if ahead:
+            bench.succeed("r")
+        assert bench.engine.flow_state.is_successful()
+
+    def test_some_of_them_fail_while_others_fly(self) -> None:
+        bench, _ = started(*wide(9, retry=RetryPolicy(1)), task("r", "m"))
+        raw(bench, fallen(bench, "m[3]", 4))
+        assert bench.last("m[4]") == 2
+        assert bench.last("m[0]") == 1
+        raw(bench, landed(bench, "m[0]", 3))
+        raw(bench, landed(bench, "m[7]", 2))
+        raw(bench, landed(bench, "m[3]", 4, submission=2))
+        bench.succeed("r")
+        assert bench.engine.flow_state.is_successful()
+
+
+#: Why children that failed alike are weighed one by one: the task's policy, what they said, what was before.
+WEIGHED: dict[str, tuple[dict[str, Any], dict[str, Any], Prepare]] = {
+    "a delay is a timer of each": ({"delays": (5.0,)}, {}, lambda bench: None),
+    "jitter is each one's own": ({"jitter": 0.5, "delays": (5.0,)}, {}, lambda bench: None),
+    "the user's function is asked": ({"asks_delay": True}, {}, lambda bench: None),
+    "it is an order": ({}, {"forced": True}, lambda bench: None),
+    "it is a crash": ({}, {"state": Crashed("Gone.", cause="exited")}, lambda bench: None),
+    "it is no failure": ({}, {"state": Skipped("Not today.")}, lambda bench: None),
+    "it is not retryable": ({}, {"retryable": False}, lambda bench: None),
+    "one of them failed before": (
+        {},
+        {},
+        lambda bench: bench.engine.board.failures.update({bench.run("m[1]"): 1}),
+    ),
+    "one of them was seen to run": ({}, {}, lambda bench: bench.observe("m[1]")),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHED)
+def test_where_the_rule_could_differ_each_is_weighed_with_the_same_outcome(case: str) -> None:
+    policy, facts, prepare = WEIGHED[case]
+    retry = RetryPolicy(2, **policy)
+    together, alone = (Bench(*wide(4, retry=retry), task("r", "m")) for _ in range(2))
+    for bench in (together, alone):
+        bench.start()
+        bench.now = 500.0
+        prepare(bench)
+    event = fallen(together, "m[0]", 4, **facts)
+    found = raw(together, event)
+    assert not [one for one in found if isinstance(one, TransitionMany)]
+    for place in range(4):
+        raw(alone, AttemptFinished(100.0, event.run + place, 1, event.reports.one(place)))
+    assert stories(together) == stories(alone)
+    assert together.states() == alone.states()
+
+
+def stories(bench: Bench) -> dict[str, list[str]]:
+    """What is told of each child, in order."""
+    found: dict[str, list[str]] = {}
+    for one in bench.log:
+        if isinstance(one, Transition) and one.key.index is not None:
+            found.setdefault(str(one.key), []).append(said(one, bench.engine))
+    return found
 
 
 def test_one_that_waits_to_be_sent_again_is_not_taken_in_with_the_others() -> None:

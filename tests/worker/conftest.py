@@ -19,6 +19,7 @@ from prefectlite.states.report import Report
 from prefectlite.worker.desk import rest_all
 from prefectlite.worker.ledger import Names
 from prefectlite.worker.wire import (
+    ALIKE,
     BUNDLE,
     GOING,
     HELD,
@@ -146,12 +147,24 @@ def _call(run: Any, flow: bytes, task: bytes, spec: bytes, values: bytes) -> Any
     return run(flow, task, spec, *pickle.loads(values))
 
 
+def _apart(report: Any) -> Any:
+    """Yield what is told beside the columns, each slot by itself."""
+    for slot, entry in report.others:
+        if entry[0] != ALIKE:
+            yield slot, entry
+            continue
+        _, count, payload, name, text = entry
+        for one in range(slot, slot + count):
+            times = report.started[one - report.first], report.ended[one - report.first]
+            yield one, (OTHER, None, payload, name, text, *times)
+
+
 def told_by(item: Any, names: Names) -> dict[int, Any]:
     """Return what a ``BUNDLE`` item says, by slot."""
     report = read(item)
     assert len(report.started) == len(report.ended) == len(report.sizes)
-    others = dict(report.others)
-    assert len(others) == len(report.others)
+    others = dict(_apart(report))
+    assert len(others) >= len(report.others)
     found: dict[int, Any] = {}
     at = 0
     for place, size in enumerate(report.sizes):
@@ -168,7 +181,7 @@ def told_by(item: Any, names: Names) -> dict[int, Any]:
             found[slot] = plain_report(entry, report.where)
             continue
         kind, key, *_ = entry
-        assert tuple(key) == names.key(slot)
+        assert key is None or tuple(key) == names.key(slot)
         found[slot] = (
             decode(entry) if kind == OTHER else {HELD: "held", RETURNED: "returned", GOING: "going"}[kind]
         )
