@@ -13,6 +13,9 @@ task of its own on as many threads as it likes; or while pieces enough of its wi
 Chains and trees end as few pieces, pairs of a map of a map as many small ones, and a stencil is cut as in
 loop tiling, in diamonds (Bandishti, Pananilath, Bondhugula: "Tiling stencil computations to maximize
 parallelism", SC'12).
+
+Where a user says how many travel together, of all tasks or of one, that is counted and no time is looked at;
+what is counted and what is timed share a piece only where time allows it, too.
 """
 
 from __future__ import annotations
@@ -248,6 +251,7 @@ class _Cutter:
         return made
 
     def _weigh(self, known: float | None, most: int | None) -> _Weight:
+        """Weigh an item; one with a number of its own takes no room from those that share a number."""
         seconds = GUESS if known is None else max(known, 0.0) + TOLL
         if self._size is not None:
             return seconds, 1 / self._most if most is None else 0.0, most or self._size
