@@ -66,6 +66,9 @@ class OptionArgs(TypedDict, total=False):
         in memory, nor in one place. Each call counts as a part of the one attempt, and should do nothing but
         return its value. Only the one argument that takes the list may come from other tasks; else, and in
         this process, it is called as usual.
+    bundle_size : int, "auto" or None
+        How many of the task's runs may travel as one Dask task; by default, the executor decides. A number
+        is kept however long they take, None lets each travel alone; where the executor's is None, all do.
     nout : int or None
         How many values the task returns.
     resources : mapping of str to float
@@ -91,6 +94,7 @@ class OptionArgs(TypedDict, total=False):
     keep_result: bool
     map_lengths: Literal["equal", "shortest"]
     associative: bool
+    bundle_size: int | Literal["auto"] | None
     nout: int | None
     resources: Mapping[str, float] | None
     priority: int
@@ -117,7 +121,9 @@ class TaskOptions:
     ----------
     max_retries, retry_delay, retry_jitter, retry_on, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
-    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, nout, resources, priority
+    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, bundle_size, nout
+        As in ``OptionArgs``.
+    resources, priority
         As in ``OptionArgs``.
     workers : tuple of str or None
         As in ``OptionArgs``.
@@ -141,6 +147,7 @@ class TaskOptions:
     keep_result: bool = False
     map_lengths: Literal["equal", "shortest"] = "equal"
     associative: bool = False
+    bundle_size: int | Literal["auto"] | None = "auto"
     nout: int | None = None
     resources: Mapping[str, float] | None = None
     priority: int = 0
@@ -403,6 +410,17 @@ def _lengths(place: _Place, value: Any) -> Literal["equal", "shortest"]:
     return value  # type: ignore[no-any-return]  # one of the two
 
 
+def _bundle_size(place: _Place, value: Any) -> int | Literal["auto"] | None:
+    mend = "give a whole number from 1 on, 'auto', or None for runs that travel alone."
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return value  # type: ignore[return-value]  # one of the two
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise place.refuse_kind(value, mend)
+    if value < 1:
+        raise place.refuse(value, mend)
+    return value
+
+
 def _resources(place: _Place, value: Any) -> Mapping[str, float] | None:
     if value is None:
         return None
@@ -435,6 +453,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
     "keep_result": _flag,
     "map_lengths": _lengths,
     "associative": _flag,
+    "bundle_size": _bundle_size,
     "nout": _count_or_none,
     "resources": _resources,
     "priority": _whole,

@@ -19,6 +19,7 @@ from prefectlite.executors.reach import (
     reach_scheduler_file,
 )
 from prefectlite.executors.session import DaskSession
+from prefectlite.lowering.pace import most_together
 
 #: How many bytes of results a flow run keeps after its end by default.
 KEEP_LIMIT: Final = 1024**3
@@ -54,7 +55,7 @@ class DaskExecutor:
     bundle_size : int, "auto" or None
         How many task runs may travel as one Dask task, which pays where bodies are tiny; by default, that is
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
-        alone.
+        alone; else a task's own ``bundle_size``, if it has one, counts for its runs.
 
     Raises
     ------
@@ -172,7 +173,7 @@ class DaskExecutor:
             deliver_logs,
             keep_limit=self._keep_limit,
             plugin_allowed=self._plugin,
-            bundle_size=None if self._bundle_size == "auto" else self._bundle_size or 1,
+            bundle_size=most_together(self._bundle_size),
             seconds=self._seconds,
         )
         reach = self._reach()

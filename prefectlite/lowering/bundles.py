@@ -157,6 +157,7 @@ class Packer:
                     pace.seconds(one.task.digest),
                     None if one.annotations is None else id(one.annotations),
                     pace.is_large(one.task.digest),
+                    one.most,
                 )
                 for one in shipments
             ]
@@ -224,15 +225,16 @@ class Packer:
         return found[0]
 
     def _apart(self, group: Sequence[BlockShipment]) -> Iterator[tuple[Sequence[BlockShipment], bool]]:
-        """Cut a group where children make values that should not share a bundle with others.
+        """Cut a group where children travel alone, or make values that should not share a bundle with others.
 
         Each piece comes with the word whether it reads such values: many of its children together would wait
         for as many of them.
         """
-        pace, start, reads_large = self._pace, 0, self._reads_large(group[0])
+        start, reads_large = 0, self._reads_large(group[0])
         for at in range(1, len(group)):
-            is_large = pace.is_large(group[at - 1].task.digest)
-            if pace.bundle_size == 1 or is_large:
+            above, below = group[at - 1], group[at]
+            is_large = self._pace.is_large(above.task.digest)
+            if is_large or self._is_single(above) or self._is_single(below):
                 yield group[start:at], reads_large
                 start, reads_large = at, is_large
         yield group[start:], reads_large
@@ -252,6 +254,10 @@ class Packer:
         task = self._maps[at][1]
         return self._pace.is_large(task) or (task in self._after_large and self._pace.seconds(task) is None)
 
+    def _is_single(self, one: AnyShipment) -> bool:
+        """Return whether attempts travel alone because the executor or their task says so."""
+        return self._pace.bundle_size == 1 or one.most == 1
+
     def _is_free(self, needs: Sequence[Need]) -> bool:
         """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
         for need in needs:
@@ -264,11 +270,12 @@ class Packer:
         width = len(group[0].runs)
         # Those that are still to come count too: the workers will not run out of bundles.
         tasks = [one.task.digest for one in group]
-        size = 1 if alone else self._pace.size(tasks, width + group[0].left)
+        mosts = [one.most for one in group]
+        size = 1 if alone else self._pace.size(tasks, width + group[0].left, mosts)
         # Even ones: the last of many should not be a small rest.
         count = -(-width // size)
         together = None
-        if self._pace.is_large(tasks[0]) or (self._keeps_step and self._pace.bundle_size == 1):
+        if self._pace.is_large(tasks[0]) or (self._keeps_step and self._is_single(group[0])):
             # Dask holds back what begins a graph and has a large group, so that workers keep step.
             together = data_key(group[0].prefix, RunKey(group[0].slug, 0), 1, group[0].submission)[0]
         for number in range(count):

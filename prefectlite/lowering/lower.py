@@ -16,6 +16,7 @@ from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, d
 from prefectlite.lowering.folds import fold_of
 from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
+from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry, is_ours
@@ -38,6 +39,7 @@ class _Shared(NamedTuple):
     blob: Blob | SerializationError
     annotations: Mapping[str, Any] | None
     folds: bool
+    most: int | None
 
 
 class _Kit(NamedTuple):
@@ -49,6 +51,7 @@ class _Kit(NamedTuple):
     blob: Blob | SerializationError
     annotations: Mapping[str, Any] | None
     folds: bool
+    most: int | None
 
 
 class Lowering:
@@ -227,6 +230,7 @@ class Lowering:
             tuple(submit.measure),
             kit.annotations,
             submit.left,
+            kit.most,
         )
 
     def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:
@@ -276,6 +280,7 @@ class Lowering:
             kit.annotations,
             live,
             fold,
+            kit.most,
         )
 
     def _arguments(
@@ -336,12 +341,14 @@ class Lowering:
 
     def _share(self, task: Task) -> _Shared:
         if not self._pickles:
-            return _Shared(self._blob_of(task), None, False)
+            return _Shared(self._blob_of(task), None, False, None)
         annotations = annotations_of(task)
         if annotations is not None:
             # Equal ones become one object, by which the graph's layers are told apart.
             annotations = self._annotations.setdefault(repr(annotations), annotations)
-        return _Shared(self._blob_of(task), annotations, task.options.associative)
+        options = task.options
+        most = most_together(options.bundle_size)
+        return _Shared(self._blob_of(task), annotations, options.associative, most)
 
     def _blob_of(self, task: Task) -> Blob | SerializationError:
         options = task.options

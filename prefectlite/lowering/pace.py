@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 #: How long a bundle should take, in seconds: long enough to make what Dask costs small, short enough that
 #: the workers share the work evenly and nobody waits long for a neighbour's sake.
@@ -109,7 +109,7 @@ class Pace:
         """
         return task in self._large
 
-    def size(self, tasks: Sequence[str], count: int) -> int:
+    def size(self, tasks: Sequence[str], count: int, mosts: Sequence[int | None] = ()) -> int:
         """Return how many children of a map, or of maps that follow each other, should travel together.
 
         Parameters
@@ -118,17 +118,39 @@ class Pace:
             The digests of the tasks that run for each child, one after the other.
         count : int
             How many children there are to send.
+        mosts : sequence of (int or None), optional
+            For each task, how many of its attempts may share a bundle, if the task says.
 
         Returns
         -------
         int
             From 1 on.
         """
-        if any(task in self._large for task in tasks):
+        if self.bundle_size == 1 or any(task in self._large for task in tasks):
             return 1
+        given = [most for most in mosts if most is not None]
+        if given:
+            others = [task for task, most in zip(tasks, mosts, strict=True) if most is None]
+            return min([*given, self.size(others, count)] if others else given)
         if self.bundle_size is not None:
             return max(1, self.bundle_size // len(tasks))
         share = -(-count // (SHARES * max(self.threads(), 1)))
         known = [self._seconds.get(task) for task in tasks]
         seconds = sum(AIM / FIRST if one is None else max(one, AIM / MOST) for one in known)
         return max(1, min(share, int(AIM / seconds + 0.5), MOST // len(tasks)))
+
+
+def most_together(bundle_size: int | Literal["auto"] | None) -> int | None:
+    """Return what a ``bundle_size`` that a user gave means.
+
+    Parameters
+    ----------
+    bundle_size : int, "auto" or None
+        As it was given.
+
+    Returns
+    -------
+    int or None
+        How many attempts travel together at most; None where that is not said.
+    """
+    return None if bundle_size == "auto" else bundle_size or 1

@@ -13,15 +13,20 @@ task of its own on as many threads as it likes; or while pieces enough of its wi
 Chains and trees end as few pieces, pairs of a map of a map as many small ones, and a stencil is cut as in
 loop tiling, in diamonds (Bandishti, Pananilath, Bondhugula: "Tiling stencil computations to maximize
 parallelism", SC'12).
+
+Where a user says how many travel together, of all tasks or of one, that is counted and no time is looked at;
+what is counted and what is timed share a piece only where time allows it, too.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
-from math import ceil
+from math import ceil, inf
 from typing import Final, NamedTuple, TypeAlias
 
+from prefectlite.lowering.depths import depth_first, survey
 from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES
 
 #: How long a value takes from one Dask task to the next that reads it, in seconds; measured.
@@ -51,6 +56,8 @@ class Item(NamedTuple):
         Only items with equal ones share a bundle.
     alone : bool, optional
         True for what never shares a bundle, such as a large value.
+    most : int or None, optional
+        How many attempts of its kind a bundle holds, whatever is known of them; None leaves that to the rest.
     """
 
     needs: Sequence[int]
@@ -58,6 +65,7 @@ class Item(NamedTuple):
     seconds: float | None = None
     annotations: Hashable = None
     alone: bool = False
+    most: int | None = None
 
 
 def partition(
@@ -72,9 +80,10 @@ def partition(
     threads : int
         How many worker threads there are.
     bundle_size : int, optional
-        How many attempts a bundle holds, whatever is known of them; None decides by what is known.
+        How many attempts that do not say it themselves a bundle holds, whatever is known of them; None
+        decides by what is known.
     most : int, optional
-        The most attempts in one bundle.
+        The most attempts in one bundle where that is decided by what is known.
 
     Returns
     -------
@@ -92,8 +101,8 @@ def partition(
     """
     if bundle_size == 1:
         return [[place] for place in range(len(items))]
-    bundles = _Cutter(items, threads, bundle_size, most).bundles()
-    return _depth_first(items, bundles)
+    needs = [item.needs for item in items]
+    return depth_first(needs, _Cutter(items, needs, threads, bundle_size, most).bundles())
 
 
 #: What pieces have in common that may be put together: stage, annotations, kind of the last item, and about
@@ -101,30 +110,39 @@ def partition(
 _Row: TypeAlias = tuple[int, Hashable, Hashable, int]
 
 
+#: How long an item takes, in seconds; which part of a bundle it fills; how many fill one whatever is known.
+_Weight: TypeAlias = tuple[float, float, int | None]
+#: How many items there are of each kind that says how many a bundle holds; by kind and that number.
+_Given: TypeAlias = dict[tuple[Hashable, int], int]
+_NONE: Final[_Given] = {}
+
+
 class _Piece:
     """Items at one stage that needs connect.
 
     Times are estimates, in seconds from the start of the turn: ``begins`` when a first member could run,
-    ``starts`` when all is there that it reads from outside. ``blind``: nobody knows how long some take.
+    ``starts`` when all is there that it reads from outside. ``blind``: nobody knows how long some take;
+    ``measured``: whether some share a bundle by how long they take.
     """
 
     __slots__ = (
         *("annotations", "kind", "stage", "open", "members", "into"),
-        *("begins", "starts", "seconds", "load", "blind", "widest"),
+        *("begins", "starts", "seconds", "load", "given", "blind", "measured", "widest"),
     )
 
     def __init__(
-        self, place: int, item: Item, stage: int, starts: float, seconds: float, load: float, width: int
+        self, place: int, item: Item, stage: int, starts: float, weight: _Weight, given: _Given, width: int
     ) -> None:
-        _, self.kind, known, self.annotations, _ = item
+        _, self.kind, known, self.annotations, _, _ = item
         self.stage = stage
         self.open = True  # closed: never shares a bundle
         self.members = [place]
         self.into: _Piece | None = None
         self.begins = self.starts = starts
-        self.seconds = seconds
-        self.load = load
+        self.seconds, self.load, limit = weight
+        self.given = given
         self.blind = known is None
+        self.measured = limit is None
         self.widest = width
 
     def root(self) -> _Piece:
@@ -154,17 +172,28 @@ _NOBODY: Final[dict[_Piece, None]] = {}
 class _Cutter:
     """Cuts one turn into pieces, and puts pieces of one stage together."""
 
-    def __init__(self, items: Sequence[Item], threads: int, size: int | None, most: int) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        needs: Sequence[Sequence[int]],
+        threads: int,
+        size: int | None,
+        most: int,
+    ) -> None:
         self._items = items
         self._threads = max(threads, 1)
         self._shares = SHARES * self._threads
         self._size = size
         self._most = max(1, most if size is None else size)
+        given = {item.most for item in items if item.most is not None}
+        self._has_given = bool(given)
+        # What reads more is not looked at: it will not find room.
+        self._reach = max([self._most, *given])
         # Of each item: its piece, and the longest way in the piece to its end.
         self._pieces: list[_Piece] = []
         self._seconds: list[float] = []
         self._counts: list[int] = []
-        self._depths, self._widths, self._rivals = _survey(items)
+        self._depths, self._widths, self._rivals = survey(needs)
 
     def bundles(self) -> list[list[int]]:
         """Return the bundles, in no order."""
@@ -174,7 +203,7 @@ class _Cutter:
             if not piece.open:
                 bundles.append(piece.members)
             elif piece.into is None:
-                wait = 0 if self._size is not None else int(piece.starts / AIM).bit_length()
+                wait = int(piece.starts / AIM).bit_length() if piece.measured else -1
                 row = piece.stage, piece.annotations, piece.kind, wait
                 found = rows.get(row)
                 if found is None:
@@ -189,22 +218,23 @@ class _Cutter:
         made: list[_Piece] = []
         pieces, ways, counts = self._pieces, self._seconds, self._counts
         widths, depths = self._widths, self._depths
-        weights: dict[float | None, tuple[float, float]] = {}
+        weights: dict[int | None, dict[float | None, _Weight]] = defaultdict(dict)
         for place, item in enumerate(self._items):
-            needs, kind, known, _, alone = item
-            weight = weights.get(known)
+            needs, kind, known, _, alone, most = item
+            weight = weights[most].get(known)
             if weight is None:
-                weight = weights[known] = self._weigh(known)
-            seconds, load = weight
-            if load > 0.5:
-                alone = alone or self._size is None
+                weight = weights[most][known] = self._weigh(known, most)
+            seconds, load, limit = weight
+            if limit == 1 or (load > 0.5 and limit is None):
+                alone = True
+            given = _NONE if most is None else {(kind, most): 1}
             width = widths[depths[place]]
             stage, starts, way, count, piece = 0, 0.0, seconds + LATENCY, 1, None
             if needs:
                 met = self._meet(item)
                 stage, piece, others, starts, before, above, _ = met
                 if piece is not None:
-                    if not alone and self._joins(met, piece, seconds, load, known is None, width):
+                    if not alone and self._joins(met, piece, weight, given, known is None, width):
                         piece.members.append(place)
                         piece.kind = kind
                         way += before
@@ -212,7 +242,7 @@ class _Cutter:
                     else:
                         stage, starts, piece = stage + 1, _later(starts, piece, others), None
             if piece is None:
-                piece = _Piece(place, item, stage, starts, seconds, load, width)
+                piece = _Piece(place, item, stage, starts, weight, given, width)
                 piece.open = not alone
                 made.append(piece)
             pieces.append(piece)
@@ -220,17 +250,21 @@ class _Cutter:
             counts.append(count)
         return made
 
-    def _weigh(self, known: float | None) -> tuple[float, float]:
-        """Return how long an item takes, in seconds, and which part of a bundle it fills."""
+    def _weigh(self, known: float | None, most: int | None) -> _Weight:
+        """Weigh an item; one with a number of its own takes no room from those that share a number."""
         seconds = GUESS if known is None else max(known, 0.0) + TOLL
         if self._size is not None:
-            return seconds, 1 / self._most
-        return seconds, max(1 / self._most, 1 / FIRST if known is None else known / AIM)
+            return seconds, 1 / self._most if most is None else 0.0, most or self._size
+        return seconds, max(1 / self._most, 1 / FIRST if known is None else known / AIM), most
+
+    def _room(self, measured: bool) -> float:
+        """Return the load of a full bundle; where all its members are counted, there is no such load."""
+        return _FULL if measured or self._size is not None else inf
 
     def _meet(self, item: Item) -> _Meeting:
-        needs, _, _, annotations, _ = item
+        needs, _, _, annotations, _, _ = item
         pieces, ways, counts, rivals = self._pieces, self._seconds, self._counts, self._rivals
-        if len(needs) > self._most:
+        if len(needs) > self._reach:
             roots = dict.fromkeys([pieces[need].root() for need in needs])
             return max([root.stage for root in roots]) + 1, None, _NOBODY, _later(0.0, None, roots), 0.0, 0, 0
         stage, first, others, starts, way, count, rival = 0, None, _NOBODY, 0.0, 0.0, 0, 0
@@ -265,18 +299,21 @@ class _Cutter:
         return stage, first, others, starts, way, count, rival
 
     def _joins(
-        self, met: _Meeting, piece: _Piece, seconds: float, load: float, blind: bool, width: int
+        self, met: _Meeting, piece: _Piece, weight: _Weight, given: _Given, blind: bool, width: int
     ) -> bool:
         """Make one piece of those that an item meets, if it may join them; return whether it may."""
         _, _, others, starts, way, count, rivals = met
+        seconds, load, limit = weight
         begins = piece.begins
         if piece.starts > starts:
             starts = piece.starts
         load += piece.load
-        if load > _FULL:
+        if load > _FULL and limit is None:
             return False
         total, members = seconds + piece.seconds, 1 + len(piece.members)
         blind = blind or piece.blind
+        if piece.measured:
+            limit = None
         if piece.widest > width:
             width = piece.widest
         for other in others:
@@ -284,15 +321,24 @@ class _Cutter:
             total += other.seconds
             members += len(other.members)
             blind = blind or other.blind
+            if other.measured:
+                limit = None
             width = max(width, other.widest)
             begins = min(begins, other.begins)
             starts = max(starts, other.starts)
-        if load > _FULL or (starts > begins + AIM and self._size is None):
+        if self._has_given:
+            given = _added([given, piece.given, *[other.given for other in others]])
+        if load > self._room(limit is None) or (given and _too_many(given)):
+            return False
+        if limit is not None:
+            if rivals > limit:
+                return False
+        elif starts > begins + AIM:
             return False  # what could begin would wait for what the item reads from elsewhere
-        if not self._pays(total, members, way, count, width, rivals, seconds, blind):
+        elif not self._pays(total, members, way, count, width, rivals, seconds, blind):
             return False
         piece.load, piece.seconds, piece.blind, piece.widest = load, total, blind, width
-        piece.begins, piece.starts = begins, starts
+        piece.begins, piece.starts, piece.given, piece.measured = begins, starts, given, limit is None
         for other in others:
             piece.swallow(other)
         return True
@@ -309,8 +355,6 @@ class _Cutter:
         blind: bool,
     ) -> bool:
         """Whether one piece of so many members loses nothing against several; the way is that to the item."""
-        if self._size is not None:
-            return rivals <= self._size
         count += 1
         if members == count and rivals == 1:
             return True  # a chain
@@ -332,7 +376,8 @@ class _Cutter:
     def _short(self) -> bool:
         """Whether the turn is all in all not worth a second Dask task that waits for the first."""
         limit = 4 * LATENCY
-        return len(self._items) * TOLL <= limit >= sum([self._weigh(item.seconds)[0] for item in self._items])
+        seconds = [self._weigh(item.seconds, None)[0] for item in self._items]
+        return len(seconds) * TOLL <= limit >= sum(seconds)
 
     def _share_out(self, pieces: list[_Piece]) -> list[list[int]]:
         """Put pieces of one stage together to bundles of about the same length."""
@@ -343,21 +388,36 @@ class _Cutter:
         if not any(piece.blind for piece in pieces):
             count = min(count, max(1, int(seconds / LEAST)))
         count = max(count, ceil(sum([piece.load for piece in pieces]) - 1e-9))
-        share = seconds / count if self._size is None else seconds
+        measured = pieces[0].measured
+        share, room = seconds / count if measured else seconds, self._room(measured)
         bundles: list[list[int]] = []
         bundle: list[int] = []
-        load, done, edge = 0.0, 0.0, share
+        load, done, edge, given = 0.0, 0.0, share, _NONE
         for piece in pieces:
             load += piece.load
-            if bundle and (load > _FULL or done + piece.seconds / 2 > edge):
+            if piece.given:
+                given = _added([given, piece.given])
+            if bundle and (load > room or done + piece.seconds / 2 > edge or (given and _too_many(given))):
                 bundles.append(bundle)
                 bundle = []
-                load = piece.load
+                load, given = piece.load, piece.given
                 edge = share * (len(bundles) + 1)
             bundle.extend(piece.members if len(piece.members) == 1 else sorted(piece.members))
             done += piece.seconds
         bundles.append(bundle)
         return bundles
+
+
+def _added(tallies: Iterable[_Given]) -> _Given:
+    total: _Given = {}
+    for tally in tallies:
+        for mark, count in tally.items():
+            total[mark] = total.get(mark, 0) + count
+    return total
+
+
+def _too_many(given: _Given) -> bool:
+    return any(count > most for (_, most), count in given.items())
 
 
 def _later(starts: float, piece: _Piece | None, others: Iterable[_Piece]) -> float:
@@ -367,64 +427,3 @@ def _later(starts: float, piece: _Piece | None, others: Iterable[_Piece]) -> flo
     for other in others:
         starts = max(starts, other.starts + other.seconds + LATENCY)
     return starts
-
-
-def _survey(items: Sequence[Item]) -> tuple[list[int], list[int], list[int]]:
-    """Return each item's depth, how many items each depth has, and how many want each value at the same time.
-
-    Those are the readers at the next depth: a reader further down has to wait for others anyway.
-    """
-    depths: list[int] = []
-    widths = [0]
-    rivals = [0] * len(items)
-    for item in items:
-        needs = item.needs
-        if not needs:
-            depths.append(0)
-            widths[0] += 1
-            continue
-        above = 0
-        for need in needs:
-            if depths[need] > above:
-                above = depths[need]
-        for need in needs:
-            if depths[need] == above:
-                rivals[need] += 1
-        above += 1
-        depths.append(above)
-        if above == len(widths):
-            widths.append(1)
-        else:
-            widths[above] += 1
-    return depths, widths, rivals
-
-
-def _depth_first(items: Sequence[Item], bundles: list[list[int]]) -> list[list[int]]:
-    """Sort bundles: each behind those that it needs, and then as soon as the last of those is there."""
-    bundles.sort()
-    bundle_of = [0] * len(items)
-    for number, bundle in enumerate(bundles):
-        for place in bundle:
-            bundle_of[place] = number
-    waits: list[int] = []
-    readers: list[list[int]] = [[] for _ in bundles]
-    for number, bundle in enumerate(bundles):
-        above: set[int] = set()
-        for place in bundle:
-            for need in items[place].needs:
-                other = bundle_of[need]
-                if other != number:
-                    above.add(other)
-        waits.append(len(above))
-        for other in sorted(above):
-            readers[other].append(number)
-    ready = [number for number in range(len(bundles) - 1, -1, -1) if not waits[number]]
-    found: list[list[int]] = []
-    while ready:
-        number = ready.pop()
-        found.append(bundles[number])
-        for reader in reversed(readers[number]):
-            waits[reader] -= 1
-            if not waits[reader]:
-                ready.append(reader)
-    return found

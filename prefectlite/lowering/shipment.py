@@ -88,6 +88,8 @@ class Shipment(NamedTuple):
         The spec itself, for places in this process.
     fold : Fold or None
         For a reduce that may go as a tree.
+    most : int or None
+        How many attempts of the task may share a bundle; None where that is left to who packs.
     """
 
     key: DataKey
@@ -102,6 +104,7 @@ class Shipment(NamedTuple):
     annotations: Mapping[str, Any] | None = None
     live: Spec | None = None
     fold: Fold | None = None
+    most: int | None = None
 
 
 class BlockShipment(NamedTuple):
@@ -137,6 +140,8 @@ class BlockShipment(NamedTuple):
         As of ``Shipment``.
     left : int
         How many children of the map are still to come.
+    most : int or None
+        As of ``Shipment``.
     """
 
     runs: range
@@ -156,6 +161,7 @@ class BlockShipment(NamedTuple):
     measure: tuple[str, ...]
     annotations: Mapping[str, Any] | None = None
     left: int = 0
+    most: int | None = None
 
     def part(self, start: int, stop: int) -> BlockShipment:
         """Return some of them.

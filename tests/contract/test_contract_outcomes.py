@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, Task, signals, task
+from prefectlite import Flow, Parameter, Task, context, signals, task, triggers
 from prefectlite.errors import ParameterError
 from prefectlite.states import (
     Crashed,
@@ -309,6 +309,54 @@ def test_a_task_class_with_state_of_its_own_runs(world: Any) -> None:
         scaled = Scale(3)(Scale(2, name="twice")(5))
 
     assert world.run(flow).result[scaled].result == 30
+
+
+@pytest.mark.parametrize("size", ["auto", 3, 1000, None])
+def test_how_many_runs_travel_together_changes_no_state(world: Any, size: Any) -> None:
+    """SEMANTICS.md 2: states, retries and results stay per run."""
+    ran = world.ran
+
+    @task(bundle_size=size, max_retries=1)
+    def child(x: int) -> int:
+        ran(f"child{x}")
+        if x == 2:
+            raise signals.SKIP("two")
+        if x == 5 or (x == 3 and context.task_run_count == 1):
+            raise ValueError(x)
+        return x
+
+    class Next(Task):
+        def run(self, x: int) -> int:
+            return 10 * x
+
+    @task(bundle_size=size, trigger=triggers.all_finished, skip_on_upstream_skip=False)
+    def gather(xs: list[Any]) -> list[str]:
+        return [repr(x) for x in xs]
+
+    with Flow("together") as flow:
+        children = child.map(range(8))
+        Next(bundle_size=size).map(children)
+        gather(children)
+        link = child(10)
+        for _ in range(4):
+            link = Next(name="link", bundle_size=size)(link)
+
+    shown = ["0", "1", "None", "3", "4", "ValueError(5)", "6", "7"]
+    assert world.outcome(flow) == (
+        "Failed",
+        {
+            "Constant[range]-1": range(8),
+            "child-1": [0, 1, "Skipped", 3, 4, "Failed(ValueError)", 6, 7],
+            "Next-1": [0, 10, "Skipped", 30, 40, "TriggerFailed(TaskError)", 60, 70],
+            "gather-1": shown,
+            "child-2": 10,
+            "link-1": 100,
+            "link-2": 1000,
+            "link-3": 10_000,
+            "link-4": 100_000,
+        },
+    )
+    assert world.runs() == {f"child{x}": 2 if x in (3, 5) else 1 for x in (*range(8), 10)}
 
 
 def test_none_is_a_value_like_any_other(world: Any) -> None:

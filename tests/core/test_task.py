@@ -103,6 +103,7 @@ def test_options_are_read_as_attributes() -> None:
         keep_result=True,
         map_lengths="shortest",
         associative=True,
+        bundle_size=7,
         nout=2,
         resources={"GPU": 1},
         priority=-3,
@@ -113,7 +114,7 @@ def test_options_are_read_as_attributes() -> None:
     assert (made.retry_on, made.max_crashes, made.trigger) == ((OSError,), 5, all_finished)
     assert (made.skip_on_upstream_skip, made.state_handlers, made.on_failure) == (False, (handler,), handler)
     assert (made.log_stdout, made.keep_result, made.map_lengths, made.nout) == (True, True, "shortest", 2)
-    assert made.associative
+    assert (made.associative, made.bundle_size) == (True, 7)
     assert (made.resources, made.priority, made.workers) == ({"GPU": 1}, -3, ("alice",))
     assert made.options.retry.delays == (90.0,)
     assert made.options.retry.jitter == 0.5
@@ -462,6 +463,11 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"log_stdout": "yes"}, DefinitionTypeError, "give True or False"),
     ({"map_lengths": "longest"}, DefinitionError, "give 'equal' or 'shortest'"),
     ({"associative": "yes"}, DefinitionTypeError, "associative='yes'; give True or False"),
+    ({"bundle_size": True}, DefinitionTypeError, "bundle_size=True; give a whole number from 1 on"),
+    ({"bundle_size": 1.5}, DefinitionTypeError, "bundle_size=1.5; give a whole number from 1 on"),
+    ({"bundle_size": "many"}, DefinitionTypeError, "bundle_size='many'; .*'auto', or None for runs that"),
+    ({"bundle_size": 0}, DefinitionError, "bundle_size=0; give a whole number from 1 on"),
+    ({"bundle_size": -1}, DefinitionError, "bundle_size=-1; give a whole number from 1 on"),
     ({"nout": -1}, DefinitionError, "nout=-1"),
     ({"resources": ["GPU"]}, DefinitionTypeError, r"as in resources=\{'GPU': 1\}"),
     ({"resources": {1: 1}}, DefinitionTypeError, "give names and amounts"),
@@ -501,6 +507,21 @@ def test_options_may_be_given_before_the_function() -> None:
     assert (fetch.name, fetch.max_retries, fetch.run()) == ("load", 1, 3)
     with pytest.raises(DefinitionTypeError, match="Task 'fetch' has max_retries='x'"):
         task(fetch.run, max_retries="x")
+
+
+def test_no_bundles_is_an_option_like_another() -> None:
+    alone = task(inc.run, bundle_size=None)
+    with FlowGraph("f"):
+        called: Any = alone(1, task_args={"bundle_size": "auto"})
+        kept: Any = alone(1, task_args={"priority": 1})
+    copied = inc.copy(bundle_size=None)
+    assert [one.bundle_size for one in (inc, alone, called, kept, copied)] == [
+        "auto",
+        None,
+        "auto",
+        None,
+        None,
+    ]
 
 
 def test_options_that_mean_nothing_are_taken_as_not_given() -> None:

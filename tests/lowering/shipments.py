@@ -20,13 +20,21 @@ def key_of(number: int) -> DataKey:
     return (f"f.t-{number // 4}-00000000", -1 - number, 1, 1, 1)
 
 
-def shipment(number: int, needs: tuple[Need, ...] = (), blob: int = 0, note: int = 0) -> Shipment:
+def shipment(
+    number: int, needs: tuple[Need, ...] = (), blob: int = 0, note: int = 0, most: int | None = None
+) -> Shipment:
     spec = f"spec {number}".encode()
-    return Shipment(key_of(number), number, 1, 1, "t", BLOBS[0], BLOBS[blob], spec, needs, NOTES[note])
+    key = key_of(number)
+    return Shipment(key, number, 1, 1, "t", BLOBS[0], BLOBS[blob], spec, needs, NOTES[note], most=most)
 
 
 def block(
-    runs: range, needs: tuple[Need, ...] = (), columns: tuple[Column, ...] = (), blob: int = 0, note: int = 0
+    runs: range,
+    needs: tuple[Need, ...] = (),
+    columns: tuple[Column, ...] = (),
+    blob: int = 0,
+    note: int = 0,
+    most: int | None = None,
 ) -> BlockShipment:
     """Children whose map has the slug of their first run, from index 0 on."""
     return BlockShipment(
@@ -46,6 +54,7 @@ def block(
         drop_value=False,
         measure=(),
         annotations=NOTES[note],
+        most=most,
     )
 
 
@@ -79,11 +88,14 @@ def turns(draw: st.DrawFn, alone: bool = False) -> list[list[AnyShipment]]:
     found: list[list[AnyShipment]] = []
     count = 0
     blocks: list[range] = []
+    # As tasks do, each says the same each time.
+    mosts = draw(st.sampled_from([(None, None, None), (None, 1, 3)]))
     for _ in range(draw(st.integers(1, 3))):
         turn: list[AnyShipment] = []
         for _ in range(draw(st.integers(1, 10))):
             needs = draw(spans(count))
-            traits = draw(st.integers(0, 2)), draw(st.integers(0, 1))
+            blob = draw(st.integers(0, 2))
+            traits = blob, draw(st.integers(0, 1)), mosts[blob]
             if alone or draw(st.booleans()):
                 turn.append(shipment(count, needs, *traits))
                 count += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from prefectlite.lowering.berths import Berths
 from prefectlite.lowering.bundles import Bundle, Packer
 from prefectlite.lowering.order import AnyShipment
-from prefectlite.lowering.pace import AIM, FIRST, MEMORY, MOST, SHARES, VALUE_LIMIT, Pace
+from prefectlite.lowering.pace import AIM, FIRST, MEMORY, MOST, SHARES, VALUE_LIMIT, Pace, most_together
 from prefectlite.lowering.parts import PLAIN, READ, SELF, WHOLE, Block, Member
 from prefectlite.lowering.shipment import BlockShipment, Shipment
 from tests.lowering.shipments import BLOBS, block, key_of, keys_of, places, runs_of, shipment, turns
@@ -141,7 +142,25 @@ class TestLaw:
         dock = Dock(size)
         for turn in found:
             for one in dock.packer.pack(turn):
-                assert not isinstance(one, Bundle) or len(one.shipments) <= size
+                if isinstance(one, Bundle):
+                    assert sum(each.most is None for each in one.shipments) <= size
+
+    @given(turns(), st.sampled_from([None, 1, 2, 1000]))
+    def test_no_bundle_holds_more_of_a_task_than_it_says(
+        self, found: list[list[AnyShipment]], size: int | None
+    ) -> None:
+        dock = Dock(size)
+        for turn in found:
+            for one in dock.packer.pack(turn):
+                if not isinstance(one, Bundle):
+                    continue
+                counts: Counter[str] = Counter()
+                for each in one.shipments:
+                    counts[each.task.digest] += len(runs_of(each))
+                for each in one.shipments:
+                    assert each.most is None or counts[each.task.digest] <= each.most
+                if any(each.most == 1 for each in one.shipments) or size == 1:
+                    assert counts.total() == 1
 
 
 class TestSingles:
@@ -283,6 +302,63 @@ class TestBlocks:
         check(dock, packed, set())
         assert sent(packed)[:2] == [range(2), range(2, 4)]
         assert sent(packed)[-2:] == [range(8, 10), range(10, 12)]
+
+
+class TestMost:
+    """Tasks that say how many of their attempts may share a bundle."""
+
+    def test_a_block_is_cut_by_the_number_of_its_task_and_not_by_time(self) -> None:
+        for dock in (Dock(None), Dock(7)):
+            dock.pace.note(BLOBS[0].digest, 10.0, 10)
+            assert sent(dock.pack(block(range(20), most=10))) == [range(10), range(10, 20)]
+
+    def test_the_executor_may_switch_bundles_off(self) -> None:
+        found = [shipment(n, most=100) for n in range(3)]
+        assert Dock(1).pack(*found) == found
+        assert sent(Dock(1).pack(block(range(3), most=100))) == [range(1), range(1, 2), range(2, 3)]
+
+    def test_the_least_number_in_a_line_of_maps_counts_for_each(self) -> None:
+        def line(*mosts: int | None) -> list[BlockShipment]:
+            found = [block(range(12), blob=0, most=mosts[0])]
+            for number, most in enumerate(mosts[1:], 1):
+                reads = (("x", READ, (12 * number - 12, 1, 12)),)
+                found.append(block(range(12 * number, 12 * number + 12), (), reads, number, most=most))
+            return found
+
+        for size, mosts, width in (
+            (None, (4, 6), 4),
+            (None, (6, None), 2),  # the other decides by time: there are four bundles for each of two threads
+            (8, (6, None), 6),
+            (8, (6, None, None), 4),
+            (8, (100, None), 6),  # evenly
+        ):
+            bundles = Dock(size).pack(*line(*mosts))
+            assert {len(runs) for runs in sent(bundles)} == {width}, mosts
+            assert {len(parts_of(one)) for one in bundles} == {len(mosts)}
+
+    def test_a_map_that_travels_alone_does_so_between_others(self) -> None:
+        dock = Dock(100)
+        packed = dock.pack(
+            block(range(3)),
+            block(range(3, 6), columns=(("x", READ, (0, 1, 3)),), blob=1, most=1),
+            block(range(6, 9), columns=(("x", READ, (3, 1, 3)),), blob=2),
+        )
+        check(dock, packed, set())
+        assert sent(packed) == [range(3), range(3, 4), range(4, 5), range(5, 6), range(6, 9)]
+
+    def test_calls_travel_by_the_number_of_their_task(self) -> None:
+        dock = Dock(None, threads=8)
+        packed = dock.pack(*[shipment(n, most=7) for n in range(24)])
+        assert [len(one.shipments) for one in packed if isinstance(one, Bundle)] == [7, 7, 7, 3]
+
+    def test_large_values_travel_alone_whatever_their_task_says(self) -> None:
+        dock = Dock()
+        dock.pace.note(BLOBS[0].digest, 0.0, VALUE_LIMIT + 1)
+        assert len(dock.pack(shipment(0, most=9), shipment(1, most=9))) == 2
+        assert len(dock.pack(block(range(2, 6), most=9))) == 4
+
+    def test_a_setting_of_a_user_s_is_a_number_or_unsaid(self) -> None:
+        assert [most_together(one) for one in ("auto", None, 1, 7)] == [None, 1, 1, 7]  # type: ignore[arg-type]
 
 
 class TestPart:

@@ -82,6 +82,21 @@ def test_copies_of_a_task_class_share_one_pickled_task_too(bench: Any) -> None:
     assert shown
 
 
+def test_a_shipment_says_how_many_may_share_a_bundle_as_its_task_does(bench: Any) -> None:
+    class Own(Task):
+        def run(self, x: int) -> int:
+            return x
+
+    with FlowGraph("f") as graph:
+        for size in ("auto", None, 7):
+            inc(1, task_args={"bundle_size": size})
+            Own(bundle_size=size)(1)
+            each.copy(bundle_size=size).map([1, 2])
+    said = {one.slug: one.most for one in bench(graph).start().shipments}
+    for name in ("inc", "Own", "each"):
+        assert [said[f"{name}-{number}"] for number in (1, 2, 3)] == [None, 1, 7]
+
+
 def test_an_upstream_in_flight_is_read_under_its_key_and_waited_for(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         a = inc(1)

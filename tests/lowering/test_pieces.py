@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -103,11 +104,14 @@ def turns(draw: st.DrawFn) -> list[Item]:
     times = st.sampled_from(draw(st.sampled_from([[None], BODIES, [None, 0.0, 0.0002, 0.02, 0.03, 1.0]])))
     notes = st.sampled_from(draw(st.sampled_from([[None], [None, "gpu"]])))
     alone = st.sampled_from(draw(st.sampled_from([[False], [False, False, True]])))
+    most = st.sampled_from(draw(st.sampled_from([[None], [None, 1, 2, 5]])))
     items: list[Item] = []
     for place in range(count):
         near = st.integers(max(0, place - reach), place - 1) if place else st.nothing()
         needs = draw(st.lists(near, max_size=4)) if place else []
-        items.append(Item(needs, draw(st.sampled_from("ab")), draw(times), draw(notes), draw(alone)))
+        items.append(
+            Item(needs, draw(st.sampled_from("ab")), draw(times), draw(notes), draw(alone), draw(most))
+        )
     return items
 
 
@@ -124,6 +128,9 @@ def test_no_cut_closes_a_circle_or_fills_a_bundle_too_full(
         if len(members) == 1:
             continue
         assert not any(item.alone for item in members)
+        said = Counter((item.kind, item.most) for item in members if item.most is not None)
+        assert all(1 < count_of_most[1] >= count for count_of_most, count in said.items())
+        members = [item for item in members if item.most is None]
         if size is not None:
             assert len(members) <= size
             continue
@@ -282,6 +289,54 @@ def test_a_given_size_holds_whatever_is_known(seconds: float | None) -> None:
     assert len(partition(tree(seconds, 64), 2, 1000)) == 1
 
 
+def said(items: list[Item], most: int) -> list[Item]:
+    return [item._replace(most=most) for item in items]
+
+
+@pytest.mark.parametrize("size", [None, 3, 1000])
+@pytest.mark.parametrize("seconds", [None, 1.0])
+def test_what_a_task_says_holds_whatever_is_known_or_given(size: int | None, seconds: float | None) -> None:
+    assert [len(bundle) for bundle in partition(said(chain(seconds, 24), 7), 2, size)] == [7, 7, 7, 3]
+    assert [len(bundle) for bundle in partition(said([Item([], "a", seconds)] * 24, 7), 2, size)] == [
+        7,
+        7,
+        7,
+        3,
+    ]
+    assert len(partition(said(tree(seconds, 64), 64), 2, size)) == 1  # of 64 leaves, and 63 that add
+    assert len(partition(said([Item([], "a", seconds)] * 3000, 3000), 2, size)) == 1
+    many = [*said([Item([], "a", seconds)] * 20, 20), Item(range(20), "all", seconds, most=2)]
+    assert partition(many, 2, size) == [list(range(21))]
+
+
+def test_what_says_that_it_travels_alone_does() -> None:
+    items = [item._replace(most=1 if place % 10 == 5 else None) for place, item in enumerate(chain(0.0, 30))]
+    for size in (None, 1000):
+        bundles = partition(items, threads=2, bundle_size=size)
+        assert [bundle for bundle in bundles if len(bundle) == 1] == [[5], [15], [25]]
+    assert len(partition(said(chain(0.0, 9), 7), 2, 1)) == 9, "off is off"
+
+
+def test_each_task_counts_by_itself() -> None:
+    items = [Item([at - 1] if at else [], "ab"[at % 2], 0.0, most=(2, 100)[at % 2]) for at in range(12)]
+    assert partition(items, threads=2) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    items = [item._replace(most=(2, None)[at % 2]) for at, item in enumerate(items)]
+    assert partition(items, threads=2) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert partition(items, threads=2, bundle_size=1000) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+def test_mates_that_travel_by_time_do_not_wait_for_what_a_number_brings_along() -> None:
+    long = [Item([], "long", 1.0, most=9)] * 3
+    items = [
+        *long,
+        Item([], "a", 0.001),
+        Item([0, 3], "b", 0.001),
+        Item([1], "c", 0.001),
+        Item([5], "d", 0.001),
+    ]
+    assert sorted(partition(items, threads=2)) == [[0, 1, 2], [3], [4], [5, 6]]
+
+
 def test_bundles_come_depth_first() -> None:
     bundles = partition(chains(None, many=3, links=2 * FIRST), threads=2)
     assert [bundle[0] % 3 for bundle in bundles] == [0, 0, 1, 1, 2, 2]
@@ -362,6 +417,6 @@ def test_small_bodies_with_needs_gain_most(shape: Callable[[float | None], list[
 
 @given(turns(), st.integers(1, 4))
 def test_no_cut_takes_much_longer_than_layers_do(items: list[Item], threads: int) -> None:
-    items = [item._replace(seconds=0.002) for item in items]
+    items = [item._replace(seconds=0.002, most=None) for item in items]
     ours = makespan(items, partition(items, threads), 0.002, threads)
     assert ours <= 2 * makespan(items, by_layers(items, threads), 0.002, threads) + AIM
