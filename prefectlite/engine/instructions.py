@@ -78,7 +78,7 @@ class SubmitMany:
     ahead, drop_value, measure
         As in ``Submit``.
     left : int
-        How many children of the map stand behind these.
+        How many children of the map will keep the cluster busy beside these.
     """
 
     runs: range

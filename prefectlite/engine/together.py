@@ -136,10 +136,18 @@ class Together:
                 not all_are(board.unmet, 0, runs),
                 bool(self._wiring.drops[node]),
                 self._wiring.measures[node],
-                board.children(node).stop - runs.stop,
+                self._left(runs, attempt),
             )
         )
         self._ahead.mark_many(runs)
+
+    def _left(self, runs: range, attempt: int) -> int:
+        """Return how many children of the map will keep the cluster busy beside these."""
+        board = self._board
+        node = board.node[runs.start]
+        if attempt > 1:
+            return board.families[node].open - len(runs)  # any of them may come again
+        return board.children(node).stop - runs.stop
 
     # Coming back
 

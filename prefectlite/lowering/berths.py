@@ -29,8 +29,6 @@ class Row(NamedTuple):
     ----------
     runs : range
         Without gaps.
-    submission : int
-        Which.
     key : tuple
         The bundle.
     slot : int
@@ -38,20 +36,63 @@ class Row(NamedTuple):
     """
 
     runs: range
-    submission: int
     key: BundleKey
     slot: int
+
+
+class _Rows:
+    """The rows of one submission, which do not overlap, in order of their runs."""
+
+    __slots__ = ("_rows", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._rows: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def at(self, run: int) -> Row | None:
+        """Return the row with a run in it."""
+        at = bisect_right(self._starts, run) - 1
+        row = self._rows[at] if at >= 0 else None
+        return row if row is not None and run < row.runs.stop else None
+
+    def put(self, runs: range, *rows: Row) -> None:
+        """Have these rows, all of them within some runs, in place of whatever stood there."""
+        found = [*self._cut(runs), *rows]
+        if found:
+            found.sort(key=lambda row: row.runs.start)
+            at = bisect_left(self._starts, found[0].runs.start)
+            self._starts[at:at] = [row.runs.start for row in found]
+            self._rows[at:at] = found
+
+    def _cut(self, runs: range) -> Iterator[Row]:
+        """Take out the rows that overlap with some runs, and yield what is left of them."""
+        first = max(bisect_right(self._starts, runs.start) - 1, 0)
+        if first < len(self._rows) and self._rows[first].runs.stop <= runs.start:
+            first += 1
+        last = bisect_left(self._starts, runs.stop)
+        overlapping = self._rows[first:last]
+        del self._rows[first:last], self._starts[first:last]
+        for row in overlapping:
+            if row.runs.start < runs.start:
+                yield row._replace(runs=range(row.runs.start, runs.start))
+            if row.runs.stop > runs.stop:
+                yield row._replace(
+                    runs=range(runs.stop, row.runs.stop), slot=row.slot + runs.stop - row.runs.start
+                )
 
 
 class Berths:
     """The books of where values lie."""
 
-    __slots__ = ("_alone", "_rows", "_starts")
+    __slots__ = ("_alone", "_rows")
 
     def __init__(self) -> None:
         self._alone: dict[tuple[int, int], Berth] = {}
-        self._starts: list[int] = []
-        self._rows: list[Row] = []
+        # By submission: what was taken back in one turn with what it reads may still name an old one.
+        self._rows: dict[int, _Rows] = {}
 
     def put(self, run: int, submission: int, key: DaskKey, slot: int = WHOLE) -> None:
         """Note where one value is going to lie.
@@ -68,7 +109,7 @@ class Berths:
         self._alone[run, submission] = key, slot
 
     def put_row(self, runs: range, submission: int, key: BundleKey, slot: int) -> None:
-        """Note where the values of runs that stand side by side are going to lie, in place of where they lay.
+        """Note where the values of runs that stand side by side are going to lie.
 
         Parameters
         ----------
@@ -81,7 +122,10 @@ class Berths:
         slot : int
             That of the first.
         """
-        self._add([*self._cut(runs), Row(runs, submission, key, slot)])
+        rows = self._rows.get(submission)
+        if rows is None:
+            rows = self._rows[submission] = _Rows()
+        rows.put(runs, Row(runs, key, slot))
 
     def move(self, run: int, submission: int, key: BundleKey, slot: int) -> None:
         """Note that a value lies elsewhere from now on.
@@ -100,36 +144,6 @@ class Berths:
         else:
             self.put_row(range(run, run + 1), submission, key, slot)
 
-    def _add(self, rows: list[Row]) -> None:
-        """Take in rows that stand next to each other, and where no other row stands."""
-        if rows:
-            rows.sort(key=lambda row: row.runs.start)
-            at = bisect_left(self._starts, rows[0].runs.start)
-            self._starts[at:at] = [row.runs.start for row in rows]
-            self._rows[at:at] = rows
-
-    def _cut(self, runs: range, submission: int | None = None) -> Iterator[Row]:
-        """Take out the rows that overlap with some runs, and yield what is left of them.
-
-        Those of another submission are left whole, if one is given.
-        """
-        first = max(bisect_right(self._starts, runs.start) - 1, 0)
-        if first < len(self._rows) and self._rows[first].runs.stop <= runs.start:
-            first += 1
-        last = bisect_left(self._starts, runs.stop)
-        overlapping = self._rows[first:last]
-        del self._rows[first:last], self._starts[first:last]
-        for row in overlapping:
-            if submission not in (None, row.submission):
-                yield row
-                continue
-            if row.runs.start < runs.start:
-                yield row._replace(runs=range(row.runs.start, runs.start))
-            if row.runs.stop > runs.stop:
-                yield row._replace(
-                    runs=range(runs.stop, row.runs.stop), slot=row.slot + runs.stop - row.runs.start
-                )
-
     def find(self, run: int, submission: int) -> Berth | None:
         """Return where a value lies.
 
@@ -146,12 +160,9 @@ class Berths:
         alone = self._alone.get((run, submission))
         if alone is not None:
             return alone
-        at = bisect_right(self._starts, run) - 1
-        if at >= 0:
-            row = self._rows[at]
-            if run < row.runs.stop and row.submission == submission:
-                return row.key, row.slot + run - row.runs.start
-        return None
+        rows = self._rows.get(submission)
+        row = None if rows is None else rows.at(run)
+        return None if row is None else (row.key, row.slot + run - row.runs.start)
 
     def known(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
         """Yield the same as ``stretches``, and leave out what lies nowhere.
@@ -168,10 +179,10 @@ class Berths:
         """
         run, submission, count = span
         stop = run + count
+        rows = self._rows.get(submission)
         while run < stop:
-            at = bisect_right(self._starts, run) - 1
-            row = self._rows[at] if at >= 0 else None
-            if row is not None and run < row.runs.stop and row.submission == submission:
+            row = None if rows is None else rows.at(run)
+            if row is not None:
                 reach = min(row.runs.stop, stop) - run
                 yield row.key, row.slot + run - row.runs.start, reach
                 run += reach
@@ -228,6 +239,10 @@ class Berths:
         submission : int
             Which, for all of them.
         """
-        self._add(list(self._cut(runs, submission)))
+        rows = self._rows.get(submission)
+        if rows is not None:
+            rows.put(runs)
+            if not rows:
+                del self._rows[submission]
         for run in runs if self._alone else ():
             self._alone.pop((run, submission), None)

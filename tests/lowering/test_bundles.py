@@ -208,6 +208,16 @@ class TestSingles:
         assert dock.berths.find(1, 1) == (again.key, 0)
         assert again.key != bundle.key
 
+    def test_what_was_taken_back_in_its_own_turn_still_finds_what_it_was_to_read(self) -> None:
+        dock = Dock(10)
+        (first,) = dock.pack(block(range(10, 20)))
+        again = block(range(10, 20))._replace(attempt=2, submission=2)
+        taken_back = shipment(1, ((10, 1, 10),))
+        reader = shipment(2, ((10, 2, 10),))
+        packed = {runs_of(one.shipments[0]).start: one for one in dock.pack(taken_back, again, reader)}
+        assert packed[1].needs == (first.key,)
+        assert packed[2].needs == (packed[10].key,)
+
     def test_a_task_with_large_values_is_not_bundled(self) -> None:
         dock = Dock()
         dock.pace.note(BLOBS[0].digest, 0.0, VALUE_LIMIT + 1)
