@@ -268,8 +268,9 @@ class Cluster:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
             # What must be measured is told of one by one, as in a bundle.
-            is_plain = report.state is None and parcel.name[1] >= 0 and not submit.measure
-            if is_plain and self.rng.random() < self.case.faults.together:
+            is_alike = report.state is None or isinstance(report.state, Failed)
+            is_alike = is_alike and parcel.name[1] >= 0 and not submit.measure
+            if is_alike and self.rng.random() < self.case.faults.together:
                 if not self._together:
                     self._schedule(self._latency() + self.rng.random() * 3, self._tell_together, False)
                 self._together[run, submission] = report
@@ -311,9 +312,9 @@ class Cluster:
         told, self._together = self._together, {}
         while told:
             run, submission = min(told)
-            reports = []
-            while (report := told.pop((run + len(reports), submission), None)) is not None:
-                reports.append(report)
+            reports = [told.pop((run, submission))]
+            while _are_alike(reports[0], told.get((run + len(reports), submission))):
+                reports.append(told.pop((run + len(reports), submission)))
             self._tell(partial(_range, run, submission, _many(reports)))
 
     def _hold(self, parcel: Parcel, told: bool = False) -> None:
@@ -463,11 +464,23 @@ def _range(run: int, submission: int, reports: Reports, time: float) -> RangeFin
     return RangeFinished(time, run, submission, reports)
 
 
+def _are_alike(one: Report, other: Report | None) -> bool:
+    """Return whether a bundle could tell of both in one; their exceptions are taken for the same."""
+    return other is not None and (type(one.state), one.retryable, one.forced) == (
+        type(other.state),
+        other.retryable,
+        other.forced,
+    )
+
+
 def _many(reports: list[Report]) -> Reports:
-    sizes, started, ended = array("i", [8] * len(reports)), array("d"), array("d")
+    started, ended = array("d"), array("d")
     for report in reports:
         started.append(report.started)
         ended.append(report.ended)
+    if reports[0].state is not None:
+        return Reports(started, ended, Results(array("i"), b""), "virtual", reports[0])
+    sizes = array("i", [8] * len(reports))
     return Reports(started, ended, Results(sizes, bytes(8 * len(reports))), "virtual")
 
 

@@ -152,7 +152,10 @@ class Simulation:
             self.cancelled = True
         over = self.engine.ended
         wanted = self.engine.handle(event)
-        self.together.update(type(one).__name__ for one in wanted if isinstance(one, MANY))
+        for one in wanted:
+            if isinstance(one, MANY):
+                again = isinstance(one, SubmitMany) and one.attempt > 1
+                self.together.add(f"{type(one).__name__} again" if again else type(one).__name__)
         found = list(one_by_one(wanted))
         self.trace.append((event, found))
         require(len(self.trace) < _MOST_EVENTS, "it goes on and on")

@@ -85,7 +85,7 @@ def test_the_seeds_reach_every_corner() -> None:
         *("Submit", "ahead", "after", "drops", "again", "Release", "SetTimer", "CancelAll"),
         *("ask trigger", "ask handlers", "ask delay", "ask on_failure"),
         *("AttemptStarted", "AttemptFinished", "AttemptHeld", "AttemptCrashed", "AttemptRefused"),
-        *("SubmitMany", "TransitionMany", "ReleaseMany", "RangeFinished"),
+        *("SubmitMany", "SubmitMany again", "TransitionMany", "ReleaseMany", "RangeFinished"),
         *("released ahead", "stale", "children", "grandchildren", "empty map", "flat map", "reduce"),
         *("Pending > Skipped", "Pending > TriggerFailed", "Pending > Mapped", "Pending > Failed"),
         *("Failed > Retrying", "Crashed > Retrying", "Running > Paused", "Running > Retrying"),
