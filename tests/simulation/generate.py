@@ -183,7 +183,9 @@ class _Building:
         self._connect(i, mapped)
         spec = self._some_trigger()
         self.specs.append(spec)
-        handled = rng.random() < mood.handled
+        # All children fail alike at first, and are tried again at once.
+        alike = mapped and rng.random() < 0.15
+        handled = rng.random() < mood.handled and not alike
         if handled:
             menu: list[tuple[HandlerKind, int]] = [("keep", 20)]
             replacing: tuple[HandlerKind, ...] = (
@@ -203,7 +205,7 @@ class _Building:
                 Policy(
                     trigger_of(spec),
                     skip_on_upstream_skip=rng.random() < 0.8,
-                    retry=self._some_retry(),
+                    retry=RetryPolicy(2) if alike else self._some_retry(),
                     max_crashes=rng.choice((0, 0, 1, 2)),
                     map_lengths="shortest" if rng.random() < 0.3 else "equal",
                     handled=handled,
@@ -217,7 +219,9 @@ class _Building:
         else:
             self.value_shapes[i] = None if rng.random() < 0.05 else self._some_shape()
         menu_of_endings: list[tuple[EndingKind, int]] = [("value", 10)]
-        if rng.random() < mood.trouble:
+        if alike:
+            menu_of_endings.append(("failed", 60))
+        elif rng.random() < mood.trouble:
             how_many = rng.choice((1, 1, 2, 3))
             menu_of_endings.extend(
                 (rng.choice(_BAD_ENDINGS), rng.choice((1, 2, 5, 10, 40))) for _ in range(how_many)
