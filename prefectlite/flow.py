@@ -10,7 +10,7 @@ from typing import Any, Final, overload
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import current_layer
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.parameter import parameters_from_signature
+from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer

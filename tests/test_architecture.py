@@ -66,7 +66,9 @@ DOORS: dict[str, frozenset[str]] = {
     "distributed": frozenset({"executors", "worker"}),
     "dask": frozenset({"lowering", "executors"}),
     "cloudpickle": frozenset({"lowering.envelope", "results.serializers"}),
-    "pydantic": frozenset({"settings", "states.json", "core.parameter"}),
+    "pydantic": frozenset({"settings", "states.json", "core.parameter", "core.schema"}),
+    # The errors of pydantic's serializer.
+    "pydantic_core": frozenset({"core.parameter"}),
     "fsspec": frozenset({"results"}),
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
@@ -82,7 +84,8 @@ LAZY: dict[str, frozenset[str]] = {
     "views": frozenset({"rich"}),
     "cli": frozenset({"rich"}),
     "states.json": frozenset({"pydantic"}),
-    "core.parameter": frozenset({"pydantic"}),
+    "core.parameter": frozenset({"pydantic", "pydantic_core"}),
+    "core.schema": frozenset({"pydantic"}),
 }
 # Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
 # and users' functions on workers.

@@ -12,6 +12,7 @@ import prefectlite
 
 NAMES = {
     "DaskExecutor",
+    "DateTimeParameter",
     "Edge",
     "Flow",
     "FlowRun",
@@ -19,7 +20,9 @@ NAMES = {
     "LocalExecutor",
     "Parameter",
     "Task",
+    "as_task",
     "context",
+    "defaults_from_attrs",
     "errors",
     "flatten",
     "flow",
