@@ -35,7 +35,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"run", "start"},
+    "Flow": {"diagnostics", "run", "start"},
     "FlowRun": {
         "cancel",
         "counts",

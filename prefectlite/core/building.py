@@ -24,7 +24,13 @@ from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 
 class FlowBuilder(FlowInputs):
-    """What adds tasks and edges to a flow."""
+    """What adds tasks and edges to a flow.
+
+    Parameters
+    ----------
+    name : str
+        What the flow is called.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -407,8 +407,7 @@ class DateTimeParameter(Parameter):
         FAIL
             When there is neither.
         """
-        value = super().run()
-        return self.validate(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
+        return self.validate(super().run())  # type: ignore[no-any-return]  # what _settled returns
 
     def _settled(self, value: datetime | None) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
@@ -427,7 +426,7 @@ def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
         raise DefinitionTypeError(
             f"Parameter {name!r} has type={kind!r}, which pydantic cannot check ({reason}); give a type, as "
             "in type=int, or leave it away."
-        ) from error
+        ) from None
 
 
 def _type_name(kind: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from prefectlite.core.annotations import Pipeable
 from prefectlite.core.context import current_layer
 from prefectlite.errors import DefinitionError
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
 
 
-class Relations:
+class Relations(Pipeable):
     """What can be said of a task's dependencies, without passing values in a call."""
 
     __slots__ = ()
@@ -117,33 +118,6 @@ class Relations:
         """Let this task wait for what stands on its left, a list of tasks say; return this one."""
         self._graph(None).add_edge(other, self)
         return self
-
-    def pipe(self, task: Callable[..., Any], /, **kwargs: Any) -> Any:
-        """Call another task with this one as its first argument: ``a.pipe(f).pipe(g, y=1)``.
-
-        Parameters
-        ----------
-        task : callable
-            A task, or ``mapped``, ``unmapped`` or ``flatten``.
-        **kwargs : object
-            Its other arguments.
-
-        Returns
-        -------
-        Task
-            What the call returns.
-
-        Raises
-        ------
-        DefinitionError
-            When an argument is called ``self``.
-        """
-        if "self" in kwargs:
-            raise DefinitionError(
-                f"pipe() from task {self.name!r} was given an argument named 'self', which no task takes; "
-                "leave it out: the task before the dot is the first argument."
-            )
-        return task(self, **kwargs)
 
     def _graph(self, flow: FlowGraph | None) -> FlowGraph:
         graph: FlowGraph | None = current_layer().values.get("flow") if flow is None else flow
