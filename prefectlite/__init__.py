@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, states
+    from prefectlite import errors, signals, states, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
-    from prefectlite.rules import triggers
-    from prefectlite.states import signals
 
 __all__ = [
     "task",
@@ -75,8 +73,8 @@ _HOMES: Final = {
 }
 #: Public names that are modules.
 _MODULES: Final = {
-    "triggers": "rules.triggers",
-    "signals": "states.signals",
+    "triggers": "triggers",
+    "signals": "signals",
     "states": "states",
     "errors": "errors",
 }

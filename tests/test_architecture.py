@@ -23,7 +23,7 @@ FLOORS = (
     ("worker", "journal"),
     ("executors", "views"),
     ("driver",),
-    ("flow",),
+    ("flow", "triggers", "signals"),
     ("", "cli", "testing", "examples"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
@@ -55,6 +55,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli": _below(9) | {""},
     "testing": _below(9) | {""},
     "examples": _below(9) | {""},
+    # Names for users, who import what lies in a room below: `from prefectlite.triggers import all_finished`.
+    "triggers": frozenset({"rules"}),
+    "signals": frozenset({"states"}),
 }
 # Where a room may see only a part of another.
 PARTS: dict[tuple[str, str], frozenset[str]] = {

@@ -88,6 +88,17 @@ def test_flow_is_the_decorator_whatever_was_imported_first(first: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("first", ["import prefectlite.triggers, prefectlite.signals", ""])
+def test_triggers_and_signals_are_modules_to_import_from(first: str) -> None:
+    code = f"{first}\nfrom prefectlite.triggers import all_finished\nfrom prefectlite.signals import SKIP\n"
+    code += (
+        "import prefectlite\nfrom prefectlite.rules import triggers\nfrom prefectlite.states import signals\n"
+    )
+    code += "assert prefectlite.triggers is triggers and prefectlite.signals is signals"
+
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
 def test_the_package_imports_nothing_of_its_own_until_asked() -> None:
     code = "import sys, prefectlite; print([name for name in sys.modules if name.startswith('prefectlite.')])"
     done = subprocess.run(

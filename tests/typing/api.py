@@ -27,7 +27,9 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.core.task import FunctionTask
+from prefectlite.signals import SKIP
 from prefectlite.states import State
+from prefectlite.triggers import all_finished
 
 
 @task
@@ -167,6 +169,11 @@ with context(city="Bergen"), tags("nightly"):
 
 @task(trigger=triggers.some_failed(at_least=1), skip_on_upstream_skip=False)
 def alarm() -> None: ...
+
+
+@task(trigger=all_finished)
+def last() -> None:
+    raise SKIP("nothing to do")
 
 
 @flow
