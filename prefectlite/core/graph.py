@@ -185,24 +185,21 @@ class FlowGraph(FlowBuilder):
         Raises
         ------
         DefinitionError
-            When a slug or an argument is taken here by something else, or an edge would close a cycle.
+            When a slug or an argument is taken here by something else, or an edge would close a cycle. The
+            flow is as it was then.
         """
         mine, theirs = self._parameters, flow._parameters
+        swap: dict[Task, Task] = {}
         if merge_parameters:
-            self._exchange({mine[name]: theirs[name] for name in theirs if name in mine})
-        for task in flow._places:
-            if task.slug is not None and task not in self._places:
-                self._check_slug(task, task.slug)
-        for task in flow._places:
-            self.add_task(task)
-        for task, place in flow._places.items():
-            for edge in place.into:
-                self._take_over(edge)
-            held = self._places[task].constants or {}
-            for key, value in (place.constants or {}).items():
-                if key not in held or held[key] is not value:
-                    self._check_free(task, self._places[task], key)
-                    self._places[task].add_constants({key: value})
+            swap = {mine[name]: theirs[name] for name in theirs if name in mine}
+        if swap or not self.tasks.isdisjoint(flow.tasks):
+            united = self.copy()
+            united._exchange(swap)
+            united._unite(flow)
+            self._become(united)
+        else:
+            # Only slugs can be refused, and are first; so a flow of many small ones costs what they cost.
+            self._unite(flow)
         if merge_reference_tasks:
             self.set_reference_tasks([*self.reference_tasks(), *flow.reference_tasks()])
 
@@ -228,6 +225,26 @@ class FlowGraph(FlowBuilder):
         """
         self._place(old)
         self._exchange({old: as_task(new, self)})
+
+    def _unite(self, flow: FlowGraph) -> None:
+        given = {
+            task: task.slug for task in flow._places if task.slug is not None and task not in self._places
+        }
+        for task, slug in given.items():
+            self._check_slug(task, slug)
+        for task, slug in given.items():
+            # Before another task can be given it.
+            self._slug_book.claim(slug, task)
+        for task in flow._places:
+            self.add_task(task)
+        for task, place in flow._places.items():
+            for edge in place.into:
+                self._take_over(edge)
+            held = self._places[task].constants or {}
+            for key, value in (place.constants or {}).items():
+                if key not in held or held[key] is not value:
+                    self._check_free(task, self._places[task], key)
+                    self._places[task].add_constants({key: value})
 
     def _exchange(self, swap: Mapping[Task, Task]) -> None:
         """Put tasks in the places of others, all or none."""
@@ -264,6 +281,10 @@ class FlowGraph(FlowBuilder):
                 draft._places[stands].add_constants({key: value})
         draft._reference = tuple(dict.fromkeys(swap.get(task, task) for task in self._reference))
         draft._parameters = {task.name: task for task in draft._places if isinstance(task, Parameter)}
+        self._become(draft)
+
+    def _become(self, draft: FlowGraph) -> None:
+        """Take over what a changed copy holds."""
         draft._unused = {task: None for task in self._unused if task not in draft._places}
         # Views of the flow that somebody holds stay true.
         self._places.clear()

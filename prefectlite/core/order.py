@@ -18,20 +18,18 @@ def topological(places: Mapping[Task, Place], wanted: Iterable[Task] | None = No
     places : mapping of Task to Place
         A flow's places.
     wanted : iterable of Task or None
-        The tasks that are asked for; by default, all.
+        The tasks that are asked for, with all that wait for them; by default, all.
 
     Returns
     -------
     tuple of Task
-        Without those that wait for each other in a circle, and without what waits for them.
+        The tasks in order.
     """
     tasks = {places[task].number: task for task in (places if wanted is None else wanted)}
     waiting = dict.fromkeys(tasks, 0)
     for task in tasks.values():
         for edge in places[task].out:
-            number = places[edge.downstream].number
-            if number in waiting:
-                waiting[number] += 1
+            waiting[places[edge.downstream].number] += 1
     ready = [number for number, count in waiting.items() if count == 0]
     heapq.heapify(ready)
     found: list[Task] = []
@@ -40,10 +38,9 @@ def topological(places: Mapping[Task, Place], wanted: Iterable[Task] | None = No
         found.append(task)
         for edge in places[task].out:
             number = places[edge.downstream].number
-            if number in waiting:
-                waiting[number] -= 1
-                if waiting[number] == 0:
-                    heapq.heappush(ready, number)
+            waiting[number] -= 1
+            if waiting[number] == 0:
+                heapq.heappush(ready, number)
     return tuple(found)
 
 

@@ -142,6 +142,12 @@ def _() -> None:
     assert flow.tasks == {one, two}
 
 
+@row("4.2", "a downstream that is no task is a TypeError")
+def _() -> None:
+    with refused(TypeError, "3 is no task, so flow 'f' cannot hold it"):
+        Flow("f").add_edge(Mark(), 3)
+
+
 @row("4.2", "a parameter as downstream is a ValueError")
 def _() -> None:
     with refused(ValueError, "<Parameter: p> cannot wait for <Mark: Mark>"):
@@ -264,6 +270,14 @@ def _() -> None:
             other.add_edge(3, one, key="y")
         with refused(ValueError, "'y' already"):
             mine.update(other)
+
+
+@row("4.2", "update makes no slug that the other flow's user gave")
+def _() -> None:
+    given = Mark(slug="Mark-2")
+    mine = Flow("mine", tasks=[Mark()])
+    mine.update(Flow("theirs", tasks=[Mark(), given]))
+    assert list(mine.slugs.values()) == ["Mark-1", "Mark-3", "Mark-2"]
 
 
 @row("4.2", "update(merge_parameters=True) puts the other's parameters in the places of this flow's")
