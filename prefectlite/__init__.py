@@ -11,18 +11,18 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, states
+    from prefectlite import errors, signals, states, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
+    from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
+    from prefectlite.core.collecting import as_task
     from prefectlite.core.context import context, tags
     from prefectlite.core.edge import Edge
-    from prefectlite.core.parameter import Parameter
+    from prefectlite.core.parameter import DateTimeParameter, Parameter
     from prefectlite.core.task import task
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
-    from prefectlite.rules import triggers
-    from prefectlite.states import signals
 
 __all__ = [
     "task",
@@ -31,12 +31,15 @@ __all__ = [
     "flow",
     "FlowRun",
     "Parameter",
+    "DateTimeParameter",
     "Edge",
     "mapped",
     "unmapped",
     "flatten",
     "context",
     "tags",
+    "as_task",
+    "defaults_from_attrs",
     "triggers",
     "signals",
     "states",
@@ -55,7 +58,10 @@ _HOMES: Final = {
     "flow": "flow",
     "FlowRun": "flow",
     "Parameter": "core.parameter",
+    "DateTimeParameter": "core.parameter",
     "Edge": "core.edge",
+    "as_task": "core.collecting",
+    "defaults_from_attrs": "core.attributes",
     "mapped": "core.annotations",
     "unmapped": "core.annotations",
     "flatten": "core.annotations",
@@ -67,8 +73,8 @@ _HOMES: Final = {
 }
 #: Public names that are modules.
 _MODULES: Final = {
-    "triggers": "rules.triggers",
-    "signals": "states.signals",
+    "triggers": "triggers",
+    "signals": "signals",
     "states": "states",
     "errors": "errors",
 }

@@ -9,8 +9,7 @@ from typing import Any, Final, overload
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import current_layer
-from prefectlite.core.graph import FlowGraph
-from prefectlite.core.parameter import parameters_from_signature
+from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
@@ -19,8 +18,10 @@ from prefectlite.errors import DefinitionTypeError, ParameterError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
+from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, State
+from prefectlite.views.describe import diagnostics
 from prefectlite.views.explain import explain
 from prefectlite.views.terminal import terminal_progress
 
@@ -28,7 +29,7 @@ from prefectlite.views.terminal import terminal_progress
 _LOOK: Final = 0.1
 
 
-class Flow(FlowGraph):
+class Flow(PortableGraph):
     """Tasks and the edges between them; a container that one can run.
 
     Everything about building (``with Flow("etl") as flow:``, ``add_task``, ``add_edge`` ...) is told at
@@ -134,6 +135,16 @@ class Flow(FlowGraph):
             run.abandon()
             raise
         return FlowRun(run)
+
+    def diagnostics(self) -> str:
+        """Return what a report of a bug should say of the flow and of this machine, without names and values.
+
+        Returns
+        -------
+        str
+            JSON: versions, platform, and counts of the flow's parts.
+        """
+        return diagnostics(self)
 
     def _prepare(
         self,

@@ -23,7 +23,7 @@ FLOORS = (
     ("worker", "journal"),
     ("executors", "views"),
     ("driver",),
-    ("flow",),
+    ("flow", "triggers", "signals"),
     ("", "cli", "testing", "examples"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
@@ -55,6 +55,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli": _below(9) | {""},
     "testing": _below(9) | {""},
     "examples": _below(9) | {""},
+    # Names for users, who import what lies in a room below: `from prefectlite.triggers import all_finished`.
+    "triggers": frozenset({"rules"}),
+    "signals": frozenset({"states"}),
 }
 # Where a room may see only a part of another.
 PARTS: dict[tuple[str, str], frozenset[str]] = {
@@ -66,7 +69,9 @@ DOORS: dict[str, frozenset[str]] = {
     "distributed": frozenset({"executors", "worker"}),
     "dask": frozenset({"lowering", "executors"}),
     "cloudpickle": frozenset({"lowering.envelope", "results.serializers"}),
-    "pydantic": frozenset({"settings", "states.json", "core.parameter"}),
+    "pydantic": frozenset({"settings", "states.json", "core.parameter", "core.schema"}),
+    # The errors of pydantic's serializer.
+    "pydantic_core": frozenset({"core.parameter"}),
     "fsspec": frozenset({"results"}),
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
@@ -82,7 +87,8 @@ LAZY: dict[str, frozenset[str]] = {
     "views": frozenset({"rich"}),
     "cli": frozenset({"rich"}),
     "states.json": frozenset({"pydantic"}),
-    "core.parameter": frozenset({"pydantic"}),
+    "core.parameter": frozenset({"pydantic", "pydantic_core"}),
+    "core.schema": frozenset({"pydantic"}),
 }
 # Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
 # and users' functions on workers.

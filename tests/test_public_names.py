@@ -12,6 +12,7 @@ import prefectlite
 
 NAMES = {
     "DaskExecutor",
+    "DateTimeParameter",
     "Edge",
     "Flow",
     "FlowRun",
@@ -19,7 +20,9 @@ NAMES = {
     "LocalExecutor",
     "Parameter",
     "Task",
+    "as_task",
     "context",
+    "defaults_from_attrs",
     "errors",
     "flatten",
     "flow",
@@ -32,7 +35,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"run", "start"},
+    "Flow": {"diagnostics", "run", "start"},
     "FlowRun": {
         "cancel",
         "counts",
@@ -81,6 +84,17 @@ def test_an_unknown_name_says_which_there_are() -> None:
 def test_flow_is_the_decorator_whatever_was_imported_first(first: str) -> None:
     code = f"{first}\nfrom prefectlite import flow\nimport prefectlite\n"
     code += "assert flow is prefectlite.flow and flow.__name__ == 'flow' and callable(flow), flow"
+
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("first", ["import prefectlite.triggers, prefectlite.signals", ""])
+def test_triggers_and_signals_are_modules_to_import_from(first: str) -> None:
+    code = f"{first}\nfrom prefectlite.triggers import all_finished\nfrom prefectlite.signals import SKIP\n"
+    code += (
+        "import prefectlite\nfrom prefectlite.rules import triggers\nfrom prefectlite.states import signals\n"
+    )
+    code += "assert prefectlite.triggers is triggers and prefectlite.signals is signals"
 
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 

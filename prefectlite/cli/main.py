@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ from prefectlite.errors import (
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.flow import Flow
 from prefectlite.states.state import State
+from prefectlite.views.describe import description, description_lines
 from prefectlite.views.lines import LineDisplay
 from prefectlite.views.progress import Progress
 from prefectlite.views.terminal import terminal_progress
@@ -66,6 +69,18 @@ _RUN_HELP: Final = """Run a flow and show how it goes.
     """
 
 
+_DESCRIBE_HELP: Final = """Show what a flow consists of: its parameters, tasks and edges; nothing runs.
+
+    FILE, -m and --flow are those of `prefectlite run`.
+
+    \b
+    Examples:
+      prefectlite describe etl.py
+      prefectlite describe -m shop.flows --flow nightly
+      prefectlite describe etl.py --json | jq .parameters     the JSON schema of the parameters
+    """
+
+
 class Unmended(click.ClickException):
     """An error of the user's making: its text says what is wrong, where, and the mend."""
 
@@ -82,10 +97,45 @@ def program() -> None:
     """Hold the commands."""
 
 
+def of_a_flow(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that say which flow is meant.
+
+    Parameters
+    ----------
+    command : callable
+        The command.
+
+    Returns
+    -------
+    callable
+        The same.
+    """
+    for decorate in (
+        click.option("--debug", is_flag=True, help="Show where in prefectlite an error arose."),
+        click.option("--flow", "flow_name", metavar="NAME", help="Which flow, where there are several."),
+        click.option("-m", "module", metavar="MODULE", help="Take the flow from a module instead of a file."),
+        click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]"),
+    ):
+        command = decorate(command)
+    return command
+
+
+@program.command("describe", help=_DESCRIBE_HELP)
+@of_a_flow
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+def describe_command(
+    file: Path | None, module: str | None, flow_name: str | None, as_json: bool, debug: bool
+) -> int:
+    """Show a flow."""
+    with mended(debug):
+        flow = _flow(file, module, flow_name)
+        told = json.dumps(description(flow), indent=2) if as_json else "\n".join(description_lines(flow))
+        click.echo(told)
+    return SUCCESS
+
+
 @program.command("run", help=_RUN_HELP)
-@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
-@click.option("-m", "module", metavar="MODULE", help="Take the flow from a module instead of a file.")
-@click.option("--flow", "flow_name", metavar="NAME", help="Which flow, where there are several.")
+@of_a_flow
 @click.option(
     "-p",
     "--param",
@@ -121,7 +171,6 @@ def program() -> None:
     show_default=True,
     help="The lowest level of the tasks' log records that show.",
 )
-@click.option("--debug", is_flag=True, help="Show where in prefectlite an error arose.")
 def run_command(
     file: Path | None,
     module: str | None,
@@ -138,16 +187,10 @@ def run_command(
     """Run a flow; the exit status is what it came to."""
     place = Place(address, scheduler_file, workers, local)
     place.check()
-    if file is not None and module is not None:
-        raise click.UsageError(f"FILE ({file}) and -m ({module}) exclude each other; give one of them.")
-    try:
-        flow = pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
+    with mended(debug):
+        flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
         return _run(flow, parameters, place, getattr(logging, log_level.upper()))
-    except (FlowLoadError, ParameterError, DefinitionError, DefinitionTypeError, ExecutorError) as error:
-        if debug:
-            traceback.print_exc()
-        raise Unmended(str(error)) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -201,6 +244,39 @@ def status_of(state: State) -> int:
     if state.is_cancelled():
         return INTERRUPTED
     return SUCCESS if state.is_successful() else FAILED
+
+
+@contextmanager
+def mended(debug: bool) -> Iterator[None]:
+    """Let what the user can mend end the command with its text alone.
+
+    Parameters
+    ----------
+    debug : bool
+        Whether it also shows where it arose.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    Unmended
+        With the text of the error.
+    """
+    try:
+        yield
+    except (FlowLoadError, ParameterError, DefinitionError, DefinitionTypeError, ExecutorError) as error:
+        if debug:
+            traceback.print_exc()
+        raise Unmended(str(error)) from error
+
+
+def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
+    if file is not None and module is not None:
+        raise click.UsageError(f"FILE ({file}) and -m ({module}) exclude each other; give one of them.")
+    return pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
 
 
 def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 if TYPE_CHECKING:
     # For a type checker an annotated argument fits every parameter: `add(x=mapped(numbers), y=1)`.
@@ -13,7 +14,40 @@ else:
     _Fitting = object
 
 
-class EdgeAnnotation(_Fitting):  # type: ignore[misc]  # see above
+class Pipeable:
+    """What can be handed on to a task by a method."""
+
+    __slots__ = ()
+
+    def pipe(self, task: Callable[..., Any], /, **kwargs: Any) -> Any:
+        """Call a task with this as its first argument: ``a.pipe(f).pipe(g, y=1)``.
+
+        Parameters
+        ----------
+        task : callable
+            A task, or ``mapped``, ``unmapped`` or ``flatten``.
+        **kwargs : object
+            Its other arguments.
+
+        Returns
+        -------
+        Task
+            What the call returns.
+
+        Raises
+        ------
+        DefinitionError
+            When an argument is called ``self``.
+        """
+        if "self" in kwargs:
+            raise DefinitionError(
+                f"pipe() from {self!r} was given an argument named 'self', which no task takes; leave it "
+                "out: the first argument stands before the dot."
+            )
+        return task(self, **kwargs)
+
+
+class EdgeAnnotation(Pipeable, _Fitting):  # type: ignore[misc]  # see above
     """The base of ``mapped``, ``unmapped`` and ``flatten``, which say how an argument is handed over.
 
     Annotations may wrap each other; of ``mapped`` and ``unmapped``, the outer one counts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
@@ -21,6 +21,8 @@ class RunSignature:
         Of ``run``, without ``self``.
     task_name : str
         Whose, for error texts.
+    nout : int or None
+        How many values are returned, if the annotation tells.
 
     Raises
     ------
@@ -30,9 +32,9 @@ class RunSignature:
         When an argument is positional-only.
     """
 
-    __slots__ = ("_all", "_count", "keyword_only", "names", "required", "signature", "takes_any")
+    __slots__ = ("_all", "_count", "keyword_only", "names", "nout", "required", "signature", "takes_any")
 
-    def __init__(self, signature: inspect.Signature, task_name: str) -> None:
+    def __init__(self, signature: inspect.Signature, task_name: str, nout: int | None = None) -> None:
         names: list[str] = []
         keyword_only: list[str] = []
         required: list[str] = []
@@ -52,6 +54,8 @@ class RunSignature:
         self.keyword_only = tuple(keyword_only)
         #: Names without a default.
         self.required = tuple(required)
+        #: How many values are returned, if the annotation tells.
+        self.nout = nout
         #: Whether any other name is taken too.
         self.takes_any = takes_any
         self._count = len(names) if not keyword_only else -1
@@ -208,7 +212,78 @@ def run_signature(run: Callable[..., Any], task_name: str, *, drop_first: bool =
         )
     if drop_first:
         signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    return RunSignature(signature, task_name)
+    return RunSignature(signature, task_name, _count_of(run, signature.return_annotation))
+
+
+def described(run: Callable[..., Any], takes: RunSignature) -> dict[str, dict[str, Any]]:
+    """Return the arguments of a function with their types.
+
+    Parameters
+    ----------
+    run : callable
+        The function.
+    takes : RunSignature
+        What it takes.
+
+    Returns
+    -------
+    dict of str to dict
+        By name: ``type`` (``Any`` without an annotation), ``required``, and ``default`` (None without one).
+    """
+    return {
+        name: {
+            "type": _resolved(run, parameter.annotation),
+            "required": parameter.default is parameter.empty,
+            "default": None if parameter.default is parameter.empty else parameter.default,
+        }
+        for name, parameter in takes.signature.parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
+
+
+def returned(run: Callable[..., Any]) -> Any:
+    """Return what a function says that it returns.
+
+    Parameters
+    ----------
+    run : callable
+        The function.
+
+    Returns
+    -------
+    type
+        The annotation; ``Any`` without one.
+    """
+    return _resolved(run, inspect.signature(run).return_annotation)
+
+
+def _resolved(run: Callable[..., Any], annotation: Any) -> Any:
+    if annotation is inspect.Parameter.empty:
+        return Any
+    if isinstance(annotation, str):
+        names = getattr(inspect.unwrap(run), "__globals__", {})
+        try:
+            (annotation,) = get_type_hints(_Annotated(annotation), names, include_extras=True).values()
+        except Exception:
+            return annotation  # names that exist for type checkers only, or inside a function
+    return annotation
+
+
+class _Annotated:
+    """What ``get_type_hints`` reads a single annotation from."""
+
+    def __init__(self, annotation: str) -> None:
+        self.__annotations__ = {"one": annotation}
+
+
+def _count_of(run: Callable[..., Any], annotation: Any) -> int | None:
+    # Most texts are no tuples, and evaluating one costs more than all else here.
+    if isinstance(annotation, str) and "uple" in annotation:
+        annotation = _resolved(run, annotation)
+    if get_origin(annotation) is not tuple:
+        return None
+    members = get_args(annotation)
+    return None if Ellipsis in members else len(members)
 
 
 def _check(parameter: inspect.Parameter, task_name: str) -> None:

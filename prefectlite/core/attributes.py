@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, Generic, Never, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, Never, ParamSpec, Protocol, Self, TypeVar, overload
 
 from prefectlite.core.options import TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.states.keys import RunKey
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -88,6 +92,59 @@ class OfFunction:
             return self._own
         doc: str | None = task.run.__doc__
         return doc
+
+
+def defaults_from_attrs(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let arguments of ``run`` that a call does not give come from the task's attributes of the same names.
+
+    Parameters
+    ----------
+    *names : str
+        Arguments of ``run``; they need a default there, which is not used.
+
+    Returns
+    -------
+    callable
+        A decorator for ``run``. A None that is given stays None.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When ``run`` has no such argument.
+
+    Examples
+    --------
+    >>> from prefectlite import Task
+    >>> class Greet(Task):
+    ...     def __init__(self, greeting, **options):
+    ...         self.greeting = greeting
+    ...         super().__init__(**options)
+    ...
+    ...     @defaults_from_attrs("greeting")
+    ...     def run(self, name, greeting=None):
+    ...         return f"{greeting}, {name}!"
+    >>> Greet("Hello").run("Ada")
+    'Hello, Ada!'
+    """
+
+    def decorate(run: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(run)
+        odd = [name for name in names if name not in signature.parameters]
+        if odd:
+            raise DefinitionTypeError(
+                f"@defaults_from_attrs names {odd[0]!r}, but {run.__qualname__} has no such argument; add "
+                f"{odd[0]}=None to it, or correct the name."
+            )
+
+        @functools.wraps(run)
+        def with_defaults(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind_partial(*args, **kwargs).arguments
+            kwargs.update({name: getattr(args[0], name) for name in names if name not in given})
+            return run(*args, **kwargs)
+
+        return with_defaults
+
+    return decorate
 
 
 def as_name(name: object) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
-from prefectlite.core.arguments import RunSignature, run_signature
+from prefectlite.core.arguments import RunSignature, described, returned, run_signature
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
+from prefectlite.core.expressions import Expression
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
@@ -26,7 +27,7 @@ AnyTask: TypeAlias = Any
 _RESOURCE_TAG = "dask-resource:"
 
 
-class Task:
+class Task(Expression):
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
     Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside
@@ -111,6 +112,8 @@ class Task:
         self.slug = None
         self.tags = values.get("tags", frozenset())
         self.options = DEFAULTS
+        if options.get("nout") is None and self.takes.nout is not None:
+            options = {**options, "nout": self.takes.nout}
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")
@@ -306,91 +309,25 @@ class Task:
             graph.note_copied(self, new)
         return new
 
-    def set_upstream(
-        self, task: Any, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
-    ) -> Self:
-        """Let the task wait for another.
-
-        Parameters
-        ----------
-        task : object
-            What comes first: a task, or a value.
-        flow : FlowGraph or None
-            The flow; by default, the one that is being built.
-        key : str or None
-            The argument that takes its value; None takes no value.
-        mapped : bool
-            Whether the task maps over it.
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Return what the task takes.
 
         Returns
         -------
-        Task
-            The task.
+        dict of str to dict
+            For each argument of ``run``, its ``type``, whether it is ``required``, and its ``default``.
         """
-        graph = self._graph(flow)
-        graph.add_edge(task, self, key=key, mapped=mapped)
-        return self
+        return described(self.run, self.takes)
 
-    def set_downstream(
-        self, task: AnyTask, flow: FlowGraph | None = None, key: str | None = None, mapped: bool = False
-    ) -> Self:
-        """Let another task wait for this one.
-
-        Parameters
-        ----------
-        task : Task
-            What comes later.
-        flow : FlowGraph or None
-            The flow; by default, the one that is being built.
-        key : str or None
-            The argument of ``task`` that takes this one's value; None takes no value.
-        mapped : bool
-            Whether ``task`` maps over this one.
+    def outputs(self) -> Any:
+        """Return what the task says that it returns.
 
         Returns
         -------
-        Task
-            The task.
+        type
+            The annotation of ``run``; ``Any`` without one.
         """
-        self._graph(flow).add_edge(self, task, key=key, mapped=mapped)
-        return self
-
-    def set_dependencies(
-        self,
-        flow: FlowGraph | None = None,
-        upstream_tasks: Iterable[Any] | None = None,
-        downstream_tasks: Iterable[AnyTask] | None = None,
-        keyword_tasks: Mapping[str, Any] | None = None,
-        mapped: bool = False,
-    ) -> Self:
-        """Say what comes before and after the task.
-
-        Parameters
-        ----------
-        flow : FlowGraph or None
-            The flow; by default, the one that is being built.
-        upstream_tasks : iterable or None
-            What comes first.
-        downstream_tasks : iterable of Task or None
-            What comes later.
-        keyword_tasks : mapping of str to object or None
-            Values by argument name.
-        mapped : bool
-            Whether the task maps over ``upstream_tasks`` and ``keyword_tasks``.
-
-        Returns
-        -------
-        Task
-            The task.
-        """
-        self._graph(flow).set_dependencies(
-            self,
-            upstream_tasks=upstream_tasks,
-            downstream_tasks=downstream_tasks,
-            keyword_tasks=keyword_tasks,
-            mapped=mapped,
-        )
-        return self
+        return returned(self.run)
 
     @property
     def takes(self) -> RunSignature:
@@ -474,24 +411,6 @@ class Task:
             self.slug = f"{self.slug}-copy"
         if "tags" in values:
             self.tags |= values["tags"]
-
-    def _graph(self, flow: FlowGraph | None) -> FlowGraph:
-        graph: FlowGraph | None = current_layer().values.get("flow") if flow is None else flow
-        if graph is None:
-            raise self._outside()
-        return graph
-
-    def _outside(self) -> DefinitionError:
-        running = current_layer().values.get("task_name")
-        where = (
-            "outside a flow"
-            if running is None
-            else f"in the body of task {running!r}, where no flow is built"
-        )
-        return DefinitionError(
-            f"Task {self.name!r} was used {where}; call it inside `with Flow(...):`, pass flow=..., "
-            f"or run its function directly with {self.name}.run(...)."
-        )
 
 
 _COPIED = (*OPTION_NAMES, "name", "slug", "tags")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_type_hints
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import Task
 from prefectlite.core.context import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+from prefectlite.states.signals import FAIL
 
 if TYPE_CHECKING:
     from typing import Any as _Fitting
@@ -32,8 +33,10 @@ class _NoDefault:
         return "NO_DEFAULT"
 
 
+#: Stands for a default that was never given.
 NO_DEFAULT: Final = _NoDefault()
-_ANY: Final = Any
+#: The type of a parameter that takes every value.
+ANY: Final = Any
 _LONGEST_VALUE = 80
 _AS_JSON = "; write lists and dicts as JSON, as in '[1, 2]'"
 
@@ -49,14 +52,14 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         What callers of the flow say.
     default : object, optional
         The value when none is given; checked at once.
-    type : type, optional
-        What values must be: anything that pydantic can check, ``Annotated[int, Field(gt=0)]`` say. Without
-        it, every value is taken.
     required : bool or None
         Whether a value must be given; by default, when there is no ``default``. With True, the default is
         not used.
     tags : iterable of str or None
         Free labels.
+    type : type, optional
+        What values must be: anything that pydantic can check, ``Annotated[int, Field(gt=0)]`` say. Without
+        it, every value is taken.
 
     Raises
     ------
@@ -81,9 +84,10 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         self,
         name: str,
         default: Any = NO_DEFAULT,
-        type: Any = _ANY,  # noqa: A002  # the word that users know
         required: bool | None = None,
         tags: Iterable[str] | None = None,
+        *,
+        type: Any = ANY,  # noqa: A002  # the word that users know
     ) -> None:
         as_slug(name, "A parameter")
         super().__init__(name=name, slug=name, tags=tags)
@@ -191,14 +195,14 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
         Raises
         ------
-        ParameterError
+        FAIL
             When there is neither.
         """
         given = current_layer().values.get("parameters") or {}
         if self.name in given:
             return given[self.name]
         if self.required:
-            raise ParameterError(self.missing())
+            raise FAIL(self.missing())
         return self.default
 
     def validate(self, value: Any) -> Any:
@@ -219,12 +223,12 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         ParameterError
             When it is not what the type asks for; the text names parameter, value and expectation.
         """
-        if self.type is _ANY:
+        if self.type is ANY:
             return value
         from pydantic import ValidationError
 
         try:
-            return self._checker().validate_python(value)
+            return self._settled(self.checker().validate_python(value))
         except ValidationError as error:
             raise ParameterError(self._refusal(value, error)) from None
 
@@ -248,7 +252,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         ParameterError
             When it is not what the type asks for.
         """
-        if self.type is _ANY:
+        if self.type is ANY:
             if isinstance(self.default, str):
                 return text
             try:
@@ -257,9 +261,9 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
                 return text
         from pydantic import ValidationError
 
-        checker = self._checker()
+        checker = self.checker()
         try:
-            return checker.validate_strings(text)
+            return self._settled(checker.validate_strings(text))
         except ValidationError as error:
             as_text = error
         try:
@@ -267,7 +271,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         except ValueError:
             raise ParameterError(self._refusal(text, as_text, _AS_JSON)) from None
         try:
-            return checker.validate_json(text)
+            return self._settled(checker.validate_json(text))
         except ValidationError as error:
             # Of a list or dict, what is wrong inside it says more than that a text is no list.
             told = error if isinstance(value, list | dict) else as_text
@@ -286,10 +290,39 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
             f"give one: flow.run({self.name}=...), or -p {self.name}=... on the command line."
         )
 
+    def checker(self) -> TypeAdapter[Any]:
+        """Return what checks and describes values of the type.
+
+        Returns
+        -------
+        pydantic.TypeAdapter
+            Made once.
+        """
+        if self._adapter is None:
+            self._adapter = _adapter(self.name, self.type)
+        return self._adapter
+
+    def default_as_json(self) -> Any:
+        """Return the default in the form of a JSON schema.
+
+        Returns
+        -------
+        object
+            Its JSON form; ``NO_DEFAULT`` where it has none, or is not used.
+        """
+        if self.required:
+            return NO_DEFAULT
+        from pydantic_core import PydanticSerializationError
+
+        try:
+            return self.checker().dump_python(self.default, mode="json")
+        except PydanticSerializationError:
+            return NO_DEFAULT
+
     @property
     def type_name(self) -> str:
         """The type in words: ``int``, ``list[str]``; empty without one."""
-        if self.type is _ANY:
+        if self.type is ANY:
             return ""
         return _type_name(self.type)
 
@@ -305,10 +338,9 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         except ParameterError as error:
             raise DefinitionError(f"The default does not fit: {error}") from None
 
-    def _checker(self) -> TypeAdapter[Any]:
-        if self._adapter is None:
-            self._adapter = _adapter(self.name, self.type)
-        return self._adapter
+    def _settled(self, value: Any) -> Any:
+        """Return a value that fits the type in the form that tasks get."""
+        return value
 
     def _expected(self) -> str:
         return f" ({self.type_name})" if self.type_name else ""
@@ -323,46 +355,62 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         )
 
 
-def parameters_from_signature(fn: Callable[..., Any]) -> list[Parameter]:
-    """Return a parameter for each argument of a function; annotations are the types.
+class DateTimeParameter(Parameter):
+    """A flow's input that is a moment: a datetime, or a text in ISO 8601 that becomes one.
+
+    Its values know their time zone; one that does not say is taken as UTC. None is a value too.
 
     Parameters
     ----------
-    fn : callable
-        The function that builds a flow.
-
-    Returns
-    -------
-    list of Parameter
-        In the order of the signature. Their order of creation is their order in the flow.
+    name : str
+        What callers of the flow say.
+    default : datetime, str or None, optional
+        The value when none is given.
+    required : bool or None
+        Whether a value must be given; by default, when there is no ``default``.
+    tags : iterable of str or None
+        Free labels.
 
     Raises
     ------
     DefinitionError
-        When a default is not what its annotation asks for.
-    DefinitionTypeError
-        When the function takes ``*args``, ``**kwargs`` or positional-only arguments, or an annotation cannot
-        be read.
+        When the name is empty, or the default is no moment.
+
+    Examples
+    --------
+    >>> since = DateTimeParameter("since", default="2026-01-31T06:00")
+    >>> since.default
+    datetime.datetime(2026, 1, 31, 6, 0, tzinfo=datetime.timezone.utc)
     """
-    name = getattr(fn, "__name__", repr(fn))
-    signature = inspect.signature(fn)
-    try:
-        hints = get_type_hints(fn, include_extras=True)
-    except Exception as error:
-        raise DefinitionTypeError(
-            f"Flow {name!r} has an annotation that cannot be read ({type(error).__name__}: {error}); "
-            "its types must be importable where the flow is defined, not only while types are checked."
-        ) from error
-    found: list[Parameter] = []
-    for argument in signature.parameters.values():
-        if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
-            raise DefinitionTypeError(
-                f"Flow {name!r} takes {str(argument).split(':')[0]!r}, but each parameter of a flow needs a "
-                "name of its own; write them out."
-            )
-        default = NO_DEFAULT if argument.default is argument.empty else argument.default
-        found.append(Parameter(argument.name, default, hints.get(argument.name, _ANY)))
-    return found
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        name: str,
+        default: datetime | str | _NoDefault | None = NO_DEFAULT,
+        required: bool | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> None:
+        super().__init__(name, default, required, tags, type=datetime | None)
+
+    def run(self) -> datetime | None:
+        """Return the value that the flow run gave.
+
+        Returns
+        -------
+        datetime or None
+            The value from ``context.parameters``, else the default.
+
+        Raises
+        ------
+        FAIL
+            When there is neither.
+        """
+        return self.validate(super().run())  # type: ignore[no-any-return]  # what _settled returns
+
+    def _settled(self, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
@@ -378,7 +426,7 @@ def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:
         raise DefinitionTypeError(
             f"Parameter {name!r} has type={kind!r}, which pydantic cannot check ({reason}); give a type, as "
             "in type=int, or leave it away."
-        ) from error
+        ) from None
 
 
 def _type_name(kind: Any) -> str:

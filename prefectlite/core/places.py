@@ -5,7 +5,7 @@ There is one of these per task and none per query: edges are found from both end
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,20 +27,37 @@ class Place:
         The task's name in the flow.
     number : int
         How many tasks were there before it.
+    rank : int
+        Where it stands in an order in which each task comes after those that it waits for.
     """
 
-    __slots__ = ("_taken", "constants", "into", "is_mapped", "number", "out", "slug")
+    __slots__ = ("_taken", "constants", "into", "is_mapped", "number", "out", "rank", "slug")
 
-    def __init__(self, slug: str, number: int) -> None:
+    def __init__(self, slug: str, number: int, rank: int) -> None:
         self.slug = slug
         self.number = number
+        self.rank = rank
         #: Edges to the task, in the order in which they were made; a list once there are some.
         self.into: Sequence[Edge] = NO_EDGES
         #: Edges from the task; likewise.
         self.out: Sequence[Edge] = NO_EDGES
         self.constants: dict[str, Any] | None = None
         self.is_mapped = False
-        self._taken: set[object] | None = None
+        self._taken: dict[object, Edge] | None = None
+
+    def copy(self) -> Place:
+        """Return a place with the same edges and constants that can be changed by itself.
+
+        Returns
+        -------
+        Place
+            The copy.
+        """
+        new = Place(self.slug, self.number, self.rank)
+        new.into, new.out = list(self.into) or NO_EDGES, list(self.out) or NO_EDGES
+        new.constants = None if self.constants is None else dict(self.constants)
+        new.is_mapped = self.is_mapped
+        return new
 
     def keys(self) -> Iterator[str]:
         """Return the arguments that have a value.
@@ -75,7 +92,7 @@ class Place:
         return key not in self._index()
 
     def has(self, edge: Edge) -> bool:
-        """Return whether an equal edge without a key is there already.
+        """Return whether an equal edge is there already.
 
         Parameters
         ----------
@@ -89,7 +106,7 @@ class Place:
         """
         if len(self.into) <= _FEW:
             return edge in self.into
-        return (edge.upstream, edge.mapped, edge.flattened) in self._index()
+        return self._index().get(_mark(edge)) == edge
 
     def add_into(self, edge: Edge) -> None:
         """Note an edge to the task.
@@ -105,7 +122,7 @@ class Place:
             self.into = [edge]
         self.is_mapped |= edge.mapped
         if self._taken is not None:
-            self._taken.add(_mark(edge))
+            self._taken[_mark(edge)] = edge
 
     def add_out(self, edge: Edge) -> None:
         """Note an edge from the task.
@@ -120,14 +137,78 @@ class Place:
         else:
             self.out = [edge]
 
-    def _index(self) -> set[object]:
+    def add_constants(self, constants: Mapping[str, Any]) -> None:
+        """Give arguments values.
+
+        Parameters
+        ----------
+        constants : mapping of str to object
+            Values by argument name, of arguments that are free.
+        """
+        if self.constants is None:
+            self.constants = {}
+        self.constants.update(constants)
+
+    def _index(self) -> dict[object, Edge]:
         if self._taken is None:
-            self._taken = {_mark(edge) for edge in self.into}
+            self._taken = {_mark(edge): edge for edge in self.into}
         return self._taken
 
 
 def _mark(edge: Edge) -> object:
     return (edge.upstream, edge.mapped, edge.flattened) if edge.key is None else edge.key
+
+
+class Rim:
+    """The tasks that have no edge on one side, in the order in which they came; looking costs what is there.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        Those to begin with.
+    """
+
+    __slots__ = ("_gaps", "_tasks")
+
+    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+        self._tasks = dict.fromkeys(tasks)
+        self._gaps = 0
+
+    def add(self, task: Task) -> None:
+        """Take a new task in.
+
+        Parameters
+        ----------
+        task : Task
+            A task without edges.
+        """
+        self._tasks[task] = None
+
+    def discard(self, task: Task) -> None:
+        """Leave a task out from now on, if it is not left out already.
+
+        Parameters
+        ----------
+        task : Task
+            A task that got an edge.
+        """
+        if task in self._tasks:
+            del self._tasks[task]
+            self._gaps += 1
+            # A dict keeps a gap where something was, and whoever iterates over it looks at each.
+            if self._gaps > len(self._tasks) + _FEW:
+                self._tasks = dict.fromkeys(self._tasks)
+                self._gaps = 0
+
+    def tasks(self) -> KeysView[Task]:
+        """Return the tasks.
+
+        Returns
+        -------
+        set-like of Task
+            A copy.
+        """
+        return dict.fromkeys(self._tasks).keys()
 
 
 class SlugView(Mapping[Task, str]):

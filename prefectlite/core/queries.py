@@ -12,7 +12,8 @@ from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.edge import Edge
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
-from prefectlite.core.places import ConstantView, Place, SlugView
+from prefectlite.core.places import ConstantView, Place, Rim, SlugView
+from prefectlite.core.slugs import SlugBook
 from prefectlite.errors import DefinitionError
 
 
@@ -28,6 +29,8 @@ class GraphQueries:
     def __init__(self, name: str) -> None:
         self.name = name
         self._places: dict[Task, Place] = {}
+        self._slug_book: SlugBook[Task] = SlugBook()
+        self._roots, self._terminals = Rim(), Rim()
         self._parameters: dict[str, Parameter] = {}
         self._reference: tuple[Task, ...] = ()
         # Whether each edge leads from an earlier task to a later one; then that order is the topological one.
@@ -73,7 +76,7 @@ class GraphQueries:
         tags: Iterable[str] | None = None,
         task_type: type[Task] | None = None,
     ) -> list[Task]:
-        """Return the tasks that meet all conditions.
+        """Return the tasks that meet all conditions; a slug is looked up, for others each task is looked at.
 
         Parameters
         ----------
@@ -92,11 +95,14 @@ class GraphQueries:
             In the order in which they came.
         """
         wanted = frozenset(tags or ())
+        candidates: Iterable[Task] = self._places
+        if slug is not None:
+            owner = self._slug_book.owner(slug)
+            candidates = () if owner is None else (owner,)
         return [
             task
-            for task, place in self._places.items()
+            for task in candidates
             if (name is None or task.name == name)
-            and (slug is None or place.slug == slug)
             and wanted <= task.tags
             and (task_type is None or isinstance(task, task_type))
         ]
@@ -141,6 +147,26 @@ class GraphQueries:
         """
         return tuple(self._place(task).out)
 
+    def all_upstream_edges(self) -> dict[Task, tuple[Edge, ...]]:
+        """Return the edges to each task.
+
+        Returns
+        -------
+        dict of Task to tuple of Edge
+            All tasks, in the order in which they came.
+        """
+        return {task: tuple(place.into) for task, place in self._places.items()}
+
+    def all_downstream_edges(self) -> dict[Task, tuple[Edge, ...]]:
+        """Return the edges from each task.
+
+        Returns
+        -------
+        dict of Task to tuple of Edge
+            All tasks, in the order in which they came.
+        """
+        return {task: tuple(place.out) for task, place in self._places.items()}
+
     def upstream_tasks(self, task: AnyTask) -> KeysView[Task]:
         """Return the tasks that a task waits for directly.
 
@@ -179,7 +205,7 @@ class GraphQueries:
         set-like of Task
             In the order in which they came.
         """
-        return dict.fromkeys(task for task, place in self._places.items() if not place.into).keys()
+        return self._roots.tasks()
 
     def terminal_tasks(self) -> KeysView[Task]:
         """Return the tasks that none waits for.
@@ -189,7 +215,7 @@ class GraphQueries:
         set-like of Task
             In the order in which they came.
         """
-        return dict.fromkeys(task for task, place in self._places.items() if not place.out).keys()
+        return self._terminals.tasks()
 
     def reference_tasks(self) -> KeysView[Task]:
         """Return the tasks that decide how a run of the flow ends.
@@ -229,15 +255,14 @@ class GraphQueries:
         DefinitionError
             When a root task is not in the flow.
         """
+        if root_tasks is not None:
+            roots = list(root_tasks)
+            for task in roots:
+                self._place(task)
+            return topological(self._places, descendants(self._places, roots))
         if self._sorted is None:
             self._sorted = tuple(self._places) if self._in_order else topological(self._places)
-        if root_tasks is None:
-            return self._sorted
-        roots = list(root_tasks)
-        for task in roots:
-            self._place(task)
-        wanted = descendants(self._places, roots)
-        return tuple(task for task in self._sorted if task in wanted)
+        return self._sorted
 
     def is_mapped(self, task: AnyTask) -> bool:
         """Return whether a task runs once per item of an input.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from prefectlite.cli import main as program
@@ -46,3 +48,46 @@ def test_the_arguments_are_those_of_the_process_by_default(monkeypatch, capsys):
 def test_an_unknown_command_is_a_usage_error(capsys):
     assert program.main(["rnu"]) == 2
     assert "rnu" in capsys.readouterr().err
+
+
+FLOWS = """
+from prefectlite import Flow, Parameter, task
+
+@task
+def inc(x): return x + 1
+
+with Flow("one") as one:
+    inc(Parameter("n", default=3, type=int))
+with Flow("two") as two:
+    inc(1)
+"""
+
+
+def test_describe_shows_a_flow_and_runs_nothing(tmp_path, capsys):
+    path = tmp_path / "described_flows.py"
+    path.write_text(FLOWS)
+    assert program.main(["describe", str(path), "--flow", "one"]) == 0
+    shown = capsys.readouterr().out
+    assert "Flow 'one': 2 tasks, 1 edge, 1 parameter" in shown
+    assert '{"type": "integer", "default": 3}' in shown
+    assert "-> inc-1" in shown
+
+
+def test_describe_writes_json_for_programs(tmp_path, capsys):
+    path = tmp_path / "described_again.py"
+    path.write_text(FLOWS)
+    assert program.main(["describe", str(path), "--flow", "one", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["parameters"]["properties"] == {"n": {"type": "integer", "default": 3}}
+    assert [one["slug"] for one in told["tasks"]] == ["n", "inc-1"]
+
+
+def test_describe_refuses_as_run_does(tmp_path, capsys):
+    path = tmp_path / "described_thrice.py"
+    path.write_text(FLOWS)
+    assert program.main(["describe", str(path)]) == 2
+    assert "holds 2 flows: 'one', 'two'" in capsys.readouterr().err
+    assert program.main(["describe", str(path), "-m", "x"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+    assert program.main(["describe", str(tmp_path / "none.py"), "--debug"]) == 2
+    assert "is not there" in capsys.readouterr().err

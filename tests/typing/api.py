@@ -8,13 +8,16 @@ from typing import Any, assert_type
 
 from prefectlite import (
     DaskExecutor,
+    DateTimeParameter,
     Edge,
     Flow,
     FlowRun,
     LocalExecutor,
     Parameter,
     Task,
+    as_task,
     context,
+    defaults_from_attrs,
     flatten,
     flow,
     mapped,
@@ -24,7 +27,9 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.core.task import FunctionTask
+from prefectlite.signals import SKIP
 from prefectlite.states import State
+from prefectlite.triggers import all_finished
 
 
 @task
@@ -56,8 +61,14 @@ class Scale(Task):
         self.factor = factor
         super().__init__(**options)
 
-    def run(self, x: float) -> float:
-        return self.factor * x
+    @defaults_from_attrs("factor")
+    def run(self, x: float, factor: float = 1) -> float:
+        return factor * x
+
+
+@task
+def pair() -> tuple[int, str]:
+    return 1, "a"
 
 
 # The decorator keeps the signature, with and without options.
@@ -113,6 +124,23 @@ with Flow("etl", executor=LocalExecutor()) as etl:
     assert_type(scale.set_upstream(one), Scale)
     assert_type(scale.set_downstream(Scale(1)), Scale)
 
+    # Expressions: of values where the types are known, of anything where they are not.
+    number, word = pair()
+    assert_type(number, int)
+    assert_type(word, str)
+    assert_type(one + number, int)
+    assert_type(many[0], int)
+    assert_type(scale(1.0) + 1, Any)
+    assert_type(scale + 1, Any)
+    assert_type(scale > scale, Any)
+    assert_type(scale["key"], Any)
+    assert_type(limit + 1, Any)
+    assert_type(scale | Scale(1), Any)
+    assert_type(scale.pipe(inc), Any)
+    assert_type(scale.is_equal(3), Any)
+    since = DateTimeParameter("since", default="2026-01-31")
+    show(since)
+
 assert_type(etl.add_edge(one, many, key="x"), Edge)
 assert_type(etl.add_task(scale), Task)
 assert_type(etl.sorted_tasks([one]), tuple[Task, ...])
@@ -120,6 +148,18 @@ assert_type(etl.edges_to(one), tuple[Edge, ...])
 assert_type(etl.slugs[one], str)
 assert_type(etl.check_parameters({"limit": 3}), dict[str, Any])
 etl.set_reference_tasks([one, many])
+assert_type(etl.chain(one, many), list[Edge])
+assert_type(etl.copy(), Flow)
+assert_type(etl.update(etl.copy(), merge_parameters=True), None)
+assert_type(etl.replace(one, 3), None)
+assert_type(etl.all_upstream_edges(), dict[Task, tuple[Edge, ...]])
+assert_type(etl.parameter_schema(), dict[str, Any])
+assert_type(etl.save("etl.flow"), str)
+assert_type(Flow.load("etl.flow"), Flow)
+assert_type(etl.diagnostics(), str)
+assert_type(as_task([1]), Task)
+assert_type(scale.inputs(), dict[str, dict[str, Any]])
+assert_type(Edge(one, many, "x").upstream_task, Task)
 
 assert_type(context.parameters, Any)
 assert_type(context.get("map_index"), Any | None)
@@ -129,6 +169,11 @@ with context(city="Bergen"), tags("nightly"):
 
 @task(trigger=triggers.some_failed(at_least=1), skip_on_upstream_skip=False)
 def alarm() -> None: ...
+
+
+@task(trigger=all_finished)
+def last() -> None:
+    raise SKIP("nothing to do")
 
 
 @flow

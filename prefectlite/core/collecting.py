@@ -1,0 +1,272 @@
+"""From a value to the task that stands for it: containers of tasks become collections. Knows no edges.
+
+Values are searched for tasks through lists, tuples, sets, dicts and dataclasses, however deep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Sized
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from inspect import signature
+from typing import Any, Protocol
+
+from prefectlite.core.annotations import EdgeAnnotation
+from prefectlite.core.assembly import Assembly, AssemblyKind
+from prefectlite.core.base import Task
+from prefectlite.core.constants import PLAIN, Collection, Constant, Dict, List, Record, Set, Tuple
+from prefectlite.core.context import current_layer
+from prefectlite.errors import DefinitionError
+
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+_ARGUMENT_NAMES = tuple(f"arg_{number}" for number in range(1, 257))
+
+
+class Collector(Protocol):
+    """What collecting needs of a flow."""
+
+    def add_task(self, task: Task) -> Task:
+        """Take a task in, if it is not there yet.
+
+        Parameters
+        ----------
+        task : Task
+            Any task.
+
+        Returns
+        -------
+        Task
+            The same.
+        """
+        ...
+
+    def add_collection(self, task: Collection, members: Mapping[str, Task]) -> None:
+        """Take in a collection and edges from its members.
+
+        Parameters
+        ----------
+        task : Collection
+            A new task.
+        members : mapping of str to Task
+            Tasks that were taken in, by argument name.
+        """
+        ...
+
+    def number(self, task: Task) -> int | None:
+        """Return how many tasks were taken in before a task.
+
+        Parameters
+        ----------
+        task : Task
+            Any task.
+
+        Returns
+        -------
+        int or None
+            None if it was not taken in.
+        """
+        ...
+
+
+def as_task(value: Any, flow: Collector | None = None) -> Task:
+    """Return the task that stands for a value.
+
+    Parameters
+    ----------
+    value : object
+        A task, which is its own; any value, which becomes a constant; or a list, tuple, set, dict or
+        dataclass that holds tasks, which becomes a collection. An annotation is taken off.
+    flow : Flow or None
+        Where a collection belongs; by default, the flow that is being built.
+
+    Returns
+    -------
+    Task
+        A constant is not put into the flow by this.
+
+    Raises
+    ------
+    DefinitionError
+        When the value holds tasks, and no flow is being built; or also holds itself, an annotation, or a task
+        as a dict's key.
+    """
+    bare = value.value if isinstance(value, EdgeAnnotation) else value
+    if isinstance(bare, Task):
+        return bare
+    if not holds_tasks(bare):
+        return Constant(bare)
+    graph: Collector | None = current_layer().values.get("flow") if flow is None else flow
+    if graph is None:
+        raise DefinitionError(
+            f"A {type(bare).__name__} that holds tasks becomes a task of the flow, and no flow is being "
+            "built here; do it inside `with Flow(...):`, or pass flow=..."
+        )
+    return collect(graph, bare)
+
+
+def holds_tasks(value: Any) -> bool:
+    """Return whether a container holds a task, however deep.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bool
+        False for what is no container.
+    """
+    return _is_container(value) and next(_tasks_in(value), None) is not None
+
+
+def collect(graph: Collector, value: Any) -> Task:
+    """Return the collection for a container that holds tasks.
+
+    Parameters
+    ----------
+    graph : Collector
+        Takes it and its members in.
+    value : object
+        The container.
+
+    Returns
+    -------
+    Task
+        A new task.
+
+    Raises
+    ------
+    DefinitionError
+        When the value also holds itself, an annotation, or a task as a dict's key.
+    """
+    return _collect(graph, value, {})
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) or (
+        hasattr(type(value), "__dataclass_fields__") and not isinstance(value, type)
+    )
+
+
+def _tasks_in(value: Any) -> Iterator[Task]:
+    # A loop, not a recursion: constants may be nested deeper than Python's stack, or hold themselves.
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Task):
+            yield one
+        elif isinstance(one, EdgeAnnotation):
+            raise DefinitionError(
+                f"{one!r} stands inside a collection, where it says nothing; "
+                "annotate the whole argument instead."
+            )
+        elif _is_container(one) and id(one) not in seen:
+            seen.add(id(one))
+            members = _members(one)
+            # Most collections hold plain data only, which is seen at the speed of C.
+            if not PLAIN.issuperset(map(type, members)):
+                waiting.extend(member for member in members if type(member) not in PLAIN)
+
+
+def _members(value: Any) -> Sized[Any]:
+    if isinstance(value, dict):
+        if not PLAIN.issuperset(map(type, value)):
+            for key in value:
+                if isinstance(key, Task):
+                    raise DefinitionError(
+                        f"Task {key.name!r} is the key of a dict, and keys must be known when the flow is "
+                        "built; let a task of your own build the dict."
+                    )
+        return value.values()
+    if isinstance(value, _CONTAINERS):
+        return value
+    return [getattr(value, field.name, None) for field in fields(value)]
+
+
+def _collect(graph: Collector, value: Any, done: dict[int, Task | None]) -> Task:
+    """Return the task for a container that holds tasks; ``done`` maps those seen, None while in progress."""
+    if id(value) in done:
+        known = done[id(value)]
+        if known is None:
+            raise DefinitionError(
+                f"A {type(value).__name__} that holds tasks also holds itself; it cannot be put together."
+            )
+        return known
+    done[id(value)] = None
+    kind, names, members = _parts(graph, value)
+    upstreams: dict[str, Task] = {}
+    fixed: list[tuple[int, Any]] = []
+    for place, member in enumerate(members):
+        if isinstance(member, Task):
+            upstreams[_argument_name(place)] = graph.add_task(member)
+        elif holds_tasks(member):
+            upstreams[_argument_name(place)] = _collect(graph, member, done)
+        else:
+            fixed.append((place, member))
+    cls = type(value) if kind in ("namedtuple", "record") else None
+    assembly = Assembly(kind, len(members), names, tuple(fixed), cls)
+    task = _CLASSES[kind](assembly, name=type(value).__name__ if kind == "record" else None)
+    graph.add_collection(task, upstreams)
+    done[id(value)] = task
+    return task
+
+
+def _parts(graph: Collector, value: Any) -> tuple[AssemblyKind, tuple[Any, ...], list[Any]]:
+    match value:
+        case list():
+            return "list", (), list(value)
+        case tuple():
+            return "namedtuple" if hasattr(type(value), "_fields") else "tuple", (), list(value)
+        case set() | frozenset():
+            # A set has no order of its own that two runs of a script would share.
+            members = sorted(value, key=lambda member: _order(graph, member))
+            return "set" if isinstance(value, set) else "frozenset", (), members
+        case dict():
+            return "dict", tuple(value), list(value.values())
+        case _:
+            return "record", *_record_parts(value)
+
+
+def _order(graph: Collector, member: Any) -> list[tuple[float, str]]:
+    found = []
+    for task in _tasks_in(member):
+        number = graph.number(task)
+        found.append((float("inf") if number is None else number, task.name))
+    return sorted(found)
+
+
+def _record_parts(value: Any) -> tuple[tuple[str, ...], list[Any]]:
+    cls = type(value)
+    taken = [field.name for field in fields(value) if field.init]
+    members = [getattr(value, name) for name in taken]
+    asked = signature(cls).parameters
+    odd = sorted(asked.keys() ^ set(taken))
+    if odd:
+        raise DefinitionError(
+            f"The dataclass {cls.__name__!r} holds a task, so it is made again once the value is known, but "
+            f"its constructor and its fields differ in {odd[0]!r}; pass a dict, or make the instance in a "
+            "task."
+        )
+    if next(_tasks_in(members), None) is None:
+        raise DefinitionError(
+            f"The dataclass {cls.__name__!r} holds a task in a field that its constructor does not take, so "
+            "the value could not be filled in; use a field with init=True."
+        )
+    return tuple(taken), members
+
+
+def _argument_name(place: int) -> str:
+    return _ARGUMENT_NAMES[place] if place < len(_ARGUMENT_NAMES) else f"arg_{place + 1}"
+
+
+_CLASSES: Mapping[AssemblyKind, type[Collection]] = {
+    "list": List,
+    "tuple": Tuple,
+    "namedtuple": Tuple,
+    "set": Set,
+    "frozenset": Set,
+    "dict": Dict,
+    "record": Record,
+}

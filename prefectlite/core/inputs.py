@@ -1,0 +1,76 @@
+"""What a flow asks of those who run it: its parameters. Knows queries; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from prefectlite.core.queries import GraphQueries
+from prefectlite.core.schema import parameter_schema
+from prefectlite.errors import ParameterError
+
+
+class FlowInputs(GraphQueries):
+    """The parameters of a flow: their values for a run, and their schema."""
+
+    def check_parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the value of every parameter for one run.
+
+        Parameters
+        ----------
+        given : mapping of str to object
+            Values by parameter name.
+
+        Returns
+        -------
+        dict
+            Values by parameter name, defaults filled in.
+
+        Raises
+        ------
+        ParameterError
+            When a name is unknown, a required value is missing, or a value is not what its type asks for.
+        """
+        for name in given:
+            if name not in self._parameters:
+                raise ParameterError(self._unknown(name))
+        values: dict[str, Any] = {}
+        for name, parameter in self._parameters.items():
+            if name in given:
+                values[name] = parameter.validate(given[name])
+            elif parameter.required:
+                raise ParameterError(f"Flow {self.name!r} cannot run: {parameter.missing()}")
+            else:
+                values[name] = parameter.default
+        return values
+
+    def parameter_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of what ``flow.run(parameters=...)`` takes.
+
+        Returns
+        -------
+        dict
+            The schema of an object with a property per parameter (JSON Schema 2020-12), with the defaults
+            that have a JSON form; where a type has no schema, every value is allowed.
+
+        Examples
+        --------
+        >>> from prefectlite import Flow, Parameter
+        >>> with Flow("etl") as flow:
+        ...     count = Parameter("count", default=3, type=int)()
+        >>> flow.parameter_schema()["properties"]
+        {'count': {'type': 'integer', 'default': 3}}
+        """
+        return parameter_schema(self.name, self._parameters.values())
+
+    def _unknown(self, name: str) -> str:
+        names = list(self._parameters)
+        close = get_close_matches(name, names, n=1)
+        if close:
+            mend = f"did you mean {close[0]!r}?"
+        elif names:
+            mend = f"its parameters are {', '.join(names)}."
+        else:
+            mend = "it has none; add Parameter(...) to the flow, or leave the value away."
+        return f"Flow {self.name!r} has no parameter {name!r}; {mend}"

@@ -1,0 +1,254 @@
+"""The tasks that Python's operators make: ``x + y``, ``x > y``, ``x[key]``. Knows no flow."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Unpack
+
+from prefectlite.core.base import Task
+from prefectlite.core.options import OptionArgs
+from prefectlite.core.parameter import NO_DEFAULT
+
+
+class Operation(Task):
+    """The base of what an operator makes of two values."""
+
+    __slots__ = ()
+    auto_generated: ClassVar[bool] = True
+    _compute: ClassVar[staticmethod[[Any, Any], Any]]
+
+    def run(self, x: Any, y: Any) -> Any:
+        """Return the operation's value.
+
+        Parameters
+        ----------
+        x, y : object
+            What stands on its left and on its right; both are computed before.
+
+        Returns
+        -------
+        object
+            What Python makes of them.
+        """
+        return type(self)._compute(x, y)
+
+
+def _both(x: Any, y: Any) -> Any:
+    return x and y
+
+
+def _either(x: Any, y: Any) -> Any:
+    return x or y
+
+
+class Add(Operation):
+    """``x + y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.add)
+
+
+class Sub(Operation):
+    """``x - y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.sub)
+
+
+class Mul(Operation):
+    """``x * y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.mul)
+
+
+class Div(Operation):
+    """``x / y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.truediv)
+
+
+class FloorDiv(Operation):
+    """``x // y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.floordiv)
+
+
+class Mod(Operation):
+    """``x % y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.mod)
+
+
+class Pow(Operation):
+    """``x ** y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.pow)
+
+
+class And(Operation):
+    """``x and y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(_both)
+
+
+class Or(Operation):
+    """``x or y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(_either)
+
+
+class Equal(Operation):
+    """``x == y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.eq)
+
+
+class NotEqual(Operation):
+    """``x != y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.ne)
+
+
+class GreaterThan(Operation):
+    """``x > y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.gt)
+
+
+class GreaterThanOrEqual(Operation):
+    """``x >= y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.ge)
+
+
+class LessThan(Operation):
+    """``x < y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.lt)
+
+
+class LessThanOrEqual(Operation):
+    """``x <= y``."""
+
+    __slots__ = ()
+    _compute = staticmethod(operator.le)
+
+
+class Not(Task):
+    """``not x``."""
+
+    __slots__ = ()
+    auto_generated: ClassVar[bool] = True
+
+    def run(self, x: Any) -> bool:
+        """Return whether ``x`` is false."""
+        return not x
+
+
+class GetItem(Task):
+    """``task_result[key]``.
+
+    Parameters
+    ----------
+    default : object, optional
+        The value where there is no such key, or index.
+    name : str or None
+        What the task is called; by default, ``GetItem``.
+    **options : OptionArgs
+        Retries, trigger, tags and the like.
+    """
+
+    __slots__ = ("default",)
+    default: Any
+
+    def __init__(
+        self, default: Any = NO_DEFAULT, name: str | None = None, **options: Unpack[OptionArgs]
+    ) -> None:
+        super().__init__(name, **options)
+        self.default = default
+
+    def run(self, task_result: Any, key: Any) -> Any:
+        """Return an item.
+
+        Parameters
+        ----------
+        task_result : object
+            What holds it.
+        key : object
+            Its key, index or slice.
+
+        Returns
+        -------
+        object
+            The item.
+        """
+        try:
+            return task_result[key]
+        except LookupError:
+            if self.default is NO_DEFAULT:
+                raise
+            return self.default
+
+
+class GetAttr(Task):
+    """``task_result.attr``.
+
+    Parameters
+    ----------
+    default : object, optional
+        The value where there is no such attribute.
+    name : str or None
+        What the task is called; by default, ``GetAttr``.
+    **options : OptionArgs
+        Retries, trigger, tags and the like.
+    """
+
+    __slots__ = ("default",)
+    default: Any
+
+    def __init__(
+        self, default: Any = NO_DEFAULT, name: str | None = None, **options: Unpack[OptionArgs]
+    ) -> None:
+        super().__init__(name, **options)
+        self.default = default
+
+    def run(self, task_result: Any, attr: str) -> Any:
+        """Return an attribute.
+
+        Parameters
+        ----------
+        task_result : object
+            What has it.
+        attr : str
+            Its name, or a path of names: ``"shape.width"``.
+
+        Returns
+        -------
+        object
+            The attribute's value.
+        """
+        try:
+            return operator.attrgetter(attr)(task_result)
+        except AttributeError:
+            if self.default is NO_DEFAULT:
+                raise
+            return self.default
+
+
+#: The tasks that expressions make, by the names of their classes.
+OPERATIONS: Final[Mapping[str, type[Task]]] = {
+    kind.__name__: kind for kind in (*Operation.__subclasses__(), Not, GetItem)
+}

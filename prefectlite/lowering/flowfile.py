@@ -1,0 +1,121 @@
+"""A flow in a file, to be run later or elsewhere. Knows envelopes; knows no place to run."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import platform
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, Final, Self
+
+from prefectlite.core.graph import FlowGraph
+from prefectlite.errors import FlowLoadError
+from prefectlite.lowering.envelope import by_value_names, dumps
+
+#: What a file of ours begins with, and the version of its form.
+_HEADER: Final = b"prefectlite flow 1\n"
+
+
+class PortableGraph(FlowGraph):
+    """A flow that can be written to a file and read again."""
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the flow to a file; functions of the running script go into it, importable ones by name.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that is there is replaced, as a whole.
+
+        Returns
+        -------
+        str
+            The file's path.
+
+        Raises
+        ------
+        SerializationError
+            When something in the flow cannot be pickled.
+        """
+        target = Path(path).absolute()
+        names = by_value_names()
+        content = _HEADER + pickle.dumps(_versions()) + dumps(self, names)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(target)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+        return str(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a flow that ``save`` wrote. Reading runs code from the file: only read files that you trust.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        Flow
+            The flow.
+
+        Raises
+        ------
+        FlowLoadError
+            When there is no such file, it holds no flow, or needs what is not installed here.
+
+        Warns
+        -----
+        UserWarning
+            When it was written by another version of prefectlite or Python.
+        """
+        name = os.fspath(path)
+        try:
+            content = io.BytesIO(Path(path).read_bytes())
+        except OSError as error:
+            raise FlowLoadError(
+                f"The flow file {name!r} cannot be read: {error.strerror}; give the path that flow.save(...) "
+                "returned."
+            ) from error
+        if content.read(len(_HEADER)) != _HEADER:
+            raise FlowLoadError(
+                f"The file {name!r} was not written by flow.save(...); give one that was, or run a Python "
+                "file with `prefectlite run FILE.py`."
+            )
+        try:
+            written = pickle.load(content)
+            here = _versions()
+            odd = [f"{one} {written[one]}, here {here[one]}" for one in here if written[one] != here[one]]
+            if odd:
+                warnings.warn(
+                    f"The flow file {name!r} was written with other versions ({'; '.join(odd)}); if the flow "
+                    "does not run, save it again with these.",
+                    stacklevel=2,
+                )
+            flow = pickle.load(content)
+        except Exception as error:
+            raise FlowLoadError(
+                f"The flow in {name!r} cannot be read here: {type(error).__name__}: {error}; install what it "
+                "needs in the same version, or save it again."
+            ) from error
+        if not isinstance(flow, cls):
+            raise FlowLoadError(
+                f"The file {name!r} holds a {type(flow).__name__}, not a {cls.__name__}; read it with that."
+            )
+        return flow
+
+
+def _versions() -> dict[str, str]:
+    ours: Any = sys.modules[__name__.partition(".")[0]]
+    return {"prefectlite": ours.__version__, "Python": platform.python_version().rpartition(".")[0]}
