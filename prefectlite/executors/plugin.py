@@ -321,8 +321,15 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             is_urgent = task is None or not task.dependents or _frees_much(task)
             if isinstance(said[0], float):  # a plain success: its time
                 self._post(route, [(PLAIN, key, worker, said)], is_urgent)
+            elif said[0] == BUNDLE:
+                self._post(route, [said], is_urgent and not self._has_queue(worker))
             else:
-                self._post(route, [said], is_urgent or said[0] != BUNDLE)
+                self._post(route, [said])
+
+    def _has_queue(self, worker: str) -> bool:
+        """Return whether a worker has more to do than it can begin, so that nothing idles for want of news."""
+        state = self._scheduler.workers.get(worker)
+        return state is not None and len(state.processing) > state.nthreads
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
         """Pass on what a worker says.
