@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, signals, states, triggers
+    from prefectlite import errors, schedules, signals, states, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -44,6 +44,7 @@ __all__ = [
     "signals",
     "states",
     "errors",
+    "schedules",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -77,6 +78,7 @@ _MODULES: Final = {
     "signals": "signals",
     "states": "states",
     "errors": "errors",
+    "schedules": "schedules",
 }
 
 

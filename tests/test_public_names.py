@@ -27,6 +27,7 @@ NAMES = {
     "flatten",
     "flow",
     "mapped",
+    "schedules",
     "signals",
     "states",
     "tags",
@@ -35,7 +36,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"diagnostics", "run", "start"},
+    "Flow": {"diagnostics", "run", "serve", "start"},
     "FlowRun": {
         "cancel",
         "counts",

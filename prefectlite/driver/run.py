@@ -61,6 +61,8 @@ class Run:
         The flow run's identity, 32 hexadecimal digits; by default, a new one.
     log_level : int
         The lowest level of the task bodies' log records that are brought here.
+    scheduled_start_time : datetime or None
+        The moment that the run was scheduled for, with a zone; by default, when it begins.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class Run:
         journal: Journal | None = None,
         run_id: str | None = None,
         log_level: int = logging.INFO,
+        scheduled_start_time: datetime | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -91,6 +94,7 @@ class Run:
         self._executor = executor
         self._audience = Audience(observers)
         self._log_level = log_level
+        self._scheduled = scheduled_start_time
         self._inbox = Inbox()
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -269,7 +273,7 @@ class Run:
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            scheduled = time.time()
+            scheduled = time.time() if self._scheduled is None else self._scheduled.timestamp()
             compiled = compile_flow(self._graph, self.parameters)
             engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             lowering = Lowering(
