@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, schedules, signals, states, triggers
+    from prefectlite import errors, notifications, schedules, signals, states, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -45,6 +45,7 @@ __all__ = [
     "states",
     "errors",
     "schedules",
+    "notifications",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -79,6 +80,7 @@ _MODULES: Final = {
     "states": "states",
     "errors": "errors",
     "schedules": "schedules",
+    "notifications": "notifications",
 }
 
 

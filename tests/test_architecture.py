@@ -20,7 +20,7 @@ FLOORS = (
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering",),
-    ("worker", "journal"),
+    ("worker", "journal", "notifications"),
     ("executors", "views"),
     ("driver",),
     ("flow", "triggers", "signals"),
@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "lowering": frozenset({"core", "engine", "rules", "states"}),
     "worker": frozenset({"lowering", "core", "results", "rules", "states"}),
     "journal": frozenset({"engine", "states", "settings"}),
+    "notifications": frozenset({"core", "states"}),
     "executors": frozenset({"worker", "lowering", "engine", "results", "states", "settings"}),
     "views": frozenset({"journal", "engine", "core", "states"}),
     "driver": _below(7, "views"),
@@ -77,6 +78,7 @@ DOORS: dict[str, frozenset[str]] = {
     "click": frozenset({"cli"}),
     "croniter": frozenset({"schedules"}),
     "dateutil": frozenset({"schedules"}),
+    "requests": frozenset({"notifications"}),
     "rich": frozenset({"cli", "views"}),
 }
 # Imports of third parties inside functions, because they are dear and not every user needs them.
@@ -92,6 +94,7 @@ LAZY: dict[str, frozenset[str]] = {
     "core.parameter": frozenset({"pydantic", "pydantic_core"}),
     "core.schema": frozenset({"pydantic"}),
     "schedules": frozenset({"croniter", "dateutil"}),
+    "notifications": frozenset({"requests"}),
 }
 # Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
 # and users' functions on workers.

@@ -27,6 +27,7 @@ NAMES = {
     "flatten",
     "flow",
     "mapped",
+    "notifications",
     "schedules",
     "signals",
     "states",

@@ -32,6 +32,7 @@ from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
+from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 
@@ -245,17 +246,20 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended.
         """
-        with Interrupts(self._interrupted):
-            try:
-                if self._session is None:
-                    self.open()
-                self._state = self._conduct()
-            except BaseException as error:
-                self._error = error
-                raise
-            finally:
-                self.journal.close()
-                self._done.set()
+        try:
+            with Interrupts(self._interrupted):
+                try:
+                    if self._session is None:
+                        self.open()
+                    self._state = self._conduct()
+                except BaseException as error:
+                    self._error = error
+                    raise
+                finally:
+                    self.journal.close()
+                    self._done.set()
+        finally:
+            OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
         return self._state
 
     def _interrupted(self) -> None:

@@ -28,9 +28,10 @@ from prefectlite import (
 )
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
+from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.signals import SKIP
-from prefectlite.states import State
+from prefectlite.states import Failed, State
 from prefectlite.triggers import all_finished
 
 
@@ -200,6 +201,12 @@ assert_type(nine, Schedule)
 assert_type(nine.next(3), list[datetime])
 assert_type(nine.next(3, return_events=True), list[clocks.ClockEvent])
 assert_type(Flow("nightly", schedule=nine), Flow)
+assert_type(slack_notifier(only_states=[Failed]), SlackNotifier)
+assert_type(slack_notifier(one, state, state), State)
+
+
+@task(state_handlers=[email_notifier(to="me@example.org")])
+def told() -> None: ...
 
 
 @flow(schedule=nine)
