@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, signals, states, triggers
+    from prefectlite import errors, notifications, schedules, signals, states, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -44,6 +44,8 @@ __all__ = [
     "signals",
     "states",
     "errors",
+    "schedules",
+    "notifications",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -77,6 +79,8 @@ _MODULES: Final = {
     "signals": "signals",
     "states": "states",
     "errors": "errors",
+    "schedules": "schedules",
+    "notifications": "notifications",
 }
 
 

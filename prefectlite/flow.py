@@ -14,11 +14,14 @@ from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
+from prefectlite.driver.service import MakeRun, Service
+from prefectlite.driver.timetable import CatchUp, Timepiece
 from prefectlite.errors import DefinitionTypeError, ParameterError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
 from prefectlite.lowering.flowfile import PortableGraph
+from prefectlite.schedules.schedule import Schedule
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, State
 from prefectlite.views.describe import diagnostics
@@ -52,33 +55,43 @@ class Flow(PortableGraph):
         self,
         /,
         parameters: Mapping[str, Any] | None = None,
+        run_on_schedule: bool | None = None,
         *,
         executor: Executor | None = None,
         progress: bool = False,
+        clock: Timepiece | None = None,
         **params: Any,
     ) -> State:
-        """Run the flow and wait for its end.
+        """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
+
+        Starts that pass while a run goes on are left out, as in Prefect 1; ``serve`` can make up for them.
 
         Parameters
         ----------
         parameters : mapping of str to object, or None
             Values for the flow's parameters.
+        run_on_schedule : bool or None
+            False runs once, now, whatever the flow's schedule says; None and True follow it if there is one.
         executor : Executor or None
             Where to run; by default the flow's own executor, else ``DaskExecutor()``.
         progress : bool
             Whether the terminal shows how far the run is.
+        clock : Timepiece or None
+            What time it is for the schedule, and how to wait; by default, the machine's.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
         Returns
         -------
         State
-            How the flow ended; ``state.result[task]`` is the State of a task.
+            How the flow ended, the last time; ``state.result[task]`` is the State of a task.
 
         Raises
         ------
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
+        DefinitionError
+            When the flow's schedule is over.
         ExecutorError
             When the place to run cannot be reached.
         RuntimeError
@@ -86,11 +99,72 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
+        given = self._given("run", parameters, params)
         observers, close = _watchers(progress)
+        make_run = self._maker(executor, lambda: observers)
         try:
-            return self._prepare("run", parameters, params, executor, observers).drive()
+            if self.schedule is None or run_on_schedule is False:
+                return make_run(given, None).drive()
+            return Service(self, given, make_run, timepiece=clock).follow()
         finally:
             close()
+
+    def serve(
+        self,
+        /,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        catch_up: CatchUp = "skip",
+        max_instances: int = 1,
+        clock: Timepiece | None = None,
+        **params: Any,
+    ) -> dict[str, int]:
+        """Run the flow at each start of its schedule, until there are no more, or until Ctrl-C.
+
+        Starts are taken from the schedule and not from the runs, so they do not drift. A run that fails, or
+        whose place cannot be reached, ends nothing: the next one starts at its time.
+
+        Parameters
+        ----------
+        parameters : mapping of str to object, or None
+            Values for the flow's parameters; those of a schedule's clock go over them.
+        executor : Executor or None
+            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+        catch_up : {"skip", "latest", "all"}
+            What becomes of starts that pass while ``max_instances`` runs go on: they are left out, the latest
+            of them runs as soon as it can, or all of them do. Those before the call are never made up for.
+        max_instances : int
+            How many runs may go on at the same time; with one, it is driven in this thread.
+        clock : Timepiece or None
+            What time it is, and how to wait; by default, the machine's.
+        **params : object
+            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+
+        Returns
+        -------
+        dict of str to int
+            How many runs ended in which class of state.
+
+        Raises
+        ------
+        ParameterError
+            When a parameter is unknown, missing, given twice or of the wrong type, at any start.
+        DefinitionError
+            When the flow has no schedule, or one that is over, or an option makes no sense.
+        RuntimeError
+            When the flow is still being built.
+        KeyboardInterrupt
+            After Ctrl-C, once everything has ended.
+        """
+        return Service(
+            self,
+            self._given("serve", parameters, params),
+            self._maker(executor, lambda: (Echo(),)),
+            timepiece=clock,
+            catch_up=catch_up,
+            max_instances=max_instances,
+        ).serve()
 
     def start(
         self,
@@ -100,7 +174,7 @@ class Flow(PortableGraph):
         executor: Executor | None = None,
         **params: Any,
     ) -> FlowRun:
-        """Start the flow in a thread of its own and return at once.
+        """Start the flow in a thread of its own and return at once; its schedule, if any, is not looked at.
 
         Parameters
         ----------
@@ -125,7 +199,7 @@ class Flow(PortableGraph):
         RuntimeError
             When the flow is still being built.
         """
-        run = self._prepare("start", parameters, params, executor, (Echo(),))
+        run = self._maker(executor, lambda: (Echo(),))(self._given("start", parameters, params), None)
         run.open()
         # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
         thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
@@ -146,14 +220,9 @@ class Flow(PortableGraph):
         """
         return diagnostics(self)
 
-    def _prepare(
-        self,
-        verb: str,
-        parameters: Mapping[str, Any] | None,
-        params: Mapping[str, Any],
-        executor: Executor | None,
-        observers: tuple[Observer, ...],
-    ) -> Run:
+    def _given(
+        self, verb: str, parameters: Mapping[str, Any] | None, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
         layer: Any = current_layer()
         while layer is not None:
             if layer.values.get("flow") is self:
@@ -162,18 +231,16 @@ class Flow(PortableGraph):
                     f"move the call of flow.{verb}() behind the block."
                 )
             layer = layer.outer
-        given = {**(parameters or {}), **params}
         if twice := sorted(set(parameters or ()) & set(params)):
             raise ParameterError(
                 f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
                 "as a keyword; give it once."
             )
-        return Run(
-            self,
-            given,
-            _place(self.executor if executor is None else executor, self.name),
-            observers=observers,
-        )
+        return {**(parameters or {}), **params}
+
+    def _maker(self, executor: Executor | None, watch: Callable[[], tuple[Observer, ...]]) -> MakeRun:
+        place = _place(self.executor if executor is None else executor, self.name)
+        return lambda given, moment: Run(self, given, place, observers=watch(), scheduled_start_time=moment)
 
 
 class FlowRun:
@@ -351,7 +418,7 @@ def flow(function: Callable[..., object], /) -> Flow: ...
 
 @overload
 def flow(
-    *, name: str | None = None, executor: Executor | None = None
+    *, name: str | None = None, executor: Executor | None = None, schedule: Schedule | None = None
 ) -> Callable[[Callable[..., object]], Flow]: ...
 
 
@@ -361,6 +428,7 @@ def flow(
     *,
     name: str | None = None,
     executor: Executor | None = None,
+    schedule: Schedule | None = None,
 ) -> Flow | Callable[[Callable[..., object]], Flow]:
     """Make a flow of a function: its signature becomes typed Parameters, its body is traced once, now.
 
@@ -373,6 +441,8 @@ def flow(
         The flow's name; by default, the function's.
     executor : Executor or None
         Where the flow runs by default.
+    schedule : Schedule or None
+        When it runs by itself: ``run`` and ``serve`` follow it.
 
     Returns
     -------
@@ -397,18 +467,23 @@ def flow(
     True
     """
     if function is None:
-        return lambda wrapped: _traced(wrapped, name, executor)
-    return _traced(function, name, executor)
+        return lambda wrapped: _traced(wrapped, name, executor, schedule)
+    return _traced(function, name, executor, schedule)
 
 
-def _traced(function: Callable[..., object], name: str | None, executor: Executor | None) -> Flow:
+def _traced(
+    function: Callable[..., object],
+    name: str | None,
+    executor: Executor | None,
+    schedule: Schedule | None,
+) -> Flow:
     if not callable(function):
         raise DefinitionTypeError(
             f"@flow makes a flow of a function, but was given {function!r}; write @flow or "
             "@flow(name=...) above one."
         )
     title = str(name or getattr(function, "__name__", type(function).__name__))
-    made = Flow(title)
+    made = Flow(title, schedule=schedule)
     if executor is not None:
         made.executor = executor
     arguments = parameters_from_signature(function)

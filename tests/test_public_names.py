@@ -27,6 +27,8 @@ NAMES = {
     "flatten",
     "flow",
     "mapped",
+    "notifications",
+    "schedules",
     "signals",
     "states",
     "tags",
@@ -35,7 +37,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"diagnostics", "run", "start"},
+    "Flow": {"diagnostics", "run", "serve", "start"},
     "FlowRun": {
         "cancel",
         "counts",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ from prefectlite.cli.parameters import gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
 from prefectlite.driver.run import Run
+from prefectlite.driver.service import Service
+from prefectlite.driver.timetable import CATCH_UP, CatchUp
 from prefectlite.errors import (
     DefinitionError,
     DefinitionTypeError,
@@ -28,9 +32,11 @@ from prefectlite.errors import (
 )
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.flow import Flow
-from prefectlite.states.state import State
+from prefectlite.states.state import State, Success
+from prefectlite.views.counts import class_named
 from prefectlite.views.describe import description, description_lines
 from prefectlite.views.lines import LineDisplay
+from prefectlite.views.printable import printable
 from prefectlite.views.progress import Progress
 from prefectlite.views.terminal import terminal_progress
 
@@ -78,6 +84,26 @@ _DESCRIBE_HELP: Final = """Show what a flow consists of: its parameters, tasks a
       prefectlite describe etl.py
       prefectlite describe -m shop.flows --flow nightly
       prefectlite describe etl.py --json | jq .parameters     the JSON schema of the parameters
+    """
+
+
+_SERVE_HELP: Final = """Run a flow at the times of its schedule, until there are no more or until Ctrl-C.
+
+    FILE, -m and the other options are those of `prefectlite run`; the flow needs a schedule.
+
+    \b
+    Examples:
+      prefectlite serve etl.py                       as the flow in etl.py says
+      prefectlite serve etl.py -p city=Bergen --local
+      prefectlite serve etl.py --catch-up latest     run at once if a start passed while a run went on
+      prefectlite serve etl.py --max-instances 3     let runs overlap
+
+    \b
+    Exit status:
+      0    the schedule is over, and every run succeeded
+      1    the schedule is over, and some run did not succeed
+      2    it could not be served as asked: option, parameter, file, schedule
+      130  it was ended by Ctrl-C or SIGTERM
     """
 
 
@@ -193,6 +219,49 @@ def run_command(
         return _run(flow, parameters, place, getattr(logging, log_level.upper()))
 
 
+@program.command("serve", help=_SERVE_HELP, params=list(run_command.params))
+@click.option(
+    "--catch-up",
+    type=click.Choice(CATCH_UP),
+    default="skip",
+    show_default=True,
+    help="What becomes of starts that pass while a run goes on.",
+)
+@click.option(
+    "--max-instances",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many runs may go on at the same time.",
+)
+def serve_command(
+    file: Path | None,
+    module: str | None,
+    flow_name: str | None,
+    typed: tuple[str, ...],
+    param_file: Path | None,
+    address: str | None,
+    scheduler_file: Path | None,
+    workers: int | None,
+    local: bool,
+    log_level: str,
+    debug: bool,
+    catch_up: CatchUp,
+    max_instances: int,
+) -> int:
+    """Run a flow at the times of its schedule; the exit status is 1 if a run failed."""
+    place = Place(address, scheduler_file, workers, local)
+    place.check()
+    if file is None and module is None:
+        raise click.UsageError("Give the FILE that holds the flow, or its module with -m.")
+    with mended(debug):
+        flow = _flow(file, module, flow_name)
+        parameters = gather(flow.parameters(), typed, param_file)
+        level = getattr(logging, log_level.upper())
+        return _serve(flow, parameters, place, level, catch_up, max_instances)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program.
 
@@ -277,6 +346,45 @@ def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
     if file is not None and module is not None:
         raise click.UsageError(f"FILE ({file}) and -m ({module}) exclude each other; give one of them.")
     return pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
+
+
+def _serve(
+    flow: Flow,
+    parameters: dict[str, Any],
+    place: Place,
+    log_level: int,
+    catch_up: CatchUp,
+    max_instances: int,
+) -> int:
+    logging.getLogger("distributed.batched").setLevel(logging.ERROR)
+    executor = place.executor() or flow.executor or DaskExecutor()
+    # A service manager's polite request is a Ctrl-C.
+    former = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+
+    def make_run(given: Mapping[str, Any], moment: datetime | None) -> Run:
+        progress = Progress(LineDisplay(sys.stderr))
+        return Run(
+            flow,
+            given,
+            executor,
+            observers=(progress,),
+            log_level=log_level,
+            scheduled_start_time=moment,
+        )
+
+    service = Service(
+        flow,
+        parameters,
+        make_run,
+        catch_up=catch_up,
+        max_instances=max_instances,
+        tell=lambda text: click.echo(f"{printable(flow.name)}: {printable(text)}", err=True),
+    )
+    try:
+        ended = service.serve()
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    return SUCCESS if all(issubclass(class_named(name), Success) for name in ended) else FAILED
 
 
 def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:

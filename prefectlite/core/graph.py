@@ -15,6 +15,7 @@ from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Rim
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.schedules.schedule import Schedule, as_schedule
 
 
 class FlowGraph(FlowBuilder):
@@ -28,6 +29,8 @@ class FlowGraph(FlowBuilder):
         What the flow is called.
     executor : object
         Where it runs by default; not looked at here.
+    schedule : Schedule or None
+        When it runs by itself; not followed here.
     tasks : iterable of Task or None
         Tasks to take in.
     edges : iterable of Edge or None
@@ -41,6 +44,8 @@ class FlowGraph(FlowBuilder):
     ------
     DefinitionError
         When the name is empty, or an edge or reference task is refused.
+    DefinitionTypeError
+        When the schedule is none.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class FlowGraph(FlowBuilder):
         name: str,
         *,
         executor: Any = None,
+        schedule: Schedule | None = None,
         tasks: Iterable[AnyTask] | None = None,
         edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[AnyTask] | None = None,
@@ -58,6 +64,7 @@ class FlowGraph(FlowBuilder):
             raise DefinitionError(f"A flow has name={name!r}; give a text that is not empty.")
         super().__init__(name)
         self.executor = executor
+        self.schedule: Schedule | None = as_schedule(schedule, f"Flow {name!r}")
         for task in tasks or ():
             self.add_task(task)
         for edge in edges or ():

@@ -32,6 +32,7 @@ from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
+from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 
@@ -61,6 +62,8 @@ class Run:
         The flow run's identity, 32 hexadecimal digits; by default, a new one.
     log_level : int
         The lowest level of the task bodies' log records that are brought here.
+    scheduled_start_time : datetime or None
+        The moment that the run was scheduled for, with a zone; by default, when it begins.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class Run:
         journal: Journal | None = None,
         run_id: str | None = None,
         log_level: int = logging.INFO,
+        scheduled_start_time: datetime | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -91,6 +95,7 @@ class Run:
         self._executor = executor
         self._audience = Audience(observers)
         self._log_level = log_level
+        self._scheduled = scheduled_start_time
         self._inbox = Inbox()
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -241,17 +246,20 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended.
         """
-        with Interrupts(self._interrupted):
-            try:
-                if self._session is None:
-                    self.open()
-                self._state = self._conduct()
-            except BaseException as error:
-                self._error = error
-                raise
-            finally:
-                self.journal.close()
-                self._done.set()
+        try:
+            with Interrupts(self._interrupted):
+                try:
+                    if self._session is None:
+                        self.open()
+                    self._state = self._conduct()
+                except BaseException as error:
+                    self._error = error
+                    raise
+                finally:
+                    self.journal.close()
+                    self._done.set()
+        finally:
+            OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
         return self._state
 
     def _interrupted(self) -> None:
@@ -269,7 +277,7 @@ class Run:
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            scheduled = time.time()
+            scheduled = time.time() if self._scheduled is None else self._scheduled.timestamp()
             compiled = compile_flow(self._graph, self.parameters)
             engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             lowering = Lowering(

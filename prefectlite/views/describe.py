@@ -1,4 +1,4 @@
-"""What a flow consists of, as data and as lines: tasks, edges, parameters. Knows the graph; runs nothing."""
+"""What a flow consists of, as data and as lines: tasks, edges and more. Knows the graph; runs nothing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def description(flow: FlowGraph) -> dict[str, Any]:
     -------
     dict
         ``flow`` (the name), ``parameters`` (a JSON schema), ``tasks`` (in an order in which they may run,
-        each with the options that differ from the defaults), ``edges`` and ``reference_tasks``, by slugs.
-        Constants are left out: they may be large, or secret.
+        each with the options that differ from the defaults), ``edges`` and ``reference_tasks``, by slugs, and
+        ``schedule``, as text or None. Constants are left out: they may be large, or secret.
     """
     slugs = flow.slugs
     return {
@@ -49,6 +49,7 @@ def description(flow: FlowGraph) -> dict[str, Any]:
             for edge in _edges(flow)
         ],
         "reference_tasks": [slugs[task] for task in flow.reference_tasks()],
+        "schedule": None if flow.schedule is None else repr(flow.schedule),
     }
 
 
@@ -70,6 +71,8 @@ def description_lines(flow: FlowGraph) -> list[str]:
     properties: dict[str, Any] = schema["properties"]
     counts = (counted(len(tasks), "task"), counted(len(edges), "edge"), counted(len(properties), "parameter"))
     lines = [f"Flow {flow.name!r}: {', '.join(counts)}"]
+    if flow.schedule is not None:
+        lines += ["", "Schedule", f"  {told['schedule']}"]
     if properties:
         needed = set(schema["required"])
         rows = [

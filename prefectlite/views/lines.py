@@ -40,6 +40,7 @@ class LineDisplay:
         now : Snapshot
             The run.
         """
+        self._shown_at, self._shown = 0.0, ""
         self._put(f"{printable(now.flow)} begins\n")
 
     def show(self, now: Snapshot) -> None:

@@ -129,6 +129,7 @@ class Progress:
         """
         self._run = run
         self._began = self._clock()
+        self._counts = {}
         now = self._snapshot(run)
         self._draw(lambda display: display.begin(now))
         self._stop.clear()

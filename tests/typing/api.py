@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 from prefectlite import (
@@ -27,8 +27,11 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.core.task import FunctionTask
+from prefectlite.driver.timetable import WALL_CLOCK
+from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
+from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.signals import SKIP
-from prefectlite.states import State
+from prefectlite.states import Failed, State
 from prefectlite.triggers import all_finished
 
 
@@ -185,10 +188,29 @@ assert_type(traced, Flow)
 state = etl.run(limit=3, executor=DaskExecutor())
 assert_type(state, State)
 assert_type(state.result[one].result, Any)
+assert_type(etl.run(limit=3, run_on_schedule=False, executor=LocalExecutor(), clock=WALL_CLOCK), State)
+assert_type(etl.serve(limit=3, catch_up="latest", max_instances=2), dict[str, int])
 run = traced.start(start=1)
 assert_type(run, FlowRun)
 assert_type(run.wait(timeout=1.5), State)
 assert_type(run.explain(), str)
+
+
+nine = CronSchedule("0 9 * * *")
+assert_type(nine, Schedule)
+assert_type(nine.next(3), list[datetime])
+assert_type(nine.next(3, return_events=True), list[clocks.ClockEvent])
+assert_type(Flow("nightly", schedule=nine), Flow)
+assert_type(slack_notifier(only_states=[Failed]), SlackNotifier)
+assert_type(slack_notifier(one, state, state), State)
+
+
+@task(state_handlers=[email_notifier(to="me@example.org")])
+def told() -> None: ...
+
+
+@flow(schedule=nine)
+def daily() -> None: ...
 
 
 async def awaited() -> State:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from prefectlite import Flow, Parameter, flatten, task, triggers
+from prefectlite.schedules import IntervalSchedule
 from prefectlite.views.describe import description, description_lines, diagnostics
 
 
@@ -130,3 +132,18 @@ def test_diagnostics_count_and_name_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert told["versions"]["dask"]
     monkeypatch.setattr("prefectlite.views.describe._LIBRARIES", ("nowhere-to-be-found",))
     assert json.loads(diagnostics(build()))["versions"]["nowhere-to-be-found"] is None
+
+
+def test_a_schedule_shows_without_the_values_of_its_parameters() -> None:
+    flow = build()
+    assert description(flow)["schedule"] is None
+    assert "Schedule" not in description_lines(flow)
+
+    flow.schedule = IntervalSchedule(interval=timedelta(hours=1), parameter_defaults={"n": "s3cr3t"})
+
+    lines = description_lines(flow)
+    shown = lines[lines.index("Schedule") + 1]
+    assert shown == f"  {description(flow)['schedule']}"
+    assert "interval=datetime.timedelta(seconds=3600)" in shown
+    assert "parameter_defaults=['n']" in shown
+    assert "s3cr3t" not in shown
