@@ -327,7 +327,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._post(route, [said])
 
     def _has_queue(self, worker: str) -> bool:
-        """Return whether a worker has more to do than it can begin, so that nothing idles for want of news."""
+        """Return whether a worker has more to do than it can begin, so that it needs no news to go on."""
         state = self._scheduler.workers.get(worker)
         return state is not None and len(state.processing) > state.nthreads
 
