@@ -11,6 +11,7 @@ import pickle
 import threading
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -53,7 +54,8 @@ MOST_RUNS: Final = 64 * 1024
 RUNS_PER_THREAD: Final = 2048
 #: Of so many values that wait for slow bodies it is known; what waits for more is not taken back.
 MOST_HELD_UP: Final = 4096
-
+#: Of so many graphs, the latest, it is asked whether the scheduler has taken them in.
+MOST_UNCONFIRMED: Final = 64
 
 #: Clients that brought our plugin to their scheduler.
 _brought: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -96,6 +98,8 @@ class Link(Hearing):
         self._packer = Packer(self.pace, self.berths, by_value_names(), self._sums)
         #: Held while something is packed and sent: what a bundle sends back is sent anew by another thread.
         self._sending = threading.RLock()
+        #: The last Dask task of each graph that the scheduler may not have taken in yet.
+        self._unconfirmed: deque[DaskKey] = deque(maxlen=MOST_UNCONFIRMED)
         self.has_plugin = plugin_allowed and self._install()
         if bundle_size == 1:
             self._entry = run_attempt if self.has_plugin else run_attempt_by_topic
@@ -303,10 +307,17 @@ class Link(Hearing):
                 self.client.sync(scheduler.prefectlite_relieve, keys=list(self._slow))
         if not wanted:
             return []
+        with self._books:
+            sent = [key for key in self._unconfirmed if key in self.cargo]
         try:
-            gone = self.client.sync(scheduler.prefectlite_recall, client=self.client.id, keys=wanted)
+            gone = self.client.sync(
+                scheduler.prefectlite_recall, client=self.client.id, keys=wanted, sent=sent
+            )
         except Exception:
             return []  # they wait, as they would without us
+        if gone is None:
+            return []  # for now
+        self._unconfirmed.clear()
         found: list[tuple[Cargo, int]] = []
         with self._books:
             for key in gone:
@@ -341,6 +352,8 @@ class Link(Hearing):
                 f"Nothing can be sent to {self.place.name} any more ({type(error).__name__}: {error}). "
                 "Its scheduler or the client is gone; start it again and run the flow again."
             ) from error
+        if packed:
+            self._unconfirmed.append(packed[-1].key)
         count = len(literals)
         # A shelf's values may be many, but are small: what is let go of there stays until the run is over.
         self.futures.share(futures[:count])

@@ -139,7 +139,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
 
-    def recall(self, client: str, keys: Sequence[Any]) -> list[Any]:
+    def recall(self, client: str, keys: Sequence[Any], sent: Sequence[Any] = ()) -> list[Any] | None:
         """Take tasks that wait for others off the scheduler, and all that waits for them.
 
         No time passes in here, so what is taken off has not begun anywhere and never will.
@@ -150,13 +150,18 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The client that wants them.
         keys : sequence of tuple
             Its tasks; those that wait for nothing any more are left alone.
+        sent : sequence of tuple
+            One task of each graph that the client has sent and that may not be here yet: a graph goes
+            another way than this call, and one that needs what was taken off meanwhile would be refused.
 
         Returns
         -------
-        list of tuple
-            What was taken off.
+        list of tuple or None
+            What was taken off; None when a graph is on its way.
         """
         known = self._scheduler.tasks
+        if any(tuple(key) not in known for key in sent):
+            return None
         cone: dict[Any, None] = {}
         stack = [known.get(tuple(key)) for key in keys]
         while stack:

@@ -220,14 +220,21 @@ class Berths:
             )
 
     def forget(self, run: int, submission: int) -> None:
-        """Let go of one value's entry; what lies in a row stays in it.
+        """Let go of one value's entry.
 
         Parameters
         ----------
         run, submission : int
             Which value.
         """
-        self._alone.pop((run, submission), None)
+        if self._alone.pop((run, submission), None) is None and submission in self._rows:
+            self._clear(range(run, run + 1), submission)
+
+    def _clear(self, runs: range, submission: int) -> None:
+        rows = self._rows[submission]
+        rows.put(runs)
+        if not rows:
+            del self._rows[submission]
 
     def forget_row(self, runs: range, submission: int) -> None:
         """Let go of the entries of runs that stand side by side.
@@ -239,10 +246,7 @@ class Berths:
         submission : int
             Which, for all of them.
         """
-        rows = self._rows.get(submission)
-        if rows is not None:
-            rows.put(runs)
-            if not rows:
-                del self._rows[submission]
+        if submission in self._rows:
+            self._clear(runs, submission)
         for run in runs if self._alone else ():
             self._alone.pop((run, submission), None)

@@ -426,6 +426,28 @@ def test_with_marks_only_what_had_begun_is_sealed(bench, gate):
     bench(test)
 
 
+def test_nothing_is_taken_back_while_a_graph_is_on_its_way(bench, gate):
+    """It may need what would be taken off, and would be refused as a whole."""
+
+    async def test(b):
+        await b.worker()
+        await b.open()
+        first = b.client.submit(wait, gate, key=OTHER_KEY)
+        second = b.client.submit(value, first, key=KEY)
+        await b.until(lambda: KEY in b.scheduler.tasks)
+        client, late = b.client.id, ("etl.late-1-0123abcd", -1, 1, 1, 1)
+        assert b.plugin.recall(client, [KEY], [OTHER_KEY, late]) is None
+        assert KEY in b.scheduler.tasks
+        assert b.plugin.recall(client, [list(KEY)], [list(OTHER_KEY)]) == [KEY]
+        assert KEY not in b.scheduler.tasks
+        assert b.plugin.recall(client, [OTHER_KEY]) == [], "it waits for nothing"
+        gate.open()
+        assert await first == "waited"
+        del second
+
+    bench(test)
+
+
 def test_a_worker_that_comes_later_gets_a_place_for_its_marks_too(bench, gate):
     async def test(b):
         await b.open(shares_disk=True)

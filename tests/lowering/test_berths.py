@@ -65,8 +65,7 @@ class Model:
 
     def forget(self, run: int, submission: int) -> None:
         self.books.forget(run, submission)
-        if submission in (2, 3):
-            self.lies.pop((run, submission), None)
+        self.lies.pop((run, submission), None)
 
     def forget_row(self, runs: range, submission: int) -> None:
         self.books.forget_row(runs, submission)
