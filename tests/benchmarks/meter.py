@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -61,7 +63,10 @@ class Bench:
     """
 
     def __init__(self) -> None:
-        self.cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+        with _deaf():
+            self.cluster = LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+            )
         self.client = Client(self.cluster)
         self.client.wait_for_workers(2, timeout=60)
         self.default_saturation: float = self.cluster.scheduler.WORKER_SATURATION
@@ -155,6 +160,16 @@ class Bench:
     def probe(self) -> Probe:
         """Return what watches the event loop that scheduler and client share, and how much is on the scheduler."""
         return Probe(self.cluster.loop.asyncio_loop, lambda: len(self.cluster.scheduler.tasks))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep a Ctrl-C from the processes that start meanwhile: a terminal sends it to all, and the driver acts on it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Probe:

@@ -49,7 +49,9 @@ class Side:
 
     def bracket(self, bench: Bench, start: float) -> tuple[float, float] | None:
         """Return two bodies, the second twice as long, between which the efficiency passes a half."""
-        micros = start
+        # A body as long as what a task costs beside it makes a half: the first look says nearly where.
+        overhead = start * (1 / self.look(bench, start) - 1)
+        micros = 2.0 ** round(math.log2(min(LONGEST, max(SHORTEST, overhead))))
         while self.look(bench, micros) < HALF:
             if micros >= LONGEST:
                 return None

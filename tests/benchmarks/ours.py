@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,7 +168,8 @@ def straggling(executor: DaskExecutor, tasks: int, seconds: float) -> Callable[[
     durations = [0.0] * tasks
     durations[tasks // 2] = seconds
     awaited = 2 * tasks - (2 if seconds else 0)
-    gate = Path(tempfile.gettempdir(), f"gate-{uuid.uuid4().hex}")
+    folder = tempfile.TemporaryDirectory(prefix="gate-")
+    gate = Path(folder.name, "open")
     with Flow("straggler") as flow:
         end = inc.map(held.map(durations, prefectlite.unmapped(str(gate))))
 
@@ -180,10 +180,13 @@ def straggling(executor: DaskExecutor, tasks: int, seconds: float) -> Callable[[
             while run.counts().get("Success", 0) < awaited and not run.is_over:
                 time.sleep(0.005)
             found = time.perf_counter() - begun
+        except KeyboardInterrupt:
+            run.cancel()
+            raise
         finally:
             gate.touch()
-            state = run.wait()
-            gate.unlink()
+        state = run.wait()
+        folder.cleanup()
         assert state.is_successful(), state
         assert state.result[end].result == [2] * tasks
         return found
