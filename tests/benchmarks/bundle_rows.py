@@ -40,7 +40,7 @@ class Scale(Sizes):
     bundle_size: Any = UNSAID
     #: Steps of the METG graphs.
     steps: int = 100
-    #: Whether Dask runs 100,000 tasks once.
+    #: Whether Dask runs 100,000 tasks once, and all steps of the METG graphs.
     full: bool = False
     #: Where the METG curves are drawn.
     plot: Path | None = None

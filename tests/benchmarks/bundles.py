@@ -81,7 +81,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="SIZE",
         help="auto, none or a number, for all rows of ours; by default unsaid: ours is told nothing",
     )
-    parser.add_argument("--full", action="store_true", help="run Dask at 100,000 once")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="run Dask at 100,000 once, and through all steps of the METG graphs",
+    )
     parser.add_argument(
         "--plot",
         type=Path,

@@ -29,6 +29,7 @@ class Side:
     """One side's efficiencies, by the body in microseconds."""
 
     make: Make
+    #: How many bodies it runs.
     tasks: int
     found: dict[float, list[float]] = field(default_factory=dict)
 
@@ -73,20 +74,22 @@ def crossing(shorter: float, longer: float, below: float, above: float) -> float
 
 def _sides(bench: Bench, scale: Scale, what: Pattern, few: Pattern) -> tuple[dict[str, Side], str]:
     executor = scale.executor(bench)
+    # What a task costs in Dask does not depend on how many steps there are, and all of them take minutes.
+    theirs = what if scale.full else few
 
-    def dask_at(what: Pattern, micros: float) -> dict[str, Form]:
-        ways = {"graph": lambda: plain.pattern(bench.client, what, micros)}
-        return at_each_saturation(bench, what.tasks, ways)
+    def dask_at(micros: float) -> dict[str, Form]:
+        ways = {"graph": lambda: plain.pattern(bench.client, theirs, micros)}
+        return at_each_saturation(bench, theirs.tasks, ways)
 
     def our_form(what: Pattern, micros: float) -> Form:
         return Form(what.tasks, bench.default_saturation, lambda: ours.pattern(executor, what, micros))
 
-    # Everything once with few steps: it warms the workers up, and near Dask's own crossing its ways compete.
+    # Few steps warm the workers up; near Dask's own crossing its ways compete.
     scale.pace.rounds(lambda _: bench.measure(our_form(few, 1.0).prepare(), bench.default_saturation), most=1)
-    best = next(iter(heats(bench, f"METG {what.name}", dask_at(few, 1024.0))))
+    best = next(iter(heats(bench, f"METG {what.name}", dask_at(1024.0))))
     return {
         "ours": Side(lambda micros: our_form(what, micros), what.tasks),
-        "Dask": Side(lambda micros: dask_at(what, micros)[best], what.tasks),
+        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks),
     }, best
 
 
@@ -96,7 +99,7 @@ def _rounds(
     """Measure both ends of both brackets in turn, and return each side's crossing, round by round."""
     ends = {(name, micros): sides[name].make(micros) for name in sides for micros in brackets[name]}
     forms = {f"{name} {micros}": form for (name, micros), form in ends.items()}
-    found = in_turn(bench, forms, pace, warm=False)
+    found = in_turn(bench, forms, pace, warm=False, seconds=pace.seconds / len(NAMES))
     crossings: dict[str, list[float]] = {}
     for name, side in sides.items():
         series = []
@@ -130,7 +133,7 @@ def _lines(
     mine, theirs = Interval.of(crossings["ours"]), Interval.of(crossings["Dask"])
     ratio = Interval.of([a / b for a, b in zip(crossings["ours"], crossings["Dask"], strict=True)])
     facts = {"curves": {side: one.curve() for side, one in sides.items()}, "crossings": crossings}
-    detail = f"Dask: {best}; {sides['ours'].tasks:,} tasks"
+    detail = f"{sides['ours'].tasks:,} tasks; Dask: {best}, {sides['Dask'].tasks:,} tasks"
     texts = {"ours": f"{mine.median:,.1f} us", "against": f"{theirs.median:,.1f} us"}
     return [
         Line("metg", f"{name}: METG", mine.median, 100, " us", detail, facts, mine, **texts),

@@ -74,12 +74,17 @@ def one_round(bench: Bench, forms: Mapping[str, Form], number: int) -> dict[str,
 
 
 def in_turn(
-    bench: Bench, forms: Mapping[str, Form], pace: Pace, *, warm: bool = True
+    bench: Bench,
+    forms: Mapping[str, Form],
+    pace: Pace,
+    *,
+    warm: bool = True,
+    seconds: float | None = None,
 ) -> dict[str, list[Sample]]:
     """Measure every form once before any is measured again; one round beforehand warms the workers up."""
     if warm:
         one_round(bench, forms, 1)
-    rounds = pace.rounds(lambda number: one_round(bench, forms, number))
+    rounds = pace.rounds(lambda number: one_round(bench, forms, number), seconds=seconds)
     return {name: [one[name] for one in rounds] for name in forms}
 
 
