@@ -20,6 +20,8 @@ WORKERS = 2
 HALF = 0.5
 #: Bodies outside of these are not tried, in microseconds.
 SHORTEST, LONGEST = 1.0, 2.0**17
+#: Nor are those that would keep each worker busy for more seconds than this.
+BUSY = 10.0
 #: Makes the form that runs a pattern with a body of so many microseconds.
 Make = Callable[[float], Form]
 
@@ -32,6 +34,11 @@ class Side:
     #: How many bodies it runs.
     tasks: int
     found: dict[float, list[float]] = field(default_factory=dict)
+
+    @property
+    def longest(self) -> float:
+        """The longest body that is tried, a power of two microseconds."""
+        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * WORKERS / self.tasks * 1e6)))
 
     def efficiency(self, micros: float, wall: float) -> float:
         bodies: float = self.tasks * micros * 1e-6
@@ -52,9 +59,9 @@ class Side:
         """Return two bodies, the second twice as long, between which the efficiency passes a half."""
         # A body as long as what a task costs beside it makes a half: the first look says nearly where.
         overhead = start * (1 / self.look(bench, start) - 1)
-        micros = 2.0 ** round(math.log2(min(LONGEST, max(SHORTEST, overhead))))
+        micros = 2.0 ** round(math.log2(min(self.longest, max(SHORTEST, overhead))))
         while self.look(bench, micros) < HALF:
-            if micros >= LONGEST:
+            if micros >= self.longest:
                 return None
             micros *= 2
         while self.look(bench, micros) >= HALF and micros > SHORTEST:
@@ -119,7 +126,7 @@ def _lines(
     for side, start in starts.items():
         bracket = sides[side].bracket(bench, start)
         if bracket is None:
-            text = f"{side} reaches no half at any body up to {LONGEST / 1000:.0f} ms"
+            text = f"{side} reaches no half at any body up to {sides[side].longest / 1000:.3g} ms"
             return [
                 Line("metg", f"{name}: METG", math.inf, 100, " us", text),
                 Line("metg", f"{name}: METG over Dask's", math.inf, 0.1, detail=text),
@@ -129,7 +136,7 @@ def _lines(
     if scale.plot is not None and not scale.pace.interrupted:
         for side, (_, longer) in brackets.items():
             # For the eye only: how the curve goes on.
-            sides[side].look(bench, min(LONGEST, longer * 2))
+            sides[side].look(bench, min(sides[side].longest, longer * 2))
     mine, theirs = Interval.of(crossings["ours"]), Interval.of(crossings["Dask"])
     ratio = Interval.of([a / b for a, b in zip(crossings["ours"], crossings["Dask"], strict=True)])
     facts = {"curves": {side: one.curve() for side, one in sides.items()}, "crossings": crossings}
