@@ -124,14 +124,6 @@ def _pairwise(
     return row[0]
 
 
-def pauses(client: Client, seconds: Sequence[float]) -> Work:
-    name, count = f"pause-{uuid.uuid4().hex}", len(seconds)
-    layer: dict[Hashable, Task] = {(name, i): Task((name, i), pause, one) for i, one in enumerate(seconds)}
-    last = (name, count)
-    layer[last] = Task(last, total, List(*[TaskRef((name, i)) for i in range(count)]))
-    return _bulk(client, layer, last, count)
-
-
 def pauses_map(client: Client, seconds: Sequence[float]) -> Work:
     def work() -> None:
         futures = client.map(pause, seconds, pure=False)
