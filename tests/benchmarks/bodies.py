@@ -38,6 +38,12 @@ def size(data: bytes) -> int:
     return len(data)
 
 
+def looked_up(i: int, data: bytes) -> int:
+    """Read a little of something large, and take long enough that no worker could do it all alone."""
+    time.sleep(0.002)
+    return data[i % len(data)]
+
+
 def nothing() -> int:
     return 0
 
@@ -45,6 +51,14 @@ def nothing() -> int:
 def pause(seconds: float) -> int:
     if seconds:
         time.sleep(seconds)
+    return 1
+
+
+def held(seconds: float, gate: str) -> int:
+    """Wait so long, or until a file is there, if that comes first."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not os.path.exists(gate):  # noqa: PTH110  # as below
+        time.sleep(0.01)
     return 1
 
 

@@ -16,12 +16,15 @@ from prefectlite.rules.triggers import all_successful
 from prefectlite.states import report
 from tests.benchmarks.bundle_rows import Scale
 from tests.benchmarks.meter import Bench
+from tests.benchmarks.pace import Pace
 from tests.benchmarks.table import Interval, Line, said
 
 #: How task runs come back: one by one, or as many at once as a bundle holds.
 Travel: TypeAlias = Literal["alone", "bundled"]
 #: What a bundle holds at most.
 BUNDLE = 1_000
+#: Up to how many tasks a plan is small.
+_WARM = 10_000
 _POLICY = Policy(all_successful)
 _INLINE = pickle.dumps(1, 5)
 _WHERE = "tcp://10.0.0.1:40000"
@@ -109,30 +112,36 @@ _CASES: tuple[tuple[str, Callable[[int], FlowPlan], Travel, float], ...] = (
 )
 
 
-def row(_: Bench | None, scale: Scale) -> list[Line]:
+def row(_: Bench | None, scale: Scale) -> Iterator[Line]:
     widths = sorted({scale.of(full) for full in (1_000, 10_000, 100_000, 1_000_000)})
-    lines: list[Line] = []
+    yield said("engine", "microseconds of the engine for a task run, from Submit to its final state")
     for what, plan_of, travel, target in _CASES:
+        costs: dict[int, Interval] = {}
         try:
-            costs = {n: _cost(plan_of(n), n, travel, _times(n, scale.reps)) for n in widths}
+            for n in widths:
+                costs[n] = _cost(plan_of(n), n, travel, scale.pace)
+                shown = f"{costs[n].median:.2f} us"
+                yield Line(
+                    "engine", f"{what}: {n:,}", costs[n].median, target, " us", interval=costs[n], ours=shown
+                )
         except NoBundlesError as error:
-            lines.append(Line("engine", what, float("inf"), target, " us", str(error)))
+            yield Line("engine", what, float("inf"), target, " us", str(error))
             continue
-        for n, cost in costs.items():
-            lines.append(Line("engine", f"{what}: {n:,}", cost.median, target, " us", "", {}, cost))
         first, last = costs[widths[0]].median, costs[widths[-1]].median
-        lines.append(Line("engine", f"{what}: {widths[-1]:,} over {widths[0]:,}", last / first, 1.5))
-    return [
-        *lines,
-        said("engine", "microseconds of the engine for a task run, from Submit to its final state"),
-    ]
+        yield Line(
+            "engine",
+            f"{what}: {widths[-1]:,} over {widths[0]:,}",
+            last / first,
+            1.5,
+            ours=f"{last:.2f} us",
+            against=f"{first:.2f} us",
+        )
 
 
-def _times(tasks: int, reps: int) -> int:
-    """How often a width is driven: the widest would take minutes otherwise."""
-    return max(1, min(reps, 3_000_000 // tasks))
-
-
-def _cost(plan: FlowPlan, tasks: int, travel: Travel, times: int) -> Interval:
-    seconds_of(plan, tasks, travel)
-    return Interval.of([seconds_of(plan, tasks, travel) / tasks * 1e6 for _ in range(times)])
+def _cost(plan: FlowPlan, tasks: int, travel: Travel, pace: Pace) -> Interval:
+    """Drive a plan as often as a quarter of a minute allows; a small one once more, to warm up."""
+    if tasks <= _WARM:
+        seconds_of(plan, tasks, travel)
+    return Interval.of(
+        pace.rounds(lambda _: seconds_of(plan, tasks, travel) / tasks * 1e6, seconds=15, least=1)
+    )

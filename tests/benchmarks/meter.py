@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -61,10 +63,15 @@ class Bench:
     """
 
     def __init__(self) -> None:
-        self.cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+        with _deaf():
+            self.cluster = LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+            )
         self.client = Client(self.cluster)
         self.client.wait_for_workers(2, timeout=60)
         self.default_saturation: float = self.cluster.scheduler.WORKER_SATURATION
+        #: Of each shape of work, what was found out about the ways to do it: seconds a task, the fastest first.
+        self.qualified: dict[str, dict[str, float]] = {}
 
     def close(self) -> None:
         self.client.close()
@@ -113,6 +120,13 @@ class Bench:
         del kept
         return int(after - before)
 
+    def shipped(self, work: Callable[[], Any]) -> int:
+        """Return the bytes that reached workers while ``work`` ran: from each other, and in the scheduler's messages."""
+        comms = self.cluster.scheduler.stream_comms
+        before = sum(comm.byte_count for comm in comms.values())
+        moved = self.moved(work)
+        return moved + sum(comm.byte_count for comm in comms.values()) - before
+
     def rise(self, work: Callable[[], Any]) -> int:
         """Return how far the driver's resident memory rose above its start while ``work`` ran, in bytes."""
         return self.peaks(work)[0]
@@ -144,16 +158,47 @@ class Bench:
         return driver, workers
 
     def probe(self) -> Probe:
-        """Return what watches the event loop that scheduler and client share."""
-        return Probe(self.cluster.loop.asyncio_loop)
+        """Return what watches the event loop that scheduler and client share, and how much is on the scheduler."""
+        return Probe(self.cluster.loop.asyncio_loop, lambda: len(self.cluster.scheduler.tasks))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep a Ctrl-C from the processes that start meanwhile: a terminal sends it to all, and the driver acts on it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Probe:
-    """The longest time for which an event loop did not come around, in seconds, while the block ran."""
+    """What an event loop went through while the block ran.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, every: float = 0.01) -> None:
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop.
+    count : callable, optional
+        Something that is counted each time the loop comes around.
+    every : float, optional
+        Seconds from one look to the next.
+
+    Attributes
+    ----------
+    longest : float
+        For how many seconds the loop did not come around, at worst.
+    most : int
+        The largest count.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, count: Callable[[], int] = lambda: 0, every: float = 0.01
+    ) -> None:
         self.loop = loop
         self.longest = 0.0
+        self.most = 0
+        self._count = count
         self._every = every
         self._begun = threading.Event()
         self._done = False
@@ -164,6 +209,7 @@ class Probe:
             begun = time.perf_counter()
             await asyncio.sleep(self._every)
             self.longest = max(self.longest, time.perf_counter() - begun - self._every)
+            self.most = max(self.most, self._count())
 
     def __enter__(self) -> Self:
         self._watching = asyncio.run_coroutine_threadsafe(self._watch(), self.loop)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.benchmarks import ours, plain
 from tests.benchmarks.bundle_rows import Scale
 from tests.benchmarks.curves import Curve, draw
 from tests.benchmarks.meter import Bench
-from tests.benchmarks.pairs import Form, at_each_saturation, in_turn
+from tests.benchmarks.pace import Pace
+from tests.benchmarks.pairs import Form, at_each_saturation, heats, in_turn
 from tests.benchmarks.patterns import NAMES, Pattern, pattern
 from tests.benchmarks.table import Interval, Line, said
 
@@ -19,6 +20,8 @@ WORKERS = 2
 HALF = 0.5
 #: Bodies outside of these are not tried, in microseconds.
 SHORTEST, LONGEST = 1.0, 2.0**17
+#: Nor are those that would keep each worker busy for more seconds than this.
+BUSY = 10.0
 #: Makes the form that runs a pattern with a body of so many microseconds.
 Make = Callable[[float], Form]
 
@@ -28,8 +31,14 @@ class Side:
     """One side's efficiencies, by the body in microseconds."""
 
     make: Make
+    #: How many bodies it runs.
     tasks: int
     found: dict[float, list[float]] = field(default_factory=dict)
+
+    @property
+    def longest(self) -> float:
+        """The longest body that is tried, a power of two microseconds."""
+        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * WORKERS / self.tasks * 1e6)))
 
     def efficiency(self, micros: float, wall: float) -> float:
         bodies: float = self.tasks * micros * 1e-6
@@ -48,9 +57,11 @@ class Side:
 
     def bracket(self, bench: Bench, start: float) -> tuple[float, float] | None:
         """Return two bodies, the second twice as long, between which the efficiency passes a half."""
-        micros = start
+        # A body as long as what a task costs beside it makes a half: the first look says nearly where.
+        overhead = start * (1 / self.look(bench, start) - 1)
+        micros = 2.0 ** round(math.log2(min(self.longest, max(SHORTEST, overhead))))
         while self.look(bench, micros) < HALF:
-            if micros >= LONGEST:
+            if micros >= self.longest:
                 return None
             micros *= 2
         while self.look(bench, micros) >= HALF and micros > SHORTEST:
@@ -68,32 +79,34 @@ def crossing(shorter: float, longer: float, below: float, above: float) -> float
     return shorter * (longer / shorter) ** min(2.0, max(-1.0, share))
 
 
-def _sides(bench: Bench, scale: Scale, what: Pattern) -> tuple[dict[str, Side], str]:
+def _sides(bench: Bench, scale: Scale, what: Pattern, few: Pattern) -> tuple[dict[str, Side], str]:
     executor = scale.executor(bench)
+    # What a task costs in Dask does not depend on how many steps there are, and all of them take minutes.
+    theirs = what if scale.full else few
 
     def dask_at(micros: float) -> dict[str, Form]:
-        way = {"graph": lambda: plain.pattern(bench.client, what, micros)}
-        return at_each_saturation(bench, what.tasks, way)
+        ways = {"graph": lambda: plain.pattern(bench.client, theirs, micros)}
+        return at_each_saturation(bench, theirs.tasks, ways)
 
-    # Near Dask's own crossing, and after a round that warms the workers up.
-    tried = in_turn(bench, dask_at(1024.0), 1)
-    best = min(tried, key=lambda name: tried[name][0].wall)
+    def our_form(what: Pattern, micros: float) -> Form:
+        return Form(what.tasks, bench.default_saturation, lambda: ours.pattern(executor, what, micros))
 
-    def our_form(micros: float) -> Form:
-        work = lambda: ours.pattern(executor, what, micros)  # noqa: E731
-        return Form(what.tasks, bench.default_saturation, work)
-
-    our_side = Side(our_form, what.tasks)
-    bench.measure(our_form(1.0).prepare(), bench.default_saturation)
-    return {"ours": our_side, "Dask": Side(lambda micros: dask_at(micros)[best], what.tasks)}, best
+    # Few steps warm the workers up; near Dask's own crossing its ways compete.
+    scale.pace.rounds(lambda _: bench.measure(our_form(few, 1.0).prepare(), bench.default_saturation), most=1)
+    best = next(iter(heats(bench, f"METG {what.name}", dask_at(1024.0))))
+    return {
+        "ours": Side(lambda micros: our_form(what, micros), what.tasks),
+        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks),
+    }, best
 
 
 def _rounds(
-    bench: Bench, sides: Mapping[str, Side], brackets: Mapping[str, tuple[float, float]], reps: int
+    bench: Bench, sides: Mapping[str, Side], brackets: Mapping[str, tuple[float, float]], pace: Pace
 ) -> dict[str, list[float]]:
     """Measure both ends of both brackets in turn, and return each side's crossing, round by round."""
     ends = {(name, micros): sides[name].make(micros) for name in sides for micros in brackets[name]}
-    found = in_turn(bench, {f"{name} {micros}": form for (name, micros), form in ends.items()}, reps)
+    forms = {f"{name} {micros}": form for (name, micros), form in ends.items()}
+    found = in_turn(bench, forms, pace, warm=False, seconds=pace.seconds / len(NAMES))
     crossings: dict[str, list[float]] = {}
     for name, side in sides.items():
         series = []
@@ -106,42 +119,47 @@ def _rounds(
 
 
 def _lines(
-    bench: Bench, name: str, sides: Mapping[str, Side], best: str, reps: int
+    bench: Bench, name: str, sides: Mapping[str, Side], best: str, scale: Scale
 ) -> tuple[list[Line], dict[str, float]]:
     starts = {"ours": 64.0, "Dask": 1024.0}
     brackets: dict[str, tuple[float, float]] = {}
     for side, start in starts.items():
         bracket = sides[side].bracket(bench, start)
         if bracket is None:
-            text = f"{side} reaches no half at any body up to {LONGEST / 1000:.0f} ms"
-            return [Line("metg", f"{name}: METG", math.inf, 100, " us", text)], {}
+            text = f"{side} reaches no half at any body up to {sides[side].longest / 1000:.3g} ms"
+            return [
+                Line("metg", f"{name}: METG", math.inf, 100, " us", text),
+                Line("metg", f"{name}: METG over Dask's", math.inf, 0.1, detail=text),
+            ], {}
         brackets[side] = bracket
-    crossings = _rounds(bench, sides, brackets, reps)
-    for side, (_, longer) in brackets.items():
-        # For the eye only: how the curve goes on.
-        sides[side].look(bench, min(LONGEST, longer * 4))
+    crossings = _rounds(bench, sides, brackets, scale.pace)
+    if scale.plot is not None and not scale.pace.interrupted:
+        for side, (_, longer) in brackets.items():
+            # For the eye only: how the curve goes on.
+            sides[side].look(bench, min(sides[side].longest, longer * 2))
     mine, theirs = Interval.of(crossings["ours"]), Interval.of(crossings["Dask"])
     ratio = Interval.of([a / b for a, b in zip(crossings["ours"], crossings["Dask"], strict=True)])
     facts = {"curves": {side: one.curve() for side, one in sides.items()}, "crossings": crossings}
-    tasks = sides["ours"].tasks
-    detail = f"Dask ({best}) {theirs.median:.0f} us; {tasks:,} tasks"
+    detail = f"{sides['ours'].tasks:,} tasks; Dask: {best}, {sides['Dask'].tasks:,} tasks"
+    texts = {"ours": f"{mine.median:,.1f} us", "against": f"{theirs.median:,.1f} us"}
     return [
-        Line("metg", f"{name}: METG", mine.median, 100, " us", detail, facts, mine),
-        Line("metg", f"{name}: METG over Dask's", ratio.median, 0.1, "x", "", {}, ratio),
+        Line("metg", f"{name}: METG", mine.median, 100, " us", detail, facts, mine, **texts),
+        Line("metg", f"{name}: METG over Dask's", ratio.median, 0.1, interval=ratio, **texts),
     ], {"ours": mine.median, "Dask": theirs.median}
 
 
-def row(bench: Bench, scale: Scale) -> list[Line]:
-    lines: list[Line] = []
+def row(bench: Bench, scale: Scale) -> Iterator[Line]:
     curves: list[Curve] = []
+    width = scale.of(64)
     for name in NAMES:
-        sides, best = _sides(bench, scale, pattern(name, scale.of(64), scale.steps))
-        found, crossings = _lines(bench, name, sides, best, scale.long_reps)
-        lines += found
+        what, few = (pattern(name, width, steps) for steps in (scale.steps, max(2, scale.steps // 5)))
+        sides, best = _sides(bench, scale, what, few)
+        lines, crossings = _lines(bench, name, sides, best, scale)
+        yield from lines
         curves += [
             Curve(name, side, tuple(one.curve().items()), crossings.get(side)) for side, one in sides.items()
         ]
+        if scale.plot is not None:
+            scale.plot.write_text(draw(curves))
     if scale.plot is not None:
-        scale.plot.write_text(draw(curves))
-        lines.append(said("metg", f"the curves are drawn in {scale.plot.name}"))
-    return lines
+        yield said("metg", f"the curves are drawn in {scale.plot.name}")

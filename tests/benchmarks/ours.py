@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import prefectlite
@@ -20,7 +22,9 @@ total = task(bodies.total)
 last = task(bodies.last)
 passed_on = task(bodies.passed_on)
 size = task(bodies.size)
+looked_up = task(bodies.looked_up)
 pause = task(bodies.pause)
+held = task(bodies.held)
 spin = task(bodies.spin)
 array = task(bodies.array)
 plus_one = task(bodies.plus_one)
@@ -121,6 +125,14 @@ def blocks(executor: DaskExecutor, steps: int, nbytes: int) -> Work:
     return _run(flow, executor, end, nbytes)
 
 
+def shared(executor: DaskExecutor, children: int, data: bytes | int) -> Work:
+    """A map whose children all read one block: a constant, or so many bytes that a task makes."""
+    with Flow("shared") as flow:
+        read: Any = task(bodies.block)(data) if isinstance(data, int) else data
+        end = total(looked_up.map(list(range(children)), prefectlite.unmapped(read)))
+    return _run(flow, executor, end, children * ord("x"))
+
+
 def apart(executor: DaskExecutor, nbytes: int, addresses: list[str], *, data_edge: bool) -> Work:
     """A large result on one worker and its downstream on the other, with or without the value."""
     first, second = addresses
@@ -150,21 +162,31 @@ def pauses(executor: DaskExecutor, seconds: Sequence[float]) -> Work:
 def straggling(executor: DaskExecutor, tasks: int, seconds: float) -> Callable[[], float]:
     """Two mapped stages; one child in the middle of the first takes ``seconds``, if that is not 0.
 
-    The work returns after how many seconds all but that child and its reader were final.
+    The work returns after how many seconds all but that child and its reader were final; then it lets that child
+    go, so that nobody waits for the rest of its time.
     """
     durations = [0.0] * tasks
     durations[tasks // 2] = seconds
     awaited = 2 * tasks - (2 if seconds else 0)
+    folder = tempfile.TemporaryDirectory(prefix="gate-")
+    gate = Path(folder.name, "open")
     with Flow("straggler") as flow:
-        end = inc.map(pause.map(durations))
+        end = inc.map(held.map(durations, prefectlite.unmapped(str(gate))))
 
     def work() -> float:
         begun = time.perf_counter()
         run = flow.start(executor=executor)
-        while run.counts().get("Success", 0) < awaited and not run.is_over:
-            time.sleep(0.005)
-        found = time.perf_counter() - begun
+        try:
+            while run.counts().get("Success", 0) < awaited and not run.is_over:
+                time.sleep(0.005)
+            found = time.perf_counter() - begun
+        except KeyboardInterrupt:
+            run.cancel()
+            raise
+        finally:
+            gate.touch()
         state = run.wait()
+        folder.cleanup()
         assert state.is_successful(), state
         assert state.result[end].result == [2] * tasks
         return found

@@ -17,6 +17,7 @@ from tests.benchmarks.bodies import (
     block,
     corners,
     inc,
+    looked_up,
     passed_on,
     pause,
     plus_one,
@@ -123,14 +124,6 @@ def _pairwise(
     return row[0]
 
 
-def pauses(client: Client, seconds: Sequence[float]) -> Work:
-    name, count = f"pause-{uuid.uuid4().hex}", len(seconds)
-    layer: dict[Hashable, Task] = {(name, i): Task((name, i), pause, one) for i, one in enumerate(seconds)}
-    last = (name, count)
-    layer[last] = Task(last, total, List(*[TaskRef((name, i)) for i in range(count)]))
-    return _bulk(client, layer, last, count)
-
-
 def pauses_map(client: Client, seconds: Sequence[float]) -> Work:
     def work() -> None:
         futures = client.map(pause, seconds, pure=False)
@@ -162,6 +155,21 @@ def blocks(client: Client, steps: int, nbytes: int) -> Work:
     last = (name, steps)
     layer[last] = Task(last, size, TaskRef((name, steps - 1)))
     return _bulk(client, layer, last, nbytes)
+
+
+def shared(client: Client, children: int, data: bytes | int) -> Work:
+    """Each child reads the block by its key: one that a task makes, or one that the client scatters."""
+
+    def work() -> None:
+        if isinstance(data, int):
+            read = client.submit(block, data, pure=False)
+        else:
+            read = client.scatter(data, hash=False)
+        futures = client.map(looked_up, range(children), data=read, pure=False)
+        found = client.submit(total, futures, pure=False).result()
+        assert found == children * ord("x"), found
+
+    return work
 
 
 def _added(x: Any, y: Any) -> Any:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.pace import Pace
+
 IMPORT = """
 import json, sys, time
 wall, cpu = time.perf_counter(), time.process_time()
@@ -85,6 +87,7 @@ import psutil
 from distributed import Client, LocalCluster
 from prefectlite import DaskExecutor, Flow, task
 from tests.benchmarks import bodies
+from tests.benchmarks.meter import Probe
 
 inc, total_once = task(bodies.inc), task(bodies.total_once)
 
@@ -92,30 +95,32 @@ def held():
     gc.collect()
     return tracemalloc.get_traced_memory()[0] if {traced} else psutil.Process().memory_info().rss
 
-def once(client, tasks, gate):
+def once(client, loop, tasks, gate):
     with Flow("finished") as flow:
         end = total_once(inc.map(range(tasks)), gate)
     before = held()
-    run = flow.start(executor=DaskExecutor(client, **{options}))
-    while run.counts().get("Success", 0) < tasks:
-        assert not run.is_over, run
-        time.sleep(0.05)
-    time.sleep(1)  # messages on their way
+    with Probe(loop) as probe:
+        run = flow.start(executor=DaskExecutor(client, **{options}))
+        while run.counts().get("Success", 0) < tasks:
+            assert not run.is_over, run
+            time.sleep(0.05)
+        time.sleep(1)  # messages on their way
     alive = held() - before
     assert not run.is_over, "the reduce ended before it was let go"
     open(gate, "w").close()
     state = run.wait()
     assert state.result[end].result == sum(range(1, tasks + 1))
-    return {{"alive": alive, "over": held() - before}}
+    return {{"alive": alive, "over": held() - before, "blocked": probe.longest}}
 
 if __name__ == "__main__":
     kwargs = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
     with LocalCluster(**kwargs) as cluster, Client(cluster) as client:
-        once(client, 100, os.path.abspath(f"gate-warm-{{os.getpid()}}"))
+        loop = cluster.loop.asyncio_loop
+        once(client, loop, 100, os.path.abspath(f"gate-warm-{{os.getpid()}}"))
         if {traced}:
             tracemalloc.start()
         widths = {widths}
-        found = [once(client, tasks, os.path.abspath(f"gate-{{os.getpid()}}-{{tasks}}")) for tasks in widths]
+        found = [once(client, loop, tasks, os.path.abspath(f"gate-{{os.getpid()}}-{{tasks}}")) for tasks in widths]
         print(json.dumps({{"found": found}}))
 """
 
@@ -173,13 +178,16 @@ def run(source: str, where: Path, timeout: float = 600) -> dict[str, Any]:
     return {**printed, "process": process}
 
 
-def repeated(sources: Mapping[str, str], reps: int, *, warm: bool = True) -> dict[str, list[dict[str, Any]]]:
+def repeated(
+    sources: Mapping[str, str], pace: Pace, *, warm: bool = True, most: int | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Run the programs in turn, and return what each printed; a round beforehand warms the machine up."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sources}
     with tempfile.TemporaryDirectory() as where:
-        for rep in range(reps + warm):
-            for name, source in sources.items():
-                printed = run(source, Path(where))
-                if rep >= warm:
-                    found[name].append(printed)
-    return found
+
+        def once(_: int) -> dict[str, dict[str, Any]]:
+            return {name: run(source, Path(where)) for name, source in sources.items()}
+
+        if warm:
+            once(0)
+        rounds = pace.rounds(once, most=most)
+    return {name: [one[name] for one in rounds] for name in sources}

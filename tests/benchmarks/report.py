@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import distributed
 
 from tests.benchmarks.meter import Bench
-from tests.benchmarks.table import Line, as_data, could_run, failed, head, plain_data, shown
+from tests.benchmarks.table import Line, as_data, could_run, failed, head, markdown, plain_data, shown
 
 #: A row: what it needs to know comes as its second argument; the first is None for one that starts its own.
-Row = Callable[[Any, Any], list[Line]]
+Row = Callable[[Any, Any], Iterable[Line]]
+#: What a shell says of a program that ended on a Ctrl-C.
+INTERRUPTED = 130
 
 
-def measured(name: str, row: Row, bench: Bench | None, sizes: Any) -> list[Line]:
-    """Run a row; one that cannot run says why and lets the others run."""
+def measured(name: str, row: Row, bench: Bench | None, sizes: Any) -> Iterator[Line]:
+    """Yield the lines of a row as they come; one that cannot run says why and lets the others run."""
     try:
-        return row(bench, sizes)
+        yield from row(bench, sizes)
     except Exception as error:
-        return [failed(name, error)]
+        yield failed(name, error)
 
 
 def run(
@@ -36,6 +38,8 @@ def run(
 ) -> int:
     """Run the chosen rows, those that share a warm cluster first; return 1 when one could not run.
 
+    What was measured is shown and written down whatever ends the program.
+
     Parameters
     ----------
     chosen : sequence of str
@@ -43,11 +47,11 @@ def run(
     on_the_cluster, alone : mapping of str to Row
         Rows that are given a warm cluster, and rows that start their own processes.
     sizes : object
-        What the rows get as their second argument.
+        What the rows get as their second argument; its ``pace`` says whether a Ctrl-C came.
     told : str
         The settings, for the first line.
     path : Path or None
-        Where to write every line's facts as JSON.
+        Where to write every line's facts as JSON, row by row.
     """
     print(
         f"Python {platform.python_version()}, distributed {distributed.__version__}, {os.cpu_count()} cores, "
@@ -55,20 +59,31 @@ def run(
     )
     print(head(), flush=True)
     lines: list[Line] = []
+
+    def tell(name: str, row: Row, bench: Bench | None) -> None:
+        try:
+            for line in measured(name, row, bench, sizes):
+                print(shown(line), flush=True)
+                lines.append(line)
+        finally:
+            if path is not None:
+                path.write_text(json.dumps([as_data(line) for line in lines], default=plain_data, indent=1))
+        if sizes.pace.interrupted:
+            raise KeyboardInterrupt
+
     # A warm cluster would share the cores with the programs that start their own.
     warm = [name for name in chosen if name in on_the_cluster]
-    if warm:
-        with Bench() as bench:
-            for name in warm:
-                lines += _told(measured(name, on_the_cluster[name], bench, sizes))
-    for name in chosen:
-        if name in alone:
-            lines += _told(measured(name, alone[name], None, sizes))
-    if path is not None:
-        path.write_text(json.dumps([as_data(line) for line in lines], default=plain_data, indent=1))
+    try:
+        if warm:
+            with Bench() as bench:
+                for name in warm:
+                    tell(name, on_the_cluster[name], bench)
+        for name in chosen:
+            if name in alone:
+                tell(name, alone[name], None)
+    except KeyboardInterrupt:
+        print("Interrupted; what was measured before:", flush=True)
+        return INTERRUPTED
+    finally:
+        print(f"\n{markdown(lines)}", flush=True)
     return 0 if all(map(could_run, lines)) else 1
-
-
-def _told(lines: list[Line]) -> list[Line]:
-    print(*map(shown, lines), sep="\n", flush=True)
-    return lines

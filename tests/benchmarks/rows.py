@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.benchmarks import bodies, plain, programs
 from tests.benchmarks.meter import Bench, Summary
+from tests.benchmarks.pace import Pace
 from tests.benchmarks.pairs import Form, Prepare, at_each_saturation, in_turn
 from tests.benchmarks.table import Line, said
 
@@ -20,7 +21,7 @@ class Sizes:
     """How large the work is; the issue's figures are those of 10,000 tasks."""
 
     tasks: int = 10_000
-    reps: int = 5
+    pace: Pace = field(default_factory=lambda: Pace(5))
     #: What ours is given; the issue's figures are those without.
     bundle_size: Any = None
 
@@ -39,7 +40,7 @@ def against_dask(
     cpu: float | None = None,
 ) -> list[Line]:
     forms, own = (at_each_saturation(bench, tasks, ways) for ways in (dask, {"ours": ours}))
-    samples = in_turn(bench, {**own, **forms}, sizes.reps)
+    samples = in_turn(bench, {**own, **forms}, sizes.pace)
     found = {name: Summary.of(one) for name, one in samples.items()}
     best = min(forms, key=lambda name: found[name].wall)
     lines = []
@@ -120,7 +121,7 @@ def retries(bench: Bench, sizes: Sizes) -> list[Line]:
             "failing": Form(n, at, lambda: ours.failing(executor, n, fails=True)),
             "smooth": Form(n, at, lambda: ours.failing(executor, n, fails=False)),
         },
-        sizes.reps,
+        sizes.pace,
     )
     failing, smooth = Summary.of(found["failing"]), Summary.of(found["smooth"])
     detail = f"{_per_task(failing, n)}; without failures {_per_task(smooth, n)}"
@@ -136,9 +137,9 @@ def memory(bench: Bench, sizes: Sizes) -> list[Line]:
 
     nbytes, executor = sizes.of(100 * MIB), _executor(bench, sizes)
     bench.rise(ours.blocks(executor, 10, nbytes))  # the first run's imports are no rise
-    rises = [bench.rise(ours.blocks(executor, 10, nbytes)) for _ in range(sizes.reps)]
+    rises = sizes.pace.rounds(lambda _: bench.rise(ours.blocks(executor, 10, nbytes)))
     fetched = bench.rise(lambda: bench.client.submit(bodies.block, nbytes, pure=False).result())
-    detail = f"a block of {nbytes / MIB:.1f} MiB through 10 tasks; worst of {sizes.reps}; fetching it: {fetched / MIB:.1f} MiB"
+    detail = f"a block of {nbytes / MIB:.1f} MiB through 10 tasks; worst of {len(rises)}; fetching it: {fetched / MIB:.1f} MiB"
     return [
         Line("memory", "driver memory rises by", max(rises) / MIB, 64, unit=" MiB", detail=detail),
         Line("memory", "the sampler misses a fetched block", float(fetched < nbytes // 2), 0, unit=""),
@@ -178,7 +179,7 @@ def imports(_: Bench | None, sizes: Sizes) -> list[Line]:
         "from prefectlite import Flow, Parameter, task, unmapped": "with names",
     }
     sources = {one: programs.IMPORT.format(statement=one) for one in [*statements, "import distributed"]}
-    found = programs.repeated(sources, sizes.reps)
+    found = programs.repeated(sources, sizes.pace)
     return [
         _versus(
             "import",
@@ -192,18 +193,18 @@ def imports(_: Bench | None, sizes: Sizes) -> list[Line]:
 
 
 def cold(_: Bench | None, sizes: Sizes) -> list[Line]:
-    found = programs.repeated({"ours": programs.COLD_OURS, "Dask": programs.COLD_DASK}, sizes.reps)
+    found = programs.repeated({"ours": programs.COLD_OURS, "Dask": programs.COLD_DASK}, sizes.pace)
     return [_versus("cold", "whole program, own LocalCluster", found, "process", 1.3)]
 
 
 def cold_local(_: Bench | None, sizes: Sizes) -> list[Line]:
-    found = programs.repeated({"ours": programs.COLD_LOCAL}, sizes.reps)["ours"]
+    found = programs.repeated({"ours": programs.COLD_LOCAL}, sizes.pace)["ours"]
     return [Line("cold-local", "whole program, LocalExecutor", _middle(found, "process"), 0.6, unit=" s")]
 
 
 def local(_: Bench | None, sizes: Sizes) -> list[Line]:
     n = sizes.of(10_000)
-    found = programs.repeated({"ours": programs.LOCAL.format(tasks=n, inputs=programs.CALLS)}, sizes.reps)[
+    found = programs.repeated({"ours": programs.LOCAL.format(tasks=n, inputs=programs.CALLS)}, sizes.pace)[
         "ours"
     ]
     detail = f"CPU {_middle(found, 'cpu') / n * 1e6:.0f} us/task"
@@ -213,8 +214,10 @@ def local(_: Bench | None, sizes: Sizes) -> list[Line]:
 
 def build(_: Bench | None, sizes: Sizes) -> list[Line]:
     n = sizes.of(100_000, least=100)
-    timed = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=False)}, sizes.reps)["ours"]
-    traced = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=True)}, 1)["ours"]
+    timed = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=False)}, sizes.pace)["ours"]
+    traced = programs.repeated({"ours": programs.BUILD.format(tasks=n, traced=True)}, sizes.pace, most=1)[
+        "ours"
+    ]
     detail = f"{n} tasks and as many edges, one in a hundred with a constant instead"
     return [
         Line("build", "CPU of building and compiling", _middle(timed, "cpu"), 5, " s", detail),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks import report
+from tests.benchmarks.pace import Pace
 from tests.benchmarks.rows import ALONE, ON_THE_CLUSTER, Sizes
 
 EPILOG = """examples:
@@ -46,8 +47,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = options(arguments)
-    sizes = Sizes(chosen.tasks, chosen.reps, "auto" if chosen.bundles else None)
-    told = f"{sizes.reps} repetitions, --tasks {sizes.tasks}"
+    sizes = Sizes(chosen.tasks, Pace(chosen.reps), "auto" if chosen.bundles else None)
+    told = f"{chosen.reps} repetitions, --tasks {sizes.tasks}"
     return report.run(chosen.rows, ON_THE_CLUSTER, ALONE, sizes, told, chosen.json)
 
 

@@ -67,6 +67,33 @@ class Line:
     interval: Interval | None = None
     #: Whether the target is the least that the value may be, and not the most.
     at_least: bool = False
+    #: What was measured of ours, and of what it is compared with.
+    ours: str = ""
+    against: str = ""
+
+    @property
+    def measured(self) -> str:
+        counted = not self.unit and float(self.value).is_integer()
+        return f"{self.value:,.{0 if counted else 2}f}{self.unit}"
+
+    @property
+    def between(self) -> str:
+        """The interval, if there is one."""
+        if self.interval is None or self.interval.samples == 1:
+            return ""
+        return f"[{self.interval.low:,.2f}, {self.interval.high:,.2f}]"
+
+    @property
+    def bound(self) -> str:
+        if self.target is None:
+            return ""
+        return f"at {'least' if self.at_least else 'most'} {self.target:g}{self.unit}"
+
+    @property
+    def notes(self) -> str:
+        """What stands beside it, and how far the interval can be believed."""
+        words = "" if self.interval is None else self.interval.words
+        return "; ".join(one for one in (self.detail, words) if one)
 
     @property
     def verdict(self) -> str:
@@ -94,22 +121,49 @@ def could_run(line: Line) -> bool:
 
 
 def head() -> str:
-    return f"{'row':<11} {'what':<44} {'measured':>28} {'target':>18}"
+    return _columns("row", "what", "ours", "against", "measured", "target")
 
 
 def shown(line: Line) -> str:
+    """Return the line as it is printed when its row is measured."""
     if math.isnan(line.value):
         return f"{line.row:<11} {line.what}"
-    value = f"{line.value:.2f}{line.unit}"
-    if line.interval is not None and line.interval.samples > 1:
-        value += f" [{line.interval.low:.2f}, {line.interval.high:.2f}]"
-    bound = "at least" if line.at_least else "at most"
-    target = "" if line.target is None else f"{bound} {line.target:g}{line.unit}"
-    said = [line.detail] if line.detail else []
-    if line.interval is not None:
-        said.append(line.interval.words)
-    text = f"{line.row:<11} {line.what:<44} {value:>28} {target:>18}  {line.verdict:<6} {'; '.join(said)}"
-    return text.rstrip()
+    measured = f"{line.measured} {line.between}".rstrip()
+    text = _columns(line.row, line.what, line.ours, line.against, measured, line.bound)
+    return f"{text}  {line.verdict:<6} {line.notes}".rstrip()
+
+
+def _columns(row: str, what: str, ours: str, against: str, measured: str, target: str) -> str:
+    return f"{row:<11} {what:<50} {ours:>11} {against:>11} {measured:>26} {target:>18}"
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """Return all lines as one Markdown table, what is said without a figure below it."""
+    head = ("row", "what", "ours", "against", "measured", "interval", "target", "", "notes")
+    rows = [
+        (
+            line.row,
+            line.what,
+            line.ours,
+            line.against,
+            line.measured,
+            line.between,
+            line.bound,
+            line.verdict,
+            line.notes,
+        )
+        for line in lines
+        if not math.isnan(line.value)
+    ]
+    table = [head, ("---",) * len(head), *rows]
+    told = [f"- {line.row}: {line.what}" for line in lines if math.isnan(line.value)]
+    return "\n".join(
+        [*("| " + " | ".join(map(_in_a_cell, row)) + " |" for row in table), *(["", *told] if told else [])]
+    )
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def plain_data(value: Any) -> Any:

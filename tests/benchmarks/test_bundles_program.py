@@ -8,31 +8,32 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.benchmarks import bundles, engine_alone
+from tests.benchmarks import bundles, engine_alone, report
 from tests.benchmarks.bundle_rows import Scale, log_normal
 from tests.benchmarks.curves import Curve, draw
 from tests.benchmarks.meter import Probe, Sample
 from tests.benchmarks.metg import Side, crossing
-from tests.benchmarks.pairs import Contest, Form
+from tests.benchmarks.pace import Pace
+from tests.benchmarks.pairs import Contest, Form, heats
 from tests.benchmarks.patterns import NAMES, pattern
-from tests.benchmarks.table import Interval, Line, shown
+from tests.benchmarks.table import Interval, Line, markdown, said, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_the_program_measures_what_it_says(tmp_path: Path) -> None:
-    # All rows together take minutes at any size, since some start a cluster for each run.
-    rows = ["map-10k", "chain", "retries", "sleeps", "engine"]
-    figures = tmp_path / "figures.json"
-    small = ["--tasks=20", "--reps=1", "--long-reps=1", "--bundle-size=10", "--rows", *rows]
+def test_the_program_measures_every_row(tmp_path: Path) -> None:
+    figures, plot = tmp_path / "figures.json", tmp_path / "metg.svg"
+    small = ["--tasks=20", "--reps=1", "--steps=4", "--bundle-size=10", "--rows", "all", "--full"]
 
     done = subprocess.run(
         [
@@ -40,6 +41,8 @@ def test_the_program_measures_what_it_says(tmp_path: Path) -> None:
             "-m",
             "tests.benchmarks.bundles",
             *small,
+            "--plot",
+            str(plot),
             "--json",
             str(figures),
         ],
@@ -52,7 +55,17 @@ def test_the_program_measures_what_it_says(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     lines = json.loads(figures.read_text())
-    assert {line["row"] for line in lines} == set(rows)
+    assert {line["row"] for line in lines} == {*bundles.ON_THE_CLUSTER, *bundles.ALONE}
+    # What tests the measuring itself holds at any size.
+    assert {line["what"]: line["value"] for line in lines if " misses " in line["what"]} == {
+        "the probe misses a planted block": 0,
+        "the sampler misses a fetched block": 0,
+        "the sampler misses an array": 0,
+        "the counter misses a block": 0,
+    }
+    for name in NAMES:
+        assert f"{name}, ours" in plot.read_text()
+    assert "| map-10k | tasks a second, map over 20 |" in done.stdout
 
 
 def test_a_row_that_cannot_run_is_named_counts_as_over_and_fails_the_program(
@@ -65,6 +78,87 @@ def test_a_row_that_cannot_run_is_named_counts_as_over_and_fails_the_program(
 
     assert bundles.main(["--rows", "local"]) == 1
     assert "over   RuntimeError: planted" in capsys.readouterr().out
+
+
+def test_a_ctrl_c_ends_the_program_with_what_was_measured_until_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def first(_: object, scale: Scale) -> Iterator[Line]:
+        found = scale.pace.rounds(_interrupted_after(2))
+        yield Line("local", "half a row", len(found), 1, "")
+        yield Line("local", "the next measurement", len(scale.pace.rounds(lambda number: number)), 1, "")
+
+    def second(*_: object) -> Iterator[Line]:
+        yield Line("engine", "the next row", 1, 1, "")
+
+    monkeypatch.setitem(bundles.ALONE, "local", first)
+    monkeypatch.setitem(bundles.ALONE, "engine", second)
+    figures = tmp_path / "figures.json"
+
+    assert bundles.main(["--rows", "local", "engine", "--json", str(figures)]) == report.INTERRUPTED
+    assert [line["what"] for line in json.loads(figures.read_text())] == ["half a row"]
+    printed = capsys.readouterr().out
+    assert "| local | half a row |  |  | 2 |" in printed
+    assert "next" not in printed
+
+
+def _interrupted_after(rounds: int) -> Callable[[int], int]:
+    def once(number: int) -> int:
+        if number == rounds:
+            raise KeyboardInterrupt
+        return number
+
+    return once
+
+
+def test_a_row_takes_as_many_rounds_as_its_time_allows_but_a_least_number_of_them() -> None:
+    assert Pace(15).rounds(lambda number: number) == list(range(15))
+    assert Pace(15, seconds=0, least=6).rounds(lambda number: number) == list(range(6))
+    assert Pace(2, seconds=0, least=6).rounds(lambda number: number) == [0, 1]
+    assert Pace(15).rounds(lambda number: number, most=3) == [0, 1, 2]
+    assert Pace(15).rounds(lambda number: number, seconds=0, least=1) == [0]
+
+
+def test_a_ctrl_c_in_the_first_round_leaves_nothing() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Pace(15).rounds(_interrupted_after(0))
+
+
+def test_the_ways_of_dask_run_against_each_other_once_a_shape_and_the_slow_ones_once_in_all() -> None:
+    class Recording:
+        def __init__(self) -> None:
+            self.qualified: dict[str, dict[str, float]] = {}
+            self.measured: list[str] = []
+
+        def measure(self, work: Any, _saturation: float) -> Sample:
+            name, wall = work
+            self.measured.append(name)
+            return Sample(wall, 0.0, 0.0)
+
+    def form(name: str, wall: float) -> Form:
+        return Form(10, 1.1, lambda: (name, wall))  # type: ignore[arg-type, return-value]
+
+    forms = {"slow": form("slow", 3.0), "fast": form("fast", 1.0), "near": form("near", 1.1)}
+    bench: Any = Recording()
+
+    for _ in range(2):
+        assert list(heats(bench, "wide", forms)) == ["fast", "near", "slow"]
+
+    assert Counter(bench.measured) == {"slow": 1, "fast": 3, "near": 3}
+
+
+def test_the_last_table_is_markdown_whatever_a_line_says() -> None:
+    interval = Interval.of([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    lines = [
+        said("chain", "told"),
+        Line("chain", "a | b", 3.5, 2, detail="two\nlines", interval=interval, ours="1 us", against="3 us"),
+    ]
+
+    assert markdown(lines).splitlines()[2:] == [
+        "| chain | a \\| b | 1 us | 3 us | 3.50x | [1.00, 6.00] | at most 2x | over? | two lines; 6 times |",
+        "",
+        "- chain: told",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +203,7 @@ def test_a_contest_compares_by_the_task_when_the_sides_differ_in_width() -> None
     form = Form(100_000, 1.1, lambda: lambda: None)
     dask = Form(10_000, 1.1, lambda: lambda: None)
 
-    found = Contest(form, dask, "graph", [Sample(2.0, 1.0, 1.0)], [Sample(10.0, 8.0, 8.0)], {})
+    found = Contest(form, dask, "graph", [Sample(2.0, 1.0, 1.0)], [Sample(10.0, 8.0, 8.0)], {}, 1)
 
     assert found.speedup.median == pytest.approx(50)
     assert found.slowdown.median == pytest.approx(1 / 50)
@@ -221,8 +315,21 @@ def test_without_a_bundle_size_ours_is_told_nothing() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--bundle-size", "0"], ["--reps", "0"], ["--plot", "x.png"], ["--rows", "chain", "--plot", "x.svg"]],
+    [
+        ["--bundle-size", "0"],
+        ["--reps", "0"],
+        ["--least", "0"],
+        ["--plot", "x.png"],
+        ["--rows", "chain", "--plot", "x.svg"],
+    ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit):
         bundles.options(arguments)
+
+
+def test_all_rows_are_chosen_by_their_name_and_by_default() -> None:
+    every = [*bundles.ON_THE_CLUSTER, *bundles.ALONE]
+
+    assert bundles.options([]).rows == bundles.options(["--rows", "all"]).rows == every
+    assert bundles.options(["--plot"]).plot == Path("metg.svg")
