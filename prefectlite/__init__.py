@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, notifications, schedules, signals, states, triggers
+    from prefectlite import errors, notifications, schedules, signals, states, tasks, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.tasks.control_flow import FilterTask, apply_map, case, ifelse, merge, switch
+    from prefectlite.tasks.resource_manager import ResourceManager, resource_manager
 
 __all__ = [
     "task",
@@ -40,6 +42,15 @@ __all__ = [
     "tags",
     "as_task",
     "defaults_from_attrs",
+    "case",
+    "switch",
+    "ifelse",
+    "merge",
+    "apply_map",
+    "FilterTask",
+    "resource_manager",
+    "ResourceManager",
+    "tasks",
     "triggers",
     "signals",
     "states",
@@ -69,12 +80,21 @@ _HOMES: Final = {
     "flatten": "core.annotations",
     "context": "core.context",
     "tags": "core.context",
+    "case": "tasks.control_flow",
+    "switch": "tasks.control_flow",
+    "ifelse": "tasks.control_flow",
+    "merge": "tasks.control_flow",
+    "apply_map": "tasks.control_flow",
+    "FilterTask": "tasks.control_flow",
+    "resource_manager": "tasks.resource_manager",
+    "ResourceManager": "tasks.resource_manager",
     "DaskExecutor": "executors.dask",
     "LocalDaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",
 }
 #: Public names that are modules.
 _MODULES: Final = {
+    "tasks": "tasks",
     "triggers": "triggers",
     "signals": "signals",
     "states": "states",

@@ -8,7 +8,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: A task of a flow, as a public method takes it. For a type checker what a call returns is the value that it
 #: stands for (an ``int``, say), so nothing narrower would let it through.
 AnyTask: TypeAlias = Any
+#: What a task does for a resource that exists while a block of tasks runs.
+ResourceRole: TypeAlias = Literal["init", "setup", "cleanup"]
 _RESOURCE_TAG = "dask-resource:"
 
 
@@ -55,6 +57,8 @@ class Task(Expression):
     auto_generated: ClassVar[bool] = False
     #: Whether the task puts a list, tuple, set, dict or dataclass together; it is a ``Collection`` then.
     is_collection: ClassVar[bool] = False
+    #: What the task does for a resource, if that is what it is for.
+    resource_role: ClassVar[ResourceRole | None] = None
     _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Task")
 
     name: str

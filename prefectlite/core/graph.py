@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from prefectlite.core.base import AnyTask, Task
+from prefectlite.core.blocks import Block
 from prefectlite.core.building import FlowBuilder
 from prefectlite.core.collecting import as_task
-from prefectlite.core.context import pop, push
+from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.context import current_layer, pop, push
 from prefectlite.core.edge import Edge
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
-from prefectlite.core.places import Rim
+from prefectlite.core.places import Place, Rim
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.schedule import Schedule, as_schedule
 
@@ -88,6 +90,13 @@ class FlowGraph(FlowBuilder):
                     "it; call it, or make it outside the `with` block.",
                     stacklevel=2,
                 )
+
+    def _add(self, task: Task) -> Place:
+        block: Block | None = current_layer().values.get("block")
+        # Constants and the like run nowhere, so no block can hold them back.
+        if block is not None and not isinstance(task, Parameter | Constant | Collection):
+            block.take(task, self)
+        return super()._add(task)
 
     def set_reference_tasks(self, tasks: Iterable[AnyTask]) -> None:
         """Say which tasks decide how a run of the flow ends.
@@ -246,7 +255,7 @@ class FlowGraph(FlowBuilder):
             self.add_task(task)
         for task, place in flow._places.items():
             for edge in place.into:
-                self._take_over(edge)
+                self.take_over(edge)
             held = self._places[task].constants or {}
             for key, value in (place.constants or {}).items():
                 if key not in held or held[key] is not value:
@@ -281,7 +290,7 @@ class FlowGraph(FlowBuilder):
                     draft._waiting(stands, edge.upstream, edge.key)
                 if ends != (edge.upstream, edge.downstream):
                     edge = Edge(*ends, edge.key, edge.mapped, edge.flattened)  # noqa: PLW2901  # it stands for it
-                draft._take_over(edge)
+                draft.take_over(edge)
             for key, value in (place.constants or {}).items():
                 stands.takes.check_name(stands.name, key)
                 draft._check_free(stands, draft._places[stands], key)
