@@ -162,7 +162,12 @@ def _readers(board: Board, run: int, reads: int) -> int:
         below = board.families.get(down)
         if run != node and below is not None and edge.mapped and not edge.flattened:
             place = run - board.families[node].base
-            left -= place >= below.width or board.stage[below.base + place] == FINAL
+            if place < below.width:
+                reader = below.base + place
+                is_read_on = board.plan.nodes[down].kind == "collection" and board.readers[reader]
+                left -= board.stage[reader] == FINAL and not is_read_on
+            else:
+                left -= 1
         else:
             done = _whole_is_final(board, down) or _is_consumed(board, down, run)
             if board.plan.nodes[down].kind == "collection":

@@ -471,7 +471,7 @@ class Board:
             column.frombytes(zeros)
         family = self.families[node] = Family(base, width, open=width, unsent=width)
         self.open += width
-        if width:
+        if width and self.plan.nodes[node].kind == "task":
             self.counts["Pending"] = self.counts.get("Pending", 0) + width
         return family
 

@@ -96,7 +96,8 @@ class Together:
         board, first = self._board, runs.start
         node = board.plan_node(first)
         if (
-            node.policy.handled
+            node.kind != "task"
+            or node.policy.handled
             or not all_are(board.attempt, board.attempt[first], runs)
             or not all_are(board.submission, board.submission[first], runs)
         ):

@@ -141,7 +141,8 @@ class _Compiler:
         edges = self.graph.edges_to(task)
         assembly = task.assembly
         known: list[int] = []
-        if assembly.fixed and any(edge.mapped for edge in self.graph.edges_from(task)):
+        maps = any(edge.mapped for edge in edges)
+        if assembly.fixed and not maps and any(edge.mapped for edge in self.graph.edges_from(task)):
             # A map takes the members one by one, so each needs a node of its own, also one that is no task.
             for place, value in assembly.fixed:
                 known.append(self._add(task, f"{slug}.{place}"))
