@@ -34,6 +34,7 @@ from prefectlite.engine.instructions import (
     Release,
     ReleaseMany,
     SetTimer,
+    StopReleased,
     Submit,
     SubmitMany,
     Transition,
@@ -199,7 +200,7 @@ class Loop:
         changes: list[Transition | TransitionMany] = []
         submits: list[Submit | SubmitMany] = []
         spans: list[Span] = []
-        rest: list[Ask | SetTimer | CancelAll | EndRun] = []
+        rest: list[Ask | SetTimer | CancelAll | StopReleased | EndRun] = []
         for one in wanted:
             if isinstance(one, Transition | TransitionMany):
                 changes.append(one)
@@ -239,7 +240,7 @@ class Loop:
             AttemptRefused(now, submit.run, submit.submission, error) for submit, error in lowered.refused
         ]
 
-    def _do(self, one: Ask | SetTimer | CancelAll | EndRun) -> None:
+    def _do(self, one: Ask | SetTimer | CancelAll | StopReleased | EndRun) -> None:
         match one:
             case Ask():
                 engine = self._engine
@@ -248,6 +249,8 @@ class Loop:
                 self._timers.set(one)
             case CancelAll():
                 self._session.cancel(one.why)
+            case StopReleased():
+                self._session.stop_released()
             case EndRun():
                 self._end = one.state
             case _:

@@ -11,6 +11,7 @@ from prefectlite.engine.board import (
     PENDING,
     WAITING,
 )
+from prefectlite.engine.calling_off import call_off, cleanups_left
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.events import (
     Answered,
@@ -33,6 +34,7 @@ from prefectlite.engine.instructions import (
     CancelAll,
     EndRun,
     Instruction,
+    StopReleased,
 )
 from prefectlite.engine.landings import DONE, Landing
 from prefectlite.engine.outcome import flow_tally
@@ -92,6 +94,8 @@ class Engine(EngineView):
         self._frontier = Frontier(range(len(plan.nodes)))
         self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
         self._full = False
+        # Why the flow run was called off, while it still cleans up.
+        self._called_off = ""
 
     # Events
 
@@ -133,7 +137,7 @@ class Engine(EngineView):
             case TimerFired():
                 self._timer_fired(event)
             case Answered():
-                self._conduct.answer(event)
+                self._answered(event)
             case RoomChanged():
                 self.window, self.crowd = event.window, self.board.flying
             case CancelRequested():
@@ -176,6 +180,11 @@ class Engine(EngineView):
         run = event.run
         if self._is_current(run, event.submission) and not self.board.unmet[run]:
             self._conduct.observe_running(run, event.time)
+
+    def _answered(self, event: Answered) -> None:
+        # Once the flow run is called off, some answers are about runs that were cancelled meanwhile.
+        if not self._called_off or event.ask in self.board.asks:
+            self._conduct.answer(event)
 
     def _consumed(self, event: InputsConsumed) -> None:
         if self._is_current(event.run, event.submission):
@@ -322,12 +331,22 @@ class Engine(EngineView):
 
     def _end_if_over(self) -> None:
         board = self.board
-        if not (board.flying or board.asks or board.timers):
+        if board.flying or board.asks or board.timers:
+            return
+        if self._called_off:
+            self._cancel(self._called_off)
+        else:
             self._finish(cancelled=False)
 
     def _cancel(self, why: str) -> None:
+        """End all runs at once, or, the first time, all but the cleanups that are left."""
         board = self.board
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
+        if not self._called_off and (left := cleanups_left(board)):
+            self._called_off = why
+            call_off(board, self._ledger, self._conduct.settling, frozenset(left), reason)
+            self._ledger.out.append(StopReleased())
+            return
         self._ledger.out.append(CancelAll(why))
         for run, stage in enumerate(board.stage):
             if stage != FINAL:

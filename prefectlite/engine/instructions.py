@@ -339,6 +339,11 @@ class CancelAll:
 
 
 @dataclass(frozen=True, slots=True)
+class StopReleased:
+    """Interrupt the bodies of what was let go of; what is held goes on, and more may be submitted."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndRun:
     """The flow run is over; its state is final.
 
@@ -361,6 +366,7 @@ Instruction: TypeAlias = (
     | Release
     | ReleaseMany
     | CancelAll
+    | StopReleased
     | EndRun
 )
 

@@ -37,6 +37,8 @@ class Policy:
         Whether somebody wants to be told of a final failure.
     keep_result : bool
         Whether the value stays as long as the flow run's state.
+    cleans_up : bool
+        Whether the task cleans up what the upstreams that it reads have made, also after a cancel.
     """
 
     trigger: Trigger | None
@@ -47,6 +49,7 @@ class Policy:
     handled: bool = False
     on_failure: bool = False
     keep_result: bool = False
+    cleans_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

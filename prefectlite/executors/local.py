@@ -180,6 +180,10 @@ class LocalSession:
         self._queue.clear()
         self._block = None
 
+    def stop_released(self) -> None:
+        """Let bodies begin again after ``interrupt``: what was let go of is not in the queue any more."""
+        self._called_off = False
+
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
 

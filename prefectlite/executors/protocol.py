@@ -103,6 +103,10 @@ class Session(Protocol):
         """
         ...
 
+    def stop_released(self) -> None:
+        """Interrupt bodies that run for submissions that were let go of; the place stays usable."""
+        ...
+
     def interrupt(self) -> None:
         """Interrupt the body that runs in the driver's own thread, if one does (called by Ctrl-C)."""
         ...

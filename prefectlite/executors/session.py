@@ -261,6 +261,10 @@ class DaskSession:
         if link is not None:
             link.cancel()
 
+    def stop_released(self) -> None:
+        """Interrupt the bodies of what was let go of, where that is possible."""
+        self._act(lambda link: link.stop_released())
+
     def interrupt(self) -> None:
         """Do nothing: no body runs in the driver's thread."""
 

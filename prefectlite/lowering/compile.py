@@ -9,7 +9,6 @@ from typing import Any, assert_never
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
@@ -88,7 +87,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[int, Policy] = {}
+        self.policies: dict[tuple[int, bool], Policy] = {}
 
     def compile(self) -> Compiled:
         graph = self.graph
@@ -176,7 +175,7 @@ class _Compiler:
         outs = self.outs[number]
         self.outs[number] = None
         slug, ins, out = self.slugs[number], self.ins[number], tuple(outs) if outs else ()
-        policy = self._policy(self.tasks[number].options)
+        policy = self._policy(self.tasks[number])
         if number in self.values:
             length, flat_length, why = self._lengths(number, out)
             return PlanNode(slug, policy, "value", ins, out, length, flat_length, why)
@@ -202,10 +201,11 @@ class _Compiler:
             why,
         )
 
-    def _policy(self, options: TaskOptions) -> Policy:
-        policy = self.policies.get(id(options))
+    def _policy(self, task: Task) -> Policy:
+        options, cleans_up = task.options, task.resource_role == "cleanup"
+        policy = self.policies.get((id(options), cleans_up))
         if policy is None:
-            policy = self.policies[id(options)] = Policy(
+            policy = self.policies[id(options), cleans_up] = Policy(
                 trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
                 skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
@@ -214,6 +214,7 @@ class _Compiler:
                 handled=bool(options.state_handlers),
                 on_failure=options.on_failure is not None,
                 keep_result=options.keep_result,
+                cleans_up=cleans_up,
             )
         return policy
 

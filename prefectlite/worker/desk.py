@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -319,23 +319,30 @@ class Desk:
         """
         return self._said.get(key)
 
-    def interrupt(self, route: str) -> int:
+    def interrupt(self, route: str, wanted: Container[DataKey | BundleKey] | None = None) -> int:
         """Interrupt the bodies of a flow run.
 
         Parameters
         ----------
         route : str
             Which flow run.
+        wanted : container of tuple or None
+            The Dask tasks that go on; None calls off the flow run, so that no other begins either.
 
         Returns
         -------
         int
             How many.
         """
-        self._called_off[route] = True
-        if len(self._called_off) > MEMORY:
-            self._called_off.popitem(last=False)
-        return sum(active.interrupt() for active in list(self._active.values()) if active.route == route)
+        if wanted is None:
+            self._called_off[route] = True
+            if len(self._called_off) > MEMORY:
+                self._called_off.popitem(last=False)
+        return sum(
+            active.interrupt()
+            for active in list(self._active.values())
+            if active.route == route and active.key not in (wanted or ())
+        )
 
     def is_called_off(self, route: str) -> bool:
         """Return whether a flow run's bodies were interrupted here, so that none should begin any more.

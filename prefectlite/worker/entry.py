@@ -234,13 +234,17 @@ def say_end(desk: Desk, active: Active, item: Item) -> None:
     desk.remember(active.key, item)
 
 
-def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
+def interrupt_attempts(
+    route: str, wanted: frozenset[DataKey | BundleKey] | None = None, dask_worker: Any = None
+) -> int:
     """Interrupt the bodies of one flow run on this worker; asked by the driver.
 
     Parameters
     ----------
     route : str
         Which flow run.
+    wanted : frozenset of tuple or None
+        The Dask tasks that go on; None for a flow run that is called off.
     dask_worker : distributed.Worker
         This worker; filled in by Dask.
 
@@ -249,7 +253,7 @@ def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
     int
         How many bodies were interrupted.
     """
-    return desk_of(dask_worker).interrupt(route)
+    return desk_of(dask_worker).interrupt(route, wanted)
 
 
 def retell(keys: list[Any], dask_worker: Any = None) -> list[Item]:

@@ -36,6 +36,7 @@ from prefectlite.engine.instructions import (
     Instruction,
     Release,
     SetTimer,
+    StopReleased,
     Submit,
     Transition,
     one_by_one,
@@ -210,6 +211,8 @@ def said(one: Instruction, engine: Engine) -> str:
             return f"release {engine.key(one.run)}.{one.submission}"
         case CancelAll():
             return "cancel all"
+        case StopReleased():
+            return "stop what was released"
         case EndRun():
             return f"end {type(one.state).__name__}"
 
