@@ -21,6 +21,7 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import (
     AttemptFinished,
     AttemptRefused,
+    CancelRequested,
     Event,
     RangeFinished,
     RoomChanged,
@@ -71,6 +72,10 @@ def collector_at_rest() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _is_cancel(event: Event) -> bool:
+    return type(event) is CancelRequested
 
 
 class Loop:
@@ -158,6 +163,8 @@ class Loop:
         found += refused
         found += self._inbox.events()
         found += self._timers.due(self._clock())
+        # What has ended by now was not cancelled, and what it made may have to be cleaned up.
+        found.sort(key=_is_cancel)
         if not found and not self._work():
             left = self._timers.seconds_left(self._clock())
             self._inbox.wait(LONGEST_SLEEP if left is None else min(left, LONGEST_SLEEP))

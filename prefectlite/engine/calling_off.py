@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from prefectlite.engine.board import FINAL, FLYING, Board
+from prefectlite.engine.board import ASKING, FINAL, FLYING, Board
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.settling import Settling
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.state import Cancelled
 
 
-def cleanups_left(board: Board) -> list[int]:
-    """Return the cleanups that are still to be done: those of what was made.
+def left_to_do(board: Board) -> set[int]:
+    """Return the cleanups that are still to be done, and what is being made that they will have to clean up.
+
+    What is being made is not broken off: it might be there already, with its report on the way.
 
     Parameters
     ----------
@@ -21,14 +23,24 @@ def cleanups_left(board: Board) -> list[int]:
 
     Returns
     -------
-    list of int
-        Runs that are not final, and whose inputs are there.
+    set of int
+        Runs that are not final.
     """
-    return [
-        run
+    cleanups = {
+        run: inputs
         for run, stage in enumerate(board.stage)
-        if stage != FINAL and board.plan_node(run).policy.cleans_up and _is_made(board, run)
-    ]
+        if stage != FINAL and board.plan_node(run).policy.cleans_up and (inputs := _inputs(board, run))
+    }
+    begun: set[int] = set()
+    # Upstreams have smaller numbers: a resource that another one is made of comes first.
+    for run in sorted({one for inputs in cleanups.values() for one in inputs}):
+        if _may_have_begun(board, run, begun):
+            begun.add(run)
+    left: set[int] = set()
+    for run, inputs in cleanups.items():
+        if all(one in begun or _is_made(board, one) for one in inputs):
+            left |= {run, *begun.intersection(inputs)}
+    return left
 
 
 def call_off(board: Board, ledger: Ledger, settling: Settling, but: Container[int], why: Reason) -> None:
@@ -63,9 +75,22 @@ def call_off(board: Board, ledger: Ledger, settling: Settling, but: Container[in
             del waiting[number]
 
 
-def _is_made(board: Board, run: int) -> bool:
+def _inputs(board: Board, run: int) -> list[int]:
+    """Return the runs that a cleanup reads; none for a map, whose children are the cleanups."""
     node = board.plan_node(run)
     if node.is_mapped and run == board.node[run]:
-        return False  # its children are cleanups, once there are some
-    made = [board.states[board.upstream_run(edge, run)] for edge in node.ins if edge.key is not None]
-    return all(state.is_successful() and not state.is_skipped() for state in made)
+        return []
+    return [board.upstream_run(edge, run) for edge in node.ins if edge.key is not None]
+
+
+def _is_made(board: Board, run: int) -> bool:
+    state = board.states[run]
+    return board.stage[run] == FINAL and state.is_successful() and not state.is_skipped()
+
+
+def _may_have_begun(board: Board, run: int, begun: Container[int]) -> bool:
+    """Return whether a body may run or have run; what went ahead may only behind ``begun``."""
+    if board.stage[run] not in (FLYING, ASKING) or not board.attempt[run]:
+        return False
+    above = [board.upstream_run(edge, run) for edge in board.plan_node(run).ins] if board.unmet[run] else ()
+    return all(board.stage[up] == FINAL or up in begun for up in above)

@@ -11,7 +11,7 @@ from prefectlite.engine.board import (
     PENDING,
     WAITING,
 )
-from prefectlite.engine.calling_off import call_off, cleanups_left
+from prefectlite.engine.calling_off import call_off, left_to_do
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.events import (
     Answered,
@@ -339,12 +339,12 @@ class Engine(EngineView):
             self._finish(cancelled=False)
 
     def _cancel(self, why: str) -> None:
-        """End all runs at once, or, the first time, all but the cleanups that are left."""
+        """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
-        if not self._called_off and (left := cleanups_left(board)):
+        if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
-            call_off(board, self._ledger, self._conduct.settling, frozenset(left), reason)
+            call_off(board, self._ledger, self._conduct.settling, left, reason)
             self._ledger.out.append(StopReleased())
             return
         self._ledger.out.append(CancelAll(why))

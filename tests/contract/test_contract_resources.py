@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, apply_map, case, resource_manager, signals, task, triggers
+from prefectlite import (
+    Flow,
+    LocalExecutor,
+    Parameter,
+    apply_map,
+    case,
+    resource_manager,
+    signals,
+    task,
+    triggers,
+)
+from prefectlite.states import Cancelled, Success
 from tests.contract.conftest import came_to
 
 #: What a row builds: a flow, what some of its tasks come to, what was opened and closed in order, how the
@@ -288,3 +302,104 @@ def test_only_tasks_of_the_block_decide_how_the_flow_ends() -> None:
     assert flow.terminal_tasks() == {cleanup, other}
     flow.set_reference_tasks([cleanup, init])
     assert flow.reference_tasks() == {cleanup, init}
+
+
+@resource_manager
+class Stubborn:
+    """A resource whose cleanup takes as long as it is let."""
+
+    def __init__(self, log: Path, stop: Path) -> None:
+        self.log = log
+        self.stop = stop
+
+    def cleanup(self, resource: None) -> None:
+        lasts(self.log, self.stop)
+
+
+def lasts(log: Path, stop: Path) -> None:
+    note(log, "begun")
+    until = time.monotonic() + 60
+    while not stop.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)  # long enough for a driver in this thread to look up
+    note(log, "over")
+
+
+def wait_for(log: Path, text: str) -> None:
+    while not log.exists() or text not in log.read_text().splitlines():
+        time.sleep(0.01)
+
+
+def test_a_cancelled_run_cleans_up_from_inside_to_outside(world: Any, place: str, tmp_path: Path) -> None:
+    log, stop = tmp_path / "log", tmp_path / "stop"
+
+    @task
+    def long(resource: Any) -> None:
+        lasts(log, stop)
+
+    with Flow("cancelled") as flow:
+        with Scratch(log, "outer") as outer, Scratch(log, outer) as inner:
+            work = long(inner)
+            after = use(log, inner, work)
+        with Scratch(log, "never", upstream_tasks=[after]) as never:
+            use(log, never)
+    outside, inside, unused = flow.get_tasks(name="Scratch.cleanup")
+
+    run = flow.start(executor=world.executor)
+    wait_for(log, "begun")
+    run.cancel()
+    if place == "local":
+        stop.touch()  # its body has the only thread
+    state = run.wait(60)
+
+    assert type(state) is Cancelled
+    said = [line for line in log.read_text().splitlines() if line != "over"]
+    assert said == ["open outer", "open <outer>", "begun", "close <<outer>>", "close <outer>"]
+    assert type(state.result[work]) is (Success if place == "local" else Cancelled)
+    assert {type(state.result[one]) for one in (after, never, unused)} == {Cancelled}
+    assert {type(state.result[one]) for one in (inside, outside)} == {Success}
+
+
+def test_a_second_cancel_calls_off_the_cleanup(world: Any, place: str, tmp_path: Path) -> None:
+    log, stop, used, free = (tmp_path / name for name in ("log", "stop", "used", "free"))
+
+    @task
+    def long() -> None:
+        lasts(used, free)
+
+    with Flow("twice") as flow, Stubborn(log, stop):
+        long()
+    [cleanup] = flow.get_tasks(name="Stubborn.cleanup")
+
+    run = flow.start(executor=world.executor)
+    wait_for(used, "begun")
+    run.cancel()
+    if place == "local":
+        free.touch()
+    wait_for(log, "begun")
+    run.cancel()
+    if place == "local":
+        stop.touch()
+    state = run.wait(60)
+
+    assert type(state) is Cancelled
+    # In the driver's own thread it goes on to its end.
+    assert type(state.result[cleanup]) is (Success if place == "local" else Cancelled)
+
+
+def test_ctrl_c_in_this_process_cleans_up_and_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    @task
+    def interrupted(resource: Any) -> None:
+        note(log, "begun")
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    with Flow("ctrl-c") as flow, Scratch(log) as scratch:
+        interrupted(scratch)
+
+    with pytest.raises(KeyboardInterrupt):
+        flow.run(executor=LocalExecutor())
+
+    assert log.read_text().splitlines() == [OPEN, "begun", CLOSE]

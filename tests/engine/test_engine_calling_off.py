@@ -60,12 +60,61 @@ def test_a_cancel_lets_the_cleanup_of_what_was_made_run_and_then_ends_the_flow()
     assert flow.states() == ["Success", "Success", "Cancelled", "Success", "Cancelled"]
 
 
-def test_nothing_is_cleaned_up_that_was_not_made() -> None:
+def test_what_is_being_made_when_the_cancel_comes_is_made_and_cleaned_up() -> None:
     flow = bench()
+
+    assert flow.cancel().acts == ["release u.1", "stop what was released"]
     flow.succeed("i")
+    assert flow.succeed("s").acts == ["ask c trigger"]
+    assert agree(flow) == ["submit c"]
+    assert flow.succeed("c").acts[-1] == "end Cancelled"
+
+
+def test_nothing_is_cleaned_up_that_was_not_made() -> None:
+    flow = Bench(
+        task("a"),
+        task("i", follows("a")),
+        task("s", "i"),
+        task("c", "i", "s", cleans_up=True, trigger=None, skip_on_upstream_skip=False),
+    )
+    flow.start()
 
     assert flow.cancel().acts[-1] == "end Cancelled"
     assert flow.states("s", "c") == ["Cancelled", "Cancelled"]
+
+
+def test_a_resource_that_is_made_of_one_that_is_being_made_is_cleaned_up_with_it() -> None:
+    flow = Bench(
+        task("o"),
+        task("i", "o"),
+        task("u", "i"),
+        task("ci", "i", follows("u"), cleans_up=True, trigger=all_finished),
+        task("co", "o", follows("ci"), cleans_up=True, trigger=all_finished),
+    )
+    flow.start()
+
+    assert flow.cancel().acts == ["release u.1", "stop what was released"]
+    flow.succeed("o")
+    assert "submit ci" in flow.succeed("i").acts
+    assert "submit co" in flow.succeed("ci").acts
+    assert flow.succeed("co").acts[-1] == "end Cancelled"
+
+
+def test_a_setup_whose_handlers_are_asked_has_begun_and_one_that_waits_has_not() -> None:
+    def made_by(**policy: Any) -> Bench:
+        flow = Bench(task("s", **policy), task("c", "s", cleans_up=True, trigger=all_finished))
+        flow.start()
+        return flow
+
+    handled = made_by(handled=True)
+    handled.agree("s")
+    handled.succeed("s")
+    assert handled.cancel().acts == ["stop what was released"]
+    assert handled.agree("s").acts == ["submit c"]
+
+    retried = made_by(retry=RetryPolicy(1, (5.0,)))
+    retried.fail("s")
+    assert retried.cancel().acts[-1] == "end Cancelled"
 
 
 @pytest.mark.parametrize("end", [Failed("no"), Skipped("no")])
@@ -159,8 +208,10 @@ def test_each_child_of_a_map_cleans_up_what_it_made() -> None:
     turn = flow.cancel()
     assert [act for act in turn.acts if act.startswith("submit")] == ["submit c[0]"]
     flow.succeed("c[0]")
-    assert flow.succeed("c[1]").acts[-1] == "end Cancelled"
-    assert flow.states("c[0]", "c[1]", "c[2]") == ["Success", "Success", "Cancelled"]
+    flow.succeed("c[1]")
+    assert "submit c[2]" in flow.succeed("s[2]").acts  # it was being made
+    assert flow.succeed("c[2]").acts[-1] == "end Cancelled"
+    assert flow.states("u[0]", "u[1]", "u[2]") == ["Cancelled", "Success", "Cancelled"]
 
 
 def test_a_map_of_cleanups_that_has_not_unfolded_cleans_nothing_up() -> None:

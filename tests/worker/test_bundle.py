@@ -585,7 +585,7 @@ def test_a_bundle_whose_run_is_called_off_ends_and_says_nothing(site):
     site.items.clear()
     future = submit(1)
     assert ready.wait(10)
-    assert interrupt_attempts(other, site.worker) == 1
+    assert interrupt_attempts(other, dask_worker=site.worker) == 1
     with pytest.raises(Hold):
         future.result(10)
     # What comes after it does not even begin.
