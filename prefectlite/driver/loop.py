@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,8 @@ from prefectlite.executors.protocol import Session, Span
 from prefectlite.journal.protocol import Journal, Record, Submitted, SubmittedMany
 from prefectlite.lowering.lower import Lowering
 from prefectlite.states.state import State
+
+_logger = logging.getLogger(__name__)
 
 #: How long a place in this process may work, in seconds, before the loop looks at its inbox again.
 WORK_BUDGET: Final = 0.02
@@ -257,6 +260,10 @@ class Loop:
             case CancelAll():
                 self._session.cancel(one.why)
             case StopReleased():
+                _logger.warning(
+                    "The flow run is called off. What it has made is cleaned up first; cancel it again, or "
+                    "press Ctrl-C again, to leave that out."
+                )
                 self._session.stop_released()
             case EndRun():
                 self._end = one.state

@@ -10,17 +10,25 @@ from prefectlite import (
     DaskExecutor,
     DateTimeParameter,
     Edge,
+    FilterTask,
     Flow,
     FlowRun,
     LocalExecutor,
     Parameter,
+    ResourceManager,
     Task,
+    apply_map,
     as_task,
+    case,
     context,
     defaults_from_attrs,
     flatten,
     flow,
+    ifelse,
     mapped,
+    merge,
+    resource_manager,
+    switch,
     tags,
     task,
     triggers,
@@ -143,6 +151,15 @@ with Flow("etl", executor=LocalExecutor()) as etl:
     assert_type(scale.is_equal(3), Any)
     since = DateTimeParameter("since", default="2026-01-31")
     show(since)
+    # Branches, and maps of functions that call tasks.
+    with case(one, 1):
+        assert_type(inc(one), int)
+    switch(one, {1: inc(1), 2: words("a b")})
+    ifelse(one, inc(1), None)
+    assert_type(merge(inc(1), 5), Any)
+    assert_type(inc(merge(inc(1), 5)), int)
+    assert_type(FilterTask(lambda x: x > 1, name="large")([1, 2]), Any)
+    assert_type(apply_map(lambda x, by: inc(x, by), [1, 2], by=unmapped(1)), Any)
 
 assert_type(etl.add_edge(one, many, key="x"), Edge)
 assert_type(etl.add_task(scale), Task)
@@ -168,6 +185,21 @@ assert_type(context.parameters, Any)
 assert_type(context.get("map_index"), Any | None)
 with context(city="Bergen"), tags("nightly"):
     pass
+
+
+class Scratch:
+    def setup(self) -> str:
+        return "/tmp/x"
+
+    def cleanup(self, resource: str) -> None: ...
+
+
+# mypy does not see what a decorator makes of a class; called, it is understood.
+Folder = resource_manager(Scratch)
+assert_type(Folder, ResourceManager)
+made_manager: ResourceManager = resource_manager(name="named", setup_task_kwargs={"max_retries": 1})(dict)
+with Flow("resource"), Folder() as folder:
+    assert_type(words(folder), list[str])
 
 
 @task(trigger=triggers.some_failed(at_least=1), skip_on_upstream_skip=False)
