@@ -113,8 +113,8 @@ class ResourceContext:
         self.cleanup_task = cleanup_task
         self._flow = flow
 
-    def __enter__(self) -> AnyTask | None:
-        """Begin the block; return the task whose value is the resource."""
+    def __enter__(self) -> AnyTask:
+        """Begin the block; return the task whose value is the resource, or None if there is no such task."""
         enter_block(self._flow)
         return self.setup_task
 
