@@ -119,6 +119,8 @@ class Cluster:
         self.given: dict[Name, list[dict[str, Any]]] = {}
         self.bodies: set[tuple[int, int]] = set()
         self.cancelled = False
+        #: Whether bodies that run may be let go of, since somebody has cancelled.
+        self.called_off = False
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
         self._ready: deque[Parcel] = deque()
         self._busy = 0
@@ -172,7 +174,7 @@ class Cluster:
         if parcel is None:
             raise BrokenPromise(f"submission {submission} of run {run} was released and never made")
         require(not parcel.released, f"{parcel} was released twice")
-        require(parcel.status != "running" or self.cancelled, f"{parcel} was released while its body ran")
+        require(parcel.status != "running" or self.called_off, f"{parcel} was released while its body ran")
         parcel.released = True
         parcel.value = _GONE
         if parcel.status in ("waiting", "ready"):
@@ -180,7 +182,7 @@ class Cluster:
         for follower in parcel.followers:
             reading = follower.status in ("waiting", "ready", "running") and not follower.released
             require(
-                not reading or self.cancelled or id(parcel) not in follower.reads - follower.folded,
+                not reading or self.called_off or id(parcel) not in follower.reads - follower.folded,
                 f"{parcel} was released, but {follower} still needs it",
             )
 

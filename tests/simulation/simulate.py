@@ -29,6 +29,7 @@ from prefectlite.engine.instructions import (
     Release,
     ReleaseMany,
     SetTimer,
+    StopReleased,
     Submit,
     SubmitMany,
     Transition,
@@ -149,7 +150,7 @@ class Simulation:
         elif isinstance(event, Answered):
             del self.asks[event.ask]
         elif isinstance(event, CancelRequested) and not self.engine.ended:
-            self.cancelled = True
+            self.cancelled = self.cluster.called_off = True
         over = self.engine.ended
         wanted = self.engine.handle(event)
         for one in wanted:
@@ -207,6 +208,8 @@ class Simulation:
             case CancelAll():
                 require(self.cancelled, "CancelAll came though nobody cancelled")
                 self.cluster.cancel()
+            case StopReleased():
+                require(self.cancelled, "StopReleased came though nobody cancelled")
             case EndRun(state):
                 self.ended = state
 
