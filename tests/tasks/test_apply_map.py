@@ -15,6 +15,7 @@ from prefectlite import (
     context,
     flatten,
     mapped,
+    merge,
     tags,
     task,
     unmapped,
@@ -254,3 +255,20 @@ def test_a_task_made_inside_and_never_used_is_named() -> None:
 
     with Flow("forgotten"), pytest.warns(UserWarning, match="'forgotten' was made while"):
         apply_map(func, [1])
+
+
+def test_expressions_of_items_are_mapped_too() -> None:
+    @task(nout=2)
+    def pair(x: Any) -> tuple[Any, Any]:
+        return x, {"double": 2 * x}
+
+    def func(x: Any) -> Any:
+        first, second = pair(x)
+        with case(x > 1, True):
+            more = second["double"] + x
+        return merge(more, first)
+
+    with Flow("expressions") as flow:
+        made = apply_map(func, [1, 2, 3])
+
+    assert flow.run(executor=LocalExecutor()).result[made].result == [1, 6, 9]

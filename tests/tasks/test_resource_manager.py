@@ -178,3 +178,15 @@ def test_the_cleanup_trigger_skips_without_a_resource_and_asks_no_other(key: str
     assert resource_cleanup_trigger({**states, by_key[None]: bad})
     with pytest.raises(SKIP, match="nothing to clean up: Cluster"):
         resource_cleanup_trigger({**states, by_key[key]: bad})
+
+
+def test_a_copied_flow_knows_what_decides_too() -> None:
+    with Flow("copied") as flow, Cluster(1) as cluster:
+        used = use(cluster)
+    copied = flow.copy()
+    with copied:
+        other = use()
+
+    assert copied.reference_tasks() == {used, other}
+    assert flow.reference_tasks() == {used}
+    assert Flow("plain").reference_tasks() == set()
