@@ -1,8 +1,7 @@
-"""Control flow, a row per rule of section 16 of the reference (and of 18 for resource managers)."""
+"""Control flow, a row per rule of section 16 of the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,21 +22,15 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.core.base import Task
+from prefectlite.tasks.control_flow.conditional import Merge
 from tests.contract.conftest import came_to
+from tests.contract.rows import Rows
 
 #: What a row builds: a flow, what some of its tasks come to, how the flow ends.
 Row = tuple[Flow, dict[Any, Any]] | tuple[Flow, dict[Any, Any], str]
-ROWS: dict[str, Callable[[], Row]] = {}
 
-
-def row(section: str, rule: str) -> Callable[[Callable[[], Row]], Callable[[], Row]]:
-    def add(build: Callable[[], Row]) -> Callable[[], Row]:
-        name = f"{section} {rule}"
-        assert name not in ROWS
-        ROWS[name] = build
-        return build
-
-    return add
+row = Rows()
+building = Rows()
 
 
 @task
@@ -569,9 +562,77 @@ def _() -> Row:
     )
 
 
-@pytest.mark.parametrize("rule", ROWS)
+# What holds when the flow is built
+
+
+@building("16", "case: a value that is a task is a TypeError")
+def _() -> None:
+    with pytest.raises(TypeError, match="would compare with a task"):
+        case(1, Parameter("p"))
+
+
+@building("16", "case: tasks of two flows in one block are a ValueError")
+def _() -> None:
+    with Flow("one"), case(inc(1), 1):
+        inc(1)
+        with pytest.raises(ValueError, match="holds tasks of flow 'one'"):
+            inc(1, flow=Flow("two"))
+
+
+@building("16", "switch: a branch that cannot be skipped is a TypeError (1.x let it run)")
+def _() -> None:
+    with Flow("switch"), pytest.raises(TypeError, match="which no switch can skip"):
+        switch(inc(1), {"a": [inc(2)]})
+
+
+@building("16", "merge: skip_on_upstream_skip=True is a ValueError")
+def _() -> None:
+    with pytest.raises(ValueError, match="leave the option away"):
+        Merge(skip_on_upstream_skip=True)
+
+
+@building("16", "merge: trigger not_all_skipped, skip_on_upstream_skip False")
+def _() -> None:
+    with Flow("merge"):
+        merged = merge(inc(1), inc(2))
+    assert merged.trigger is triggers.not_all_skipped
+    assert merged.skip_on_upstream_skip is False
+
+
+@building("16", "switch: its comparisons are tagged 'switch'")
+def _() -> None:
+    with Flow("tagged") as flow:
+        switch(inc(1), {"a": inc(2), "b": inc(3)})
+    assert len(flow.get_tasks(tags=["switch"])) == 2
+
+
+@building("16", "FilterTask: trigger all_finished, skip_on_upstream_skip False")
+def _() -> None:
+    assert FilterTask().trigger is triggers.all_finished
+    assert FilterTask().skip_on_upstream_skip is False
+
+
+@building("16", "apply_map: an argument without items is a TypeError, a map inside a ValueError")
+def _() -> None:
+    with Flow("apply"):
+        with pytest.raises(TypeError, match="cannot be taken item by item"):
+            apply_map(inc, 5)
+        with pytest.raises(ValueError, match="maps cannot be nested"):
+            apply_map(lambda x: inc.map(x), [[1]])
+
+
+@pytest.mark.parametrize("rule", building)
+def test_the_rules_of_building_hold(rule: str) -> None:
+    building[rule]()
+
+
+def test_the_section_about_control_flow_has_rows() -> None:
+    assert row.sections() == building.sections() == {"16"}
+
+
+@pytest.mark.parametrize("rule", row)
 def test_row(world: Any, rule: str) -> None:
-    flow, expected, *ends = ROWS[rule]()
+    flow, expected, *ends = row[rule]()
 
     state = world.run(flow)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,13 @@ from prefectlite import (
 )
 from prefectlite.states import Cancelled, Success
 from tests.contract.conftest import came_to
+from tests.contract.rows import Rows
 
 #: What a row builds: a flow, what some of its tasks come to, what was opened and closed in order, how the
 #: flow ends.
 Row = tuple[Flow, dict[Any, Any], list[str]] | tuple[Flow, dict[Any, Any], list[str], str]
-ROWS: dict[str, Callable[[Path], Row]] = {}
 
-
-def row(rule: str) -> Callable[[Callable[[Path], Row]], Callable[[Path], Row]]:
-    def add(build: Callable[[Path], Row]) -> Callable[[Path], Row]:
-        name = f"18 {rule}"
-        assert name not in ROWS
-        ROWS[name] = build
-        return build
-
-    return add
+row = Rows()
 
 
 @resource_manager
@@ -109,7 +100,7 @@ def parts(flow: Flow, name: str = "Scratch") -> Any:
     return tuple(flow.get_tasks(name=one)[0] for one in (name, f"{name}.setup", f"{name}.cleanup"))
 
 
-@row("the block runs between setup and cleanup, and the cleanup decides nothing")
+@row("18", "the block runs between setup and cleanup, and the cleanup decides nothing")
 def _(log: Path) -> Row:
     with Flow("use") as flow:
         with Scratch(log, bad="cleanup") as scratch:
@@ -119,7 +110,7 @@ def _(log: Path) -> Row:
     return flow, {used: 5, after: 5, scratch: "<scratch>", cleanup: "Failed(ValueError)"}, [OPEN, USE, CLOSE]
 
 
-@row("a task that does not read the resource waits for it all the same, and the cleanup for the task")
+@row("18", "a task that does not read the resource waits for it all the same, and the cleanup for the task")
 def _(log: Path) -> Row:
     with Flow("wait") as flow, Scratch(log):
         first = use(log, x=1)
@@ -127,7 +118,7 @@ def _(log: Path) -> Row:
     return flow, {last: 1}, [OPEN, "use None", "use None", CLOSE]
 
 
-@row("arguments may be tasks and parameters")
+@row("18", "arguments may be tasks and parameters")
 def _(log: Path) -> Row:
     with Flow("arguments") as flow:
         name = Parameter("name", default="p")
@@ -136,7 +127,7 @@ def _(log: Path) -> Row:
     return flow, {scratch: "<p>"}, ["open p", "use <p>", "close <p>"]
 
 
-@row("the cleanup runs when tasks of the block failed, and the flow fails by them")
+@row("18", "the cleanup runs when tasks of the block failed, and the flow fails by them")
 def _(log: Path) -> Row:
     with Flow("fails") as flow, Scratch(log) as scratch:
         failed = fails(scratch)
@@ -150,14 +141,14 @@ def _(log: Path) -> Row:
     )
 
 
-@row("the cleanup runs when tasks of the block were skipped")
+@row("18", "the cleanup runs when tasks of the block were skipped")
 def _(log: Path) -> Row:
     with Flow("skips") as flow, Scratch(log) as scratch:
         skipped = use(log, scratch, skips(scratch))
     return flow, {skipped: "Skipped"}, [OPEN, CLOSE]
 
 
-@row("a setup that failed fails the block and skips the cleanup")
+@row("18", "a setup that failed fails the block and skips the cleanup")
 def _(log: Path) -> Row:
     with Flow("setup-fails") as flow, Scratch(log, bad="setup") as scratch:
         read, waited = use(log, scratch), use(log)
@@ -171,7 +162,7 @@ def _(log: Path) -> Row:
     )
 
 
-@row("an init that failed fails setup and block and skips the cleanup")
+@row("18", "an init that failed fails setup and block and skips the cleanup")
 def _(log: Path) -> Row:
     with Flow("init-fails") as flow, Scratch(log, bad="init") as scratch:
         waited = use(log)
@@ -185,7 +176,7 @@ def _(log: Path) -> Row:
     )
 
 
-@row("a setup that was skipped skips the block and the cleanup")
+@row("18", "a setup that was skipped skips the block and the cleanup")
 def _(log: Path) -> Row:
     with Flow("setup-skips") as flow, Scratch(log, bad="skip") as scratch:
         read = use(log, scratch)
@@ -193,7 +184,7 @@ def _(log: Path) -> Row:
     return flow, {scratch: "Skipped", read: "Skipped", cleanup: "Skipped"}, []
 
 
-@row("a manager without setup has no setup task; its cleanup gets None")
+@row("18", "a manager without setup has no setup task; its cleanup gets None")
 def _(log: Path) -> Row:
     with Flow("lock") as flow, Lock(log) as nothing:
         waited = use(log)
@@ -203,7 +194,7 @@ def _(log: Path) -> Row:
     return flow, {waited: None, cleanup: None}, ["use None", "unlock None"]
 
 
-@row("blocks inside each other are cleaned up from inside to outside")
+@row("18", "blocks inside each other are cleaned up from inside to outside")
 def _(log: Path) -> Row:
     with Flow("nested") as flow, Scratch(log, "outer") as outer, Scratch(log, outer) as inner:
         use(log, inner)
@@ -214,7 +205,7 @@ def _(log: Path) -> Row:
     )
 
 
-@row("a case in the block waits for the resource and is waited for")
+@row("18", "a case in the block waits for the resource and is waited for")
 def _(log: Path) -> Row:
     with Flow("case-inside") as flow, Scratch(log) as scratch:
         with case(same(1), 1):
@@ -224,7 +215,7 @@ def _(log: Path) -> Row:
     return flow, {taken: "taken", left: "Skipped"}, [OPEN, "use None", CLOSE]
 
 
-@row("a block in a case is left out as a whole")
+@row("18", "a block in a case is left out as a whole")
 def _(log: Path) -> Row:
     with Flow("in-case") as flow:
         with case(same(1), 2), Scratch(log) as scratch:
@@ -239,7 +230,7 @@ def _(log: Path) -> Row:
     )
 
 
-@row("a map in the block is waited for as a whole, whatever became of its children")
+@row("18", "a map in the block is waited for as a whole, whatever became of its children")
 def _(log: Path) -> Row:
     @task
     def odd_only(x: int) -> int:
@@ -252,7 +243,7 @@ def _(log: Path) -> Row:
     return flow, {children: [1, "Failed(ValueError)", 3]}, [OPEN, CLOSE], "Failed"
 
 
-@row("in apply_map each child has a resource of its own")
+@row("18", "in apply_map each child has a resource of its own")
 def _(log: Path) -> Row:
     def with_scratch(x: Any) -> Any:
         with Scratch(log, x) as scratch:
@@ -263,7 +254,7 @@ def _(log: Path) -> Row:
     return flow, {made: [["<a>", "a"]]}, ["open a", "close <a>"]
 
 
-@row("options of the three tasks may be given")
+@row("18", "options of the three tasks may be given")
 def _(log: Path) -> Row:
     never = resource_manager(
         Scratch.resource_class,
@@ -277,10 +268,10 @@ def _(log: Path) -> Row:
     return flow, {scratch: "TriggerFailed(TaskError)", cleanup: "TriggerFailed(TaskError)"}, [], "Failed"
 
 
-@pytest.mark.parametrize("rule", ROWS)
+@pytest.mark.parametrize("rule", row)
 def test_row(world: Any, rule: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     log = tmp_path_factory.mktemp("log") / "log"
-    flow, expected, said, *ends = ROWS[rule](log)
+    flow, expected, said, *ends = row[rule](log)
 
     state = world.run(flow)
 
