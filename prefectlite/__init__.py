@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from prefectlite.core.context import context, tags
     from prefectlite.core.edge import Edge
     from prefectlite.core.parameter import DateTimeParameter, Parameter
+    from prefectlite.core.secrets import EnvVarSecret, Secret, SecretBase
     from prefectlite.core.task import task
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.settings import config, set_temporary_config
     from prefectlite.tasks.control_flow import FilterTask, apply_map, case, ifelse, merge, switch
     from prefectlite.tasks.resource_manager import ResourceManager, resource_manager
 
@@ -34,6 +36,9 @@ __all__ = [
     "FlowRun",
     "Parameter",
     "DateTimeParameter",
+    "Secret",
+    "EnvVarSecret",
+    "SecretBase",
     "Edge",
     "mapped",
     "unmapped",
@@ -51,6 +56,8 @@ __all__ = [
     "resource_manager",
     "ResourceManager",
     "tasks",
+    "config",
+    "set_temporary_config",
     "triggers",
     "signals",
     "states",
@@ -72,6 +79,9 @@ _HOMES: Final = {
     "FlowRun": "flow",
     "Parameter": "core.parameter",
     "DateTimeParameter": "core.parameter",
+    "Secret": "core.secrets",
+    "EnvVarSecret": "core.secrets",
+    "SecretBase": "core.secrets",
     "Edge": "core.edge",
     "as_task": "core.collecting",
     "defaults_from_attrs": "core.attributes",
@@ -88,6 +98,8 @@ _HOMES: Final = {
     "FilterTask": "tasks.control_flow",
     "resource_manager": "tasks.resource_manager",
     "ResourceManager": "tasks.resource_manager",
+    "config": "settings",
+    "set_temporary_config": "settings",
     "DaskExecutor": "executors.dask",
     "LocalDaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",

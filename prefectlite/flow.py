@@ -17,11 +17,12 @@ from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
 from prefectlite.errors import DefinitionTypeError, ParameterError
-from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
 from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedule import Schedule
+from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, State
 from prefectlite.views.describe import diagnostics
@@ -58,8 +59,9 @@ class Flow(PortableGraph):
         run_on_schedule: bool | None = None,
         *,
         executor: Executor | None = None,
-        progress: bool = False,
         clock: Timepiece | None = None,
+        progress: bool | None = None,
+        context: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> State:
         """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
@@ -73,11 +75,15 @@ class Flow(PortableGraph):
         run_on_schedule : bool or None
             False runs once, now, whatever the flow's schedule says; None and True follow it if there is one.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
-        progress : bool
-            Whether the terminal shows how far the run is.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
         clock : Timepiece or None
             What time it is for the schedule, and how to wait; by default, the machine's.
+        progress : bool or None
+            Whether the terminal shows how far the run is; by default as the settings say, which is no.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -88,6 +94,10 @@ class Flow(PortableGraph):
 
         Raises
         ------
+        ConfigError
+            When file or environment say a setting that cannot be.
+        ContextError
+            When the context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
@@ -101,7 +111,7 @@ class Flow(PortableGraph):
         """
         given = self._given("run", parameters, params)
         observers, close = _watchers(progress)
-        make_run = self._maker(executor, lambda: observers)
+        make_run = self._maker(executor, lambda: observers, context)
         try:
             if self.schedule is None or run_on_schedule is False:
                 return make_run(given, None).drive()
@@ -118,6 +128,7 @@ class Flow(PortableGraph):
         catch_up: CatchUp = "skip",
         max_instances: int = 1,
         clock: Timepiece | None = None,
+        context: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> dict[str, int]:
         """Run the flow at each start of its schedule, until there are no more, or until Ctrl-C.
@@ -130,7 +141,8 @@ class Flow(PortableGraph):
         parameters : mapping of str to object, or None
             Values for the flow's parameters; those of a schedule's clock go over them.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
         catch_up : {"skip", "latest", "all"}
             What becomes of starts that pass while ``max_instances`` runs go on: they are left out, the latest
             of them runs as soon as it can, or all of them do. Those before the call are never made up for.
@@ -138,6 +150,9 @@ class Flow(PortableGraph):
             How many runs may go on at the same time; with one, it is driven in this thread.
         clock : Timepiece or None
             What time it is, and how to wait; by default, the machine's.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -160,7 +175,7 @@ class Flow(PortableGraph):
         return Service(
             self,
             self._given("serve", parameters, params),
-            self._maker(executor, lambda: (Echo(),)),
+            self._maker(executor, lambda: (Echo(),), context),
             timepiece=clock,
             catch_up=catch_up,
             max_instances=max_instances,
@@ -172,6 +187,7 @@ class Flow(PortableGraph):
         parameters: Mapping[str, Any] | None = None,
         *,
         executor: Executor | None = None,
+        context: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> FlowRun:
         """Start the flow in a thread of its own and return at once; its schedule, if any, is not looked at.
@@ -181,7 +197,11 @@ class Flow(PortableGraph):
         parameters : mapping of str to object, or None
             Values for the flow's parameters.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -192,6 +212,10 @@ class Flow(PortableGraph):
 
         Raises
         ------
+        ConfigError
+            When file or environment say a setting that cannot be.
+        ContextError
+            When the context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         ExecutorError
@@ -199,7 +223,8 @@ class Flow(PortableGraph):
         RuntimeError
             When the flow is still being built.
         """
-        run = self._maker(executor, lambda: (Echo(),))(self._given("start", parameters, params), None)
+        make_run = self._maker(executor, lambda: (Echo(),), context)
+        run = make_run(self._given("start", parameters, params), None)
         run.open()
         # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
         thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
@@ -238,9 +263,16 @@ class Flow(PortableGraph):
             )
         return {**(parameters or {}), **params}
 
-    def _maker(self, executor: Executor | None, watch: Callable[[], tuple[Observer, ...]]) -> MakeRun:
+    def _maker(
+        self,
+        executor: Executor | None,
+        watch: Callable[[], tuple[Observer, ...]],
+        context: Mapping[str, Any] | None,
+    ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
-        return lambda given, moment: Run(self, given, place, observers=watch(), scheduled_start_time=moment)
+        return lambda given, moment: Run(
+            self, given, place, observers=watch(), scheduled_start_time=moment, context=context
+        )
 
 
 class FlowRun:
@@ -496,7 +528,7 @@ def _traced(
 
 def _place(executor: object, flow_name: str) -> Executor:
     if executor is None:
-        return DaskExecutor()
+        return default_executor()
     if isinstance(executor, type) or not isinstance(executor, Executor):
         raise DefinitionTypeError(
             f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
@@ -506,8 +538,8 @@ def _place(executor: object, flow_name: str) -> Executor:
     return executor
 
 
-def _watchers(progress: bool) -> tuple[tuple[Observer, ...], Callable[[], None]]:
-    if not progress:
+def _watchers(progress: bool | None) -> tuple[tuple[Observer, ...], Callable[[], None]]:
+    if not (current_settings().progress if progress is None else progress):
         return (Echo(),), _nothing
     shown = terminal_progress()
     return (shown,), shown.close

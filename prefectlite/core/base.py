@@ -15,7 +15,7 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions
+from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Task(Expression):
     is_collection: ClassVar[bool] = False
     #: What the task does for a resource, if that is what it is for.
     resource_role: ClassVar[ResourceRole | None] = None
+    #: Whether the value is a secret: it is kept nowhere, and written nowhere.
+    is_secret: ClassVar[bool] = False
     _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Task")
 
     name: str
@@ -115,9 +117,9 @@ class Task(Expression):
         self.name = as_name(name)
         self.slug = None
         self.tags = values.get("tags", frozenset())
-        self.options = DEFAULTS
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
+        self.options = DEFAULTS if self.auto_generated else default_options(options)
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")

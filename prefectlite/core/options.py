@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import Trigger, all_successful
+from prefectlite.settings import TaskSettings, current
 from prefectlite.states.signals import FAIL
 
 #: A delay: seconds, or a timedelta.
@@ -23,6 +26,7 @@ RetryOn: TypeAlias = (
     type[BaseException] | Iterable[type[BaseException]] | Callable[[BaseException], bool] | None
 )
 _NO_RETRIES: Final = RetryPolicy()
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class OptionArgs(TypedDict, total=False):
@@ -224,6 +228,41 @@ class TaskOptions:
             on_failure=None,
             retry=_NO_RETRIES,
         )
+
+
+def default_options(given: Mapping[str, Any] = _NOTHING) -> TaskOptions:
+    """Return the options of a task that says none, as the settings have them.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        The options that it does say; its retries decide whether the settings' delay is for it.
+
+    Returns
+    -------
+    TaskOptions
+        The same object for all such tasks.
+
+    Raises
+    ------
+    ConfigError
+        When the settings cannot be read.
+    """
+    settings = current().tasks
+    return _defaults(settings, bool(given.get("max_retries", settings.max_retries)))
+
+
+@lru_cache(maxsize=8)
+def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
+    changes: dict[str, Any] = {}
+    if settings.map_lengths != DEFAULTS.map_lengths:
+        changes["map_lengths"] = settings.map_lengths
+    if settings.max_retries:
+        changes["max_retries"] = settings.max_retries
+    if retries and settings.retry_delay is not None:
+        # A delay needs retries; how many there are, the task says next.
+        changes.update(retry_delay=settings.retry_delay, max_retries=settings.max_retries or 1)
+    return DEFAULTS.changed("of the settings", changes)
 
 
 #: Options of Prefect 1 that are still to come.

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, assert_never
 
 from prefectlite.core.context import surroundings
+from prefectlite.core.facts import task_facts
 from prefectlite.core.task import Task
 from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
@@ -19,6 +20,7 @@ from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
+from prefectlite.worker.failures import unrevealing, unrevealing_error
 
 _logger = logging.getLogger(__name__)
 
@@ -106,24 +108,21 @@ class Callbacks:
         task = self._tasks[ask.node]
         facts = {
             **self._facts,
-            "task_name": task.name,
-            "task_full_name": task.name if key.index is None else f"{task.name}[{key.index}]",
-            "task_slug": key.slug,
-            "task_id": key.slug,
-            "task_tags": task.tags,
-            "map_index": key.index,
-            "task_run_count": attempt,
-            "attempt": attempt,
+            **task_facts(key, self._facts["flow_run_id"], task.name, task.tags, attempt),
+            "logger": task.logger,
         }
         try:
             with surroundings(facts):
                 answer = _put(task, ask)
+                if isinstance(answer, State):
+                    answer = unrevealing(answer)
                 measure = _measure(answer)
         except BaseException as error:  # whatever is raised is the answer
             if ask.question == "on_failure":
                 _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
             given = error.state if isinstance(error, Signal) else None
-            return Answered(self._clock(), ask.run, ask.ask, error=error, measure=_measure(given))
+            told = unrevealing_error(error)
+            return Answered(self._clock(), ask.run, ask.ask, error=told, measure=_measure(given))
         return Answered(self._clock(), ask.run, ask.ask, answer, measure=measure)
 
 

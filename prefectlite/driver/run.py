@@ -9,12 +9,13 @@ import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.context import date_facts
+from prefectlite.core.facts import checked_context, flow_facts
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
 from prefectlite.driver.callbacks import Callbacks
 from prefectlite.driver.inbox import Inbox
@@ -32,9 +33,12 @@ from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
+from prefectlite.masking import Secrets, mask
 from prefectlite.notifications.outbox import OUTBOX
+from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
+from prefectlite.worker.concealed import concealing
 
 _logger = logging.getLogger(__name__)
 
@@ -60,13 +64,20 @@ class Run:
         Where to write; by default, in memory.
     run_id : str or None
         The flow run's identity, 32 hexadecimal digits; by default, a new one.
-    log_level : int
-        The lowest level of the task bodies' log records that are brought here.
     scheduled_start_time : datetime or None
         The moment that the run was scheduled for, with a zone; by default, when it begins.
+    log_level : int or None
+        The lowest level of the task bodies' log records that are brought here; by default, that of the
+        settings.
+    context : mapping of str to object, or None
+        What the context of its tasks and callbacks holds more; it goes before that of the settings.
 
     Raises
     ------
+    ConfigError
+        When the settings cannot be read.
+    ContextError
+        When the context has a name that it cannot have, or a date that is none.
     DefinitionTypeError
         When a task of the flow lacks an argument.
     ParameterError
@@ -82,8 +93,9 @@ class Run:
         observers: Iterable[Observer] = (),
         journal: Journal | None = None,
         run_id: str | None = None,
-        log_level: int = logging.INFO,
         scheduled_start_time: datetime | None = None,
+        log_level: int | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -94,8 +106,14 @@ class Run:
         self._graph = graph
         self._executor = executor
         self._audience = Audience(observers)
-        self._log_level = log_level
         self._scheduled = scheduled_start_time
+        settings = current_settings()
+        self._inline_limit = settings.results.inline_limit
+        self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
+        own = checked_context({**settings.context, **(context or {})}, graph.name)
+        secrets = Secrets({**settings.secrets, **own["secrets"]})
+        self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
+        self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._inbox = Inbox()
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -225,7 +243,8 @@ class Run:
         brief = RunBrief(self.run_id, self.flow_name, self._log_level)
         # The session gets hold of the inbox and of nothing else: see values.py.
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
-        self._values = Values(self._session)
+        secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
+        self._values = Values(self._session, secrets=secrets)
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
@@ -248,6 +267,7 @@ class Run:
         """
         try:
             with Interrupts(self._interrupted):
+                concealing.acquire()
                 try:
                     if self._session is None:
                         self.open()
@@ -257,6 +277,7 @@ class Run:
                     raise
                 finally:
                     self.journal.close()
+                    concealing.release()
                     self._done.set()
         finally:
             OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
@@ -285,6 +306,9 @@ class Run:
                 run_id=self.run_id,
                 flow_name=self.flow_name,
                 log_level=self._log_level,
+                inline_limit=self._inline_limit,
+                context=self._context,
+                hidden=self._hidden,
                 pickles=session.pickles,
                 scheduled=scheduled,
             )
@@ -327,7 +351,11 @@ class Run:
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
         is_callers = loop is None or (isinstance(error, ExecutorError) and not loop.has_heard)
-        why = "The run was broken off." if by_user else f"The run broke off: {type(error).__name__}: {error}"
+        why = (
+            "The run was broken off."
+            if by_user
+            else mask(f"The run broke off: {type(error).__name__}: {error}")
+        )
         try:
             self._session.cancel(why)
         except Exception:
@@ -341,7 +369,7 @@ class Run:
         state: State = (
             Cancelled(why, self._result)
             if by_user
-            else Failed(why, self._result, traceback="".join(traceback.format_exception(error)))
+            else Failed(why, self._result, traceback=mask("".join(traceback.format_exception(error))))
         )
         self._audience.ended(state)
         self._close(())
@@ -365,12 +393,8 @@ class Run:
 
     def _flow_context(self, scheduled: float) -> dict[str, Any]:
         return {
-            "flow_name": self.flow_name,
-            "flow_id": self.flow_name,
-            "flow_run_id": self.run_id,
-            "flow_run_name": self.run_id,
+            **flow_facts(self.flow_name, self.run_id, scheduled, self._context),
             "parameters": dict(self.parameters),
-            **date_facts(datetime.fromtimestamp(scheduled, UTC)),
         }
 
 

@@ -11,7 +11,7 @@ import pickle
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 from prefectlite.engine.events import AttemptFinished, RangeFinished
@@ -35,10 +35,15 @@ class Values:
         The place that ran the flow.
     budget : int
         How many bytes of results that came with their reports to keep.
+    secrets : container of str
+        The slugs of tasks whose results are secrets.
     """
 
-    def __init__(self, session: Session, budget: int = INLINE_BUDGET) -> None:
+    def __init__(
+        self, session: Session, budget: int = INLINE_BUDGET, *, secrets: Container[str] = ()
+    ) -> None:
         self._session = session
+        self._secrets = secrets
         self._budget = budget
         # What came alone by its parcel, what came with neighbours by that of the first.
         self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
@@ -145,6 +150,11 @@ class Values:
         try:
             return self._session.fetch(number, ref.submission)
         except ResultUnavailable as error:
+            if ref.run.slug in self._secrets:
+                raise ResultUnavailable(
+                    f"Task run {ref.run} is a secret, whose value was let go of when its last reader was "
+                    "done; take it as an argument of the task that needs it."
+                ) from error
             raise ResultUnavailable(f"Task run {ref.run}: {error}") from error
 
 

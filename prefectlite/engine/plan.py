@@ -35,8 +35,8 @@ class Policy:
         Whether state handlers must be asked about each transition.
     on_failure : bool
         Whether somebody wants to be told of a final failure.
-    keep_result : bool
-        Whether the value stays as long as the flow run's state.
+    keep_result : bool or None
+        Whether the value stays as long as the flow run's state; None when it must not, whoever asks for it.
     cleans_up : bool
         Whether the task cleans up what the upstreams that it reads have made, also after a cancel.
     """
@@ -48,7 +48,7 @@ class Policy:
     map_lengths: Literal["equal", "shortest"] = "equal"
     handled: bool = False
     on_failure: bool = False
-    keep_result: bool = False
+    keep_result: bool | None = False
     cleans_up: bool = False
 
 

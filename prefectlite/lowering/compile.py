@@ -87,7 +87,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[tuple[int, bool], Policy] = {}
+        self.policies: dict[tuple[int, bool, bool], Policy] = {}
 
     def compile(self) -> Compiled:
         graph = self.graph
@@ -202,10 +202,11 @@ class _Compiler:
         )
 
     def _policy(self, task: Task) -> Policy:
-        options, cleans_up = task.options, task.resource_role == "cleanup"
-        policy = self.policies.get((id(options), cleans_up))
+        options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
+        mark = (id(options), cleans_up, is_secret)
+        policy = self.policies.get(mark)
         if policy is None:
-            policy = self.policies[id(options), cleans_up] = Policy(
+            policy = self.policies[mark] = Policy(
                 trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
                 skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
@@ -213,7 +214,7 @@ class _Compiler:
                 map_lengths=options.map_lengths,
                 handled=bool(options.state_handlers),
                 on_failure=options.on_failure is not None,
-                keep_result=options.keep_result,
+                keep_result=None if is_secret else options.keep_result,
                 cleans_up=cleans_up,
             )
         return policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.task import FunctionTask, Task
@@ -31,6 +32,7 @@ StateOf: TypeAlias = Callable[[int], State]
 
 #: A pickled task, or a flow run's facts, over this many bytes gets a data key of its own.
 BLOB_LIMIT: Final = 8 * 1024
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class _Shared(NamedTuple):
@@ -73,6 +75,15 @@ class Lowering:
         Up to how many pickled bytes a result rides in its report.
     scheduled : float
         When the flow run was to start, in seconds since the epoch.
+    context : mapping of str to object
+        What a person put into the flow run's context.
+    hidden : tuple of str
+        Secrets in the parameters, as texts that no process writes.
+
+    Raises
+    ------
+    SerializationError
+        When a value of the context must be pickled and cannot be.
     """
 
     def __init__(
@@ -85,6 +96,8 @@ class Lowering:
         log_level: int = 20,
         inline_limit: int = 8192,
         scheduled: float = 0.0,
+        context: Mapping[str, Any] = _NOTHING,
+        hidden: tuple[str, ...] = (),
     ) -> None:
         self._compiled = compiled
         self._nodes = compiled.plan.nodes
@@ -102,7 +115,16 @@ class Lowering:
         shared = key_prefix(self._flow_name, "shared", run_id)
         self._pantry = Pantry(compiled.values, compiled.assemblies, self._names, shared, pickles)
         self._flow = self._flow_blob(
-            FlowFacts(run_id, self._flow_name, scheduled, compiled.parameters, log_level, inline_limit)
+            FlowFacts(
+                run_id,
+                self._flow_name,
+                scheduled,
+                compiled.parameters,
+                log_level,
+                inline_limit,
+                dict(context),
+                hidden,
+            )
         )
 
     def lower(self, submits: Iterable[Submit | SubmitMany], state_of: StateOf) -> Lowered:
@@ -358,7 +380,13 @@ class Lowering:
             is_function = isinstance(task, FunctionTask)
             body = travelling(body, self._names) if is_function else task.for_worker().run
         envelope = Envelope(
-            task.name, body, options.retry_on, options.log_stdout, task.tags, options.max_retries
+            task.name,
+            body,
+            options.retry_on,
+            options.log_stdout,
+            task.tags,
+            options.max_retries,
+            task.is_secret,
         )
         try:
             return self._pack(envelope)
@@ -371,7 +399,14 @@ class Lowering:
     def _flow_blob(self, facts: FlowFacts) -> Blob:
         try:
             return self._pack(facts)
-        except SerializationError:
+        except SerializationError as error:
+            for name, value in facts.context.items():
+                if not self._travels(value):
+                    raise SerializationError(
+                        f"The context of flow {self._flow_name!r} cannot be sent to the workers: its "
+                        f"{name!r} cannot be pickled ({error}). Put into it what can, and make such an "
+                        "object inside the tasks."
+                    ) from error
             # The runs that read such a parameter as an argument are refused; the others only miss it in
             # context.
             travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}

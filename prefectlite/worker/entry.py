@@ -15,7 +15,7 @@ from typing import Any
 
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded, Veiled
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
@@ -304,7 +304,7 @@ def _report_of(wrapper: Succeeded | Done, where: str) -> Report:
     if isinstance(wrapper, Done):
         return Report(None, wrapper.started, ended, where=where)
     value = wrapper.value
-    weight = weigh(value, RETOLD_LIMIT, prove=False)
+    weight = weigh(value, -1 if isinstance(wrapper, Veiled) else RETOLD_LIMIT, prove=False)
     length: int | str | None
     flat: int | str | None
     try:

@@ -131,7 +131,7 @@ class TestCallbacks:
             if len(answers) == len(asks):
                 everything.set()
 
-        callbacks = Callbacks(tasks, deliver, {"flow_name": "f"}, clock=lambda: 5.0)
+        callbacks = Callbacks(tasks, deliver, {"flow_name": "f", "flow_run_id": "ab" * 16}, clock=lambda: 5.0)
         for ask in asks:
             callbacks.ask(ask, RunKey("t-1", 2), 3)
         assert everything.wait(30)
@@ -266,7 +266,7 @@ class TestCallbacks:
         @task(on_failure=waits)
         def body() -> None: ...
 
-        callbacks = Callbacks([body], answers.extend, {})
+        callbacks = Callbacks([body], answers.extend, {"flow_run_id": "ab" * 16})
         for n in range(THREADS):
             callbacks.ask(Ask(n, n, 0, "on_failure", new=Failed()), RunKey("t"), 1)
         assert begun.wait(30)

@@ -10,16 +10,19 @@ from prefectlite import (
     DaskExecutor,
     DateTimeParameter,
     Edge,
+    EnvVarSecret,
     FilterTask,
     Flow,
     FlowRun,
     LocalExecutor,
     Parameter,
     ResourceManager,
+    Secret,
     Task,
     apply_map,
     as_task,
     case,
+    config,
     context,
     defaults_from_attrs,
     flatten,
@@ -28,6 +31,7 @@ from prefectlite import (
     mapped,
     merge,
     resource_manager,
+    set_temporary_config,
     switch,
     tags,
     task,
@@ -226,6 +230,13 @@ run = traced.start(start=1)
 assert_type(run, FlowRun)
 assert_type(run.wait(timeout=1.5), State)
 assert_type(run.explain(), str)
+
+assert_type(config.results.inline_limit, int)
+assert_type(config.executor, str)
+with set_temporary_config({"executor": "local"}):
+    etl.run(context={"region": "north"}, progress=None)
+words(Secret("TEXT"))
+words(EnvVarSecret("TEXT", cast=str, raise_if_missing=True))
 
 
 nine = CronSchedule("0 9 * * *")
