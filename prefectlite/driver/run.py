@@ -193,6 +193,9 @@ class Run:
             The reason that the states give.
         """
         self._inbox.deliver([CancelRequested(time.time(), why)])
+        session = self._session
+        if session is not None:
+            session.hold()
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.

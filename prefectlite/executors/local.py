@@ -184,6 +184,10 @@ class LocalSession:
         """Let bodies begin again after ``interrupt``: what was let go of is not in the queue any more."""
         self._called_off = False
 
+    def hold(self) -> None:
+        """Begin no further body before the driver has read that the run is called off."""
+        self._called_off = True
+
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
 
@@ -192,8 +196,7 @@ class LocalSession:
         Interruption
             A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
         """
-        # The driver has not read of it yet: no other body may begin before it does.
-        self._called_off = True
+        self.hold()
         if self._interruptible and self._thread == threading.get_ident():
             self._interruptible = False
             raise Interruption

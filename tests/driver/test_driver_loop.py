@@ -90,6 +90,8 @@ class Session:
     def cancel(self, why: str) -> None:
         self.place.log.append(("cancel", why))
 
+    def hold(self) -> None: ...
+
     def interrupt(self) -> None:
         self.interrupted += 1
 
