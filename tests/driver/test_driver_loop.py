@@ -537,7 +537,7 @@ class TestCancelling:
 
         class Deaf(Session):
             def interrupt(self) -> None:
-                time.sleep(1)
+                time.sleep(30)
 
         place.script = script
         place.open = lambda brief, deliver, logs: Deaf(place, deliver, logs)  # type: ignore[method-assign]
@@ -547,7 +547,7 @@ class TestCancelling:
         with pytest.raises(KeyboardInterrupt):
             run.drive()
 
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 20
         assert place.log[-1] == ("close", 0)
         with pytest.raises(KeyboardInterrupt):
             run.wait()
