@@ -56,6 +56,7 @@ def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancell
         raise AuditError(
             f"Nothing is in flight, asked or timed, yet the flow run goes on; {board.open} runs are open."
         )
+    _check_limits(board)
     if board.flying > window:
         raise AuditError(f"{board.flying} submissions are in flight, more than the window of {window}.")
 
@@ -82,6 +83,17 @@ def _check_totals(board: Board) -> None:
     said = {name: count for name, count in board.counts.items() if count}
     if said != counts:
         raise AuditError(f"The counts by state are said to be {said}, but are {counts}.")
+
+
+def _check_limits(board: Board) -> None:
+    flying = [0] * len(board.plan.limits)
+    for run, stage in enumerate(board.stage):
+        if stage == FLYING:
+            for limit in board.plan_node(run).limits:
+                flying[limit] += 1
+    for limit, count in zip(board.plan.limits, flying, strict=True):
+        if count > limit.most:
+            raise AuditError(f"{count} runs of {limit.name} are in flight, more than the limit of {limit.most}.")
 
 
 def _check_family(board: Board, node: int) -> None:

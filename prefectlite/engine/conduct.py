@@ -11,6 +11,7 @@ from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.limits import Limits
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import Next, Proposal, with_exception
@@ -21,6 +22,7 @@ from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import decide_crash
+from prefectlite.rules.limit import after_waiting
 from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
@@ -72,7 +74,8 @@ class Conduct:
         self.settling = Settling(board, ledger, self._ahead, self._readers, frontier)
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
-        self._questions = Questions(board, ledger)
+        self.questions = Questions(board, ledger)
+        self._limits = Limits(board)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
@@ -92,7 +95,7 @@ class Conduct:
         board = self._board
         stage = board.stage[run]
         if stage == QUEUED:
-            self._submit(run)
+            self._start(run)
         elif stage == WAITING:
             if not board.unmet[run]:
                 self.decide(run)
@@ -118,7 +121,7 @@ class Conduct:
         else:
             edges = self._board.plan_node(run).ins
             shown = tuple((edge.token, self._board.shown_state(edge, run)) for edge in edges)
-            self._questions.ask(run, "trigger", upstreams=shown)
+            self.questions.ask(run, "trigger", upstreams=shown)
 
     def _trigger_answered(self, event: Answered) -> None:
         run, error = event.run, event.error
@@ -145,15 +148,39 @@ class Conduct:
         node = self._board.plan_node(run)
         if node.kind == "collection":
             self.end(run, _GATHERED, why, self._ledger.now)
-        elif node.policy.handled:
-            self._board.attempt[run] = 1
-            self.propose(run, Proposal(RUNNING, why, "start", self._ledger.now))
         else:
-            self._why[run] = why
+            self._let_start(run, why)
+
+    def _let_start(self, run: int, why: Reason) -> None:
+        self._why[run] = why
+        if self._board.plan_node(run).policy.handled:
+            self._board.stage[run] = QUEUED
+            self._start(run)  # its handlers need not wait for the window
+        else:
             self.queue(run)
 
+    def _start(self, run: int) -> None:
+        """Send a run, or ask its handlers first, once it has a place under all its limits."""
+        if not self._limits.admit(run):
+            return
+        waited = self._limits.waited_for(run)
+        if waited is not None and run in self._why:
+            self._why[run] = after_waiting(self._why[run], waited)
+        board = self._board
+        if board.plan_node(run).policy.handled and not isinstance(board.states[run], Running):
+            if not board.attempt[run]:
+                board.attempt[run] = 1
+            self.propose(run, Proposal(RUNNING, self._why.pop(run), "start", self._ledger.now))
+        else:
+            self._submit(run)
+
+    def _give_back(self, run: int) -> None:
+        """Let others have a run's places under its limits."""
+        if self._board.plan_node(run).limits:
+            self._frontier.push(self._limits.give_back(run))
+
     def queue(self, run: int) -> None:
-        """Let a run go to the cluster as soon as the window has room.
+        """Let a run go to the cluster as soon as the window and its limits have room.
 
         Parameters
         ----------
@@ -213,7 +240,7 @@ class Conduct:
             The state, and what follows from it.
         """
         if self._board.plan_node(run).policy.handled:
-            ask = self._questions.ask(run, "handlers", old=self._board.states[run], new=proposal.new)
+            ask = self.questions.ask(run, "handlers", old=self._board.states[run], new=proposal.new)
             self._proposals[ask] = proposal
         else:
             self._go_on(run, proposal)
@@ -233,6 +260,7 @@ class Conduct:
             wrong = Failed(f"A state handler made {type(state).__name__} of {asked}, which cannot follow.")
         if proposal.then == "start" and not isinstance(wrong or state, Running):
             self._board.attempt[run] -= 1  # it was not allowed to start after all
+            self._give_back(run)
         if wrong is not None:
             state, proposal = wrong, replace(proposal, then="end")
         if state is not proposal.new:
@@ -309,7 +337,7 @@ class Conduct:
         if isinstance(verdict, Become):
             self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
         elif isinstance(verdict, Wait):
-            self._questions.ask(run, "delay", attempt=board.failures[run])
+            self.questions.ask(run, "delay", attempt=board.failures[run])
         else:
             self._settle_as_it_is(run)
 
@@ -356,11 +384,7 @@ class Conduct:
             self.decide(run)
             return
         board.attempt[run] += 1
-        if board.plan_node(run).policy.handled:
-            self.propose(run, Proposal(RUNNING, AGAIN, "start", self._ledger.now))
-        else:
-            self._why[run] = AGAIN
-            self.queue(run)
+        self._let_start(run, AGAIN)
 
     # What is known of a run
 
@@ -389,7 +413,7 @@ class Conduct:
         self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
-            self._questions.ask(run, "on_failure", new=state)
+            self.questions.ask(run, "on_failure", new=state)
 
     def observe_running(self, run: int, time: float) -> None:
         """Note that a worker runs a run's body, with the reason for which it was let through.
@@ -422,7 +446,7 @@ class Conduct:
         EngineError
             When nobody asked.
         """
-        ask = self._questions.take(event)
+        ask = self.questions.take(event)
         match ask.question:
             case "trigger":
                 self._trigger_answered(event)
@@ -451,6 +475,17 @@ class Conduct:
         has_crashes_left = board.crashes.get(run, 0) < policy.max_crashes
         if not (policy.handled or has_failures_left or has_crashes_left):
             self._readers.consume(run, children)
+
+    def land(self, run: int) -> None:
+        """Take a run out of flight; others may have its places.
+
+        Parameters
+        ----------
+        run : int
+            A run in flight.
+        """
+        self._ledger.land(run)
+        self._give_back(run)
 
     def lose(self, run: int) -> None:
         """Let go of an attempt that is no success, and take back what was sent ahead after it.

@@ -221,7 +221,7 @@ class Engine(EngineView):
             self._take(run, event)
 
     def _take(self, run: int, event: _Said) -> None:
-        self._ledger.land(run)
+        self._conduct.land(run)
         match event:
             case AttemptFinished():
                 self._conduct.observe_running(run, event.report.started)
@@ -271,7 +271,7 @@ class Engine(EngineView):
             return
         # Every upstream is a plain success by the books, so the hold has no cause that a rule knows.
         holds = board.holds[run] = board.holds.get(run, 0) + 1
-        self._ledger.land(run)
+        self._conduct.land(run)
         self._conduct.lose(run)
         if holds > _MAX_HOLDS:
             text = f"Its inputs could not be reached in {holds} submissions, though every upstream succeeded."

@@ -97,7 +97,7 @@ class Together:
         node = board.plan_node(first)
         if (
             node.kind != "task"
-            or node.policy.handled
+            or node.is_lone
             or not all_are(board.attempt, board.attempt[first], runs)
             or not all_are(board.submission, board.submission[first], runs)
         ):
@@ -175,7 +175,7 @@ class Together:
         return (
             node in board.families
             and board.node[runs.stop - 1] == node
-            and not board.plan.nodes[node].policy.handled
+            and not board.plan.nodes[node].is_lone
             and not self._wiring.measures[node]
             and board.all_in(FLYING, runs)
             and all_are(board.submission, submission, runs)

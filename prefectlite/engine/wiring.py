@@ -90,7 +90,7 @@ def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: byt
     policy = node.policy
     if node.kind == "collection":
         return bool(_is_trusted(node, trusted))
-    if node.kind == "value" or policy.handled or policy.trigger is None or not policy.trigger.lowers_ahead:
+    if node.kind == "value" or node.is_lone or policy.trigger is None or not policy.trigger.lowers_ahead:
         return False
     for edge in node.ins:
         up = plan.nodes[edge.upstream]
