@@ -89,11 +89,13 @@ def _check_limits(board: Board) -> None:
     flying = [0] * len(board.plan.limits)
     for run, stage in enumerate(board.stage):
         if stage == FLYING:
-            for limit in board.plan_node(run).limits:
-                flying[limit] += 1
+            for number in board.plan_node(run).limits:
+                flying[number] += 1
     for limit, count in zip(board.plan.limits, flying, strict=True):
         if count > limit.most:
-            raise AuditError(f"{count} runs of {limit.name} are in flight, more than the limit of {limit.most}.")
+            raise AuditError(
+                f"{count} runs of {limit.name} are in flight, more than the limit of {limit.most}."
+            )
 
 
 def _check_family(board: Board, node: int) -> None:

@@ -14,7 +14,7 @@ from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.limits import Limits
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Next, Proposal, with_exception
+from prefectlite.engine.proposal import Next, Proposal, objection, with_exception
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
@@ -249,15 +249,7 @@ class Conduct:
         run, proposal = event.run, self._proposals.pop(event.ask)
         old, state, error = self._board.states[run], event.answer, event.error
         asked = f"{type(old).__name__} -> {proposal.name}"
-        wrong: Failed | None = None
-        if error is not None:
-            wrong = Failed(f"A state handler raised at {asked}: {raised(error)}", error)
-        elif not isinstance(state, State):
-            wrong = Failed(
-                f"A state handler answered a {type(state).__name__} at {asked}, which is no state."
-            )
-        elif not may_become(type(old), type(state)):
-            wrong = Failed(f"A state handler made {type(state).__name__} of {asked}, which cannot follow.")
+        wrong = objection(old, asked, state, error)
         if proposal.then == "start" and not isinstance(wrong or state, Running):
             self._board.attempt[run] -= 1  # it was not allowed to start after all
             self._give_back(run)

@@ -8,7 +8,6 @@ from typing import Final, TypeAlias, assert_never
 from prefectlite.engine.board import (
     FINAL,
     FLYING,
-    PENDING,
     WAITING,
 )
 from prefectlite.engine.calling_off import call_off, left_to_do
@@ -37,7 +36,9 @@ from prefectlite.engine.instructions import (
     StopReleased,
 )
 from prefectlite.engine.landings import DONE, Landing
+from prefectlite.engine.ledger import FLOW
 from prefectlite.engine.outcome import flow_tally
+from prefectlite.engine.overall import Overall
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.proposal import Proposal
 from prefectlite.engine.questions import words
@@ -50,7 +51,6 @@ from prefectlite.states.state import (
     Cancelled,
     Crashed,
     Failed,
-    Running,
     Success,
 )
 
@@ -93,6 +93,7 @@ class Engine(EngineView):
         self._values = values
         self._frontier = Frontier(range(len(plan.nodes)))
         self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
+        self._overall = Overall(plan, self._ledger, self._conduct.questions)
         self._full = False
         # Why the flow run was called off, while it still cleans up.
         self._called_off = ""
@@ -151,7 +152,7 @@ class Engine(EngineView):
         return out
 
     def _move_on(self) -> None:
-        if self.ended or self.flow_state is PENDING:
+        if self.ended or not self._overall.is_going:
             return
         self._drain()
         self._fill_window()
@@ -167,11 +168,10 @@ class Engine(EngineView):
         return board.stage[run] == FLYING and board.submission[run] == submission
 
     def _begin(self) -> None:
-        if self.flow_state is not PENDING:
-            return
-        self._ledger.flow_becomes(
-            Running("The flow run is in progress."), Reason("start", "The flow run began.")
-        )
+        if self._overall.begin():
+            self._set_off()
+
+    def _set_off(self) -> None:
         for run, node in enumerate(self.plan.nodes):
             if node.kind == "value":
                 self._conduct.end(run, _KNOWN, _GIVEN, self._ledger.now)
@@ -182,9 +182,19 @@ class Engine(EngineView):
             self._conduct.observe_running(run, event.time)
 
     def _answered(self, event: Answered) -> None:
-        # Once the flow run is called off, some answers are about runs that were cancelled meanwhile.
-        if not self._called_off or event.ask in self.board.asks:
+        if (self._called_off or self.cancelled) and event.ask not in self.board.asks:
+            return  # it is about what was called off
+        if event.run == FLOW:
+            self._flow_answered(event)
+        else:
             self._conduct.answer(event)
+
+    def _flow_answered(self, event: Answered) -> None:
+        self._overall.answered(event)
+        if self._overall.is_over:
+            self._close()
+        elif self._overall.is_going:
+            self._set_off()
 
     def _consumed(self, event: InputsConsumed) -> None:
         if self._is_current(event.run, event.submission):
@@ -341,6 +351,7 @@ class Engine(EngineView):
     def _cancel(self, why: str) -> None:
         """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
+        self.cancelled = True
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
         if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
@@ -364,7 +375,11 @@ class Engine(EngineView):
 
     def _finish(self, cancelled: bool) -> None:
         verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled)
-        self._ledger.flow_becomes(verdict.state, verdict.why)
+        self._overall.end(verdict)
+        if self._overall.is_over or not verdict.state.is_finished():
+            self._close()
+
+    def _close(self) -> None:
         self.ended = True
         self._ledger.out.append(EndRun(self.flow_state))
 

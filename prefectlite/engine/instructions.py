@@ -268,9 +268,9 @@ class Ask:
     Parameters
     ----------
     run, ask : int
-        Which run, and the number of the question.
+        Which run (the flow's own: -1), and the number of the question.
     node : int
-        The plan's number of the task.
+        The plan's number of the task; -1 for the flow.
     question : {"trigger", "handlers", "delay", "on_failure"}
         ``trigger``: answer with its return value; ``handlers``: with the state that the transition
         ends in; ``delay``: with seconds; ``on_failure``: with anything.

@@ -22,7 +22,7 @@ from prefectlite.states.transitions import may_become
 
 #: The flow's own number among the runs of its transitions.
 FLOW: Final = -1
-_FLOW_KEY: Final = RunKey("")
+FLOW_KEY: Final = RunKey("")
 
 
 class Ledger:
@@ -126,7 +126,7 @@ class Ledger:
             What caused it.
         """
         old, self.flow_state = self.flow_state, new
-        self.out.append(Transition(self.now, FLOW, _FLOW_KEY, 0, old, new, why))
+        self.out.append(Transition(self.now, FLOW, FLOW_KEY, 0, old, new, why))
 
     def land(self, run: int) -> None:
         """Take a run out of flight; it waits for what is decided next.

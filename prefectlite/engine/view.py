@@ -6,7 +6,7 @@ from itertools import groupby
 
 from prefectlite.engine.audit import audit
 from prefectlite.engine.board import PENDING, Board
-from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.ledger import FLOW, FLOW_KEY, Ledger
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.wiring import Wiring
 from prefectlite.states.keys import RunKey
@@ -32,6 +32,8 @@ class EngineView:
         self.board = Board(plan)
         self.wiring = Wiring.of(plan)
         self.ended = False
+        #: Whether it was cancelled; it may still hear the flow's handlers, and its books count no more.
+        self.cancelled = False
         self._ledger = Ledger(self.board)
 
     @property
@@ -60,14 +62,14 @@ class EngineView:
         Parameters
         ----------
         run : int
-            The run's number.
+            The run's number; -1 for the flow.
 
         Returns
         -------
         RunKey
             Its name.
         """
-        return self.board.key(run)
+        return FLOW_KEY if run == FLOW else self.board.key(run)
 
     def run_of(self, key: RunKey) -> int | None:
         """Return the number of a run.
@@ -130,14 +132,14 @@ class EngineView:
         Parameters
         ----------
         run : int
-            The run's number.
+            The run's number; -1 for the flow.
 
         Returns
         -------
         int
-            0 before the first submission.
+            0 before the first submission, and for the flow.
         """
-        return self.board.attempt[run]
+        return 0 if run == FLOW else self.board.attempt[run]
 
     def counts(self) -> dict[str, int]:
         """Count task runs by the name of their state's class; a map counts by its children.
@@ -184,6 +186,6 @@ class EngineView:
         AuditError
             When two books disagree; the text tells the run's story.
         """
-        cancelled = self.flow_state.is_cancelled()
         under_way = self.flow_state is not PENDING and not self.ended
-        audit(self.board, self.wiring, max(self.window, self.crowd), under_way=under_way, cancelled=cancelled)
+        window = max(self.window, self.crowd)
+        audit(self.board, self.wiring, window, under_way=under_way, cancelled=self.cancelled)
