@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
+    from prefectlite.core.callbacks import callback_factory
     from prefectlite.core.collecting import as_task
     from prefectlite.core.context import context, tags
     from prefectlite.core.edge import Edge
@@ -43,6 +44,7 @@ __all__ = [
     "mapped",
     "unmapped",
     "flatten",
+    "callback_factory",
     "context",
     "tags",
     "as_task",
@@ -88,6 +90,7 @@ _HOMES: Final = {
     "mapped": "core.annotations",
     "unmapped": "core.annotations",
     "flatten": "core.annotations",
+    "callback_factory": "core.callbacks",
     "context": "core.context",
     "tags": "core.context",
     "case": "tasks.control_flow",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, overload
+from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import current_layer
+from prefectlite.core.flow_options import FlowOptions
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
@@ -31,6 +32,8 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
+#: What ``flow.run`` of Prefect 1 took for its runner classes, and for handlers that get a runner.
+_OF_RUNNERS: Final = frozenset({"runner_cls", "task_runner_state_handlers"})
 
 
 class Flow(PortableGraph):
@@ -256,12 +259,19 @@ class Flow(PortableGraph):
                     f"move the call of flow.{verb}() behind the block."
                 )
             layer = layer.outer
+        given = {**(parameters or {}), **params}
+        for name in _OF_RUNNERS & given.keys() - {one.name for one in self.parameters()}:
+            raise ParameterError(
+                f"Flow {self.name!r} is run with {name}={given[name]!r}, but there are no runners here, the "
+                "driver applies the rules itself; give state_handlers=[...] to the tasks, or to the flow: "
+                "Flow(..., state_handlers=[...])."
+            )
         if twice := sorted(set(parameters or ()) & set(params)):
             raise ParameterError(
                 f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
                 "as a keyword; give it once."
             )
-        return {**(parameters or {}), **params}
+        return given
 
     def _maker(
         self,
@@ -450,7 +460,11 @@ def flow(function: Callable[..., object], /) -> Flow: ...
 
 @overload
 def flow(
-    *, name: str | None = None, executor: Executor | None = None, schedule: Schedule | None = None
+    *,
+    name: str | None = None,
+    executor: Executor | None = None,
+    schedule: Schedule | None = None,
+    **options: Unpack[FlowOptions],
 ) -> Callable[[Callable[..., object]], Flow]: ...
 
 
@@ -461,6 +475,7 @@ def flow(
     name: str | None = None,
     executor: Executor | None = None,
     schedule: Schedule | None = None,
+    **options: Unpack[FlowOptions],
 ) -> Flow | Callable[[Callable[..., object]], Flow]:
     """Make a flow of a function: its signature becomes typed Parameters, its body is traced once, now.
 
@@ -475,6 +490,8 @@ def flow(
         Where the flow runs by default.
     schedule : Schedule or None
         When it runs by itself: ``run`` and ``serve`` follow it.
+    **options : FlowOptions
+        The flow's handlers and limits.
 
     Returns
     -------
@@ -499,8 +516,8 @@ def flow(
     True
     """
     if function is None:
-        return lambda wrapped: _traced(wrapped, name, executor, schedule)
-    return _traced(function, name, executor, schedule)
+        return lambda wrapped: _traced(wrapped, name, executor, schedule, options)
+    return _traced(function, name, executor, schedule, options)
 
 
 def _traced(
@@ -508,6 +525,7 @@ def _traced(
     name: str | None,
     executor: Executor | None,
     schedule: Schedule | None,
+    options: FlowOptions,
 ) -> Flow:
     if not callable(function):
         raise DefinitionTypeError(
@@ -515,7 +533,7 @@ def _traced(
             "@flow(name=...) above one."
         )
     title = str(name or getattr(function, "__name__", type(function).__name__))
-    made = Flow(title, schedule=schedule)
+    made = Flow(title, schedule=schedule, **options)
     if executor is not None:
         made.executor = executor
     arguments = parameters_from_signature(function)

@@ -27,6 +27,7 @@ NAMES = {
     "Task",
     "apply_map",
     "as_task",
+    "callback_factory",
     "case",
     "config",
     "context",

@@ -85,6 +85,7 @@ class Task(Expression):
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
     associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
     bundle_size = Option["int | str | None"]("How many of the task's runs may travel as one Dask task.")
+    max_concurrency = Option["int | None"]("How many runs of the task may run at once in a flow run.")
     nout = Option["int | None"]("How many values the task returns.")
     priority = Option[int]("A higher one goes first where the scheduler has a choice.")
     workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import Trigger, all_successful
 from prefectlite.settings import TaskSettings, current
@@ -73,6 +74,9 @@ class OptionArgs(TypedDict, total=False):
     bundle_size : int, "auto" or None
         How many of the task's runs may travel as one Dask task; by default, the executor decides. A number
         is kept however long they take, None lets each travel alone; where the executor's is None, all do.
+    max_concurrency : int or None
+        How many runs of the task may run at once in a flow run, over all its calls and children; each travels
+        alone then. Who waits longest starts next.
     nout : int or None
         How many values the task returns.
     resources : mapping of str to float
@@ -99,6 +103,7 @@ class OptionArgs(TypedDict, total=False):
     map_lengths: Literal["equal", "shortest"]
     associative: bool
     bundle_size: int | Literal["auto"] | None
+    max_concurrency: int | None
     nout: int | None
     resources: Mapping[str, float] | None
     priority: int
@@ -125,9 +130,9 @@ class TaskOptions:
     ----------
     max_retries, retry_delay, retry_jitter, retry_on, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
-    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, bundle_size, nout
+    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, bundle_size
         As in ``OptionArgs``.
-    resources, priority
+    max_concurrency, nout, resources, priority
         As in ``OptionArgs``.
     workers : tuple of str or None
         As in ``OptionArgs``.
@@ -137,6 +142,8 @@ class TaskOptions:
         As in ``OptionArgs``, resolved.
     gave_crashes : bool
         Whether ``max_crashes`` was given, and does not follow ``max_retries``.
+    limit : Limit or None
+        ``max_concurrency`` as the rule reads it; copies that it was not given to anew share one.
     """
 
     max_retries: int = 0
@@ -152,6 +159,7 @@ class TaskOptions:
     map_lengths: Literal["equal", "shortest"] = "equal"
     associative: bool = False
     bundle_size: int | Literal["auto"] | None = "auto"
+    max_concurrency: int | None = None
     nout: int | None = None
     resources: Mapping[str, float] | None = None
     priority: int = 0
@@ -159,6 +167,7 @@ class TaskOptions:
     retry: RetryPolicy = _NO_RETRIES
     max_crashes: int = 0
     gave_crashes: bool = False
+    limit: Limit | None = None
 
     def changed(self, task_name: str, given: Mapping[str, Any]) -> TaskOptions:
         """Return options that differ in what is given.
@@ -190,6 +199,9 @@ class TaskOptions:
             if check is None:
                 raise DefinitionTypeError(unknown_option(task_name, option))
             changes[option] = check(_Place(task_name, option), value)
+        if "max_concurrency" in changes:
+            most = changes["max_concurrency"]
+            changes["limit"] = None if most is None else Limit(f"task {task_name!r}", most)
         retries: int = changes.get("max_retries", self.max_retries)
         if retries == 0:
             _need_retries(task_name, changes)
@@ -227,6 +239,7 @@ class TaskOptions:
             state_handlers=(),
             on_failure=None,
             retry=_NO_RETRIES,
+            limit=None,
         )
 
 
@@ -460,6 +473,17 @@ def _bundle_size(place: _Place, value: Any) -> int | Literal["auto"] | None:
     return value
 
 
+def _limit(place: _Place, value: Any) -> int | None:
+    if value is None:
+        return None
+    mend = "give a whole number from 1 on, or None for no limit."
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise place.refuse_kind(value, mend)
+    if value < 1:
+        raise place.refuse(value, mend)
+    return value
+
+
 def _resources(place: _Place, value: Any) -> Mapping[str, float] | None:
     if value is None:
         return None
@@ -493,6 +517,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
     "map_lengths": _lengths,
     "associative": _flag,
     "bundle_size": _bundle_size,
+    "max_concurrency": _limit,
     "nout": _count_or_none,
     "resources": _resources,
     "priority": _whole,

@@ -14,8 +14,11 @@ from typing import Any, Final, assert_never
 from prefectlite.core.context import surroundings
 from prefectlite.core.facts import task_facts
 from prefectlite.core.task import Task
+from prefectlite.driver.flow_handlers import FlowHandlers
+from prefectlite.driver.handlers import state_after
 from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
+from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
@@ -44,6 +47,8 @@ class Callbacks:
         What ``context`` shows of the flow run while a callback runs.
     clock : callable
         Returns seconds since the epoch.
+    flow : FlowHandlers or None
+        The flow's own handlers; None where nobody asks them.
     """
 
     def __init__(
@@ -52,11 +57,13 @@ class Callbacks:
         deliver: Callable[[Sequence[Event]], None],
         facts: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
+        flow: FlowHandlers | None = None,
     ) -> None:
         self._tasks = tasks
         self._deliver = deliver
         self._facts = facts
         self._clock = clock
+        self._flow = flow
         self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
@@ -96,7 +103,8 @@ class Callbacks:
             if not self._closed:
                 ask, key, attempt = question
                 try:
-                    answered = self._answer(ask, key, attempt)
+                    flows = ask.run == FLOW
+                    answered = self._answer_of_flow(ask) if flows else self._answer(ask, key, attempt)
                 except BaseException as error:  # a question without an answer would hang its run
                     _logger.exception("Question %r of %s could not be asked.", ask.question, key)
                     answered = Answered(self._clock(), ask.run, ask.ask, error=error)
@@ -125,6 +133,21 @@ class Callbacks:
             return Answered(self._clock(), ask.run, ask.ask, error=told, measure=_measure(given))
         return Answered(self._clock(), ask.run, ask.ask, answer, measure=measure)
 
+    def _answer_of_flow(self, ask: Ask) -> Answered:
+        assert self._flow is not None
+        assert ask.old is not None
+        assert ask.new is not None
+        answer: State | None = None
+        try:
+            with surroundings(self._facts):
+                if ask.question == "on_failure":
+                    self._flow.failed(ask.new)
+                else:
+                    answer = self._flow.state_after(ask.old, ask.new)
+        except BaseException as error:  # as above
+            return Answered(self._clock(), ask.run, ask.ask, error=error)
+        return Answered(self._clock(), ask.run, ask.ask, answer)
+
 
 def _put(task: Task, ask: Ask) -> Any:
     match ask.question:
@@ -133,7 +156,7 @@ def _put(task: Task, ask: Ask) -> Any:
         case "handlers":
             assert ask.old is not None
             assert ask.new is not None
-            return state_after(task, ask.old, ask.new)
+            return state_after(task, task.state_handlers, ask.old, ask.new)
         case "delay":
             return _seconds(task, ask.attempt)
         case "on_failure":
@@ -142,42 +165,6 @@ def _put(task: Task, ask: Ask) -> Any:
             return None
         case _:
             assert_never(ask.question)
-
-
-def state_after(task: Task, old: State, new: State) -> State:
-    """Return the state that a task's handlers make of a transition.
-
-    Parameters
-    ----------
-    task : Task
-        Whose handlers to ask, in order; each sees what the one before it made.
-    old, new : State
-        The transition.
-
-    Returns
-    -------
-    State
-        The last handler's word; that of a signal, if one was raised.
-
-    Raises
-    ------
-    TypeError
-        When a handler returns something that is neither a state nor None.
-    """
-    for handler in task.state_handlers:
-        try:
-            said = handler(task, old, new)
-        except Signal as signal:
-            return signal.state
-        if said is None:
-            continue
-        if not isinstance(said, State):
-            raise TypeError(
-                f"State handler {getattr(handler, '__name__', handler)!r} of task {task.name!r} returned "
-                f"{said!r}; return a State, or None to let the transition stand."
-            )
-        new = said
-    return new
 
 
 def _measure(given: Any) -> Measure | None:

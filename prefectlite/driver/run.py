@@ -18,6 +18,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.loop import Loop
@@ -315,7 +316,12 @@ class Run:
                 pickles=session.pickles,
                 scheduled=scheduled,
             )
-            callbacks = Callbacks(compiled.tasks, self._inbox.deliver, self._flow_context(scheduled))
+            callbacks = Callbacks(
+                compiled.tasks,
+                self._inbox.deliver,
+                self._flow_context(scheduled),
+                flow=FlowHandlers(self._graph, self.states),
+            )
             with self._lock:
                 self._compiled, self._engine = compiled, engine
             values.number_by(_live_numbers(engine))

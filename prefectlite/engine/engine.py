@@ -351,13 +351,13 @@ class Engine(EngineView):
     def _cancel(self, why: str) -> None:
         """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
-        self.cancelled = True
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
         if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
             call_off(board, self._ledger, self._conduct.settling, left, reason)
             self._ledger.out.append(StopReleased())
             return
+        self.cancelled = True
         self._ledger.out.append(CancelAll(why))
         for run, stage in enumerate(board.stage):
             if stage != FINAL:

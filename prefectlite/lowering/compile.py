@@ -14,6 +14,7 @@ from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
 from prefectlite.errors import ParameterError
 from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.limits import limits_of
 from prefectlite.rules.triggers import Trigger
 
 
@@ -88,17 +89,24 @@ class _Compiler:
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
         self.policies: dict[tuple[int, bool, bool], Policy] = {}
+        self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
         graph = self.graph
         slugs = graph.slugs
         for task in graph.sorted_tasks():
             self._take(task, slugs[task])
+        known = self.values.keys() | self.assemblies.keys()
+        run = {number: task for number, task in enumerate(self.tasks) if number not in known}
+        limits, self.limits = limits_of(graph, run)
         plan = FlowPlan(
             graph.name,
             tuple([self._node(number) for number in range(len(self.tasks))]),
             frozenset(self.numbers[task] for task in graph.reference_tasks()),
             frozenset(self.numbers[task] for task in graph.terminal_tasks()),
+            limits,
+            handled=bool(graph.state_handlers) or graph.terminal_state_handler is not None,
+            on_failure=graph.on_failure is not None,
         )
         return Compiled(
             plan,
@@ -184,7 +192,7 @@ class _Compiler:
             if isinstance(size, int):
                 return PlanNode(slug, policy, "collection", ins, out, size)
             return PlanNode(slug, policy, "collection", ins, out, unmappable=size)
-        return PlanNode(slug, policy, "task", ins, out)
+        return PlanNode(slug, policy, "task", ins, out, limits=self.limits.get(number, ()))
 
     def _lengths(self, number: int, outs: tuple[PlanEdge, ...]) -> tuple[int | None, int | None, str | None]:
         """Measure a constant or parameter, as far as a map reads it: a large one takes its time."""

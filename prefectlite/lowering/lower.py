@@ -355,13 +355,13 @@ class Lowering:
         mark = (id(task.options), id(part), task.name, task.tags)
         shared = self._shared.get(mark)
         if shared is None:
-            shared = self._shared[mark] = self._share(task)
+            shared = self._shared[mark] = self._share(task, bool(node.limits))
         kit = _Kit(node.slug, prefix, many, *shared)
         if many:
             self._kits[number] = kit
         return kit
 
-    def _share(self, task: Task) -> _Shared:
+    def _share(self, task: Task, limited: bool) -> _Shared:
         if not self._pickles:
             return _Shared(self._blob_of(task), None, False, None)
         annotations = annotations_of(task)
@@ -369,6 +369,9 @@ class Lowering:
             # Equal ones become one object, by which the graph's layers are told apart.
             annotations = self._annotations.setdefault(repr(annotations), annotations)
         options = task.options
+        if limited:
+            # Each place under a limit is one body's: none waits in a bundle, none runs in parts.
+            return _Shared(self._blob_of(task), annotations, False, 1)
         most = most_together(options.bundle_size)
         return _Shared(self._blob_of(task), annotations, options.associative, most)
 

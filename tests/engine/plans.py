@@ -41,7 +41,9 @@ from prefectlite.engine.instructions import (
     Transition,
     one_by_one,
 )
+from prefectlite.engine.ledger import FLOW
 from prefectlite.engine.plan import FlowPlan, NodeKind, PlanEdge, PlanNode, Policy
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
@@ -92,10 +94,10 @@ def pairs(upstream: str) -> In:
     return In(upstream, None, mapped=True)
 
 
-def task(slug: str, *ins: In | str, **policy: Any) -> Spec:
+def task(slug: str, *ins: In | str, limits: tuple[int, ...] = (), **policy: Any) -> Spec:
     """A task; a bare name is an upstream whose value it reads."""
     policy.setdefault("trigger", all_successful)
-    return Spec(slug, "task", _edges(ins), Policy(**policy))
+    return Spec(slug, "task", _edges(ins), Policy(**policy), {"limits": limits})
 
 
 def value(slug: str, **facts: Any) -> Spec:
@@ -114,7 +116,7 @@ def _edges(ins: tuple[In | str, ...]) -> tuple[In, ...]:
     return tuple(reads(one) if isinstance(one, str) else one for one in ins)
 
 
-def build(*specs: Spec, reference: tuple[str, ...] | None = None) -> FlowPlan:
+def build(*specs: Spec, reference: tuple[str, ...] | None = None, **facts: Any) -> FlowPlan:
     """Freeze specs into a plan; without ``reference`` the terminal tasks decide the flow."""
     number = {spec.slug: i for i, spec in enumerate(specs)}
     ins = [
@@ -134,7 +136,7 @@ def build(*specs: Spec, reference: tuple[str, ...] | None = None) -> FlowPlan:
     )
     terminal = frozenset(i for i, edges in enumerate(outs) if not edges)
     decides = terminal if reference is None else frozenset(number[slug] for slug in reference)
-    return FlowPlan("test", nodes, decides, terminal)
+    return FlowPlan("test", nodes, decides, terminal, **facts)
 
 
 # Turns
@@ -203,7 +205,7 @@ def said(one: Instruction, engine: Engine) -> str:
         case SetTimer():
             return f"timer {engine.key(one.run)} at {one.at:g}"
         case Ask():
-            told = f"ask {engine.key(one.run)} {one.question}"
+            told = f"ask {_name(engine.key(one.run))} {one.question}"
             if one.question == "handlers":
                 return f"{told} {type(one.old).__name__} > {type(one.new).__name__}"
             return told
@@ -248,8 +250,12 @@ class Bench:
         window: int = 4096,
         values: ValueSource | None = None,
         run_id: str = "",
+        limits: tuple[int, ...] = (),
+        **facts: Any,
     ) -> None:
-        self.engine = Engine(build(*specs, reference=reference), run_id=run_id, window=window, values=values)
+        facts["limits"] = tuple(Limit(f"kind {place}", most) for place, most in enumerate(limits))
+        plan = build(*specs, reference=reference, **facts)
+        self.engine = Engine(plan, run_id=run_id, window=window, values=values)
         self.now = 0.0
         self.turn = Turn(self.engine)
         #: All instructions so far.
@@ -269,7 +275,9 @@ class Bench:
     # What is asked
 
     def run(self, name: str) -> int:
-        """The number of a run."""
+        """The number of a run; ``flow`` is the flow's own."""
+        if name == "flow":
+            return FLOW
         run = self.engine.run_of(RunKey.parse(name))
         assert run is not None, f"there is no {name}"
         return run
