@@ -21,6 +21,7 @@ from prefectlite import (
     Task,
     apply_map,
     as_task,
+    callback_factory,
     case,
     config,
     context,
@@ -258,3 +259,20 @@ def daily() -> None: ...
 
 async def awaited() -> State:
     return await run
+
+
+def watch(flow: Flow, old: State, new: State) -> State | None: ...
+
+
+limited = Flow("limited", state_handlers=[watch], max_concurrency=4, tag_concurrency={"db": 2})
+limited.on_failure = lambda flow, state: print(flow, state)
+assert_type(limited.max_concurrency, int | None)
+assert_type(limited.tag_concurrency, dict[str, int])
+tell = callback_factory(lambda obj, state: print(obj), lambda state: state.is_failed())
+assert_type(tell, Callable[[Any, State, State], State])
+words.copy(max_concurrency=2, state_handlers=[tell])
+
+
+@flow(name="both", state_handlers=[tell], max_concurrency=1)
+def both() -> None:
+    inc(1)
