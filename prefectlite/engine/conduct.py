@@ -161,18 +161,24 @@ class Conduct:
 
     def _start(self, run: int) -> None:
         """Send a run, or ask its handlers first, once it has a place under all its limits."""
-        if not self._limits.admit(run):
-            return
-        waited = self._limits.waited_for(run)
-        if waited is not None and run in self._why:
-            self._why[run] = after_waiting(self._why[run], waited)
         board = self._board
-        if board.plan_node(run).policy.handled and not isinstance(board.states[run], Running):
+        node = board.plan_node(run)
+        if node.limits and not self._is_admitted(run):
+            return
+        if node.policy.handled and not isinstance(board.states[run], Running):
             if not board.attempt[run]:
                 board.attempt[run] = 1
             self.propose(run, Proposal(RUNNING, self._why.pop(run), "start", self._ledger.now))
         else:
             self._submit(run)
+
+    def _is_admitted(self, run: int) -> bool:
+        if not self._limits.admit(run):
+            return False
+        waited = self._limits.waited_for(run)
+        if waited is not None and run in self._why:
+            self._why[run] = after_waiting(self._why[run], waited)
+        return True
 
     def _give_back(self, run: int) -> None:
         """Let others have a run's places under its limits."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules import triggers
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import Trigger
 
 #: What a value looks like: None has no length; else one entry per element, -1 for a plain one and
@@ -258,7 +259,10 @@ def trigger_of(spec: TriggerSpec) -> Trigger | None:
 
 
 def connect(
-    nodes: Sequence[PlanNode], edges: Sequence[PlanEdge], reference: frozenset[int] | None = None
+    nodes: Sequence[PlanNode],
+    edges: Sequence[PlanEdge],
+    reference: frozenset[int] | None = None,
+    limits: tuple[Limit, ...] = (),
 ) -> FlowPlan:
     """Build a plan from nodes without edges, and edges in argument order."""
     ins: dict[int, list[PlanEdge]] = {}
@@ -276,11 +280,12 @@ def connect(
             length=node.length,
             flat_length=node.flat_length,
             unmappable=node.unmappable,
+            limits=node.limits,
         )
         for i, node in enumerate(nodes)
     )
     terminal = frozenset(i for i in range(len(linked)) if not linked[i].outs)
-    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal)
+    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal, limits)
 
 
 def some_shape(rng: random.Random, width: int, plain: float) -> Shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prefectlite.engine.instructions import Ask, Transition
@@ -91,6 +93,31 @@ class Promises:
         for run in self.engine.runs():
             require(not self._could_go(run), f"{self.engine.key(run)} could be sent, and is not")
 
+    def check_limits(self) -> None:
+        """No limit is exceeded."""
+        flying = self._flying_by_limit(self.sim.in_flight)
+        for place, limit in enumerate(self.case.plan.limits):
+            require(
+                flying[place] <= limit.most,
+                f"{flying[place]} submissions under {limit} are in flight",
+            )
+
+    def _flying_by_limit(self, submissions: Iterable[tuple[int, int]]) -> Counter[int]:
+        nodes = self.case.plan.nodes
+        return Counter(place for run, _ in submissions for place in nodes[self.sim.name_of(run)[0]].limits)
+
+    def _has_a_place(self, run: int) -> bool:
+        """Return whether a run waits for no limit: one that it is under, or wider, is used up by others."""
+        limits = self.case.plan.nodes[self.sim.name_of(run)[0]].limits
+        if not limits:
+            return True
+        # A handled run has its places while its handlers are asked.
+        taken = self._flying_by_limit(
+            [*self.sim.in_flight, *((ask.run, 0) for ask in self.sim.asks.values())]
+        )
+        wider = range(limits[0], len(self.case.plan.limits))
+        return all(taken[place] < self.case.plan.limits[place].most for place in wider)
+
     def _could_go(self, run: int) -> bool:
         number, index = self.sim.name_of(run)
         node = self.case.plan.nodes[number]
@@ -105,9 +132,9 @@ class Promises:
             return False
         ups = [one for edge in node.ins for one in self._shown(edge, index)]
         if all(type(self.sim.state_of(up)) is Success for up in ups):
-            return True
+            return self._has_a_place(run)
         # What was taken back may be left to wait, so that nothing is sent again and again.
-        if run in self.sim.taken_back:
+        if run in self.sim.taken_back or node.limits:
             return False
         for edge in node.ins:
             trusted = self._trusts(edge.upstream)

@@ -167,6 +167,7 @@ class Simulation:
             require(self.ended is None, f"{instruction} came after EndRun")
             self._perform(instruction)
         self.cluster.settle_turn()
+        self.promises.check_limits()
         if self.audit and not self.engine.ended:
             self.promises.check_nobody_waits_for_nothing()
         require(
