@@ -6,6 +6,7 @@ from collections.abc import Container
 
 from prefectlite.engine.board import ASKING, FINAL, FLYING, Board
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.limits import Limits
 from prefectlite.engine.settling import Settling
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.state import Cancelled
@@ -43,7 +44,9 @@ def left_to_do(board: Board) -> set[int]:
     return left
 
 
-def call_off(board: Board, ledger: Ledger, settling: Settling, but: Container[int], why: Reason) -> None:
+def call_off(
+    board: Board, ledger: Ledger, settling: Settling, limits: Limits, but: Container[int], why: Reason
+) -> None:
     """End all runs but some; their readers are still to be told.
 
     Parameters
@@ -54,6 +57,8 @@ def call_off(board: Board, ledger: Ledger, settling: Settling, but: Container[in
         Where states change.
     settling : Settling
         Who tells the readers.
+    limits : Limits
+        Who has places that others need.
     but : container of int
         The runs that go on.
     why : Reason
@@ -69,6 +74,7 @@ def call_off(board: Board, ledger: Ledger, settling: Settling, but: Container[in
         board.stage[run] = FINAL
         board.open -= 1
         settling.add(run)
+        limits.give_back(run)
     # What is asked and timed for others comes too late.
     for waiting in (board.asks, board.timers):
         for number in [number for number, run in waiting.items() if run not in but]:

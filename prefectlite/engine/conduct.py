@@ -22,7 +22,6 @@ from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import decide_crash
-from prefectlite.rules.limit import after_waiting
 from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
@@ -75,9 +74,9 @@ class Conduct:
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
-        self._limits = Limits(board)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
+        self.limits = Limits(board, frontier, self._why)
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
         # Runs that a rule paused: they start when the pause is over.
         self._approved: set[int] = set()
@@ -153,17 +152,20 @@ class Conduct:
 
     def _let_start(self, run: int, why: Reason) -> None:
         self._why[run] = why
-        if self._board.plan_node(run).policy.handled:
-            self._board.stage[run] = QUEUED
+        self._board.stage[run] = QUEUED
+        node = self._board.plan_node(run)
+        if node.limits and not self.limits.admit(run):
+            return  # it comes up when it is given its place
+        if node.policy.handled:
             self._start(run)  # its handlers need not wait for the window
         else:
-            self.queue(run)
+            self._frontier.push((run,))
 
     def _start(self, run: int) -> None:
         """Send a run, or ask its handlers first, once it has a place under all its limits."""
         board = self._board
         node = board.plan_node(run)
-        if node.limits and not self._is_admitted(run):
+        if node.limits and not self.limits.admit(run):
             return
         if node.policy.handled and not isinstance(board.states[run], Running):
             if not board.attempt[run]:
@@ -171,19 +173,6 @@ class Conduct:
             self.propose(run, Proposal(RUNNING, self._why.pop(run), "start", self._ledger.now))
         else:
             self._submit(run)
-
-    def _is_admitted(self, run: int) -> bool:
-        if not self._limits.admit(run):
-            return False
-        waited = self._limits.waited_for(run)
-        if waited is not None and run in self._why:
-            self._why[run] = after_waiting(self._why[run], waited)
-        return True
-
-    def _give_back(self, run: int) -> None:
-        """Let others have a run's places under its limits."""
-        if self._board.plan_node(run).limits:
-            self._frontier.push(self._limits.give_back(run))
 
     def queue(self, run: int) -> None:
         """Let a run go to the cluster as soon as the window and its limits have room.
@@ -258,7 +247,7 @@ class Conduct:
         wrong = objection(old, asked, state, error)
         if proposal.then == "start" and not isinstance(wrong or state, Running):
             self._board.attempt[run] -= 1  # it was not allowed to start after all
-            self._give_back(run)
+            self.limits.give_back(run)
         if wrong is not None:
             state, proposal = wrong, replace(proposal, then="end")
         if state is not proposal.new:
@@ -483,7 +472,8 @@ class Conduct:
             A run in flight.
         """
         self._ledger.land(run)
-        self._give_back(run)
+        if self._board.plan_node(run).limits:
+            self.limits.give_back(run)
 
     def lose(self, run: int) -> None:
         """Let go of an attempt that is no success, and take back what was sent ahead after it.

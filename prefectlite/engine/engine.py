@@ -354,7 +354,7 @@ class Engine(EngineView):
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
         if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
-            call_off(board, self._ledger, self._conduct.settling, left, reason)
+            call_off(board, self._ledger, self._conduct.settling, self._conduct.limits, left, reason)
             self._ledger.out.append(StopReleased())
             return
         self.cancelled = True

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 
 from prefectlite.engine.board import Board
-from prefectlite.rules.limit import decide_limit
+from prefectlite.engine.frontier import Frontier
+from prefectlite.rules.limit import after_waiting, decide_limit
 from prefectlite.rules.verdict import Proceed, Reason
 
 
@@ -22,13 +23,19 @@ class Limits:
     ----------
     board : Board
         Whose runs.
+    frontier : Frontier
+        Where runs come up that were given a place.
+    why : dict of int to Reason
+        Why a run that waits in the queue was let through.
     """
 
-    __slots__ = ("_board", "_places", "_queues", "_taken", "_waiting", "_waits_for")
+    __slots__ = ("_board", "_frontier", "_places", "_queues", "_taken", "_waiting", "_waits_for", "_why")
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, frontier: Frontier, why: dict[int, Reason]) -> None:
         limits = board.plan.limits
         self._board = board
+        self._frontier = frontier
+        self._why = why
         self._taken = [0] * len(limits)
         self._queues: tuple[deque[int], ...] = tuple(deque() for _ in limits)
         # Of those that hold or want a place: under how many of their limits they have one.
@@ -47,7 +54,7 @@ class Limits:
         Returns
         -------
         bool
-            Whether it has them all; else it comes up again in an answer of ``give_back``.
+            Whether it has them all; else it comes up again when it is given one.
         """
         if run in self._waiting:
             return False
@@ -62,35 +69,18 @@ class Limits:
                 return False
             self._taken[limit] += 1
             self._places[run] += 1
+        waited = self._waits_for.pop(run, None)
+        if waited is not None and run in self._why:
+            self._why[run] = after_waiting(self._why[run], waited)
         return True
 
-    def waited_for(self, run: int) -> Reason | None:
-        """Return what a run had to wait for last, and forget it.
-
-        Parameters
-        ----------
-        run : int
-            A run that was admitted.
-
-        Returns
-        -------
-        Reason or None
-            None for one that came in at once.
-        """
-        return self._waits_for.pop(run, None)
-
-    def give_back(self, run: int) -> list[int]:
-        """Take back the places of a run that no longer runs, or will not run.
+    def give_back(self, run: int) -> None:
+        """Let others have the places of a run that no longer runs, or will not run.
 
         Parameters
         ----------
         run : int
             Any run; one that waits for a place waits no longer.
-
-        Returns
-        -------
-        list of int
-            The runs that were given one of them, and should be considered.
         """
         heirs: list[int] = []
         self._waiting.discard(run)
@@ -102,7 +92,7 @@ class Limits:
                 self._waiting.remove(heir)
                 self._places[heir] += 1
                 heirs.append(heir)
-        return heirs
+        self._frontier.push(heirs)
 
     def _longest_waiting(self, limit: int) -> int | None:
         queue = self._queues[limit]

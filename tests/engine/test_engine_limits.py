@@ -14,9 +14,10 @@ from prefectlite.engine.events import AttemptFinished, RangeFinished
 from prefectlite.engine.instructions import Submit
 from prefectlite.errors import AuditError
 from prefectlite.rules.retry import RetryPolicy
+from prefectlite.rules.triggers import all_finished
 from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import Failed, Retrying, Skipped
-from tests.engine.plans import Bench, Spec, maps, task, value
+from tests.engine.plans import Bench, Spec, follows, maps, task, value
 
 
 def sent(bench: Bench) -> list[str]:
@@ -135,6 +136,24 @@ def test_a_cancel_ends_who_waits() -> None:
     assert bench.states("m[0]", "m[1]", "m[2]") == ["Cancelled"] * 3
 
 
+def test_a_cleanup_gets_the_place_of_what_was_called_off() -> None:
+    bench = Bench(
+        task("made"),
+        task("u", "made", limits=(0,)),
+        task("v", "made", limits=(0,)),
+        task("c", "made", follows("u"), follows("v"), limits=(0,), cleans_up=True, trigger=all_finished),
+        limits=(1,),
+    )
+    bench.start()
+    bench.succeed("made")
+    assert sent(bench) == ["u"]
+    bench.cancel()
+    assert bench.states("u", "v") == ["Cancelled", "Cancelled"]
+    assert sent(bench) == ["c"]
+    bench.succeed("c")
+    assert bench.engine.flow_state.is_cancelled()
+
+
 def test_who_waits_and_comes_up_once_more_stands_in_the_row_once() -> None:
     bench = Bench(
         task("a"), task("b", limits=(0,)), task("c", "a", limits=(0,)), task("d"), limits=(1,), window=2
@@ -226,13 +245,11 @@ def test_a_place_under_a_narrow_limit_is_kept_while_waiting_for_one_under_a_wide
 
 def test_who_is_called_off_while_it_waits_is_passed() -> None:
     bench = mapped(4, 1)
-    limits = bench.engine._conduct._limits
-    assert limits.give_back(bench.run("m[1]")) == []
-    assert limits.give_back(bench.run("m[2]")) == []
+    limits = bench.engine._conduct.limits
+    for name in ("m[1]", "m[2]"):
+        limits.give_back(bench.run(name))
     bench.succeed("m[0]")
     assert sent(bench) == ["m[3]"]
-    for name in ("m[1]", "m[2]"):
-        assert limits.give_back(bench.run(name)) == []
 
 
 @settings(max_examples=60, deadline=None)

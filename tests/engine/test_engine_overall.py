@@ -177,6 +177,22 @@ def test_handlers_hear_of_a_cancel() -> None:
     assert bench.agree("flow").words == ["flow Running > Cancelled", "end Cancelled"]
 
 
+def test_handlers_hear_of_a_cancel_once_all_is_cleaned_up() -> None:
+    bench = Bench(
+        task("made"),
+        task("c", "made", cleans_up=True),
+        task("u", "made", handled=True),
+        handled=True,
+    )
+    bench.start()
+    bench.agree("flow")
+    asked = bench.succeed("made").ask("handlers")
+    assert bench.cancel().moves == ["u Pending > Cancelled"]
+    assert bench.handle(Answered(9.0, asked.run, asked.ask, Running())).words == []
+    assert bench.succeed("c").acts[-1] == "ask flow handlers Running > Cancelled"
+    assert bench.agree("flow").words == ["flow Running > Cancelled", "end Cancelled"]
+
+
 def test_a_second_cancel_does_not_wait_for_the_handlers() -> None:
     bench = handled()
     bench.cancel()

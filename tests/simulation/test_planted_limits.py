@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from prefectlite.engine.conduct import Conduct
+from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.limits import Limits
 from prefectlite.rules.limit import Limit
 from tests.simulation.case import Case
@@ -22,28 +23,28 @@ def whoever_comes_is_let_in(patch: Patch) -> None:
     patch.setattr(Limits, "admit", lambda self, run: True)
 
 
-def places_are_counted_one_by_one_too_few(patch: Patch) -> None:
+def places_are_counted_one_too_few(patch: Patch) -> None:
     honest = Limits.give_back
 
-    def faulty(self: Limits, run: int) -> list[int]:
-        heirs = honest(self, run)
+    def faulty(self: Limits, run: int) -> None:
+        honest(self, run)
         for limit in self._board.plan_node(run).limits:
             self._taken[limit] = max(0, self._taken[limit] - 1)
-        return heirs
 
     patch.setattr(Limits, "give_back", faulty)
 
 
 def a_run_that_lands_keeps_its_places(patch: Patch) -> None:
-    patch.setattr(Conduct, "_give_back", lambda self, run: None)
+    patch.setattr(Conduct, "land", lambda self, run: self._ledger.land(run))
 
 
 def whoever_is_given_a_place_is_not_told(patch: Patch) -> None:
     honest = Limits.give_back
 
-    def faulty(self: Limits, run: int) -> list[int]:
+    def faulty(self: Limits, run: int) -> None:
+        frontier, self._frontier = self._frontier, Frontier(())
         honest(self, run)
-        return []
+        self._frontier = frontier
 
     patch.setattr(Limits, "give_back", faulty)
 
@@ -53,13 +54,13 @@ def a_place_that_comes_free_is_given_to_nobody(patch: Patch) -> None:
 
 
 def a_start_that_a_handler_refuses_keeps_its_places(patch: Patch) -> None:
-    honest = Conduct._give_back
+    honest = Limits.give_back
 
-    def faulty(self: Conduct, run: int) -> None:
+    def faulty(self: Limits, run: int) -> None:
         if self._board.submission[run]:
             honest(self, run)
 
-    patch.setattr(Conduct, "_give_back", faulty)
+    patch.setattr(Limits, "give_back", faulty)
 
 
 def a_row_is_served_from_its_end_and_forgets_who_stands_before(patch: Patch) -> None:
@@ -74,7 +75,7 @@ def a_row_is_served_from_its_end_and_forgets_who_stands_before(patch: Patch) -> 
 
 FAULTS: tuple[Callable[[Patch], None], ...] = (
     whoever_comes_is_let_in,
-    places_are_counted_one_by_one_too_few,
+    places_are_counted_one_too_few,
     a_run_that_lands_keeps_its_places,
     whoever_is_given_a_place_is_not_told,
     a_place_that_comes_free_is_given_to_nobody,
