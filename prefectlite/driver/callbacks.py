@@ -143,9 +143,9 @@ class Callbacks:
                 if ask.question == "on_failure":
                     self._flow.failed(ask.new)
                 else:
-                    answer = self._flow.state_after(ask.old, ask.new)
+                    answer = unrevealing(self._flow.state_after(ask.old, ask.new))
         except BaseException as error:  # as above
-            return Answered(self._clock(), ask.run, ask.ask, error=error)
+            return Answered(self._clock(), ask.run, ask.ask, error=unrevealing_error(error))
         return Answered(self._clock(), ask.run, ask.ask, answer)
 
 

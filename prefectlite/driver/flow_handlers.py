@@ -31,7 +31,6 @@ class FlowHandlers:
         self._handlers = tuple(graph.state_handlers)
         self._terminal = graph.terminal_state_handler
         self._on_failure = graph.on_failure
-        self._references = [task for task in graph.sorted_tasks() if task in graph.reference_tasks()]
 
     def state_after(self, old: State, new: State) -> State:
         """Return the state that the handlers make of a transition of the flow.
@@ -59,10 +58,11 @@ class FlowHandlers:
 
     def _terminal_state(self, handler: Callable[..., Any], state: State) -> State:
         tasks: Mapping[Any, State] = state.result
+        wanted = self._graph.reference_tasks()
         references: list[State] = []
-        for task in self._references:
-            one = tasks[task]
-            references.extend(one.map_states if isinstance(one, Mapped) else [one])
+        for task, one in tasks.items():
+            if task in wanted:
+                references.extend(one.map_states if isinstance(one, Mapped) else [one])
         try:
             said = handler(self._graph, state, references)
         except Signal as signal:
