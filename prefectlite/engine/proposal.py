@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from prefectlite.errors import TaskError
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import Failed, State
+from prefectlite.states.state import NO_RESULT, Failed, State
 
 #: What a run does once its new state is on the books.
 Next: TypeAlias = Literal["start", "unfold", "approve", "weigh", "end"]
@@ -45,6 +45,25 @@ class Proposal:
     def name(self) -> str:
         """The name of the state's class."""
         return type(self.new).__name__
+
+
+def without_result(state: State) -> State:
+    """Return how an iteration ended, without what it hands on.
+
+    Parameters
+    ----------
+    state : State
+        From a body or a state handler.
+
+    Returns
+    -------
+    State
+        Itself, where a user's class cannot be copied so.
+    """
+    try:
+        return state.replace(result=NO_RESULT)
+    except Exception:
+        return state
 
 
 def with_exception(state: Failed) -> Failed:

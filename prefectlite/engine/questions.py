@@ -63,7 +63,8 @@ class Questions:
         """
         board = self._board
         self._serial += 1
-        ask = Ask(run, self._serial, board.node[run], question, old, new, upstreams, attempt)
+        node, past = board.node[run], board.past(run)
+        ask = Ask(run, self._serial, node, question, old, new, upstreams, attempt, past)
         self._open[ask.ask] = ask
         board.asks[ask.ask] = run
         if question != "on_failure":
