@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from prefectlite.core.base import Task
     from prefectlite.core.callbacks import callback_factory
     from prefectlite.core.collecting import as_task
-    from prefectlite.core.context import context, tags
+    from prefectlite.core.context import context, raise_on_exception, tags
     from prefectlite.core.edge import Edge
     from prefectlite.core.parameter import DateTimeParameter, Parameter
+    from prefectlite.core.pausing import pause_task
     from prefectlite.core.secrets import EnvVarSecret, Secret, SecretBase
     from prefectlite.core.task import task
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
@@ -60,6 +61,8 @@ __all__ = [
     "tasks",
     "config",
     "set_temporary_config",
+    "pause_task",
+    "raise_on_exception",
     "triggers",
     "signals",
     "states",
@@ -103,6 +106,8 @@ _HOMES: Final = {
     "ResourceManager": "tasks.resource_manager",
     "config": "settings",
     "set_temporary_config": "settings",
+    "raise_on_exception": "core.context",
+    "pause_task": "core.pausing",
     "DaskExecutor": "executors.dask",
     "LocalDaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
-from prefectlite.core.context import current_layer
+from prefectlite.core.context import current_layer, raises_on_exception
 from prefectlite.core.flow_options import FlowOptions
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
+from prefectlite.driver.approval import Aside, Prompt, is_attended
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
@@ -65,11 +66,15 @@ class Flow(PortableGraph):
         clock: Timepiece | None = None,
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
+        wait_for_approval: bool | None = None,
         **params: Any,
     ) -> State:
         """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
 
         Starts that pass while a run goes on are left out, as in Prefect 1; ``serve`` can make up for them.
+
+        A run that is left with paused tasks alone asks for their approval at the terminal or in the notebook;
+        where there is neither, or the answer is no, it returns its ``Running`` state.
 
         Parameters
         ----------
@@ -87,13 +92,16 @@ class Flow(PortableGraph):
         context : mapping of str to object, or None
             What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
             ``secrets`` go before those of the configuration.
+        wait_for_approval : bool or None
+            Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
         Returns
         -------
         State
-            How the flow ended, the last time; ``state.result[task]`` is the State of a task.
+            How the flow ended, the last time, or ``Running`` for one that is left with paused tasks;
+            ``state.result[task]`` is the State of a task.
 
         Raises
         ------
@@ -107,20 +115,21 @@ class Flow(PortableGraph):
             When the flow's schedule is over.
         ExecutorError
             When the place to run cannot be reached.
+        Exception
+            What a task raised, inside ``with raise_on_exception()``.
         RuntimeError
             When the flow is still being built.
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
         given = self._given("run", parameters, params)
-        observers, close = _watchers(progress)
-        make_run = self._maker(executor, lambda: observers, context)
-        try:
+        waits = is_attended() if wait_for_approval is None else wait_for_approval
+        with _watchers(progress) as (watchers, aside):
+            ask = Prompt(aside=aside) if waits else None
+            make_run = self._maker(executor, lambda: watchers, context, ask=ask, raises=raises_on_exception())
             if self.schedule is None or run_on_schedule is False:
                 return make_run(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow()
-        finally:
-            close()
 
     def serve(
         self,
@@ -191,6 +200,7 @@ class Flow(PortableGraph):
         *,
         executor: Executor | None = None,
         context: Mapping[str, Any] | None = None,
+        wait_for_approval: bool | None = None,
         **params: Any,
     ) -> FlowRun:
         """Start the flow in a thread of its own and return at once; its schedule, if any, is not looked at.
@@ -205,6 +215,10 @@ class Flow(PortableGraph):
         context : mapping of str to object, or None
             What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
             ``secrets`` go before those of the configuration.
+        wait_for_approval : bool or None
+            Whether a run that is left with paused tasks alone keeps its place and waits for ``resume``; by
+            default, whether there is a terminal or notebook. One that does not wait closes its place, and
+            goes on at a new one when something is resumed.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -226,16 +240,10 @@ class Flow(PortableGraph):
         RuntimeError
             When the flow is still being built.
         """
-        make_run = self._maker(executor, lambda: (Echo(),), context)
+        waits = is_attended() if wait_for_approval is None else wait_for_approval
+        make_run = self._maker(executor, lambda: (Echo(),), context, waits=waits)
         run = make_run(self._given("start", parameters, params), None)
-        run.open()
-        # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
-        thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
-        try:
-            thread.start()
-        except BaseException:
-            run.abandon()
-            raise
+        _drive_in_thread(run)
         return FlowRun(run)
 
     def diagnostics(self) -> str:
@@ -278,10 +286,17 @@ class Flow(PortableGraph):
         executor: Executor | None,
         watch: Callable[[], tuple[Observer, ...]],
         context: Mapping[str, Any] | None,
+        **options: Any,
     ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
         return lambda given, moment: Run(
-            self, given, place, observers=watch(), scheduled_start_time=moment, context=context
+            self,
+            given,
+            place,
+            observers=watch(),
+            scheduled_start_time=moment,
+            context=context,
+            **options,
         )
 
 
@@ -321,7 +336,7 @@ class FlowRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended."""
+        """Whether the run has ended, or was left with paused tasks alone."""
         return self._run.is_over
 
     def states(self) -> dict[AnyTask, State]:
@@ -355,7 +370,7 @@ class FlowRun:
         Returns
         -------
         State
-            How the flow ended.
+            How the flow ended; ``Running`` for one that was left with paused tasks alone.
 
         Raises
         ------
@@ -368,7 +383,41 @@ class FlowRun:
 
     def cancel(self) -> None:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
-        self._run.cancel()
+        if self._run.cancel():
+            _drive_in_thread(self._run)
+
+    def paused(self) -> dict[RunKey, State]:
+        """Return the task runs that wait for an approval.
+
+        Returns
+        -------
+        dict of RunKey to State
+            By name, children of maps one by one; with those that go on by themselves at a time.
+        """
+        return self._run.paused()
+
+    def resume(self, task: AnyTask | RunKey | str) -> None:
+        """Let a paused task run go on; a run that was left with paused tasks alone is started again.
+
+        The whole task runs again, with ``context.resume`` set.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"approve-1"``, ``"approve-1[3]"``; a mapped task means all
+            of its children that are paused.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        ValueError
+            When it is not paused.
+        ExecutorError
+            When the place to run cannot be reached again.
+        """
+        if self._run.resume(self._key(task)):
+            _drive_in_thread(self._run)
 
     def __await__(self) -> Generator[Any, None, State]:
         """Wait for the run's end without blocking the event loop."""
@@ -394,7 +443,8 @@ class FlowRun:
         Parameters
         ----------
         task : Task, RunKey or str
-            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; ``""`` is the flow.
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``, ``"double-1@2"`` for the
+            second iteration of one that loops; ``""`` is the flow.
 
         Returns
         -------
@@ -556,15 +606,26 @@ def _place(executor: object, flow_name: str) -> Executor:
     return executor
 
 
-def _watchers(progress: bool | None) -> tuple[tuple[Observer, ...], Callable[[], None]]:
+@contextlib.contextmanager
+def _watchers(progress: bool | None) -> Iterator[tuple[tuple[Observer, ...], Aside]]:
+    """Yield who watches a run, and what moves aside while somebody is asked at the terminal."""
     if not (current_settings().progress if progress is None else progress):
-        return (Echo(),), _nothing
-    shown = terminal_progress()
-    return (shown,), shown.close
+        yield (Echo(),), contextlib.nullcontext
+        return
+    with terminal_progress() as shown:
+        yield (shown,), shown.aside
 
 
-def _nothing() -> None:
-    pass
+def _drive_in_thread(run: Run) -> None:
+    """Drive a run on in a thread of its own; raise what comes up before it runs."""
+    # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
+    thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
+    try:
+        run.open()
+        thread.start()
+    except BaseException:
+        run.abandon()
+        raise
 
 
 def _drive(run: Run) -> None:

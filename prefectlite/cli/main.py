@@ -21,6 +21,7 @@ from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
 from prefectlite.cli.settings import settings_text
+from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import Service
 from prefectlite.driver.timetable import CATCH_UP, CatchUp
@@ -230,6 +231,9 @@ def describe_command(
     default=None,
     help="The lowest level of the tasks' log records that show; by default the setting logging.level.",
 )
+@click.option(
+    "--no-wait", is_flag=True, help="Do not ask about paused tasks; by default a terminal is asked."
+)
 def run_command(
     file: Path | None,
     module: str | None,
@@ -242,6 +246,7 @@ def run_command(
     workers: int | None,
     local: bool,
     log_level: str | None,
+    no_wait: bool,
     debug: bool,
 ) -> int:
     """Run a flow; the exit status is what it came to."""
@@ -250,7 +255,8 @@ def run_command(
     with mended(debug):
         flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
-        return _run(flow, parameters, place, _level(log_level), context_from(named))
+        may_ask = is_attended() and not no_wait
+        return _run(flow, parameters, place, _level(log_level), context_from(named), may_ask)
 
 
 @program.command("config", help=_CONFIG_HELP)
@@ -261,7 +267,10 @@ def config_command() -> int:
     return SUCCESS
 
 
-@program.command("serve", help=_SERVE_HELP, params=list(run_command.params))
+# A service has nobody to ask about paused tasks.
+@program.command(
+    "serve", help=_SERVE_HELP, params=[one for one in run_command.params if one.name != "no_wait"]
+)
 @click.option(
     "--catch-up",
     type=click.Choice(CATCH_UP),
@@ -437,7 +446,12 @@ def _serve(
 
 
 def _run(
-    flow: Flow, parameters: dict[str, Any], place: Place, log_level: int | None, context: dict[str, Any]
+    flow: Flow,
+    parameters: dict[str, Any],
+    place: Place,
+    log_level: int | None,
+    context: dict[str, Any],
+    may_ask: bool,
 ) -> int:
     # Dask's scheduler tells of each connection that closes while it stops, which is no news after Ctrl-C.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
@@ -445,7 +459,10 @@ def _run(
     # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
     progress = Progress(LineDisplay(sys.stderr)) if place.local else terminal_progress()
     with progress:
-        run = Run(flow, parameters, executor, observers=(progress,), log_level=log_level, context=context)
+        ask = Prompt(aside=progress.aside) if may_ask else None
+        run = Run(
+            flow, parameters, executor, observers=(progress,), log_level=log_level, context=context, ask=ask
+        )
         state = run.drive()
     tasks = [(flow.slugs[task], state.result[task]) for task in flow.reference_tasks()]
     click.echo(results_text(tasks), nl=False)

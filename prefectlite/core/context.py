@@ -130,7 +130,8 @@ class Context(Mapping[str, Any]):
     - of the task run: ``task_name``, ``task_full_name``, ``task_slug``, ``task_id`` (the same),
       ``task_run_id``, ``task_tags``, ``map_index``, ``task_run_count`` (``attempt`` is the same),
       ``idempotency_key``, ``time_left()`` (seconds), ``upstream_states`` (by slug and by argument name),
-      ``logger``.
+      ``logger``; once a pause is over, ``resume``; from the second iteration of a loop on,
+      ``task_loop_count`` and ``task_loop_result``.
 
     While a flow is built it holds ``flow``.
 
@@ -262,6 +263,45 @@ def tags(*names: str) -> Iterator[None]:
         yield
     finally:
         pop()
+
+
+@contextmanager
+def raise_on_exception() -> Iterator[None]:
+    """Let ``flow.run`` raise the first exception or signal that a task raises, inside a block; for debugging.
+
+    The flow run is cancelled then, and its other states are lost.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Examples
+    --------
+    >>> from prefectlite import Flow, LocalExecutor, raise_on_exception, task
+    >>> with Flow("careless") as flow:
+    ...     divided = task(lambda: 1 / 0)()
+    >>> with raise_on_exception():
+    ...     flow.run(executor=LocalExecutor())
+    Traceback (most recent call last):
+    ZeroDivisionError: division by zero
+    """
+    push({"raise_on_exception": True})
+    try:
+        yield
+    finally:
+        pop()
+
+
+def raises_on_exception() -> bool:
+    """Return whether this code is inside ``with raise_on_exception()``.
+
+    Returns
+    -------
+    bool
+        False in a task's body, whatever surrounds its flow run.
+    """
+    return bool(current_layer().values.get("raise_on_exception"))
 
 
 def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:

@@ -20,6 +20,7 @@ from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
 from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.past import facts_of_past
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
@@ -120,6 +121,7 @@ class Callbacks:
             "logger": task.logger,
         }
         try:
+            facts |= facts_of_past(ask.past, key.loop)
             with surroundings(facts):
                 answer = _put(task, ask)
                 if isinstance(answer, State):

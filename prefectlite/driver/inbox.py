@@ -49,6 +49,16 @@ class Inbox:
         self._lines.put(lines)
         self._batches.put(())  # the loop sleeps on this queue alone
 
+    def is_empty(self) -> bool:
+        """Return whether nothing is there; callable by the thread that takes events.
+
+        Returns
+        -------
+        bool
+            False also when the loop was only woken.
+        """
+        return not self._taken and self._batches.empty()
+
     def wait(self, timeout: float | None) -> None:
         """Block until something is there.
 

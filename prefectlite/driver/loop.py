@@ -24,12 +24,14 @@ from prefectlite.engine.events import (
     AttemptRefused,
     CancelRequested,
     Event,
+    PlaceChanged,
     RangeFinished,
     RoomChanged,
     RunStarted,
 )
 from prefectlite.engine.instructions import (
     Ask,
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
@@ -135,19 +137,32 @@ class Loop:
         self._timers = Timers()
         self._refused: list[Event] = []
         self._end: State | None = None
+        # The flow's state while only an approval lets it go on.
+        self._left: State | None = None
         self.has_heard = False
 
-    def run(self) -> State:
-        """Drive until the engine says that the run is over.
+    def run(self, may_leave: Callable[[State], bool], *, again: bool = False) -> State:
+        """Drive until the run is over, or nothing but an approval lets it go on and nobody waits for that.
+
+        Parameters
+        ----------
+        may_leave : callable
+            Asked, with the flow's state, while only an approval lets the run go on: whether to leave it so.
+        again : bool
+            Whether the run was left before, and is driven on at another place.
 
         Returns
         -------
         State
-            The flow's final state, as the engine sees it.
+            The flow's state, as the engine sees it; not final for a run that is left.
         """
-        self._turn([RunStarted(self._clock())])
+        now = self._clock()
+        self._turn([PlaceChanged(now) if again else RunStarted(now)])
         while self._end is None:
-            self._turn(self._gather())
+            if self._left is not None and may_leave(self._left):
+                self._end = self._left
+            else:
+                self._turn(self._gather())
         self.tell_logs()
         return self._end
 
@@ -202,6 +217,7 @@ class Loop:
                     self.has_heard = True
                 wanted += handle(event)
         if wanted:
+            self._left = None  # it is said again if it still holds
             self._perform(wanted)
 
     def _perform(self, wanted: Sequence[Instruction]) -> None:
@@ -210,7 +226,7 @@ class Loop:
         changes: list[Transition | TransitionMany] = []
         submits: list[Submit | SubmitMany] = []
         spans: list[Span] = []
-        rest: list[Ask | SetTimer | CancelAll | StopReleased | EndRun] = []
+        rest: list[Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun] = []
         for one in wanted:
             if isinstance(one, Transition | TransitionMany):
                 changes.append(one)
@@ -250,7 +266,7 @@ class Loop:
             AttemptRefused(now, submit.run, submit.submission, error) for submit, error in lowered.refused
         ]
 
-    def _do(self, one: Ask | SetTimer | CancelAll | StopReleased | EndRun) -> None:
+    def _do(self, one: Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun) -> None:
         match one:
             case Ask():
                 engine = self._engine
@@ -265,6 +281,8 @@ class Loop:
                     "press Ctrl-C again, to leave that out."
                 )
                 self._session.stop_released()
+            case AwaitApproval():
+                self._left = one.state
             case EndRun():
                 self._end = one.state
             case _:

@@ -17,16 +17,20 @@ from prefectlite.core.facts import checked_context, flow_facts
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
+from prefectlite.driver.approval import Approver
 from prefectlite.driver.callbacks import Callbacks
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import Loop
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
+from prefectlite.driver.raising import FirstRaised
 from prefectlite.driver.values import Numbers, Values
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import CancelRequested
+from prefectlite.engine.events import CancelRequested, ResumeRequested
+from prefectlite.engine.instructions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal
@@ -72,6 +76,13 @@ class Run:
         settings.
     context : mapping of str to object, or None
         What the context of its tasks and callbacks holds more; it goes before that of the settings.
+    waits : bool
+        Whether a run that only an approval lets go on waits for ``resume``; else ``drive`` returns its
+        ``Running`` state, and may be called again once something was resumed.
+    ask : callable or None
+        Asked, in the driving thread, which of the paused task runs are approved, before the run is left.
+    raises : bool
+        Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
 
     Raises
     ------
@@ -97,6 +108,9 @@ class Run:
         scheduled_start_time: datetime | None = None,
         log_level: int | None = None,
         context: Mapping[str, Any] | None = None,
+        waits: bool = False,
+        ask: Approver | None = None,
+        raises: bool = False,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -106,8 +120,12 @@ class Run:
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
-        self._audience = Audience(observers)
+        self._first_raised = FirstRaised() if raises else None
+        self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
         self._scheduled = scheduled_start_time
+        self._places = 0
+        # When the run was to begin, in seconds since the epoch.
+        self._began = 0.0
         settings = current_settings()
         self._inline_limit = settings.results.inline_limit
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
@@ -116,8 +134,10 @@ class Run:
         self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._inbox = Inbox()
+        self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._is_open = False
         self._values: Values | None = None
         self._compiled: Compiled | None = None
         self._engine: Engine | None = None
@@ -126,6 +146,8 @@ class Run:
         self._state: State | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        # They must not keep the run alive, whose last holder lets go of its values.
+        self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
     # What is asked of a run, from any thread
 
@@ -141,7 +163,7 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended and its place is closed."""
+        """Whether the run has ended, or was left with pauses alone, and its place is closed."""
         return self._done.is_set()
 
     def counts(self) -> dict[str, int]:
@@ -185,18 +207,84 @@ class Run:
         """
         return self.journal.history(key)
 
-    def cancel(self, why: str = "cancelled by the user") -> None:
+    def paused(self) -> dict[RunKey, State]:
+        """Return the task runs that are paused.
+
+        Returns
+        -------
+        dict of RunKey to State
+            By name; children of maps one by one.
+        """
+        with self._lock:
+            engine = self._engine
+            return {} if engine is None else {engine.key(run): engine.state(run) for run in engine.paused()}
+
+    def resume(self, key: RunKey, why: str = "approved by the user") -> bool:
+        """Let a paused task run go on.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name; a map's name means all of its children that are paused.
+        why : str
+            The reason that the state gives.
+
+        Returns
+        -------
+        bool
+            Whether the run was left: then ``drive`` must be called again, in whatever thread.
+
+        Raises
+        ------
+        ValueError
+            When it is not paused.
+        """
+        with self._lock:
+            numbers = runs_to_resume(self._engine, key, self.flow_name)
+            now = time.time()
+            self._inbox.deliver([ResumeRequested(now, number, why) for number in numbers])
+            is_left = self._done.is_set()
+            if is_left:
+                self._done.clear()
+            return is_left
+
+    def cancel(self, why: str = "cancelled by the user") -> bool:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible.
 
         Parameters
         ----------
         why : str
             The reason that the states give.
+
+        Returns
+        -------
+        bool
+            Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        self._inbox.deliver([CancelRequested(time.time(), why)])
+        asked = CancelRequested(time.time(), why)
+        with self._lock:
+            engine = self._engine
+            if engine is not None and self._done.is_set() and not engine.ended:
+                if not engine.has_to_clean_up():
+                    self._call_off(engine, asked)
+                    return False
+                self._done.clear()
+                self._inbox.deliver([asked])
+                return True
+        self._inbox.deliver([asked])
         session = self._session
         if session is not None:
             session.hold()
+        return False
+
+    def _call_off(self, engine: Engine, asked: CancelRequested) -> None:
+        """End a run that was left: nothing is in flight, so that no place is needed."""
+        assert self._compiled is not None
+        self.journal.record([one for one in engine.handle(asked) if isinstance(one, Transition)])
+        self.journal.commit()
+        self.journal.close()
+        self._result = task_states(self._compiled, engine)
+        self._state = engine.flow_state.replace(result=self._result)
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.
@@ -247,20 +335,26 @@ class Run:
         brief = RunBrief(self.run_id, self.flow_name, self._log_level)
         # The session gets hold of the inbox and of nothing else: see values.py.
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
-        secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
-        self._values = Values(self._session, secrets=secrets)
+        self._is_open = True
+        if self._values is None:
+            secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
+            self._values = Values(self._session, secrets=secrets)
+        else:
+            self._values.read_from(self._session)
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
-        self._close(())
+        if self._is_open:
+            self._close(())
+        self._done.set()
 
     def drive(self) -> State:
-        """Drive the run to its end in this thread.
+        """Drive the run in this thread until it is over, or left since only an approval lets it go on.
 
         Returns
         -------
         State
-            The flow's final state; ``result`` maps each task to its state.
+            The flow's state, not final for a run that is left; ``result`` maps each task to its state.
 
         Raises
         ------
@@ -273,23 +367,47 @@ class Run:
             with Interrupts(self._interrupted):
                 concealing.acquire()
                 try:
-                    if self._session is None:
-                        self.open()
-                    self._state = self._conduct()
-                except BaseException as error:
-                    self._error = error
-                    raise
+                    state = self._drive()
                 finally:
-                    self.journal.close()
                     concealing.release()
-                    self._done.set()
         finally:
             OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
-        return self._state
+        if self._first_raised is not None:
+            self._first_raised.check()
+        return state
+
+    def _drive(self) -> State:
+        try:
+            while True:
+                if not self._is_open:
+                    self.open()
+                state = self._conduct()
+                self.journal.close()
+                if self._has_ended(state):
+                    return state
+        except BaseException as error:
+            self._error = error
+            self.journal.close()
+            raise
+        finally:
+            self._done.set()
+
+    def _has_ended(self, state: State) -> bool:
+        """Say that the run is over or left; False when somebody resumed it while its place was closed."""
+        with self._lock:
+            if not state.is_finished():
+                # What else came in is of the place that was closed.
+                wishes = [one for one in self._inbox.events() if isinstance(one, ResumeRequested)]
+                if wishes:
+                    self._inbox.deliver(wishes)
+                    return False
+            self._state = state
+            self._done.set()
+            return True
 
     def _interrupted(self) -> None:
-        if not self._looping:
-            raise KeyboardInterrupt  # nothing of ours runs yet that would have to end in order
+        if self._leaving.is_asking or not self._looping:
+            raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
         self.cancel("interrupted by Ctrl-C")
         assert self._session is not None
         self._session.interrupt()
@@ -302,9 +420,10 @@ class Run:
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            scheduled = time.time() if self._scheduled is None else self._scheduled.timestamp()
-            compiled = compile_flow(self._graph, self.parameters)
-            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            self._places += 1
+            again = self._engine is not None
+            self._result = None
+            compiled, engine = self._assembled(values)
             lowering = Lowering(
                 compiled,
                 run_id=self.run_id,
@@ -314,16 +433,15 @@ class Run:
                 context=self._context,
                 hidden=self._hidden,
                 pickles=session.pickles,
-                scheduled=scheduled,
+                scheduled=self._began,
+                place=self._places,
             )
             callbacks = Callbacks(
                 compiled.tasks,
                 self._inbox.deliver,
-                self._flow_context(scheduled),
-                flow=FlowHandlers(self._graph, self.states),
+                self._flow_context(self._began),
+                flow=self._flow_handlers,
             )
-            with self._lock:
-                self._compiled, self._engine = compiled, engine
             values.number_by(_live_numbers(engine))
             loop = Loop(
                 engine=engine,
@@ -337,13 +455,23 @@ class Run:
                 lock=self._lock,
             )
             self._looping = True
-            state = loop.run()
+            state = loop.run(lambda left: self._leaving.may_leave(self, left), again=again)
             return self._finish(state, engine.kept())
         except BaseException as error:
             return self._break_off(error, loop)
         finally:
             if callbacks is not None:
                 callbacks.close()
+
+    def _assembled(self, values: Values) -> tuple[Compiled, Engine]:
+        """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
+        if self._compiled is None or self._engine is None:
+            self._began = time.time() if self._scheduled is None else self._scheduled.timestamp()
+            compiled = compile_flow(self._graph, self.parameters)
+            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            with self._lock:
+                self._compiled, self._engine = compiled, engine
+        return self._compiled, self._engine
 
     def _finish(self, flow_state: State, keep: Sequence[Span]) -> State:
         """Build the state that the user gets, and close the place."""
@@ -359,7 +487,9 @@ class Run:
         by_user = isinstance(error, KeyboardInterrupt | SystemExit)
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
-        is_callers = loop is None or (isinstance(error, ExecutorError) and not loop.has_heard)
+        is_callers = loop is None or (
+            isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
+        )
         why = (
             "The run was broken off."
             if by_user
@@ -395,6 +525,7 @@ class Run:
 
     def _close(self, keep: Sequence[Span]) -> None:
         assert self._session is not None
+        self._is_open = False
         try:
             self._session.close(keep)
         except Exception:
@@ -405,6 +536,17 @@ class Run:
             **flow_facts(self.flow_name, self.run_id, scheduled, self._context),
             "parameters": dict(self.parameters),
         }
+
+
+def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:
+    known = weakref.ref(run)
+
+    def states() -> Mapping[Task, State]:
+        found = known()
+        assert found is not None  # who drives it holds it
+        return found.states()
+
+    return states
 
 
 def _live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.board import ASKING, FINAL, FLYING, Board
+from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, Board
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import AuditError
@@ -52,7 +52,7 @@ def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancell
             raise AuditError(f"A run waits for an answer that nobody was asked for: {board.story(run)}.")
     for node in board.families:
         _check_family(board, node)
-    if under_way and not (board.flying or board.asks or board.timers):
+    if under_way and not (board.flying or board.asks or board.timers or PARKED in board.stage):
         raise AuditError(
             f"Nothing is in flight, asked or timed, yet the flow run goes on; {board.open} runs are open."
         )

@@ -6,23 +6,25 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
+from prefectlite.engine.board import FINAL, FLYING, QUEUED, WAITING, Board
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
-from prefectlite.engine.instructions import SetTimer, Submit
+from prefectlite.engine.instructions import Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.limits import Limits
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Next, Proposal, objection, with_exception
+from prefectlite.engine.proposal import Next, Proposal, objection, with_exception, without_result
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
+from prefectlite.engine.waits import Waits
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import decide_crash
-from prefectlite.rules.retry import moment
+from prefectlite.rules.loop import decide_loop
+from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
@@ -71,15 +73,13 @@ class Conduct:
         self._readers = Readers(board, wiring, ledger.free, ledger.free_many)
         self._ahead = Ahead(board, wiring, ledger, frontier)
         self.settling = Settling(board, ledger, self._ahead, self._readers, frontier)
-        self._serial = 0
+        self.waits = Waits(board, ledger)
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.limits = Limits(board, frontier, self._why)
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
-        # Runs that a rule paused: they start when the pause is over.
-        self._approved: set[int] = set()
 
     # The rules before a run
 
@@ -208,6 +208,7 @@ class Conduct:
                 ahead,
                 bool(self._wiring.drops[node]),
                 self._wiring.measures[node],
+                board.past(run),
             )
         )
         if self._wiring.trusted[node]:
@@ -288,15 +289,13 @@ class Conduct:
             self._ledger.commit(run, state, proposal.why, proposal.time)
             self._weigh_failure(run, state, proposal.retryable)
         elif isinstance(state, Looped):
-            self._ledger.commit(run, state, proposal.why, proposal.time)
-            self._fail(run, "It asked to loop, which this version cannot do.", "loop")
+            self._next_lap(run, state, proposal)
         elif isinstance(state, Finished):
             self.end(run, state, proposal.why, proposal.time)
         elif isinstance(state, Scheduled):
             self._ledger.commit(run, state, proposal.why, proposal.time)
-            if then == "approve" and isinstance(state, Paused):
-                self._approved.add(run)
-            self._wait_for(run, state)
+            if not self.waits.begin(run, state, approves=then == "approve"):
+                self.again(run)
         else:
             self._fail(
                 run, f"It would be left {proposal.name} for ever: nothing follows from that.", "outcome"
@@ -344,34 +343,52 @@ class Conduct:
         text = f"Its retry_delay {said}; the failure stands: {state.message}"
         self.end(run, state.replace(message=text), Reason("retry", text), self._ledger.now)
 
-    def _wait_for(self, run: int, state: Scheduled) -> None:
-        at = state.start_time
-        if at is None and isinstance(state, Paused):
-            self._board.stage[run] = PARKED
-        elif at is None or at.timestamp() <= moment(self._ledger.now).timestamp():
-            self.again(run)
-        else:
-            self._serial += 1
-            self._board.stage[run] = TIMED
-            self._board.timers[self._serial] = run
-            self._ledger.out.append(SetTimer(run, self._serial, at.timestamp()))
+    def _next_lap(self, run: int, looped: Looped, proposal: Proposal) -> None:
+        board = self._board
+        # What it hands on is for the next iteration alone: in the history of a long loop it would pile up.
+        self._ledger.commit(run, without_result(looped), proposal.why, proposal.time)
+        verdict = decide_loop(board.key(run).loop)
+        self.lose(run)  # a state handler may have made it of a success
+        board.begin_lap(run, looped)
+        self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
+        self._start_again(run, verdict.why)
 
-    def again(self, run: int) -> None:
+    def resume(self, run: int, why: str) -> None:
+        """Let a paused run go on.
+
+        Parameters
+        ----------
+        run : int
+            Any run; one that is not paused is left alone.
+        why : str
+            Who approved, in a few words.
+        """
+        verdict = decide_resume(self._board.states[run], why)
+        if isinstance(verdict, Become) and self.waits.end(run):
+            self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
+            self.again(run, verdict.why)
+
+    def again(self, run: int, why: Reason = AGAIN) -> None:
         """Start a run once more after a failure, a pause or a wait.
 
         Parameters
         ----------
         run : int
-            A run that waited for a time.
+            A run that waited.
+        why : Reason
+            What it waited for.
         """
-        board = self._board
-        if not board.attempt[run] and run not in self._approved:
+        if self.waits.may_start(run):
+            self._start_again(run, why)
+        else:
             # It was put off before its rules let it start, so they are asked now.
-            board.stage[run] = WAITING
+            self._board.stage[run] = WAITING
             self.decide(run)
-            return
+
+    def _start_again(self, run: int, why: Reason) -> None:
+        board = self._board
         board.attempt[run] += 1
-        self._let_start(run, AGAIN)
+        self._let_start(run, why)
 
     # What is known of a run
 
@@ -397,6 +414,8 @@ class Conduct:
         board = self._board
         board.stage[run] = FINAL
         board.open -= 1
+        if board.laps:
+            board.end_lap(run)
         self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, assert_never
 from prefectlite.engine.board import (
     FINAL,
     FLYING,
+    PARKED,
     WAITING,
 )
 from prefectlite.engine.calling_off import call_off, left_to_do
@@ -23,13 +24,16 @@ from prefectlite.engine.events import (
     Event,
     InputsConsumed,
     Measure,
+    PlaceChanged,
     RangeFinished,
+    ResumeRequested,
     RoomChanged,
     RunStarted,
     TimerFired,
 )
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import (
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
@@ -97,6 +101,8 @@ class Engine(EngineView):
         self._full = False
         # Why the flow run was called off, while it still cleans up.
         self._called_off = ""
+        # Whether it was said that only an approval lets the flow run go on.
+        self._is_left = False
 
     # Events
 
@@ -135,12 +141,12 @@ class Engine(EngineView):
             case AttemptHeld():
                 if self._is_current(event.run, event.submission):
                     self._held(event.run)
-            case TimerFired():
-                self._timer_fired(event)
+            case TimerFired() | ResumeRequested():
+                self._go_on(event)
             case Answered():
                 self._answered(event)
-            case RoomChanged():
-                self.window, self.crowd = event.window, self.board.flying
+            case RoomChanged() | PlaceChanged():
+                self._place_said(event)
             case CancelRequested():
                 self._cancel(event.why)
             case RunStarted():
@@ -289,17 +295,21 @@ class Engine(EngineView):
         else:
             self._conduct.queue(run)
 
-    def _timer_fired(self, event: TimerFired) -> None:
-        timers = self.board.timers
-        run = timers.get(event.timer)
-        if run is None:
+    def _place_said(self, event: RoomChanged | PlaceChanged) -> None:
+        if isinstance(event, PlaceChanged):
+            self._ledger.forget_place()
+        else:
+            self.window, self.crowd = event.window, self.board.flying
+
+    def _go_on(self, event: TimerFired | ResumeRequested) -> None:
+        if isinstance(event, TimerFired):
+            if self._conduct.waits.fired(event):
+                self._conduct.again(event.run)
             return
-        if run != event.run:
-            raise EngineError(
-                f"Timer {event.timer} belongs to {self.board.story(run)}, not to run {event.run}."
-            )
-        del timers[event.timer]
-        self._conduct.again(run)
+        if not 0 <= event.run < len(self.board.stage):
+            raise EngineError(f"Run {event.run} was approved, but there is no such run.")
+        self._is_left = False
+        self._conduct.resume(event.run, event.why)
 
     # The window and the end
 
@@ -342,11 +352,20 @@ class Engine(EngineView):
     def _end_if_over(self) -> None:
         board = self.board
         if board.flying or board.asks or board.timers:
-            return
-        if self._called_off:
+            self._is_left = False
+        elif self._called_off:
             self._cancel(self._called_off)
-        else:
+        elif PARKED not in board.stage:
             self._finish(cancelled=False)
+        elif not self._is_left:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Say that nothing but an approval lets the flow run go on."""
+        self._is_left = True
+        verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled=False)
+        self._ledger.flow_becomes(verdict.state, verdict.why)
+        self._ledger.out.append(AwaitApproval(verdict.state))
 
     def _cancel(self, why: str) -> None:
         """End all runs at once; the first time, all but what is left to clean up."""

@@ -155,6 +155,19 @@ class Ledger:
             self.board.live[run] = 0
             self.out.append(Release(run, live))
 
+    def forget_place(self) -> None:
+        """Count on nothing any more that the executor held.
+
+        Raises
+        ------
+        EngineError
+            When a run is in flight there.
+        """
+        board = self.board
+        if board.flying:
+            raise EngineError(f"The place to run changed while {board.flying} submissions were in flight.")
+        fill(board.live, 0, range(len(board.live)))
+
     def free_many(self, runs: range) -> None:
         """Let go of the submissions of runs that stand side by side.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from prefectlite.engine.questions import raised
 from prefectlite.errors import TaskError
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import Failed, State
+from prefectlite.states.state import NO_RESULT, Failed, State
 from prefectlite.states.transitions import may_become
 
 #: What a run does once its new state is on the books.
@@ -75,6 +75,25 @@ def objection(old: State, asked: str, answer: Any, error: BaseException | None) 
     if not may_become(type(old), type(answer)):
         return Failed(f"A state handler made {type(answer).__name__} of {asked}, which cannot follow.")
     return None
+
+
+def without_result(state: State) -> State:
+    """Return how an iteration ended, without what it hands on.
+
+    Parameters
+    ----------
+    state : State
+        From a body or a state handler.
+
+    Returns
+    -------
+    State
+        Itself, where a user's class cannot be copied so.
+    """
+    try:
+        return state.replace(result=NO_RESULT)
+    except Exception:
+        return state
 
 
 def with_exception(state: Failed) -> Failed:

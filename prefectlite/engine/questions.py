@@ -65,7 +65,8 @@ class Questions:
         self._serial += 1
         if question != "on_failure":
             board.stage[run] = ASKING
-        return self._put(Ask(run, self._serial, board.node[run], question, old, new, upstreams, attempt))
+        node, past = board.node[run], board.past(run)
+        return self._put(Ask(run, self._serial, node, question, old, new, upstreams, attempt, past))
 
     def ask_flow(self, question: Question, old: State, new: State) -> int:
         """Ask the flow's own handlers.

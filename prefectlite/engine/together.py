@@ -184,6 +184,7 @@ class Together:
             and (state is PENDING or isinstance(state, Retrying))
             and all(one is state for one in board.states[runs.start : runs.stop])
             and _is_one(self._why, runs)
+            and not board.has_past(runs)
             and (said is None or self._retries(runs, said))
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 
 from prefectlite.engine.audit import audit
-from prefectlite.engine.board import PENDING, Board
+from prefectlite.engine.board import PARKED, PENDING, TIMED, Board
+from prefectlite.engine.calling_off import left_to_do
 from prefectlite.engine.ledger import FLOW, FLOW_KEY, Ledger
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.wiring import Wiring
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import State
+from prefectlite.states.state import Paused, State
 
 
 class EngineView:
@@ -125,6 +126,31 @@ class EngineView:
             Empty before the map unfolds.
         """
         return self.board.children(node)
+
+    def paused(self) -> list[int]:
+        """Return the runs that an approval would let go on.
+
+        Returns
+        -------
+        list of int
+            Those that are paused, also until a time; O(runs).
+        """
+        board = self.board
+        return [
+            run
+            for run, stage in enumerate(board.stage)
+            if stage in (PARKED, TIMED) and isinstance(board.states[run], Paused)
+        ]
+
+    def has_to_clean_up(self) -> bool:
+        """Return whether something would be cleaned up first if the flow run were called off now.
+
+        Returns
+        -------
+        bool
+            O(runs).
+        """
+        return bool(left_to_do(self.board))
 
     def attempt(self, run: int) -> int:
         """Return how often a run was allowed to start.

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
-from prefectlite.engine.instructions import Submit, SubmitMany
+from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
@@ -19,6 +19,7 @@ from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
 from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
+from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry, is_ours
 from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
@@ -79,6 +80,8 @@ class Lowering:
         What a person put into the flow run's context.
     hidden : tuple of str
         Secrets in the parameters, as texts that no process writes.
+    place : int
+        At which place in turn the flow run goes on, counted from 1: the names of shared constants differ.
 
     Raises
     ------
@@ -98,6 +101,7 @@ class Lowering:
         scheduled: float = 0.0,
         context: Mapping[str, Any] = _NOTHING,
         hidden: tuple[str, ...] = (),
+        place: int = 1,
     ) -> None:
         self._compiled = compiled
         self._nodes = compiled.plan.nodes
@@ -112,7 +116,7 @@ class Lowering:
         self._by_digest: dict[str, Blob] = {}
         # Submissions that were refused, and what was left out because of them.
         self._unsent: set[tuple[int, int]] = set()
-        shared = key_prefix(self._flow_name, "shared", run_id)
+        shared = key_prefix(self._flow_name, "shared" if place == 1 else f"shared.{place}", run_id)
         self._pantry = Pantry(compiled.values, compiled.assemblies, self._names, shared, pickles)
         self._flow = self._flow_blob(
             FlowFacts(
@@ -279,6 +283,7 @@ class Lowering:
             upstreams,
             submit.drop_value,
             tuple(submit.measure),
+            self._beside(submit, needs),
         )
         live: Spec | None = None
         payload = b""
@@ -342,6 +347,13 @@ class Lowering:
                 f"({type(error).__name__}: {error})."
             ) from error
         return given, recipes
+
+    def _beside(self, submit: Submit, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
+        """Return what a run's context holds of its pauses and iterations."""
+        if submit.past is NO_PAST:
+            return ()
+        facts = facts_of_past(submit.past, submit.key.loop)
+        return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 
     def _kit(self, number: int) -> _Kit:
         task = self._compiled.tasks[number]

@@ -73,8 +73,12 @@ class Kind:
             self.run = _Printing(envelope.run)
 
 
-class Upstreams(Protocol):
-    """What tells of an attempt's direct upstreams."""
+class Told(Protocol):
+    """What tells of what is around an attempt: its direct upstreams, and what went before it."""
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the context holds that other attempts do not see."""
+        ...
 
     def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
         """Return what the spec says of each, and what was passed by position, for the child ``index``."""
@@ -90,16 +94,16 @@ class Around(LazyLayer):
         What it has in common with others.
     index : int or None
         The child's place in its map.
-    upstreams : Upstreams
-        Who knows of its upstreams.
+    told : Told
+        Who knows of its upstreams and its past.
     """
 
     __slots__ = ("index", "kind", "lines", "told")
 
-    def __init__(self, kind: Kind, index: int | None, upstreams: Upstreams) -> None:
+    def __init__(self, kind: Kind, index: int | None, told: Told) -> None:
         self.kind = kind
         self.index = index
-        self.told = upstreams
+        self.told = told
         #: Where the attempt's lines go; None until there is one.
         self.lines: Capture | None = None
 
@@ -173,6 +177,7 @@ class Around(LazyLayer):
             **task_facts(key, facts.run_id, envelope.name, envelope.tags, kind.attempt),
             "upstream_states": UpstreamStates(*self.told.upstreams(index)),
             "logger": kind.task.logger,
+            **self.told.beside(),
         }
 
 

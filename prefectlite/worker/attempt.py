@@ -113,7 +113,7 @@ def perform_packed(
         return HELD
     started = time.time()
     try:
-        told = Spec._make(pickle.loads(spec))
+        told = Spec(*pickle.loads(spec))
         opened = open_flow(flow), open_task(task)
     except BaseException as error:
         return unopened(error, started, here.where)

@@ -215,7 +215,7 @@ class _Runner:
         own = self._ledger.wrappers
         if isinstance(part, Block):
             return Strip.of_block(flow, task, part, self._values, own, self._here)
-        spec = Spec._make(pickle.loads(part.spec))
+        spec = Spec(*pickle.loads(part.spec))
         return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
 
     def _run_strip(self, strip: Strip, until: float) -> bool:

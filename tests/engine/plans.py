@@ -25,12 +25,14 @@ from prefectlite.engine.events import (
     CancelRequested,
     Event,
     Measure,
+    ResumeRequested,
     RunStarted,
     TimerFired,
 )
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import (
     Ask,
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
@@ -215,6 +217,8 @@ def said(one: Instruction, engine: Engine) -> str:
             return "cancel all"
         case StopReleased():
             return "stop what was released"
+        case AwaitApproval():
+            return f"await {type(one.state).__name__}"
         case EndRun():
             return f"end {type(one.state).__name__}"
 
@@ -328,6 +332,10 @@ class Bench:
     def fail(self, name: str, text: str = "boom", **facts: Any) -> Turn:
         """The body raised ``ValueError(text)``."""
         return self.report(name, Failed(text, ValueError(text)), **facts)
+
+    def approve(self, name: str, why: str = "approved by the user") -> Turn:
+        """Somebody approved a paused run."""
+        return self.handle(ResumeRequested(self._later(), self.run(name), why))
 
     def observe(self, name: str, submission: int = 0) -> Turn:
         """A worker was seen to run it."""

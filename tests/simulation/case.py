@@ -155,6 +155,8 @@ class Case:
         Nodes whose bodies take fifty times as long as others.
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
+    approved : float
+        The share of pauses without a time that somebody approves.
     endings, handlings : dict
         Fixed entries that beat the menus, for flows written by hand.
     corner : str
@@ -174,12 +176,13 @@ class Case:
     slots: int = 4
     faults: Faults = field(default_factory=Faults)
     cancel_at: float | None = None
+    approved: float = 0.0
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
     handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)
     corner: str = ""
 
     def ending(self, node: int, index: int, attempt: int) -> Ending:
-        """Return how an attempt ends; ``index`` is -1 for a run that is no child."""
+        """Return how an attempt ends, counted over all iterations; ``index`` is -1 for a run that is no child."""
         place = (node, index, attempt)
         found = self.endings.get(place)
         if found is None:
@@ -189,7 +192,7 @@ class Case:
     def _ending(self, node: int, index: int, attempt: int) -> Ending:
         rng = random.Random(mix(self.seed, 1, node, index, attempt))
         menu = self.menus.get(node, ())
-        # Nobody tries for ever: what signals RETRY or PAUSE gets through in the end.
+        # Nobody tries for ever: what signals RETRY, PAUSE or LOOP gets through in the end.
         kind: EndingKind = "value" if attempt > 5 or not menu else weighted(rng, menu)
         duration = 0.001 + rng.random() ** 4 * 2
         if node in self.slow or rng.random() < 0.03:
@@ -212,6 +215,11 @@ class Case:
             rng = random.Random(mix(self.seed, 3, node, index, attempt, *map(ord, old[:3] + new[:3])))
             found = self.handlings[place] = "keep" if calm else weighted(rng, menu)
         return found
+
+    def approval(self, node: int, index: int, pause: int) -> float | None:
+        """Return after how many seconds somebody approves a run's pause, counted from 1; None when nobody does."""
+        rng = random.Random(mix(self.seed, 5, node, index, pause))
+        return rng.choice((0.0, 0.5, 40.0)) if rng.random() < self.approved else None
 
     def delay(self, node: int, index: int, attempt: int) -> float | None:
         """Return the seconds that a node's own ``retry_delay`` gives; None when it raises."""

@@ -75,6 +75,7 @@ class Parcel:
 
     submit: Submit
     name: Name
+    start: int
     ending: Ending
     status: Status = "waiting"
     missing: int = 0
@@ -117,6 +118,7 @@ class Cluster:
         self.now = 0.0
         self.parcels: dict[tuple[int, int], Parcel] = {}
         self.given: dict[Name, list[dict[str, Any]]] = {}
+        self.pasts: dict[Name, list[tuple[int, bool, Any]]] = {}
         self.bodies: set[tuple[int, int]] = set()
         self.cancelled = False
         #: Whether bodies that run may be let go of, since somebody has cancelled.
@@ -125,6 +127,8 @@ class Cluster:
         self._ready: deque[Parcel] = deque()
         self._busy = 0
         self._in_vain: dict[int, int] = {}
+        # By run: its iteration, the attempts of those before, and its own so far.
+        self._laps: dict[int, tuple[int, int, int]] = {}
         self._together: dict[tuple[int, int], Report] = {}
         #: By reader: values that it has read for good, by run and submission.
         self.folded: dict[int, dict[tuple[int, int], Any]] = {}
@@ -143,7 +147,8 @@ class Cluster:
             f"submission {submission} of {submit.key} follows none",
         )
         name = self._name_of(run)
-        parcel = Parcel(submit, name, self.case.ending(*name, submit.attempt))
+        start = self._start_of(submit)
+        parcel = Parcel(submit, name, start, self.case.ending(*name, start))
         for argument in submit.arguments:
             for found in _leaves(argument.source):
                 self._follow(parcel, found, "reads")
@@ -196,6 +201,18 @@ class Cluster:
 
     # Inside
 
+    def _start_of(self, submit: Submit) -> int:
+        """Return which attempt of a run it is, over all its iterations."""
+        loop, before, latest = self._laps.get(submit.run, (1, 0, 0))
+        require(
+            submit.key.loop in (loop, loop + 1),
+            f"{submit.key} was submitted after iteration {loop} of its run",
+        )
+        if submit.key.loop > loop:
+            before, latest = before + latest, 0
+        self._laps[submit.run] = submit.key.loop, before, submit.attempt
+        return before + submit.attempt
+
     def _follow(self, parcel: Parcel, leader: FromRun, how: str) -> None:
         found = self.parcels.get((leader.run, leader.submission))
         if found is None:
@@ -233,7 +250,7 @@ class Cluster:
 
     def _start(self, parcel: Parcel) -> None:
         submit = parcel.submit
-        place = (submit.run, submit.attempt)
+        place = (submit.run, parcel.start)
         require(
             place not in self.bodies, f"the body of {submit.key} runs twice under attempt {submit.attempt}"
         )
@@ -247,6 +264,9 @@ class Cluster:
         folded = self.folded.get(submit.run, {})
         given = {argument.key: self._read(argument.source, folded) for argument in submit.arguments}
         self.given.setdefault(parcel.name, []).append(given)
+        looped = submit.past.looped
+        past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
+        self.pasts.setdefault(parcel.name, []).append(past)
         parcel.status = "running"
         self._busy += 1
         duration = parcel.ending.duration
@@ -345,7 +365,7 @@ class Cluster:
 
     def _report(self, parcel: Parcel, started: float) -> Report:
         submit, ending = parcel.submit, parcel.ending
-        value = value_of(value_name(parcel.name, submit.attempt), ending.shape)
+        value = value_of(value_name(parcel.name, parcel.start), ending.shape)
         state = self._state(ending, value, parcel)
         length = flat_length = unmappable = None
         if isinstance(value, list):

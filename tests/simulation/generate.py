@@ -323,5 +323,6 @@ class _Building:
             window=rng.choice((1, 2, 3, 8, 4096, 4096, 4096)),
             slots=rng.choice((1, 2, 4, 16)),
             faults=faults,
+            approved=random.Random(self.seed ^ 0x5EED).choice((0.0, 0.5, 1.0)),
             cancel_at=rng.random() ** 3 * 10 if rng.random() < 0.12 else None,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
-from prefectlite.states.state import Crashed, Failed, Retrying, Success
+from prefectlite.states.state import Crashed, Failed, Looped, Retrying, Success
 from prefectlite.states.transitions import may_become
 from tests.simulation.cluster import BrokenPromise, require
 from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
@@ -49,9 +49,14 @@ class Promises:
         )
         if isinstance(step.new, Retrying) and step.why.rule == "retry":
             self._check_delay(step, step.new)
-        require(not chain or chain[-1].attempt <= step.attempt, f"{step} goes back to an older attempt")
+        older = chain and chain[-1].key.loop == step.key.loop and chain[-1].attempt > step.attempt
+        require(not older, f"{step} goes back to an older attempt")
         if step.run != _FLOW:
-            require(step.key == self.engine.key(step.run), f"{step} has the wrong name")
+            now = self.engine.key(step.run)
+            # The next iteration may have begun since.
+            require(step.key._replace(loop=now.loop) == now, f"{step} has the wrong name")
+            before = chain[-1].key.loop + isinstance(chain[-1].new, Looped) if chain else 1
+            require(step.key.loop == before, f"{step} is of the wrong iteration")
 
     def _check_delay(self, step: Transition, new: Retrying) -> None:
         """A retry starts as long after the failure was weighed as its policy says, whatever the worker's clock."""
@@ -324,6 +329,8 @@ class Promises:
                 f"the body of {key} ran {len(given)} times; by the rules {end.bodies}",
             )
             require(given == end.given, f"the body of {key} was given {given}; by the rules {end.given}")
+            pasts = self.sim.cluster.pasts.get(name, [])
+            require(pasts == end.pasts, f"the body of {key} was told {pasts}; by the rules {end.pasts}")
             attempts = self.engine.attempt(run)
             require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
             if end.cls in FAILURES and self.case.plan.nodes[name[0]].policy.on_failure:

@@ -31,6 +31,8 @@ from prefectlite import (
     ifelse,
     mapped,
     merge,
+    pause_task,
+    raise_on_exception,
     resource_manager,
     set_temporary_config,
     switch,
@@ -44,7 +46,7 @@ from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.signals import SKIP
-from prefectlite.states import Failed, State
+from prefectlite.states import Failed, RunKey, State
 from prefectlite.triggers import all_finished
 
 
@@ -231,6 +233,12 @@ run = traced.start(start=1)
 assert_type(run, FlowRun)
 assert_type(run.wait(timeout=1.5), State)
 assert_type(run.explain(), str)
+assert_type(run.paused(), dict[RunKey, State])
+run.resume(one)
+run.resume("count-1[3]")
+with raise_on_exception():
+    etl.run(wait_for_approval=False)
+pause_task("look at it", duration=60)
 
 assert_type(config.results.inline_limit, int)
 assert_type(config.executor, str)
