@@ -66,6 +66,7 @@ __all__ = [
     "errors",
     "schedules",
     "notifications",
+    "testing",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -116,6 +117,7 @@ _MODULES: Final = {
     "errors": "errors",
     "schedules": "schedules",
     "notifications": "notifications",
+    "testing": "testing",
 }
 
 

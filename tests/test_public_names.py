@@ -48,6 +48,7 @@ NAMES = {
     "tags",
     "task",
     "tasks",
+    "testing",
     "triggers",
     "unmapped",
 }

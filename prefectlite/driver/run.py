@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 import uuid
 import weakref
@@ -18,6 +17,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.clock import Clock, RealTime
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
@@ -72,6 +72,8 @@ class Run:
         settings.
     context : mapping of str to object, or None
         What the context of its tasks and callbacks holds more; it goes before that of the settings.
+    clock : Clock or None
+        What time it is, and how to wait; by default, the time of day.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Run:
         scheduled_start_time: datetime | None = None,
         log_level: int | None = None,
         context: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -115,6 +118,7 @@ class Run:
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
+        self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -193,7 +197,7 @@ class Run:
         why : str
             The reason that the states give.
         """
-        self._inbox.deliver([CancelRequested(time.time(), why)])
+        self._inbox.deliver([CancelRequested(self._clock(), why)])
         session = self._session
         if session is not None:
             session.hold()
@@ -302,7 +306,7 @@ class Run:
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            scheduled = time.time() if self._scheduled is None else self._scheduled.timestamp()
+            scheduled = self._clock() if self._scheduled is None else self._scheduled.timestamp()
             compiled = compile_flow(self._graph, self.parameters)
             engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             lowering = Lowering(
@@ -321,6 +325,7 @@ class Run:
                 self._inbox.deliver,
                 self._flow_context(scheduled),
                 flow=FlowHandlers(self._graph, self.states),
+                clock=self._clock,
             )
             with self._lock:
                 self._compiled, self._engine = compiled, engine
@@ -335,6 +340,7 @@ class Run:
                 callbacks=callbacks,
                 values=values,
                 lock=self._lock,
+                clock=self._clock,
             )
             self._looping = True
             state = loop.run()
