@@ -145,6 +145,20 @@ def test_durations_and_workers_say_who_runs_when() -> None:
     assert narrow.seconds == 220
 
 
+def test_limits_are_kept_in_virtual_time() -> None:
+    @task(max_concurrency=2)
+    def limited(x: int) -> int:
+        return x
+
+    with Flow("limits") as flow:
+        children = limited.map(list(range(5)))
+
+    run = simulate(flow, takes=10)
+
+    assert [one.began for one in run.attempts(children)] == [0, 0, 10, 10, 20]
+    assert run.seconds == 30
+
+
 def test_triggers_skips_and_signals_are_those_of_any_run() -> None:
     with Flow("rules") as flow:
         loaded = load()
