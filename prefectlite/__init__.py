@@ -69,6 +69,7 @@ __all__ = [
     "errors",
     "schedules",
     "notifications",
+    "testing",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -121,6 +122,7 @@ _MODULES: Final = {
     "errors": "errors",
     "schedules": "schedules",
     "notifications": "notifications",
+    "testing": "testing",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import random
 import signal
@@ -79,6 +80,24 @@ def _keeps_no_secrets() -> Iterator[None]:
     if masking is not None:
         masking.KNOWN.clear()
         masking._order.longest_first = ()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[logging.LogRecord]]:
+    """What is logged under ``prefectlite``, of all levels.
+
+    Pytest's own handler lets less through while a cluster of threads, which outlives a test, brings lines.
+    """
+    found: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = found.append  # type: ignore[method-assign]
+    logger = logging.getLogger("prefectlite")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(before)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ FLOORS = (
     ("executors", "views"),
     ("driver",),
     ("flow", "triggers", "signals"),
-    ("", "cli", "testing", "examples"),
+    ("", "cli", "testing", "examples", "pytest_plugin"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
 
@@ -61,6 +61,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "cli": _below(9) | {""},
     "testing": _below(9) | {""},
     "examples": _below(9) | {""},
+    # Loaded by every pytest where the package is installed: the public names, which come when needed.
+    "pytest_plugin": frozenset({""}),
     # Names for users, who import what lies in a room below: `from prefectlite.triggers import all_finished`.
     "triggers": frozenset({"rules"}),
     "signals": frozenset({"states"}),
@@ -85,6 +87,8 @@ DOORS: dict[str, frozenset[str]] = {
     "dateutil": frozenset({"schedules"}),
     "requests": frozenset({"notifications"}),
     "rich": frozenset({"cli", "views"}),
+    "pytest": frozenset({"pytest_plugin"}),
+    "psutil": frozenset({"pytest_plugin"}),
 }
 # Imports of third parties inside functions, because they are dear and not every user needs them.
 LAZY: dict[str, frozenset[str]] = {
@@ -101,6 +105,7 @@ LAZY: dict[str, frozenset[str]] = {
     "core.schema": frozenset({"pydantic"}),
     "schedules": frozenset({"croniter", "dateutil"}),
     "notifications": frozenset({"requests"}),
+    "pytest_plugin": frozenset({"psutil"}),
 }
 # Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
 # and users' functions on workers.

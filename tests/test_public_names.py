@@ -50,6 +50,7 @@ NAMES = {
     "tags",
     "task",
     "tasks",
+    "testing",
     "triggers",
     "unmapped",
 }

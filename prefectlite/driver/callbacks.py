@@ -71,6 +71,12 @@ class Callbacks:
         self._threads = 0
         self._closed = False
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question is open: once it is not, all answers have been handed in."""
+        with self._lock:
+            return self._open > 0
+
     def ask(self, question: Ask, key: RunKey, attempt: int) -> None:
         """Ask user code; the answer comes in later.
 

@@ -59,19 +59,25 @@ class Inbox:
         """
         return not self._taken and self._batches.empty()
 
-    def wait(self, timeout: float | None) -> None:
+    def wait(self, timeout: float | None) -> bool:
         """Block until something is there.
 
         Parameters
         ----------
         timeout : float or None
             The longest wait in seconds; None waits for ever.
+
+        Returns
+        -------
+        bool
+            Whether something is.
         """
         if not self._taken:
             try:
                 self._taken = self._batches.get(timeout=timeout)
             except queue.Empty:
-                self._taken = ()
+                return False
+        return True
 
     def events(self) -> list[Event]:
         """Take what is there, up to ``TURN_LIMIT`` and the rest of its batch, without waiting.

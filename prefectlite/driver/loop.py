@@ -9,11 +9,11 @@ import contextlib
 import gc
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, assert_never
 
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.clock import Clock
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.observer import Audience, Changes
 from prefectlite.driver.timers import Timers
@@ -53,11 +53,6 @@ _logger = logging.getLogger(__name__)
 
 #: How long a place in this process may work, in seconds, before the loop looks at its inbox again.
 WORK_BUDGET: Final = 0.02
-#: The longest sleep in seconds: the wall clock, by which alarms are set, may jump, and a signal that the
-#: system hands to another thread does not end a wait in the main one.
-LONGEST_SLEEP: Final = 0.5
-
-
 #: The engine is told of room when there is so much more of it, and whenever there is less.
 ROOM_STEP: Final = 1.25
 
@@ -106,8 +101,8 @@ class Loop:
         Who keeps results that come with reports.
     lock : threading.Lock
         Held while the engine changes, so that others may look at it in between.
-    clock : callable
-        Returns seconds since the epoch.
+    clock : Clock
+        What time it is, and how to wait.
     """
 
     def __init__(
@@ -122,7 +117,7 @@ class Loop:
         callbacks: Callbacks,
         values: Values,
         lock: threading.Lock,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         self._engine = engine
         self._lowering = lowering
@@ -185,7 +180,7 @@ class Loop:
         found.sort(key=_is_cancel)
         if not found and not self._work():
             left = self._timers.seconds_left(self._clock())
-            self._inbox.wait(LONGEST_SLEEP if left is None else min(left, LONGEST_SLEEP))
+            self._clock.wait(self._inbox, left, is_asking=self._callbacks.is_asking)
         return found
 
     def _work(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 import uuid
 import weakref
@@ -19,6 +18,7 @@ from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.clock import Clock, RealTime
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
@@ -83,6 +83,8 @@ class Run:
         Asked, in the driving thread, which of the paused task runs are approved, before the run is left.
     raises : bool
         Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
+    clock : Clock or None
+        What time it is, and how to wait; by default, the time of day.
 
     Raises
     ------
@@ -111,6 +113,7 @@ class Run:
         waits: bool = False,
         ask: Approver | None = None,
         raises: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -133,6 +136,7 @@ class Run:
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
+        self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
         self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
         self._lock = threading.Lock()
@@ -241,7 +245,7 @@ class Run:
         """
         with self._lock:
             numbers = runs_to_resume(self._engine, key, self.flow_name)
-            now = time.time()
+            now = self._clock()
             self._inbox.deliver([ResumeRequested(now, number, why) for number in numbers])
             is_left = self._done.is_set()
             if is_left:
@@ -261,7 +265,7 @@ class Run:
         bool
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        asked = CancelRequested(time.time(), why)
+        asked = CancelRequested(self._clock(), why)
         with self._lock:
             engine = self._engine
             if engine is not None and self._done.is_set() and not engine.ended:
@@ -441,6 +445,7 @@ class Run:
                 self._inbox.deliver,
                 self._flow_context(self._began),
                 flow=self._flow_handlers,
+                clock=self._clock,
             )
             values.number_by(_live_numbers(engine))
             loop = Loop(
@@ -453,6 +458,7 @@ class Run:
                 callbacks=callbacks,
                 values=values,
                 lock=self._lock,
+                clock=self._clock,
             )
             self._looping = True
             state = loop.run(lambda left: self._leaving.may_leave(self, left), again=again)
@@ -466,7 +472,7 @@ class Run:
     def _assembled(self, values: Values) -> tuple[Compiled, Engine]:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
-            self._began = time.time() if self._scheduled is None else self._scheduled.timestamp()
+            self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
             compiled = compile_flow(self._graph, self.parameters)
             engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             with self._lock:

@@ -124,11 +124,11 @@ def test_a_context_that_cannot_be_is_refused_before_anything_runs(world: Any) ->
             seen(world, context=given)
 
 
-def test_a_value_that_cannot_travel_is_named_where_it_must(world: Any, place: str) -> None:
+def test_a_value_that_cannot_travel_is_named_where_it_must(world: Any, pickles: bool) -> None:
     lock = threading.Lock()
     with Flow("etl") as flow:
         look()
-    if place == "local":
+    if not pickles:
         assert world.run(flow, context={"extra": lock}).is_successful()
     else:
         with pytest.raises(

@@ -47,6 +47,8 @@ from prefectlite.notifications import SlackNotifier, email_notifier, slack_notif
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.signals import SKIP
 from prefectlite.states import Failed, RunKey, State
+from prefectlite.tasks.shell import ShellTask
+from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
 
 
@@ -246,6 +248,20 @@ with set_temporary_config({"executor": "local"}):
     etl.run(context={"region": "north"}, progress=None)
 words(Secret("TEXT"))
 words(EnvVarSecret("TEXT", cast=str, raise_if_missing=True))
+
+
+simulation = simulate(
+    traced,
+    {"start": 1},
+    outcomes={"inc-1": [OSError("x"), returns(2)], one: crashes(takes=3)},
+    takes=timedelta(minutes=1),
+    default=runs(takes=1),
+)
+assert_type(simulation, Simulation)
+assert_type(simulation[one], State)
+assert_type(simulation.attempts("inc-1"), list[Ran])
+assert_type(simulation.timeline[0].state, State)
+assert_type(ShellTask("true", env={"A": "1"}, max_retries=2).run(), str | list[str] | None)
 
 
 nine = CronSchedule("0 9 * * *")
