@@ -21,6 +21,7 @@ _LONGEST_TRACEBACK: Final = 20_000
 _MOST_LOOKS: Final = 64
 _LARGEST_LOOK: Final = 2048
 _MOST_MARKS: Final = 128
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 #: Their texts are made from more than they are pickled with: other tracebacks, names near at hand.
 _DEEP: Final = (Signal, BaseExceptionGroup, NameError, AttributeError, ImportError)
 _looks: Final[dict[tuple[Any, ...], Look]] = {}
@@ -109,10 +110,10 @@ def _look(error: BaseException, limit: int) -> Look | None:
     if error.__cause__ is not None or error.__context__ is not None or isinstance(error, _DEEP):
         return None
     try:
-        payload = dumps_failure(error)
-        if len(payload) > _LARGEST_LOOK:
+        text, content = str(error), _content(error)
+        if len(text) > _LARGEST_LOOK or len(content) > _LARGEST_LOOK:
             return None
-        marks: list[Any] = [type(error), payload, str(error), limit, secrets_in(payload)]
+        marks: list[Any] = [type(error), content, text, limit, len(KNOWN)]
         marks += getattr(error, "__notes__", ())
     except BaseException:
         return None
@@ -132,6 +133,19 @@ def _look(error: BaseException, limit: int) -> Look | None:
             _looks.clear()
         _looks[key] = look
     return look
+
+
+def _content(error: BaseException) -> bytes | tuple[Any, ...]:
+    """Return what two exceptions of one type have in common if they are pickled to the same bytes."""
+    kind = type(error)
+    if (
+        kind.__reduce__ is BaseException.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and not error.__dict__
+        and _PLAIN.issuperset(map(type, error.args))
+    ):
+        return error.args  # no need to pickle it; of numbers that are equal, the texts differ
+    return dumps_failure(error)
 
 
 def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseException:
