@@ -275,10 +275,10 @@ class Run:
                 self._done.clear()
                 self._inbox.deliver([asked])
                 return True
-        self._inbox.deliver([asked])
         session = self._session
         if session is not None:
-            session.hold()
+            session.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
+        self._inbox.deliver([asked])
         return False
 
     def _call_off(self, engine: Engine, asked: CancelRequested) -> None:

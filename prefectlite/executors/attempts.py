@@ -335,7 +335,10 @@ class AttemptSession(HeldValues, ABC):
 
 
 def _with(task: OpenTask, body: Callable[..., Any] | None) -> OpenTask:
-    return task if body is None else OpenTask(replace(task.envelope, run=body))
+    if body is None:
+        return task
+    # What stands in for a body runs here: it was made here, and is not pickled.
+    return OpenTask(replace(task.envelope, run=body, timeout=None, isolate=False))
 
 
 def _singles(shipment: Shipment | BlockShipment) -> Iterator[tuple[Parcel, Shipment | BlockShipment]]:

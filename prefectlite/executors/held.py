@@ -10,6 +10,7 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment
 from prefectlite.lowering.wrappers import Done, Slots, Succeeded
+from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here
 from prefectlite.worker.logs import installation
 from prefectlite.worker.opened import OpenFlow, OpenTask
@@ -38,7 +39,7 @@ class HeldValues:
 
     def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
         self._deliver = deliver
-        self._here = Here(WHERE, pickles=False, sink=deliver_logs)
+        self._here = Here(WHERE, pickles=False, sink=deliver_logs, apart=perform_apart)
         self._values: dict[Parcel, Succeeded | Done] = {}
         self._flow: OpenFlow | None = None
         # By the identity of their blobs, which they keep alive.
@@ -119,10 +120,10 @@ class HeldValues:
         if self._flow is None:
             facts = shipment.flow.content
             assert isinstance(facts, FlowFacts)
-            self._flow = OpenFlow(facts)
+            self._flow = OpenFlow(facts, shipment.flow.payload)
         blob = shipment.task
         held = self._tasks.get(id(blob))
         if held is None:
             assert isinstance(blob.content, Envelope)
-            held = self._tasks[id(blob)] = blob, OpenTask(blob.content)
+            held = self._tasks[id(blob)] = blob, OpenTask(blob.content, blob.payload)
         return self._flow, held[1]

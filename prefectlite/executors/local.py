@@ -10,12 +10,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
 from prefectlite.executors.held import HeldValues
 from prefectlite.executors.local_block import LocalBlock, Teller, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
+from prefectlite.states.state import Cancelled
+from prefectlite.worker.apart import rest
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
 
 
@@ -69,6 +72,7 @@ class LocalSession(HeldValues):
 
     def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
         super().__init__(brief, deliver, deliver_logs)
+        self._here = replace(self._here, is_called_off=lambda: self._is_held)
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
         # The block whose children run now, and children that are not to run.
@@ -76,7 +80,7 @@ class LocalSession(HeldValues):
         self._gone: set[Parcel] = set()
         self._thread = 0
         self._interruptible = False
-        self._called_off = False
+        self._called_off = self._is_held = False
 
     def submit(self, lowered: Lowered) -> None:
         """Queue a turn's shipments; ``work`` runs them.
@@ -114,7 +118,7 @@ class LocalSession(HeldValues):
                 parcel, shipment = next(iter(queue.items()))
                 if isinstance(shipment, Shipment):
                     del queue[parcel]
-                    events.append(self._attempt(shipment))
+                    events += self._attempt(shipment)
                 elif self._run_block(shipment, events, until):
                     queue.pop(parcel, None)
                 if time.monotonic() >= until:
@@ -142,7 +146,7 @@ class LocalSession(HeldValues):
                         self._gone.add(parcel)
 
     def cancel(self, why: str) -> None:
-        """Forget what has not begun; a body that runs goes on, since it has the only thread.
+        """Forget what has not begun; nothing runs, since the driver has the only thread.
 
         Parameters
         ----------
@@ -154,11 +158,11 @@ class LocalSession(HeldValues):
 
     def stop_released(self) -> None:
         """Let bodies begin again after ``interrupt``: what was let go of is not in the queue any more."""
-        self._called_off = False
+        self._called_off = self._is_held = False
 
     def hold(self) -> None:
-        """Begin no further body before the driver has read that the run is called off."""
-        self._called_off = True
+        """Begin no further body before the driver has read that the run is called off, and end one apart."""
+        self._called_off = self._is_held = True
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
@@ -168,7 +172,7 @@ class LocalSession(HeldValues):
         Interruption
             A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
         """
-        self.hold()
+        self._called_off = True
         if self._interruptible and self._thread == threading.get_ident():
             self._interruptible = False
             raise Interruption
@@ -183,6 +187,7 @@ class LocalSession(HeldValues):
         """
         self._queue.clear()
         super().close(keep)
+        rest()  # a run leaves no process behind
 
     def _run_block(self, shipment: BlockShipment, events: list[Event], until: float) -> bool:
         """Run children of a map until the time is over; return whether all had their turn."""
@@ -209,7 +214,8 @@ class LocalSession(HeldValues):
                     self._interruptible = False
                 if outcome.wrapper is not None:
                     self._values[run, submission] = outcome.wrapper
-                teller.add(run, outcome)
+                if not self._was_ended(outcome):
+                    teller.add(run, outcome)
                 if time.monotonic() >= until:
                     break
         finally:
@@ -218,7 +224,12 @@ class LocalSession(HeldValues):
             self._block = None
         return block.is_over
 
-    def _attempt(self, shipment: Shipment) -> Event:
+    def _was_ended(self, outcome: Outcome) -> bool:
+        """Return whether a cancel ended the body; the driver, which has yet to read of it, will say so."""
+        report = outcome.report
+        return self._is_held and report is not None and report.forced and isinstance(report.state, Cancelled)
+
+    def _attempt(self, shipment: Shipment) -> list[Event]:
         parcel = run, submission = shipment.run, shipment.submission
         values = self._read(shipment.needs)
         began = time.time()
@@ -235,5 +246,7 @@ class LocalSession(HeldValues):
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
         if outcome.report is None:
-            return AttemptHeld(time.time(), run, submission)
-        return AttemptFinished(outcome.report.ended, run, submission, outcome.report)
+            return [AttemptHeld(time.time(), run, submission)]
+        if self._was_ended(outcome):
+            return []
+        return [AttemptFinished(outcome.report.ended, run, submission, outcome.report)]

@@ -43,6 +43,10 @@ class Envelope:
         How often a failed run is tried again.
     is_secret : bool
         Whether what the body returns is a secret.
+    timeout : float or None
+        After how many seconds the body is ended.
+    isolate : bool
+        Whether it runs in a process of its own also without that.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Envelope:
     tags: frozenset[str] = frozenset()
     max_retries: int = 0
     is_secret: bool = False
+    timeout: float | None = None
+    isolate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -390,7 +390,7 @@ class Lowering:
     def _blob_of(self, task: Task) -> Blob | SerializationError:
         options = task.options
         body = task.run
-        if self._pickles:
+        if self._pickles or options.runs_apart:
             # A method travels with its task.
             is_function = isinstance(task, FunctionTask)
             body = travelling(body, self._names) if is_function else task.for_worker().run
@@ -402,9 +402,11 @@ class Lowering:
             task.tags,
             options.max_retries,
             task.is_secret,
+            options.timeout,
+            options.isolate,
         )
         try:
-            return self._pack(envelope)
+            return self._pack(envelope, options.runs_apart)
         except SerializationError as error:
             return SerializationError(
                 f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
@@ -412,8 +414,9 @@ class Lowering:
             )
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
+        apart = any(task.options.runs_apart for task in self._compiled.tasks)
         try:
-            return self._pack(facts)
+            return self._pack(facts, apart)
         except SerializationError as error:
             for name, value in facts.context.items():
                 if not self._travels(value):
@@ -425,7 +428,8 @@ class Lowering:
             # The runs that read such a parameter as an argument are refused; the others only miss it in
             # context.
             travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}
-            return self._pack(replace(facts, parameters=travels))
+            blob = self._pack(replace(facts, parameters=travels), apart)
+            return blob if self._pickles else replace(blob, content=facts)
 
     def _travels(self, value: Any) -> bool:
         try:
@@ -434,9 +438,10 @@ class Lowering:
             return False
         return True
 
-    def _pack(self, content: Envelope | FlowFacts) -> Blob:
+    def _pack(self, content: Envelope | FlowFacts, apart: bool) -> Blob:
         if not self._pickles:
-            return Blob("", b"", None, content)
+            # It stays in this process, but for bodies that have one of their own.
+            return Blob("", dumps_by_value(content) if apart else b"", None, content)
         payload = dumps_by_value(content)
         digest = blake2b(payload, digest_size=16).hexdigest()
         blob = self._by_digest.get(digest)

@@ -6,7 +6,9 @@ Most bodies look at neither, and there may be a thousand of them in five millise
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from prefectlite.core.context import LazyLayer, enter_layer
@@ -18,6 +20,9 @@ from prefectlite.worker.logs import Capture, current, record_labels
 from prefectlite.worker.opened import OpenFlow, OpenTask
 from prefectlite.worker.prints import captured
 from prefectlite.worker.upstreams import UpstreamStates
+
+#: When a body's time is over, by the monotonic clock; None where it has no limit.
+until: Final[ContextVar[float | None]] = ContextVar("prefectlite.until", default=None)
 
 
 class Kind:
@@ -42,7 +47,8 @@ class Kind:
     """
 
     __slots__ = (
-        "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run", "slug", "task"
+        "apart", "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run", "slug",
+        "task",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +77,8 @@ class Kind:
         self.run: Callable[..., Any] = envelope.run
         if envelope.log_stdout and here.sink is not None:
             self.run = _Printing(envelope.run)
+        #: Runs an attempt in a process of its own; None where bodies run in this one.
+        self.apart = here.apart if envelope.isolate or envelope.timeout is not None else None
 
 
 class Told(Protocol):
@@ -177,8 +185,21 @@ class Around(LazyLayer):
             **task_facts(key, facts.run_id, envelope.name, envelope.tags, kind.attempt),
             "upstream_states": UpstreamStates(*self.told.upstreams(index)),
             "logger": kind.task.logger,
+            "time_left": time_left,
             **self.told.beside(),
         }
+
+
+def time_left() -> float | None:
+    """Return how long the running body may still take.
+
+    Returns
+    -------
+    float or None
+        Seconds; None for a task without ``timeout``.
+    """
+    end = until.get()
+    return None if end is None else max(0.0, end - time.monotonic())
 
 
 _making: Final = threading.Lock()

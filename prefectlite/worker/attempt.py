@@ -189,6 +189,9 @@ def perform_at(strip: Strip, place: int) -> Outcome:
     if strip.held and place in strip.held:
         return HELD
     kind = strip.kind
+    if kind.apart is not None:
+        outcome: Outcome = kind.apart(strip, place)
+        return outcome
     started = time.time()
     around = Around(kind, None if strip.first is None else strip.first + place, strip)
     try:
@@ -273,7 +276,10 @@ def failed(kind: Kind, error: BaseException, started: float, making: str = "") -
 
 def _limit(kind: Kind) -> int | None:
     """Return up to how many bytes an exception travels as itself; None where it need not."""
-    return kind.flow.facts.inline_limit if kind.here.pickles else None
+    if not kind.here.pickles:
+        return None
+    limit = kind.here.exception_limit
+    return kind.flow.facts.inline_limit if limit is None else limit
 
 
 def called_off(started: float, here: Here) -> Report:

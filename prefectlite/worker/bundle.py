@@ -22,7 +22,7 @@ from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
 from prefectlite.worker.around import Around
 from prefectlite.worker.attempt import HELD as HOLDS
-from prefectlite.worker.attempt import Interruption, Outcome, ended_by, failed, returned, unopened
+from prefectlite.worker.attempt import Interruption, Outcome, ended_by, failed, perform_at, returned, unopened
 from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
 from prefectlite.worker.entry import open_early
 from prefectlite.worker.failures import Look
@@ -205,7 +205,8 @@ class _Runner:
             except BaseException as error:
                 goes_on = self._refuse(part, error, until)
             else:
-                goes_on = self._run_strip(strip, until)
+                run = self._run_strip if strip.kind.apart is None else self._run_apart
+                goes_on = run(strip, until)
             if not goes_on:
                 break
         self._record.end()
@@ -270,6 +271,23 @@ class _Runner:
                 except BaseException as error:
                     outcome = failed(kind, error, started)
             if self._book(outcome, slot) > VALUE_LIMIT or now() > until:
+                return False
+        return True
+
+    def _run_apart(self, strip: Strip, until: float) -> bool:
+        """Run the attempts of a strip in a process of their own; return whether to go on with the next."""
+        active = self._active
+        for place in range(strip.count):
+            try:
+                slot = self._ledger.free.popleft()
+            except IndexError:
+                return False
+            active.started = time.time()
+            active.slot = slot
+            self._record.word[0] = slot + 1
+            if active.is_called_off or self._stop_word[0]:
+                raise Interruption
+            if self._book(perform_at(strip, place), slot) > VALUE_LIMIT or time.time() > until:
                 return False
         return True
 

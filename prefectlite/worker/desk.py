@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Packed
+from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.ledger import Ledger
@@ -199,7 +200,7 @@ class Desk:
         Here
             This worker, with a way for its log lines.
         """
-        return Here(self.address, True, lambda lines: self._log(active, lines))
+        return Here(self.address, True, lambda lines: self._log(active, lines), perform_apart)
 
     def capture(self, flow: bytes | Packed) -> None:
         """Listen to log records from the level on that a flow run wants.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from prefectlite.worker.logs import Sink
 
@@ -23,8 +25,17 @@ class Here:
         Whether values must be pickled to get to their readers.
     sink : callable or None
         Takes batches of log lines; None captures nothing.
+    apart : callable or None
+        Runs an attempt of a strip in a process of its own, for tasks that ask for one; None in that process.
+    is_called_off : callable or None
+        Whether a body that runs apart is to end; where nobody can say so by an ``Interruption``.
+    exception_limit : int or None
+        Up to how many pickled bytes an exception travels as itself; by default, as many as a result.
     """
 
     where: str
     pickles: bool = True
     sink: Sink | None = None
+    apart: Callable[[Any, int], Any] | None = None
+    is_called_off: Callable[[], bool] | None = None
+    exception_limit: int | None = None

@@ -20,12 +20,15 @@ class OpenFlow:
     ----------
     facts : FlowFacts
         What travelled.
+    payload : bytes
+        It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("context", "facts")
+    __slots__ = ("context", "facts", "payload")
 
-    def __init__(self, facts: FlowFacts) -> None:
+    def __init__(self, facts: FlowFacts, payload: bytes = b"") -> None:
         self.facts = facts
+        self.payload = payload
         self.context: dict[str, Any] = flow_facts(
             facts.flow_name, facts.run_id, facts.scheduled, facts.context
         )
@@ -39,12 +42,15 @@ class OpenTask:
     ----------
     envelope : Envelope
         What travelled.
+    payload : bytes
+        It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("envelope", "logger")
+    __slots__ = ("envelope", "logger", "payload")
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, envelope: Envelope, payload: bytes = b"") -> None:
         self.envelope = envelope
+        self.payload = payload
         self.logger = logging.getLogger(f"prefectlite.{envelope.name}")
 
 
@@ -83,9 +89,9 @@ def open_task(content: bytes | Packed) -> OpenTask:
 # Few: a run's parameters may be large, and a worker seldom serves many runs at once.
 @lru_cache(maxsize=16)
 def _flow(payload: bytes) -> OpenFlow:
-    return OpenFlow(pickle.loads(payload))
+    return OpenFlow(pickle.loads(payload), payload)
 
 
 @lru_cache(maxsize=512)
 def _task(payload: bytes) -> OpenTask:
-    return OpenTask(pickle.loads(payload))
+    return OpenTask(pickle.loads(payload), payload)

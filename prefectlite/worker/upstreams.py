@@ -51,6 +51,19 @@ class UpstreamStates(Mapping[str, State]):
         """Return names and states."""
         return f"<UpstreamStates {self._read()!r}>"
 
+    def told(self) -> list[Upstream]:
+        """Return what is known, without anything that was passed by position.
+
+        Returns
+        -------
+        list of Upstream
+            What says the same to another ``UpstreamStates``.
+        """
+        return [
+            (slug, argument, self._state(fact) if isinstance(fact, int) else fact)
+            for slug, argument, fact in self._upstreams
+        ]
+
     def _read(self) -> dict[str, State]:
         # Most bodies never look.
         if self._states is None:

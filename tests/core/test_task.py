@@ -487,7 +487,14 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"slug": ""}, DefinitionError, "a text that is not empty"),
     ({"slug": 3}, DefinitionError, "a text that is not empty"),
     ({"name": 3}, DefinitionTypeError, "name=3; give a text"),
-    ({"timeout": 3}, DefinitionTypeError, "option 'timeout', which this version does not have yet"),
+    ({"timeout": "3"}, DefinitionTypeError, "timeout='3'; give seconds"),
+    ({"timeout": True}, DefinitionTypeError, "timeout=True; give seconds"),
+    ({"timeout": 0}, DefinitionError, r"timeout=0; give seconds \(more than 0\) or a timedelta, or None"),
+    ({"timeout": -1.5}, DefinitionError, "timeout=-1.5; give seconds"),
+    ({"timeout": float("inf")}, DefinitionError, "timeout=inf; give seconds"),
+    ({"timeout": timedelta(0)}, DefinitionError, "or None for no limit"),
+    ({"isolate": 1}, DefinitionTypeError, "isolate=1; give True or False"),
+    ({"cache_for": 3}, DefinitionTypeError, "option 'cache_for', which this version does not have yet"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 
@@ -612,3 +619,19 @@ def test_a_call_may_switch_off_the_retries_of_its_task() -> None:
 def test_workers_and_resources_may_be_sequences_and_empty() -> None:
     assert task(inc.run, workers=["a", "b"]).workers == ("a", "b")
     assert task(inc.run, workers=[], resources={}).options.workers is None
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(None, None), (2, 2.0), (0.25, 0.25), (timedelta(milliseconds=1500), 1.5), (timedelta(days=1), 86400.0)],
+)
+def test_a_timeout_is_kept_in_seconds(given: Any, seconds: float | None) -> None:
+    options = task(inc.run, timeout=given).options
+    assert options.timeout == seconds
+    assert options.runs_apart is (seconds is not None)
+
+
+def test_an_isolated_task_runs_apart_without_a_limit() -> None:
+    options = task(inc.run, isolate=True).options
+    assert options.timeout is None
+    assert options.runs_apart

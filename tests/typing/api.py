@@ -57,7 +57,14 @@ def inc(x: int, by: int = 1) -> int:
     return x + by
 
 
-@task(name="words", max_retries=3, retry_delay=timedelta(seconds=1), retry_on=OSError, tags=["text"])
+@task(
+    name="words",
+    max_retries=3,
+    retry_delay=timedelta(seconds=1),
+    retry_on=OSError,
+    tags=["text"],
+    timeout=1.5,
+)
 def words(text: str) -> list[str]:
     return text.split()
 
@@ -115,7 +122,7 @@ with Flow("etl", executor=LocalExecutor()) as etl:
 
     # The extras of a call.
     assert_type(inc(1, upstream_tasks=[one, done]), int)
-    assert_type(inc(1, task_args={"max_retries": 2, "retry_delay": [1, 2.5]}), int)
+    assert_type(inc(1, task_args={"max_retries": 2, "retry_delay": [1, 2.5], "isolate": True}), int)
     assert_type(inc(1, flow=etl), int)
     assert_type(inc([1, 2], mapped=True), list[int])
 

@@ -26,7 +26,7 @@ with Flow("etl") as flow:
     inc([1, 2])  # refused: call-overload
     inc(1, task_args={"max_retry": 1})  # refused: call-overload
     inc(1, task_args={"max_retries": "three"})  # refused: call-overload
-    inc.map([1], task_args={"timeout": 1})  # refused: arg-type
+    inc.map([1], task_args={"timeout": "1"})  # refused: arg-type
     text: str = inc(1)  # refused: assignment
     texts: list[str] = inc.map([1])  # refused: assignment
 

@@ -1,0 +1,366 @@
+"""Attempts whose bodies run in a process of their own, so that they can be ended. Knows no Dask.
+
+Nothing inside a process can be relied upon to end code in it that never comes back, so a body with a limit
+gets a process that is killed. Each thread that runs attempts keeps one, for one attempt after the other. It
+is started anew and not forked: a fork of a process with threads takes along locks that nobody will release.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from prefectlite.errors import SerializationError
+from prefectlite.lowering.spec import VALUE, Spec
+from prefectlite.masking import KNOWN
+from prefectlite.states.report import Report
+from prefectlite.states.state import Crashed, TimedOut
+from prefectlite.worker.around import Kind
+from prefectlite.worker.attempt import Outcome, called_off, ended_by, failed
+from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
+from prefectlite.worker.failures import is_retryable
+from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.job import IDLE, Job, Surroundings
+from prefectlite.worker.strips import Strip
+from prefectlite.worker.upstreams import UpstreamStates
+
+#: How often a thread that waits for a body looks whether it was interrupted, in seconds.
+SLICE: Final = 0.05
+#: How long a body has for its ``finally`` blocks before it is killed, in seconds.
+GRACE: Final = 0.5
+_START: Final = (
+    "import ast, sys; sys.path[:] = ast.literal_eval(sys.argv[3]); "
+    "from prefectlite.worker.child import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
+)
+_LARGEST: Final = sys.maxsize
+
+
+def perform_apart(strip: Strip, place: int) -> Outcome:
+    """Run one attempt of a strip in a process of its own.
+
+    Parameters
+    ----------
+    strip : Strip
+        Attempts that differ in little.
+    place : int
+        Which of them, counted from 0.
+
+    Returns
+    -------
+    Outcome
+        As of an attempt that runs here; besides, it may have run out of time, or its process may be gone.
+    """
+    kind = strip.kind
+    started = time.time()
+    try:
+        index = None if strip.first is None else strip.first + place
+        arguments = strip.arguments(place)
+        told = UpstreamStates(*strip.upstreams(index)).told()
+        spec = Spec(
+            kind.slug,
+            index,
+            kind.loop,
+            kind.attempt,
+            arguments,
+            (),
+            tuple(told),
+            kind.drop_value,
+            kind.measure,
+            tuple((name, (VALUE, value, None, False)) for name, value in strip.beside().items()),
+        )
+        child = _child()
+        return child.perform(kind, spec, started)
+    except BaseException as error:
+        _discard()
+        return ended_by(kind, error, started, strip.making)
+
+
+def rest() -> None:
+    """End this thread's process; the next attempt gets a new one."""
+    child: Child | None = getattr(_mine, "child", None)
+    if child is not None:
+        _mine.child = None
+        child.kill()
+
+
+class _Late(Exception):
+    """The body's time is over."""
+
+
+class Child:
+    """A process that runs one attempt at a time."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            number = theirs.fileno()
+            path = repr([str(entry) for entry in sys.path])
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(number), str(os.getpid()), path],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[number],
+                # A group of its own, which gets no Ctrl-C that is meant for us and is killed as one.
+                start_new_session=True,
+            )
+        self._channel = Channel(ours)
+        # What happens to be running when the thread or the program ends, ends too.
+        self._end = weakref.finalize(self, _end, self._process, ours, os.getpid())
+        self._surroundings: Surroundings | None = None
+        self._flow = self._task = b""
+        self._is_busy = False
+        self._last = time.monotonic()
+        self._deadline: float | None = None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it can run an attempt."""
+        is_fresh = time.monotonic() - self._last < IDLE / 2  # it ends by itself
+        return is_fresh and not self._is_busy and self._process.poll() is None
+
+    def perform(self, kind: Kind, spec: Spec, started: float) -> Outcome:
+        """Run an attempt.
+
+        Parameters
+        ----------
+        kind : Kind
+            What attempt.
+        spec : Spec
+            What it is told; its arguments are all given.
+        started : float
+            When it was to begin, in seconds since the epoch.
+
+        Returns
+        -------
+        Outcome
+            How it went.
+        """
+        message = self._job(kind, spec)
+        self._is_busy = True
+        self._deadline = None
+        has_begun = False
+        ready = partial(self._ready, kind.here.is_called_off)
+        try:
+            self._channel.send(message)
+            while True:
+                kind_of, *_ = message = self._channel.receive(ready)
+                if kind_of == BEGUN:
+                    has_begun, started = True, time.time()
+                    limit = kind.task.envelope.timeout
+                    self._deadline = None if limit is None else time.monotonic() + limit
+                elif kind_of == OVER:
+                    self._deadline = None
+                elif kind_of == CAME_TO:
+                    break
+                else:
+                    self._pass_on(message, kind.here)
+        except _Late:
+            self.stop(kind.here)
+            return _timed_out(kind, started)
+        except (EOFError, OSError):
+            return _gone(kind, started, self._wait(), has_begun)
+        except Interruption:
+            self.stop(kind.here)
+            return Outcome(called_off(started, kind.here))
+        self._is_busy = False
+        self._last = time.monotonic()
+        try:
+            return Outcome._make(message.open())
+        except Exception as error:
+            text = f"What the body returned cannot be unpickled ({type(error).__name__}: {error})."
+            return failed(kind, SerializationError(text), started)
+
+    def _job(self, kind: Kind, spec: Spec) -> Message:
+        here, flow, task = kind.here, kind.flow.payload, kind.task.payload
+        surroundings = _surroundings()
+        job = Job(
+            None if surroundings == self._surroundings else surroundings,
+            None if flow == self._flow else flow,
+            None if task == self._task else task,
+            tuple(spec),
+            here.where,
+            here.sink is not None,
+            None if here.pickles else _LARGEST,
+        )
+        try:
+            message = pack(JOB, job)
+        except SerializationError as error:
+            raise SerializationError(_unpicklable(spec.given, error)) from error
+        self._surroundings, self._flow, self._task = surroundings, flow, task
+        return message
+
+    def _ready(self, is_called_off: Callable[[], bool] | None = None) -> None:
+        """Wait for news from the process; raise when there can be none, or the body is to end."""
+        channel = self._channel
+        while True:
+            now, deadline = time.monotonic(), self._deadline
+            left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - now))
+            if is_called_off is not None and is_called_off():
+                raise Interruption
+            if channel.has_news(left):
+                # What lies here may say that the body is over; it may also go on for ever.
+                if deadline is not None and now > deadline + GRACE:
+                    raise _Late
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise _Late
+            if self._process.poll() is not None and not channel.has_news(0.0):
+                raise EOFError
+
+    def _pass_on(self, message: Message, here: Here) -> None:
+        if message.kind == LINES and here.sink is not None:
+            here.sink(message.open())
+        elif message.kind == PRINTED:
+            name, chunk = message.open()
+            with suppress(Exception):  # the stream is the user's
+                stream: Any = getattr(sys, name)
+                stream.write(chunk.decode("utf-8", "replace"))
+                stream.flush()
+
+    def stop(self, here: Here) -> None:
+        """End the body, and all processes that it has started.
+
+        Parameters
+        ----------
+        here : Here
+            Takes what it logs and prints meanwhile.
+        """
+        family = _descendants(self._process.pid)
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGINT)
+        self._deadline = time.monotonic() + GRACE
+        with suppress(_Late, EOFError, OSError):
+            while not self._channel.is_amid:
+                message = self._channel.receive(self._ready)
+                if message.kind in (OVER, CAME_TO):
+                    break
+                self._pass_on(message, here)
+        self.kill(family)
+
+    def kill(self, family: set[tuple[int, str]] | None = None) -> None:
+        """End the process and those that it has started.
+
+        Parameters
+        ----------
+        family : set of (int, str), optional
+            More of them, which may have lost their connection to it: number and time of start.
+        """
+        found = (family or set()) | _descendants(self._process.pid)
+        self._end()
+        for pid, began in found:
+            if _stat(pid)[1:] == (began,):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _wait(self) -> int:
+        """Return how the process ended, which has closed its end of the channel."""
+        try:
+            return self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:
+            self.kill()
+
+
+def _end(process: subprocess.Popen[bytes], end: socket.socket, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a fork of the process that it works for has no say
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    end.close()
+    process.wait()
+
+
+_mine: Final = threading.local()
+
+
+def _child() -> Child:
+    """Return this thread's process."""
+    child: Child | None = getattr(_mine, "child", None)
+    if child is None or not child.is_fit:
+        _discard()
+        child = _mine.child = Child()
+    return child
+
+
+def _discard() -> None:
+    """End this thread's process, unless it can run another attempt."""
+    child: Child | None = getattr(_mine, "child", None)
+    if child is not None and not child.is_fit:
+        rest()
+
+
+def _timed_out(kind: Kind, started: float) -> Outcome:
+    envelope = kind.task.envelope
+    text = f"The body was ended at its limit of {envelope.timeout:g} s"
+    error = TimeoutError(text)
+    retryable, note = is_retryable(envelope.retry_on, error)
+    state = TimedOut(f"{text}{note}.", error)
+    report = Report(state, started, time.time(), retryable=retryable, where=kind.here.where)
+    return Outcome(report, is_final=not retryable or kind.attempt > envelope.max_retries)
+
+
+def _gone(kind: Kind, started: float, status: int, has_begun: bool) -> Outcome:
+    how = f"with exit status {status}"
+    if status < 0:
+        with suppress(ValueError):
+            how = f"by {signal.Signals(-status).name}"
+    when = "while the body ran" if has_begun else "before the body began"
+    why = "; memory may have run out" if status == -signal.SIGKILL else ""
+    state = Crashed(f"The process of the body's own ended {how} {when}{why}.", cause="exited")
+    return Outcome(Report(state, started, time.time(), where=kind.here.where))
+
+
+def _surroundings() -> Surroundings:
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it was removed
+        folder = ""
+    return Surroundings(folder, list(sys.path), dict(os.environ), tuple(KNOWN))
+
+
+def _unpicklable(arguments: dict[str, Any], error: SerializationError) -> str:
+    before = "The body runs in a process of its own, as its task has timeout or isolate"
+    for name, value in arguments.items():
+        try:
+            pack(JOB, value)
+        except SerializationError as why:
+            return f"{before}, and its argument {name!r} cannot be pickled to get there ({why})"
+    return f"{before}, and what it is told cannot be pickled to get there ({error})"
+
+
+def _stat(pid: int) -> tuple[int, str] | tuple[()]:
+    """Return the parent of a process and when it began; nothing for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    # The name of its program, in brackets, may hold anything; see proc(5).
+    fields = text.rpartition(")")[2].split()
+    return int(fields[1]), fields[19]
+
+
+def _descendants(pid: int) -> set[tuple[int, str]]:
+    """Return the processes that a process has started, and those that these have; where there is a /proc."""
+    children: dict[int, list[tuple[int, str]]] = {}
+    with suppress(OSError):
+        for path in Path("/proc").iterdir():
+            if path.name.isdecimal() and (stat := _stat(int(path.name))):
+                children.setdefault(stat[0], []).append((int(path.name), stat[1]))
+    found: set[tuple[int, str]] = set()
+    waiting = [pid]
+    while waiting:
+        new = [one for one in children.get(waiting.pop(), ()) if one not in found]
+        found.update(new)
+        waiting += [number for number, _ in new]
+    return found

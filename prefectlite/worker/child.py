@@ -1,0 +1,214 @@
+"""What runs in the process of an attempt's own: its body, as a worker would run it. Knows no Dask.
+
+The process belongs to one thread, runs one attempt after another, and ends with that thread, when nobody has
+sent anything for a while, or when it is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from types import FrameType
+from typing import Any, Final
+
+from prefectlite.errors import SerializationError
+from prefectlite.lowering.spec import Spec
+from prefectlite.masking import hide_texts
+from prefectlite.states.report import Report
+from prefectlite.states.state import Failed
+from prefectlite.worker.around import until
+from prefectlite.worker.attempt import Outcome, perform, unopened
+from prefectlite.worker.channel import BEGUN, CAME_TO, LINES, OVER, PRINTED, Channel, Message, pack
+from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.job import IDLE, Job
+from prefectlite.worker.logs import LogLine, installation
+from prefectlite.worker.opened import OpenTask, open_flow, open_task
+
+_PDEATHSIG: Final = 1  # of prctl(2)
+
+
+def serve(number: int, parent: int) -> None:
+    """Run attempts until nobody sends one.
+
+    Parameters
+    ----------
+    number : int
+        The number of the file that is this process's end of the channel.
+    parent : int
+        The process that started this one.
+    """
+    _die_with(parent)
+    os.set_inheritable(number, False)
+    end = socket.socket(fileno=number)
+    channel = Channel(end)
+    streams = _print_into(channel)
+    # A process that the body forks has no part in the channel: it must neither write to it nor keep it open.
+    os.register_at_fork(after_in_child=lambda: _leave(end))
+    server = _Server(channel, streams)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(EOFError, BrokenPipeError):
+        while channel.has_news(IDLE):
+            server.perform(channel.receive(_now))
+    # Threads and exit functions of bodies have no say: the attempts are over.
+    os._exit(0)
+
+
+def _now() -> None:
+    """Return at once: whoever sends to this process has nothing else to do until it is sent."""
+
+
+def _leave(end: socket.socket) -> None:
+    end.close()
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  # it is the process's stream from now on
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _die_with(parent: int) -> None:
+    """End this process when the thread that started it ends, whatever runs here then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(0)
+
+
+class _Forward(io.RawIOBase):
+    """Sends what is printed to where it would be printed without this process."""
+
+    def __init__(self, channel: Channel, name: str, number: int) -> None:
+        self._channel = channel
+        self._name = name
+        self._number = number
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        chunk = bytes(text)
+        self._channel.send(pack(PRINTED, (self._name, chunk)))
+        return len(chunk)
+
+    def fileno(self) -> int:
+        return self._number
+
+
+def _print_into(channel: Channel) -> tuple[io.TextIOWrapper, ...]:
+    streams = tuple(
+        io.TextIOWrapper(
+            io.BufferedWriter(_Forward(channel, name, number)),
+            encoding="utf-8",
+            errors="backslashreplace",
+            line_buffering=True,
+        )
+        for number, name in ((1, "stdout"), (2, "stderr"))
+    )
+    sys.stdout, sys.stderr = streams
+    return streams
+
+
+class _Watched:
+    """A body whose beginning and end are told at once."""
+
+    def __init__(self, run: Callable[..., Any], limit: float | None, server: _Server) -> None:
+        self._run = run
+        self._limit = limit
+        self._server = server
+
+    def __call__(self, /, **arguments: Any) -> Any:
+        if self._limit is not None:
+            until.set(time.monotonic() + self._limit)
+        signal.signal(signal.SIGINT, _interrupt)
+        self._server.channel.send(Message(BEGUN))
+        try:
+            return self._run(**arguments)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for stream in self._server.streams:
+                with suppress(ValueError):  # the body closed it
+                    stream.flush()
+            self._server.channel.send(Message(OVER))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interruption
+
+
+class _Server:
+    """Performs jobs."""
+
+    def __init__(self, channel: Channel, streams: tuple[io.TextIOWrapper, ...]) -> None:
+        self.channel = channel
+        self.streams = streams
+        self._flow = self._task = b""
+
+    def perform(self, message: Message) -> None:
+        outcome = self._outcome(message)._replace(look=None)
+        try:
+            told = pack(CAME_TO, outcome)
+        except SerializationError as error:
+            report = outcome.report
+            assert report is not None  # it did not hold
+            text = (
+                f"What the body ended with cannot be pickled ({error}), so that it cannot leave its process."
+            )
+            state = Failed(text, SerializationError(text))
+            told = pack(
+                CAME_TO,
+                Outcome(Report(state, report.started, report.ended, where=report.where, retryable=False)),
+            )
+        self.channel.send(told)
+
+    def _outcome(self, message: Message) -> Outcome:
+        started, where = time.time(), "the process for its body"
+        try:
+            job: Job = Job._make(message.open())
+            where = job.where
+            self._enter(job)
+            flow, task = open_flow(self._flow), open_task(self._task)
+        except BaseException as error:
+            return unopened(error, started, where)
+        sink = self._send_lines if job.captures else None
+        here = Here(where, True, sink, exception_limit=job.exception_limit)
+        watched = _Watched(task.envelope.run, task.envelope.timeout, self)
+        level = flow.facts.log_level
+        if job.captures:
+            installation.acquire(level)
+        try:
+            own = OpenTask(replace(task.envelope, run=watched))
+            return perform(flow, own, Spec._make(job.spec), (), here)
+        finally:
+            if job.captures:
+                installation.release(level)
+
+    def _enter(self, job: Job) -> None:
+        if job.surroundings is not None:
+            folder, path, environment, hidden = job.surroundings
+            with suppress(OSError):  # it is gone, for the other process too
+                os.chdir(folder)
+            sys.path[:] = path
+            os.environ.clear()
+            os.environ.update(environment)
+            hide_texts(hidden)
+        if job.flow is not None:
+            self._flow = job.flow
+        if job.task is not None:
+            self._task = job.task
+
+    def _send_lines(self, lines: list[LogLine]) -> None:
+        self.channel.send(pack(LINES, lines))
