@@ -82,6 +82,8 @@ class Task(Expression):
     on_failure = Option["Callable[..., Any] | None"]("Called when a failure is final.")
     log_stdout = Option[bool]("Whether what the body prints is logged.")
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
+    timeout = Option["float | None"]("After how many seconds the body is ended.")
+    isolate = Option[bool]("Whether the body runs in a process of its own.")
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
     associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
     bundle_size = Option["int | str | None"]("How many of the task's runs may travel as one Dask task.")

@@ -1,7 +1,8 @@
 """Runs everything in the driver's own thread, one attempt at a time. Knows no Dask: for ``pdb`` and tests.
 
 Tasks and arguments are not pickled, so what a worker process could not get works here. What needs a second
-process (a body that calls ``os._exit``, a segfault, a memory limit) ends the program.
+process (a body that calls ``os._exit``, a segfault, a memory limit) ends the program, unless the task has
+``timeout`` or ``isolate``: such a body gets one here too.
 """
 
 from __future__ import annotations

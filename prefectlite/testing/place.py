@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -85,6 +86,8 @@ class VirtualSession(AttemptSession):
         self, executor: VirtualExecutor, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs
     ) -> None:
         super().__init__(brief, deliver, deliver_logs)
+        # Bodies run here whatever their tasks say: real time is no limit to virtual time.
+        self._here = replace(self._here, apart=None)
         self._given = executor
         # What runs, by the time of its end; ends of the same moment come in the order of their beginnings.
         self._running: list[tuple[float, int, Attempt, Callable[[], None]]] = []

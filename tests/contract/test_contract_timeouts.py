@@ -20,7 +20,9 @@ import pytest
 
 from prefectlite import Flow, LocalExecutor, context, signals, task, triggers
 from prefectlite.driver.run import Run
+from prefectlite.executors.attempts import Attempt, AttemptSession
 from prefectlite.states import Cancelled, Crashed, Failed, Skipped, Success, TimedOut
+from prefectlite.testing import simulate
 
 
 def is_alive(number: int) -> bool:
@@ -348,3 +350,40 @@ def test_ctrl_c_in_this_process_ends_an_isolated_body(tmp_path: Path) -> None:
     thread.join()
 
     wait_until(lambda: not any(map(is_alive, noted(log))))
+
+
+def test_in_virtual_time_bodies_with_a_limit_run_in_this_process() -> None:
+    seen: list[int] = []
+
+    @task(timeout=0.001, isolate=True)
+    def limited() -> int:
+        seen.append(os.getpid())
+        time.sleep(0.01)
+        return 7
+
+    with Flow("virtual") as flow:
+        it = limited()
+
+    assert simulate(flow)[it].result == 7
+    assert seen == [os.getpid()]
+
+
+def test_what_stands_in_for_a_body_with_a_limit_runs_where_it_was_made(tmp_path: Path) -> None:
+    class Performs(AttemptSession):
+        description = "stand-ins"
+
+        def begin(self, attempt: Attempt) -> None:
+            self.finish(attempt, attempt.perform(lambda **arguments: (os.getpid(), arguments)))
+
+    class Executor:
+        def open(self, *args: Any) -> Any:
+            return Performs(*args)
+
+    @task(timeout=60)
+    def limited(x: int) -> int:
+        raise NotImplementedError
+
+    with Flow("stands in") as flow:
+        it = limited(1)
+
+    assert flow.run(executor=Executor()).result[it].result == (os.getpid(), {"x": 1})

@@ -626,12 +626,12 @@ def test_workers_and_resources_may_be_sequences_and_empty() -> None:
     [(None, None), (2, 2.0), (0.25, 0.25), (timedelta(milliseconds=1500), 1.5), (timedelta(days=1), 86400.0)],
 )
 def test_a_timeout_is_kept_in_seconds(given: Any, seconds: float | None) -> None:
-    options = task(inc.run, timeout=given).options
-    assert options.timeout == seconds
-    assert options.runs_apart is (seconds is not None)
+    made = task(inc.run, timeout=given)
+    assert made.timeout == seconds
+    assert made.options.runs_apart is (seconds is not None)
 
 
 def test_an_isolated_task_runs_apart_without_a_limit() -> None:
-    options = task(inc.run, isolate=True).options
-    assert options.timeout is None
-    assert options.runs_apart
+    made = task(inc.run, isolate=True)
+    assert (made.isolate, made.timeout, inc.isolate) == (True, None, False)
+    assert made.options.runs_apart
