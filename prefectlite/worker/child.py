@@ -54,7 +54,7 @@ def serve(number: int, parent: int) -> None:
     # A process that the body forks has no part in the channel: it must neither write to it nor keep it open.
     os.register_at_fork(after_in_child=lambda: _leave(end))
     server = _Server(channel, streams)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, server.interrupt)
     with suppress(EOFError, BrokenPipeError):
         while channel.has_news(IDLE):
             server.perform(channel.receive(_now))
@@ -133,20 +133,17 @@ class _Watched:
     def __call__(self, /, **arguments: Any) -> Any:
         if self._limit is not None:
             until.set(time.monotonic() + self._limit)
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, self._server.interrupt)  # an earlier body may have set one of its own
+        self._server.is_open = True
         self._server.channel.send(Message(BEGUN))
         try:
             return self._run(**arguments)
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._server.is_open = False
             for stream in self._server.streams:
                 with suppress(ValueError):  # the body closed it
                     stream.flush()
             self._server.channel.send(Message(OVER))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interruption
 
 
 class _Server:
@@ -155,6 +152,8 @@ class _Server:
     def __init__(self, channel: Channel, streams: tuple[io.TextIOWrapper, ...]) -> None:
         self.channel = channel
         self.streams = streams
+        #: Whether a body runs, so that there is something to interrupt.
+        self.is_open = False
         self._flow = self._task = b""
 
     def perform(self, message: Message) -> None:
@@ -173,6 +172,11 @@ class _Server:
                 Outcome(Report(state, report.started, report.ended, where=report.where, retryable=False)),
             )
         self.channel.send(told)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.is_open:
+            self.is_open = False
+            raise Interruption
 
     def _outcome(self, message: Message) -> Outcome:
         started, where = time.time(), "the process for its body"
