@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from types import FrameType
@@ -27,6 +27,15 @@ class Join(Task):
     def run(self, **values: Any) -> None: ...
 
 
+@pytest.fixture(autouse=True)
+def _collector_at_rest() -> Iterator[None]:
+    """What others have left behind may have finalizers in Python."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def steps(act: Callable[[], object]) -> int:
     """Count the byte code instructions that an act takes, in whatever function."""
     count = 0
@@ -38,14 +47,11 @@ def steps(act: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
-    gc.collect()
-    gc.disable()  # what others have left behind may have finalizers in Python
     sys.settrace(trace)
     try:
         act()
     finally:
         sys.settrace(before)
-        gc.enable()
     return count
 
 
