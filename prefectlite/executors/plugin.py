@@ -49,7 +49,8 @@ class Route:
     client : str
         The identity of the driver's client.
     shares_disk : bool
-        Whether what its attempts had begun can be read after a worker's death.
+        Whether what its attempts begin is noted where workers share the scheduler's machine, to be read
+        after a worker's death.
     """
 
     __slots__ = ("client", "items", "name", "shares_disk")
@@ -107,8 +108,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         route : str
             From ``wire.route_of``.
         shares_disk : bool
-            Whether all workers are on this machine, so that what they had begun can be read after their
-            death.
+            Whether workers of the scheduler's machine get a place where they note what they begin, so that
+            it can be read after their death.
 
         Returns
         -------
@@ -301,7 +302,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         if self._shares_disk:
             state = scheduler.workers[worker]
-            self._relics.provide(worker, state.local_directory, state.nthreads)
+            self._relics.provide(worker, state.local_directory, state.nthreads, scheduler.address)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Forget the marks of a worker that is gone; what it had was seen to before.

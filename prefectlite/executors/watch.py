@@ -76,7 +76,8 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
-        link.send_again()
+        if link.client.status == "running":
+            link.send_again()
         if link.client.status == "closed":
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
             link.give_up([(key, "scheduler-lost", text) for key in link.cargo.copy()])
