@@ -41,7 +41,6 @@ DRIVER = """
 
 def stopped(ground: Ground, sent: signal.Signals) -> str:
     driver = ground.program(DRIVER)
-    ground.starts.wait_for("nap-0")
     until(lambda: len(ground.starts.lines()) >= 2, "two bodies")
     relatives = family(driver.pid)
     assert len(relatives) >= 2
