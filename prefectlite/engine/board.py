@@ -118,6 +118,7 @@ class Board:
         "keys",
         "landings",
         "live",
+        "lost",
         "measures",
         "node",
         "nodes_by_slug",
@@ -154,6 +155,8 @@ class Board:
         self.consumed: dict[int, Consumed] = {}
         self.landings = Landings()
         self.measures: dict[int, Measure] = {}
+        # Successes whose value is gone, and what is known of it; nobody has missed it yet.
+        self.lost: dict[int, str] = {}
         self.failures: dict[int, int] = {}
         self.crashes: dict[int, int] = {}
         self.early: dict[int, AttemptFinished | AttemptCrashed | AttemptRefused] = {}

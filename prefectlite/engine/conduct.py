@@ -11,6 +11,7 @@ from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.losses import Losses
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import Next, Proposal, with_exception
@@ -73,6 +74,7 @@ class Conduct:
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
         self._questions = Questions(board, ledger)
+        self._losses = Losses(board, ledger, self._ahead, self._questions)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
@@ -146,7 +148,7 @@ class Conduct:
         if node.kind == "collection":
             self.end(run, _GATHERED, why, self._ledger.now)
         elif node.policy.handled:
-            self._board.attempt[run] = 1
+            self._board.attempt[run] = self._board.attempt[run] or 1
             self.propose(run, Proposal(RUNNING, why, "start", self._ledger.now))
         else:
             self._why[run] = why
@@ -167,6 +169,11 @@ class Conduct:
         board = self._board
         node = board.node[run]
         ahead = board.unmet[run] > 0
+        if self._losses.hit(run):
+            board.stage[run] = WAITING
+            if not ahead:
+                self.decide(run)
+            return
         if not board.attempt[run]:
             board.attempt[run] = 1
         submission = board.submission[run] = board.submission[run] + 1
@@ -451,6 +458,18 @@ class Conduct:
         has_crashes_left = board.crashes.get(run, 0) < policy.max_crashes
         if not (policy.handled or has_failures_left or has_crashes_left):
             self._readers.consume(run, children)
+
+    def miss(self, run: int, submission: int, text: str) -> None:
+        """Note that the value of a success is gone; its state changes when a run that must start needs it.
+
+        Parameters
+        ----------
+        run, submission : int
+            Whose.
+        text : str
+            What is known of it, in a sentence.
+        """
+        self._losses.note(run, submission, text)
 
     def lose(self, run: int) -> None:
         """Let go of an attempt that is no success, and take back what was sent ahead after it.

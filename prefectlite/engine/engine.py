@@ -24,6 +24,7 @@ from prefectlite.engine.events import (
     InputsConsumed,
     Measure,
     RangeFinished,
+    ResultLost,
     RoomChanged,
     RunStarted,
     TimerFired,
@@ -130,6 +131,9 @@ class Engine(EngineView):
             case AttemptHeld():
                 if self._is_current(event.run, event.submission):
                     self._held(event.run)
+            case ResultLost():
+                self._is_current(event.run, event.submission)  # raises for what was never made
+                self._conduct.miss(event.run, event.submission, event.text)
             case TimerFired():
                 self._timer_fired(event)
             case Answered():

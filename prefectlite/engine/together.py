@@ -97,6 +97,7 @@ class Together:
         node = board.plan_node(first)
         if (
             node.policy.handled
+            or board.lost
             or not all_are(board.attempt, board.attempt[first], runs)
             or not all_are(board.submission, board.submission[first], runs)
         ):

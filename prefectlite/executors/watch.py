@@ -143,7 +143,9 @@ class Watch:
     def _waits(self, key: DaskKey) -> bool:
         cargo = self._link.cargo.get(key)
         needs = () if cargo is None else cargo.needs
-        return any(need in self._link.cargo or need in self._crashed for need in needs)
+        return any(
+            need in self._link.cargo or need in self._crashed or need in self._link.lost for need in needs
+        )
 
     def _cancellation(self, key: DaskKey) -> tuple[str, str]:
         future = self._link.futures.get(key)
