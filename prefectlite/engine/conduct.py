@@ -11,7 +11,7 @@ from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import SetTimer, Submit
 from prefectlite.engine.ledger import Ledger
-from prefectlite.engine.losses import Losses
+from prefectlite.engine.losses import GONE, Losses
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import Next, Proposal, with_exception
@@ -21,7 +21,7 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.wiring import Wiring
-from prefectlite.rules.crash import decide_crash
+from prefectlite.rules.crash import decide_crash, decide_loss
 from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
@@ -42,6 +42,7 @@ from prefectlite.states.transitions import may_become
 
 #: A retry_delay in seconds that can be meant: a century.
 _LONGEST_DELAY: Final = 3.2e9
+_GONE: Final = Reason("result-lost", GONE)
 _GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
 
 
@@ -74,7 +75,7 @@ class Conduct:
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
         self._questions = Questions(board, ledger)
-        self._losses = Losses(board, ledger, self._ahead, self._questions)
+        self._losses = Losses(board, ledger, self._ahead, frontier, self._weigh_loss)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
@@ -169,10 +170,10 @@ class Conduct:
         board = self._board
         node = board.node[run]
         ahead = board.unmet[run] > 0
+        if self._losses.lacks_input(run):
+            self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
+            return
         if self._losses.hit(run):
-            board.stage[run] = WAITING
-            if not ahead:
-                self.decide(run)
             return
         if not board.attempt[run]:
             board.attempt[run] = 1
@@ -305,8 +306,7 @@ class Conduct:
         policy = board.plan_node(run).policy
         verdict: Verdict
         if isinstance(state, Crashed):
-            crashes = board.crashes[run] = board.crashes.get(run, 0) + 1
-            verdict = decide_crash(crashes, policy.max_crashes, state, self._ledger.now)
+            verdict = self._weigh_crash(run, state)
         else:
             if asked is None:
                 board.failures[run] = board.failures.get(run, 0) + 1
@@ -319,6 +319,19 @@ class Conduct:
             self._questions.ask(run, "delay", attempt=board.failures[run])
         else:
             self._settle_as_it_is(run)
+
+    def _weigh_loss(self, run: int, state: Crashed) -> None:
+        self._weigh_failure(run, state, retryable=True)
+
+    def _weigh_crash(self, run: int, state: Crashed) -> Verdict:
+        board, policy, now = self._board, self._board.plan_node(run).policy, self._ledger.now
+        if policy.idempotent:
+            losses = board.losses[run] = board.losses.get(run, 0) + 1
+            verdict = decide_loss(losses, state, now)
+            if isinstance(verdict, Become):
+                return verdict
+        crashes = board.crashes[run] = board.crashes.get(run, 0) + 1
+        return decide_crash(crashes, policy.max_crashes, state, now)
 
     def _delay_answered(self, event: Answered) -> None:
         run, error, delay = event.run, event.error, event.answer
@@ -393,7 +406,10 @@ class Conduct:
         board = self._board
         board.stage[run] = FINAL
         board.open -= 1
-        self.settling.add(run)
+        if run in board.again:
+            self._losses.settle(run)
+        else:
+            self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
             self._questions.ask(run, "on_failure", new=state)
@@ -455,7 +471,7 @@ class Conduct:
         board = self._board
         policy = board.plan_node(run).policy
         has_failures_left = board.failures.get(run, 0) < policy.retry.max_retries
-        has_crashes_left = board.crashes.get(run, 0) < policy.max_crashes
+        has_crashes_left = policy.idempotent or board.crashes.get(run, 0) < policy.max_crashes
         if not (policy.handled or has_failures_left or has_crashes_left):
             self._readers.consume(run, children)
 
@@ -480,4 +496,5 @@ class Conduct:
             A run that has just landed.
         """
         self._ledger.free(run)
-        self._ahead.unmark(run)
+        if run not in self._board.again:  # else what flies may have had the value before it was lost
+            self._ahead.unmark(run)

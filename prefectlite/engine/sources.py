@@ -61,14 +61,14 @@ def upstreams_of(board: Board, run: int) -> Iterator[int]:
     Yields
     ------
     int
-        A run that holds a value; one that is read twice comes twice.
+        A run; one that is read twice comes twice.
     """
     for argument in arguments_of(board, run):
         yield from _runs_in(argument.source)
 
 
 def _runs_in(source: Source) -> Iterator[int]:
-    if isinstance(source, FromRun):
+    if isinstance(source, FromRun | FromDriver):
         yield source.run
     elif isinstance(source, FromCollection):
         for item in source.items:

@@ -108,7 +108,7 @@ class Relics:
 
 
 def _is_here(worker: str, scheduler: str) -> bool:
-    """Return whether a worker is on its scheduler's machine: a map of a file on another shows nothing in time."""
+    # A map of a file on another machine's disk shows nothing in time.
     host = get_address_host(worker)
     if host == get_address_host(scheduler):
         return True

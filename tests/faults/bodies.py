@@ -56,7 +56,9 @@ for _name, _act, _expected in (
             f"{_name} raised in a body, {'each alone' if _size is None else 'in a bundle'}",
             f"1 start; {_expected}; the worker survives; neighbours have 1 start",
         )
-        def raised(ground: Ground, act: Any = _act, expected: str = _expected, size: int | None = _size) -> str:
+        def raised(
+            ground: Ground, act: Any = _act, expected: str = _expected, size: int | None = _size
+        ) -> str:
             among(ground, act, expected, size)
             return f"1 start each in one process, {expected}, 14 Success"
 
@@ -126,7 +128,10 @@ def result_unrebuildable(ground: Ground) -> str:
     return f"Failed, alone and in a bundle: {ended.message}"
 
 
-@row("an exception that cannot be pickled, or not be rebuilt", "Failed, saying what and where; other tasks unharmed")
+@row(
+    "an exception that cannot be pickled, or not be rebuilt",
+    "Failed, saying what and where; other tasks unharmed",
+)
 def exception_unpicklable(ground: Ground) -> str:
     for kind, name in (
         (LockedError, "LockedError"),
@@ -144,7 +149,10 @@ def exception_unpicklable(ground: Ground) -> str:
 METHODS = ("__repr__", "__str__", "__eq__", "__hash__", "__sizeof__", "__bool__", "__len__", "__getattr__")
 
 
-@row("results whose repr, eq, hash, sizeof, bool, len or getattr raises", "Success or Failed, saying what; others unharmed")
+@row(
+    "results whose repr, eq, hash, sizeof, bool, len or getattr raises",
+    "Success or Failed, saying what; others unharmed",
+)
 def hostile_results(ground: Ground) -> str:
     ends = fight(ground, lambda kind: kind(), object)
     assert set(ends.values()) <= {"Success", "Failed"}, ends
@@ -233,7 +241,9 @@ def unpickled_nowhere(ground: Ground) -> str:
         children = [named(one) for one in found[mapped].map_states]
         assert children == ["Success", "Success", "Failed", "Success"], children
         assert found[fine].result == 5
-        texts = {one.message for one in (found[bad_function], found[bad_argument], found[mapped].map_states[2])}
+        texts = {
+            one.message for one in (found[bad_function], found[bad_argument], found[mapped].map_states[2])
+        }
         assert all("away from home" in text for text in texts), texts
     return f"Failed of those three only, alone and in bundles: {found[bad_argument].message}"
 
@@ -287,14 +297,18 @@ EXCESS = """
 
 def rise(ground: Ground, what: str, expected: str) -> tuple[float, str]:
     out = ground.said(EXCESS, what, seconds=170)
-    told = dict(line.split(" ", 1) for line in out.splitlines() if line.startswith(("rise ", "state ", "told ")))
+    told = dict(
+        line.split(" ", 1) for line in out.splitlines() if line.startswith(("rise ", "state ", "told "))
+    )
     assert told["state"] == expected, told
     nbytes = float(told["rise"])
     assert nbytes < 64, f"the driver's memory rose by {nbytes:.0f} MiB"
     return nbytes, out
 
 
-@row("a body that prints 1 GB", "driver memory rises less than 64 MiB; logs capped, and it says so", slow=True)
+@row(
+    "a body that prints 1 GB", "driver memory rises less than 64 MiB; logs capped, and it says so", slow=True
+)
 def prints_much(ground: Ground) -> str:
     nbytes, out = rise(ground, "prints", "Success")
     assert "left out" in out, f"nothing says that lines are missing; {len(out)} characters came"

@@ -102,11 +102,20 @@ def cancel_own(ground: Ground) -> str:
     before = {one.pid for one in family(os.getpid())}
     took = cancelled(ground, ground.own())
     assert took < 5
-    until(lambda: not {int(line[1]) for line in ground.starts.lines()} & {one.pid for one in family(os.getpid())}, "the end of the workers", 10)
+    until(
+        lambda: (
+            not {int(line[1]) for line in ground.starts.lines()} & {one.pid for one in family(os.getpid())}
+        ),
+        "the end of the workers",
+        10,
+    )
     return f"4 Cancelled after {took:.1f} s, no worker left ({len(before)} processes before)"
 
 
-@row("run.cancel() on a borrowed cluster", "states Cancelled and bodies interrupted within 5 s; the client runs the next flow")
+@row(
+    "run.cancel() on a borrowed cluster",
+    "states Cancelled and bodies interrupted within 5 s; the client runs the next flow",
+)
 def cancel_borrowed(ground: Ground) -> str:
     with ground.borrowed() as client:
         took = cancelled(ground, DaskExecutor(client))
@@ -119,7 +128,11 @@ def cancel_borrowed(ground: Ground) -> str:
     return f"4 Cancelled after {took:.1f} s, the next flow through {free:.1f} s after"
 
 
-@row("scheduler killed -9", "the run ends within 30 s, each state true (finished ones keep theirs), reason named", slow=True)
+@row(
+    "scheduler killed -9",
+    "the run ends within 30 s, each state true (finished ones keep theirs), reason named",
+    slow=True,
+)
 def scheduler_killed(ground: Ground) -> str:
     starts, file = ground.starts, ground.folder / "scheduler.json"
 
@@ -278,16 +291,18 @@ def clock_jumps(ground: Ground) -> str:
         raise CannotRunHere("a C compiler makes the clock jump: apt-get install gcc libc6-dev")
     (ground.folder / "shim.c").write_text(SHIM)
     library = ground.folder / "shim.so"
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, ground.folder / "shim.c", "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-o", library, ground.folder / "shim.c", "-ldl"], check=True
+    )
     took = {}
     for days in (0, 1, -1):
         ground.starts.path.unlink(missing_ok=True)
         (ground.folder / "jump").write_bytes(bytes(8))
         env = {"LD_PRELOAD": str(library), "JUMP": str(ground.folder / "jump")}
-        name, total, took[days] = json.loads(ground.said(JUMPING, str(days), env=env, seconds=60).splitlines()[-1])
+        name, total, took[days] = json.loads(
+            ground.said(JUMPING, str(days), env=env, seconds=60).splitlines()[-1]
+        )
         ground.starts.once("leap", *(f"flaky-{x}-{attempt}" for x in (1, 2, 3) for attempt in (1, 2)))
         assert (name, total) == ("Success", 6), (days, name, total)
     told = ", ".join(f"{days:+d} d: {seconds:.1f} s" for days, seconds in took.items())
     return f"same states, same starts ({told})"
-
-

@@ -98,7 +98,12 @@ class Ground:
         """Start a program that can import the tests; its lines begin at the margin."""
         path = self.folder / "program.py"
         path.write_text(textwrap.dedent(source))
-        environment = {**os.environ, **options.pop("env", {}), "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder)}
+        environment = {
+            **os.environ,
+            **options.pop("env", {}),
+            "PYTHONPATH": str(ROOT),
+            "FOLDER": str(self.folder),
+        }
         return subprocess.Popen(
             [sys.executable, str(path), *arguments],
             cwd=self.folder,

@@ -105,4 +105,6 @@ def shown(ending: Ending, width: int = 110) -> str:
 
 def _told(error: Exception) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error or where.line} (line {where.lineno} of {Path(where.filename).name})"
+    return (
+        f"{type(error).__name__}: {error or where.line} (line {where.lineno} of {Path(where.filename).name})"
+    )

@@ -52,12 +52,18 @@ def killed_mid_task(ground: Ground, executor: DaskExecutor) -> str:
     return "1 start each of 41 bodies, Crashed(worker-lost), 40 Success, its reader TriggerFailed"
 
 
-@row("worker killed -9 mid-task, own cluster", "1 start; Crashed(worker-lost); the rest runs elsewhere, 1 start each")
+@row(
+    "worker killed -9 mid-task, own cluster",
+    "1 start; Crashed(worker-lost); the rest runs elsewhere, 1 start each",
+)
 def killed_on_own(ground: Ground) -> str:
     return killed_mid_task(ground, ground.own())
 
 
-@row("worker killed -9 mid-task, borrowed cluster", "1 start; Crashed(worker-lost); the rest runs elsewhere, 1 start each")
+@row(
+    "worker killed -9 mid-task, borrowed cluster",
+    "1 start; Crashed(worker-lost); the rest runs elsewhere, 1 start each",
+)
 def killed_on_borrowed(ground: Ground) -> str:
     with ground.borrowed() as client:
         return killed_mid_task(ground, DaskExecutor(client))
@@ -78,7 +84,9 @@ def ended_in_bundle(ground: Ground, executor: DaskExecutor) -> str:
 
     ends = state.result[mapped].map_states
     starts.once(*range(WIDTH))
-    assert Counter(map(named, ends)) == {"Success": WIDTH - 1, "Crashed(worker-lost)": 1}, Counter(map(named, ends))
+    assert Counter(map(named, ends)) == {"Success": WIDTH - 1, "Crashed(worker-lost)": 1}, Counter(
+        map(named, ends)
+    )
     assert isinstance(ends[WIDTH // 2], Crashed)
     assert [one.result for place, one in enumerate(ends) if place != WIDTH // 2] == [
         x for x in range(WIDTH) if x != WIDTH // 2
@@ -91,12 +99,19 @@ def ended_in_one_bundle(ground: Ground) -> str:
     return ended_in_bundle(ground, ground.own(bundle_size=WIDTH))
 
 
-@row("os._exit in the middle of a map of 1,000, bundles as they come", "1 start each, 999 Success, one Crashed", slow=True)
+@row(
+    "os._exit in the middle of a map of 1,000, bundles as they come",
+    "1 start each, 999 Success, one Crashed",
+    slow=True,
+)
 def ended_in_a_map(ground: Ground) -> str:
     return ended_in_bundle(ground, ground.own())
 
 
-@row("os._exit in the middle run of a bundle of 1,000, borrowed cluster", "1 start each, 999 Success, one Crashed")
+@row(
+    "os._exit in the middle run of a bundle of 1,000, borrowed cluster",
+    "1 start each, 999 Success, one Crashed",
+)
 def ended_in_borrowed_bundle(ground: Ground) -> str:
     with ground.borrowed() as client:
         return ended_in_bundle(ground, DaskExecutor(client, bundle_size=WIDTH))
@@ -167,7 +182,9 @@ def lost_large(ground: Ground) -> str:
         loss = Loss(ground, 1_000_000)
         found = loss.run(client)
     loss.starts.once("make", "hold")
-    assert named(found[loss.made]) == "Crashed(result-lost)", f"{found[loss.made]!r}, its reader {found[loss.end]!r}"
+    assert named(found[loss.made]) == "Crashed(result-lost)", (
+        f"{found[loss.made]!r}, its reader {found[loss.end]!r}"
+    )
     assert isinstance(found[loss.end], TriggerFailed)
     return "1 start; Crashed(result-lost); the reader TriggerFailed"
 
@@ -267,6 +284,15 @@ for _name, _body in (("os._exit", lambda: os._exit(3)), ("segfault", segfault)):
 
 
 @row(
+    "os._exit or a segfault in a body: the cause",
+    "Crashed(exited)",
+    missing="the cause is worker-lost: Dask tells of a lost connection, not how the process ended",
+)
+def cause_of_exit(ground: Ground) -> str:
+    return beside(ground, segfault, "Crashed(exited)", None)
+
+
+@row(
     "memory limit reached",
     "1 start; Crashed('out-of-memory') where the nanny says so, else worker-lost",
     slow=True,
@@ -295,9 +321,10 @@ def out_of_memory(ground: Ground) -> str:
 
 
 @row(
-    "adaptive cluster shrinking and growing under a map of 500",
+    "cluster that is scaled down and up under a map of 500",
     "1 start each, all results right",
     slow=True,
+    missing="what runs on a worker when it is retired ends as Crashed(worker-lost), after 1 start: Dask does not wait",
 )
 def adaptive(ground: Ground) -> str:
     starts = ground.starts
