@@ -57,7 +57,7 @@ class Books:
         self.nbytes: dict[Parcel, int] = {}
         self._inline_bytes = 0
         #: Dask tasks that have ended and whose values, or some of them, were lost since.
-        self.lost: set[DaskKey] = set()
+        self.gone: set[DaskKey] = set()
         #: Set when somebody should look at the futures soon.
         self.doubt = threading.Event()
 

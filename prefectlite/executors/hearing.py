@@ -122,7 +122,7 @@ class Hearing(Trees):
         """Tell of values that are gone though all was heard of their attempts."""
         if not lost:
             return []  # all that was said before is said again for its neighbours' sake
-        self.lost.add(key)
+        self.gone.add(key)
         return [
             ResultLost(now, run + place, submission, lost[slot + place])
             for (_, slot), (run, submission, count) in self.berths.lying_in((key,))

@@ -144,7 +144,7 @@ class Watch:
         cargo = self._link.cargo.get(key)
         needs = () if cargo is None else cargo.needs
         return any(
-            need in self._link.cargo or need in self._crashed or need in self._link.lost for need in needs
+            need in self._link.cargo or need in self._crashed or need in self._link.gone for need in needs
         )
 
     def _cancellation(self, key: DaskKey) -> tuple[str, str]:

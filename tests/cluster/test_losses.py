@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
-from prefectlite import DaskExecutor, Flow, task
+from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import watch
 from prefectlite.states import Crashed, Success, TriggerFailed
 
@@ -147,8 +147,55 @@ def test_a_result_that_died_with_its_worker_is_not_made_again(borrowed, tmp_path
     state = run.wait(40)
 
     assert len(noted(log, "make")) == 1
-    assert isinstance(state.result[end], Crashed)
+    assert isinstance(state.result[made], Crashed)
+    assert state.result[made].cause == "result-lost"
+    assert isinstance(state.result[end], TriggerFailed)
     assert not noted(log, "read")
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_children_whose_values_died_with_their_worker_are_lost_or_made_again(borrowed, tmp_path, idempotent):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make(x):
+        note(log, f"make{x}")
+        return np.full(20_000, x)
+
+    def slow():
+        note(log, "slow")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    def read(value, other):
+        return int(value[0])
+
+    with Flow("lost") as flow:
+        held = task(slow)()
+        numbers = list(range(8))
+        made = task(make, idempotent=idempotent, bundle_size=8).map(numbers)
+        end = task(read).map(made, unmapped(held))
+        total = task(lambda xs: sum(map(len, xs)), name="total")(made, upstream_tasks=[held])
+    run = flow.start(executor=DaskExecutor(borrowed))
+    maker, holder = wait_for(log, "make7")[0], wait_for(log, "slow")[0]
+    while run.counts().get("Success", 0) < 8:
+        time.sleep(0.02)
+    if maker == holder:
+        pytest.skip("one worker ran both")
+    os.kill(maker, signal.SIGKILL)
+    while len(borrowed.scheduler_info()["workers"]) > 1:
+        time.sleep(0.01)
+    gate.touch()
+    found = run.wait(60).result
+
+    if idempotent:
+        assert [state.result for state in found[end].map_states] == numbers
+        assert found[total].result == 8 * 20_000
+        assert all(len(noted(log, f"make{x} ")) == 2 for x in numbers)
+    else:
+        assert {getattr(state, "cause", None) for state in found[made].map_states} == {"result-lost"}
+        assert {type(state) for state in found[end].map_states} == {TriggerFailed}
+        assert isinstance(found[total], TriggerFailed)
+        assert all(len(noted(log, f"make{x} ")) == 1 for x in numbers)
 
 
 def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_path):

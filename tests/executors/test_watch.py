@@ -40,7 +40,7 @@ class FakeLink:
         self.futures = Futures(client)
         for future in futures:
             self.futures.hold(future)
-        self.lost, self.held, self.told = [], [], []
+        self.lost, self.held, self.told, self.gone = [], [], [], set()
 
     def give_up(self, lost):
         for one in lost:
