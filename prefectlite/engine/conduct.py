@@ -75,7 +75,7 @@ class Conduct:
         self._serial = 0
         self._proposals: dict[int, Proposal] = {}
         self._questions = Questions(board, ledger)
-        self._losses = Losses(board, ledger, self._ahead, frontier, self._weigh_loss)
+        self._losses = Losses(board, ledger, self._ahead, frontier)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
@@ -173,7 +173,7 @@ class Conduct:
         if self._losses.lacks_input(run):
             self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
             return
-        if self._losses.hit(run):
+        if self._losses.hit(run, self._weigh_loss):
             return
         if not board.attempt[run]:
             board.attempt[run] = 1

@@ -36,11 +36,9 @@ class Losses:
         Who is marked as a success in the making.
     frontier : Frontier
         Where readers come up that wait no longer.
-    weigh : callable
-        Takes a run that has crashed, and says by its rules what follows.
     """
 
-    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_waiting", "_weigh")
+    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_waiting")
 
     def __init__(
         self,
@@ -48,13 +46,11 @@ class Losses:
         ledger: Ledger,
         ahead: Ahead,
         frontier: Frontier,
-        weigh: Callable[[int, Crashed], None],
     ) -> None:
         self._board = board
         self._ledger = ledger
         self._ahead = ahead
         self._frontier = frontier
-        self._weigh = weigh
         self._waiting: dict[int, list[int]] = {}
 
     def note(self, run: int, submission: int, text: str) -> None:
@@ -72,13 +68,15 @@ class Losses:
         if is_held and board.states[run].__class__ is Success:
             board.lost[run] = text
 
-    def hit(self, run: int) -> bool:
+    def hit(self, run: int, weigh: Callable[[int, Crashed], None]) -> bool:
         """Let the successes crash whose values a run would read and that are gone.
 
         Parameters
         ----------
         run : int
             A run that is about to be submitted.
+        weigh : callable
+            Takes a run that has crashed and its state, and says by its rules what follows.
 
         Returns
         -------
@@ -96,7 +94,7 @@ class Losses:
         for up in missing:
             text = board.lost.pop(up, None)
             if text is not None:
-                self._crash(up, text)
+                weigh(up, self._crash(up, text))
         waits = [up for up in missing if up in board.again]
         for up in waits:
             self._waiting.setdefault(up, []).append(run)
@@ -105,7 +103,7 @@ class Losses:
             self._frontier.push((run,))
         return True
 
-    def _crash(self, run: int, text: str) -> None:
+    def _crash(self, run: int, text: str) -> Crashed:
         board = self._board
         why = Reason("result-lost", text, (("cause", "result-lost"),))
         crashed = with_exception(Crashed(text, cause="result-lost"))
@@ -117,7 +115,7 @@ class Losses:
         board.again.add(run)
         board.stage[run] = WAITING
         board.open += 1
-        self._weigh(run, crashed)
+        return crashed
 
     def _count(self, run: int, state: State, times: int) -> None:
         node = self._board.node[run]

@@ -133,7 +133,7 @@ def cancel_borrowed(ground: Ground) -> str:
     "the run ends within 30 s, each state true (finished ones keep theirs), reason named",
     slow=True,
 )
-def scheduler_killed(ground: Ground) -> str:
+def scheduler_killed(ground: Ground, crashes: int = 0) -> str:
     starts, file = ground.starts, ground.folder / "scheduler.json"
 
     def quick(x: int) -> int:
@@ -165,7 +165,7 @@ def scheduler_killed(ground: Ground) -> str:
             client.wait_for_workers(1)
             with Flow("orphaned") as flow:
                 done = task(quick)(1)
-                stuck = task(slow)(done)
+                stuck = task(slow, max_crashes=crashes)(done)
                 after = task(lambda x: x, name="after")(stuck)
             run = flow.start(executor=DaskExecutor(client))
             starts.wait_for("slow")
@@ -183,10 +183,23 @@ def scheduler_killed(ground: Ground) -> str:
     found = state.result
     assert took < 30, f"{took:.0f} s"
     assert found[done].result == 1
-    assert named(found[stuck]) == "Crashed(scheduler-lost)", found[stuck]
+    if crashes:
+        assert isinstance(found[stuck], Cancelled), found[stuck]
+        assert "Nothing can be sent" in state.message, state
+    else:
+        assert named(found[stuck]) == "Crashed(scheduler-lost)", found[stuck]
     assert found[stuck].message
     starts.once("quick-1", "slow")
-    return f"ended after {took:.1f} s; Success kept, Crashed(scheduler-lost), {named(found[after])}"
+    return f"ended after {took:.1f} s; Success kept, {named(found[stuck])}, {named(found[after])}"
+
+
+@row(
+    "scheduler killed -9 under a task that may crash once",
+    "the run ends within 30 s, each state true: nothing can be sent any more",
+    slow=True,
+)
+def scheduler_killed_for_good(ground: Ground) -> str:
+    return scheduler_killed(ground, crashes=1)
 
 
 @row("no worker can meet a task's resources", "said in progress and in explain, not silent", slow=False)
