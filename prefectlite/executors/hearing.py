@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from array import array
@@ -38,12 +39,15 @@ from prefectlite.worker.wire import (
     PLAIN,
     RETURNED,
     STARTED,
+    UNPLACED,
     BundleReport,
     Item,
     decode,
     plain_report,
     read_bundle,
 )
+
+_logger = logging.getLogger(__name__)
 
 #: The values of attempts that have none.
 _NOTHING: Final = Results(array("i"), b"")
@@ -92,6 +96,8 @@ class Hearing(Trees):
                 parcel = self._parcel_of(item[1])
                 if parcel is not None:
                     events.append(AttemptStarted(item[3], *parcel, item[2]))
+            elif kind == UNPLACED:
+                self._placed(item[1], item[2])
             elif kind == ERRED:
                 if item[1] in self.cargo:
                     self.doubt.set()
@@ -109,14 +115,32 @@ class Hearing(Trees):
                     with self._books:
                         events += self._values_lost(now, item[1], _lost_in(read_bundle(item)))
             else:
-                cargo = self.cargo.get(item[1])
-                with self._books:
-                    if cargo is not None:
-                        events += self._outcome(now, cargo, 0, item, "")
-                    elif kind == OTHER:
-                        events += self._values_lost(now, item[1], dict(_lost_at(WHOLE, item)))
+                events += self._alone(now, item)
         if events:
             self._deliver(events)
+
+    def _alone(self, now: float, item: Item) -> list[Event]:
+        """Turn what an attempt says that travelled alone into events."""
+        cargo = self.cargo.get(item[1])
+        with self._books:
+            if cargo is not None:
+                return self._outcome(now, cargo, 0, item, "")
+            return self._values_lost(now, item[1], dict(_lost_at(WHOLE, item)))
+
+    def _placed(self, key: DaskKey, asked: str) -> None:
+        """Note what no worker has that a Dask task asks for; the first time, say so."""
+        with self._books:
+            if not asked:
+                self.unplaced.pop(key, None)
+            elif key in self.cargo:
+                if asked not in self.unplaced.values():
+                    _logger.warning(
+                        "No worker has %s, which task runs of %s ask for; they wait until one comes. Start "
+                        "such a worker, or change what the task asks for.",
+                        asked,
+                        key[0].rsplit("-", 2)[0],
+                    )
+                self.unplaced[key] = asked
 
     def _values_lost(self, now: float, key: DaskKey, lost: Mapping[int, str]) -> list[Event]:
         """Tell of values that are gone though all was heard of their attempts."""

@@ -141,6 +141,21 @@ class LocalSession:
             self._deliver(events)
         return True
 
+    def waiting_for(self, run: int) -> str:
+        """Return nothing: this process takes whatever a task asks for.
+
+        Parameters
+        ----------
+        run : int
+            Not looked at.
+
+        Returns
+        -------
+        str
+            Empty.
+        """
+        return ""
+
     def room(self) -> int:
         """Return how many task runs may be in flight here.
 

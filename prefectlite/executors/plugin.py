@@ -18,7 +18,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.relics import Relics
 from prefectlite.worker.losses import lose_bundle, run_lost
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -244,6 +244,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
+        elif finish == "no-worker" or start == "no-worker":
+            route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
+            if route is not None and task is not None:
+                self._post(route, [(UNPLACED, key, _asked_for(task) if finish == "no-worker" else "")])
 
     def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
@@ -399,3 +403,12 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 def _frees_much(task: Any) -> bool:
     """Return whether a task that has ended read something large, which nobody may need any more."""
     return any(one.nbytes > LARGE for one in islice(task.dependencies, LOOK_AT))
+
+
+def _asked_for(task: Any) -> str:
+    """Return what a task asks of its worker, in words; empty for one that any worker may run."""
+    asked = [f"{name}={amount:g}" for name, amount in sorted((task.resource_restrictions or {}).items())]
+    parts = [f"the resources {', '.join(asked)}"] if asked else []
+    named = sorted(str(name) for name in (task.worker_restrictions or task.host_restrictions or ()))
+    parts += [f"the name or address {' or '.join(named)}"] if named else []
+    return " and ".join(parts)

@@ -79,6 +79,16 @@ class Session(Protocol):
         """
         ...
 
+    def waiting_for(self, run: int) -> str:
+        """Return what a task run in flight asks for that the place lacks, in words; empty if nothing.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+        """
+        ...
+
     def room(self) -> int:
         """Return how many task runs may be in flight here at once, as things stand."""
         ...

@@ -209,8 +209,8 @@ def nobody_can(ground: Ground) -> str:
     with ground.borrowed(1) as client:
         run = flow.start(executor=DaskExecutor(client))
         try:
-            until(lambda: "GPU" in run.description, "progress to say so", 15)
-            shown = run.description
+            until(lambda: "GPU" in run._run.description, "progress to say so", 15)
+            shown = run._run.description
             told = run.explain(wanting)
             assert "GPU" in told, told
         finally:
