@@ -246,8 +246,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._post(route, [(ERRED, key)])
         elif finish == "no-worker" or start == "no-worker":
             route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
-            if route is not None and task is not None:
-                self._post(route, [(UNPLACED, key, _asked_for(task) if finish == "no-worker" else "")])
+            asked = "" if route is None or task is None else _asked_for(task)
+            if route is not None and asked:  # else it waits for any worker, as one does while they start
+                self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
 
     def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
@@ -288,6 +289,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return
+        # What stands in for it may be said by any worker: the one that it asked for may never come again.
+        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
         now = time.time()
         if len(task.key) == 5:
             task.run_spec = Task(task.key, run_lost, cause, text, now, record)

@@ -74,6 +74,29 @@ def test_a_body_whose_worker_is_killed_is_not_begun_again(borrowed, tmp_path):
     assert len(noted(log, "body")) == 1
 
 
+@pytest.mark.parametrize("size", [None, 2])
+def test_a_body_that_only_its_dead_worker_could_run_crashes_all_the_same(borrowed, tmp_path, size):
+    log = str(tmp_path / "log")
+
+    def body(x):
+        note(log, "body")
+        time.sleep(60)
+
+    [first, _] = borrowed.scheduler_info()["workers"]
+    with Flow("only there") as flow:
+        dead = task(body, workers=first).map([1, 2])
+    run = flow.start(executor=DaskExecutor(borrowed, bundle_size=size))
+    os.kill(wait_for(log, "body")[0], signal.SIGKILL)
+    until = time.monotonic() + 30
+    while not any(isinstance(one, Crashed) for one in run.states()[dead].map_states):
+        assert time.monotonic() < until, run.states()
+        time.sleep(0.05)
+    run.cancel()
+    run.wait(20)
+
+    assert len(noted(log, "body")) == 1
+
+
 def test_a_body_whose_worker_is_retired_is_not_begun_again(borrowed, tmp_path):
     log = str(tmp_path / "log")
 
