@@ -11,18 +11,24 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, notifications, schedules, signals, states, triggers
+    from prefectlite import errors, notifications, schedules, signals, states, tasks, triggers
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
+    from prefectlite.core.callbacks import callback_factory
     from prefectlite.core.collecting import as_task
-    from prefectlite.core.context import context, tags
+    from prefectlite.core.context import context, raise_on_exception, tags
     from prefectlite.core.edge import Edge
     from prefectlite.core.parameter import DateTimeParameter, Parameter
+    from prefectlite.core.pausing import pause_task
+    from prefectlite.core.secrets import EnvVarSecret, Secret, SecretBase
     from prefectlite.core.task import task
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.settings import config, set_temporary_config
+    from prefectlite.tasks.control_flow import FilterTask, apply_map, case, ifelse, merge, switch
+    from prefectlite.tasks.resource_manager import ResourceManager, resource_manager
 
 __all__ = [
     "task",
@@ -32,20 +38,38 @@ __all__ = [
     "FlowRun",
     "Parameter",
     "DateTimeParameter",
+    "Secret",
+    "EnvVarSecret",
+    "SecretBase",
     "Edge",
     "mapped",
     "unmapped",
     "flatten",
+    "callback_factory",
     "context",
     "tags",
     "as_task",
     "defaults_from_attrs",
+    "case",
+    "switch",
+    "ifelse",
+    "merge",
+    "apply_map",
+    "FilterTask",
+    "resource_manager",
+    "ResourceManager",
+    "tasks",
+    "config",
+    "set_temporary_config",
+    "pause_task",
+    "raise_on_exception",
     "triggers",
     "signals",
     "states",
     "errors",
     "schedules",
     "notifications",
+    "testing",
     "DaskExecutor",
     "LocalDaskExecutor",
     "LocalExecutor",
@@ -61,26 +85,44 @@ _HOMES: Final = {
     "FlowRun": "flow",
     "Parameter": "core.parameter",
     "DateTimeParameter": "core.parameter",
+    "Secret": "core.secrets",
+    "EnvVarSecret": "core.secrets",
+    "SecretBase": "core.secrets",
     "Edge": "core.edge",
     "as_task": "core.collecting",
     "defaults_from_attrs": "core.attributes",
     "mapped": "core.annotations",
     "unmapped": "core.annotations",
     "flatten": "core.annotations",
+    "callback_factory": "core.callbacks",
     "context": "core.context",
     "tags": "core.context",
+    "case": "tasks.control_flow",
+    "switch": "tasks.control_flow",
+    "ifelse": "tasks.control_flow",
+    "merge": "tasks.control_flow",
+    "apply_map": "tasks.control_flow",
+    "FilterTask": "tasks.control_flow",
+    "resource_manager": "tasks.resource_manager",
+    "ResourceManager": "tasks.resource_manager",
+    "config": "settings",
+    "set_temporary_config": "settings",
+    "raise_on_exception": "core.context",
+    "pause_task": "core.pausing",
     "DaskExecutor": "executors.dask",
     "LocalDaskExecutor": "executors.dask",
     "LocalExecutor": "executors.local",
 }
 #: Public names that are modules.
 _MODULES: Final = {
+    "tasks": "tasks",
     "triggers": "triggers",
     "signals": "signals",
     "states": "states",
     "errors": "errors",
     "schedules": "schedules",
     "notifications": "notifications",
+    "testing": "testing",
 }
 
 

@@ -19,6 +19,18 @@ class ParameterError(PrefectliteError, ValueError):
     """A flow was given a parameter that is unknown, missing or of the wrong type."""
 
 
+class ContextError(PrefectliteError, ValueError):
+    """A flow run was given a context that it cannot have."""
+
+
+class ConfigError(PrefectliteError, ValueError):
+    """A configuration file, an environment variable or a temporary setting says what cannot be."""
+
+
+class SecretError(PrefectliteError, ValueError):
+    """A secret is not there, or was asked for where its value would be written down."""
+
+
 class FlowLoadError(PrefectliteError):
     """A file or module does not hold the flow that was asked for."""
 

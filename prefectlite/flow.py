@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, overload
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
-from prefectlite.core.context import current_layer
+from prefectlite.core.context import current_layer, raises_on_exception
+from prefectlite.core.flow_options import FlowOptions
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
+from prefectlite.driver.approval import Aside, Prompt, is_attended
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
 from prefectlite.errors import DefinitionTypeError, ParameterError
-from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
 from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedule import Schedule
+from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, State
 from prefectlite.views.describe import diagnostics
@@ -30,6 +33,8 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
+#: What ``flow.run`` of Prefect 1 took for its runner classes, and for handlers that get a runner.
+_OF_RUNNERS: Final = frozenset({"runner_cls", "task_runner_state_handlers"})
 
 
 class Flow(PortableGraph):
@@ -58,13 +63,18 @@ class Flow(PortableGraph):
         run_on_schedule: bool | None = None,
         *,
         executor: Executor | None = None,
-        progress: bool = False,
         clock: Timepiece | None = None,
+        progress: bool | None = None,
+        context: Mapping[str, Any] | None = None,
+        wait_for_approval: bool | None = None,
         **params: Any,
     ) -> State:
         """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
 
         Starts that pass while a run goes on are left out, as in Prefect 1; ``serve`` can make up for them.
+
+        A run that is left with paused tasks alone asks for their approval at the terminal or in the notebook;
+        where there is neither, or the answer is no, it returns its ``Running`` state.
 
         Parameters
         ----------
@@ -73,41 +83,53 @@ class Flow(PortableGraph):
         run_on_schedule : bool or None
             False runs once, now, whatever the flow's schedule says; None and True follow it if there is one.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
-        progress : bool
-            Whether the terminal shows how far the run is.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
         clock : Timepiece or None
             What time it is for the schedule, and how to wait; by default, the machine's.
+        progress : bool or None
+            Whether the terminal shows how far the run is; by default as the settings say, which is no.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
+        wait_for_approval : bool or None
+            Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
         Returns
         -------
         State
-            How the flow ended, the last time; ``state.result[task]`` is the State of a task.
+            How the flow ended, the last time, or ``Running`` for one that is left with paused tasks;
+            ``state.result[task]`` is the State of a task.
 
         Raises
         ------
+        ConfigError
+            When file or environment say a setting that cannot be.
+        ContextError
+            When the context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
             When the flow's schedule is over.
         ExecutorError
             When the place to run cannot be reached.
+        Exception
+            What a task raised, inside ``with raise_on_exception()``.
         RuntimeError
             When the flow is still being built.
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
         given = self._given("run", parameters, params)
-        observers, close = _watchers(progress)
-        make_run = self._maker(executor, lambda: observers)
-        try:
+        waits = is_attended() if wait_for_approval is None else wait_for_approval
+        with _watchers(progress) as (watchers, aside):
+            ask = Prompt(aside=aside) if waits else None
+            make_run = self._maker(executor, lambda: watchers, context, ask=ask, raises=raises_on_exception())
             if self.schedule is None or run_on_schedule is False:
                 return make_run(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow()
-        finally:
-            close()
 
     def serve(
         self,
@@ -118,6 +140,7 @@ class Flow(PortableGraph):
         catch_up: CatchUp = "skip",
         max_instances: int = 1,
         clock: Timepiece | None = None,
+        context: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> dict[str, int]:
         """Run the flow at each start of its schedule, until there are no more, or until Ctrl-C.
@@ -130,7 +153,8 @@ class Flow(PortableGraph):
         parameters : mapping of str to object, or None
             Values for the flow's parameters; those of a schedule's clock go over them.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
         catch_up : {"skip", "latest", "all"}
             What becomes of starts that pass while ``max_instances`` runs go on: they are left out, the latest
             of them runs as soon as it can, or all of them do. Those before the call are never made up for.
@@ -138,6 +162,9 @@ class Flow(PortableGraph):
             How many runs may go on at the same time; with one, it is driven in this thread.
         clock : Timepiece or None
             What time it is, and how to wait; by default, the machine's.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -160,7 +187,7 @@ class Flow(PortableGraph):
         return Service(
             self,
             self._given("serve", parameters, params),
-            self._maker(executor, lambda: (Echo(),)),
+            self._maker(executor, lambda: (Echo(),), context),
             timepiece=clock,
             catch_up=catch_up,
             max_instances=max_instances,
@@ -172,6 +199,8 @@ class Flow(PortableGraph):
         parameters: Mapping[str, Any] | None = None,
         *,
         executor: Executor | None = None,
+        context: Mapping[str, Any] | None = None,
+        wait_for_approval: bool | None = None,
         **params: Any,
     ) -> FlowRun:
         """Start the flow in a thread of its own and return at once; its schedule, if any, is not looked at.
@@ -181,7 +210,15 @@ class Flow(PortableGraph):
         parameters : mapping of str to object, or None
             Values for the flow's parameters.
         executor : Executor or None
-            Where to run; by default the flow's own executor, else ``DaskExecutor()``.
+            Where to run; by default the flow's own executor, else the one of the settings, which is
+            ``DaskExecutor()`` unless you set another.
+        context : mapping of str to object, or None
+            What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
+            ``secrets`` go before those of the configuration.
+        wait_for_approval : bool or None
+            Whether a run that is left with paused tasks alone keeps its place and waits for ``resume``; by
+            default, whether there is a terminal or notebook. One that does not wait closes its place, and
+            goes on at a new one when something is resumed.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -192,6 +229,10 @@ class Flow(PortableGraph):
 
         Raises
         ------
+        ConfigError
+            When file or environment say a setting that cannot be.
+        ContextError
+            When the context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         ExecutorError
@@ -199,15 +240,10 @@ class Flow(PortableGraph):
         RuntimeError
             When the flow is still being built.
         """
-        run = self._maker(executor, lambda: (Echo(),))(self._given("start", parameters, params), None)
-        run.open()
-        # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
-        thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
-        try:
-            thread.start()
-        except BaseException:
-            run.abandon()
-            raise
+        waits = is_attended() if wait_for_approval is None else wait_for_approval
+        make_run = self._maker(executor, lambda: (Echo(),), context, waits=waits)
+        run = make_run(self._given("start", parameters, params), None)
+        _drive_in_thread(run)
         return FlowRun(run)
 
     def diagnostics(self) -> str:
@@ -231,16 +267,37 @@ class Flow(PortableGraph):
                     f"move the call of flow.{verb}() behind the block."
                 )
             layer = layer.outer
+        given = {**(parameters or {}), **params}
+        for name in _OF_RUNNERS & given.keys() - {one.name for one in self.parameters()}:
+            raise ParameterError(
+                f"Flow {self.name!r} is run with {name}={given[name]!r}, but there are no runners here, the "
+                "driver applies the rules itself; give state_handlers=[...] to the tasks, or to the flow: "
+                "Flow(..., state_handlers=[...])."
+            )
         if twice := sorted(set(parameters or ()) & set(params)):
             raise ParameterError(
                 f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
                 "as a keyword; give it once."
             )
-        return {**(parameters or {}), **params}
+        return given
 
-    def _maker(self, executor: Executor | None, watch: Callable[[], tuple[Observer, ...]]) -> MakeRun:
+    def _maker(
+        self,
+        executor: Executor | None,
+        watch: Callable[[], tuple[Observer, ...]],
+        context: Mapping[str, Any] | None,
+        **options: Any,
+    ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
-        return lambda given, moment: Run(self, given, place, observers=watch(), scheduled_start_time=moment)
+        return lambda given, moment: Run(
+            self,
+            given,
+            place,
+            observers=watch(),
+            scheduled_start_time=moment,
+            context=context,
+            **options,
+        )
 
 
 class FlowRun:
@@ -279,7 +336,7 @@ class FlowRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended."""
+        """Whether the run has ended, or was left with paused tasks alone."""
         return self._run.is_over
 
     def states(self) -> dict[AnyTask, State]:
@@ -313,7 +370,7 @@ class FlowRun:
         Returns
         -------
         State
-            How the flow ended.
+            How the flow ended; ``Running`` for one that was left with paused tasks alone.
 
         Raises
         ------
@@ -326,7 +383,41 @@ class FlowRun:
 
     def cancel(self) -> None:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
-        self._run.cancel()
+        if self._run.cancel():
+            _drive_in_thread(self._run)
+
+    def paused(self) -> dict[RunKey, State]:
+        """Return the task runs that wait for an approval.
+
+        Returns
+        -------
+        dict of RunKey to State
+            By name, children of maps one by one; with those that go on by themselves at a time.
+        """
+        return self._run.paused()
+
+    def resume(self, task: AnyTask | RunKey | str) -> None:
+        """Let a paused task run go on; a run that was left with paused tasks alone is started again.
+
+        The whole task runs again, with ``context.resume`` set.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"approve-1"``, ``"approve-1[3]"``; a mapped task means all
+            of its children that are paused.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        ValueError
+            When it is not paused.
+        ExecutorError
+            When the place to run cannot be reached again.
+        """
+        if self._run.resume(self._key(task)):
+            _drive_in_thread(self._run)
 
     def __await__(self) -> Generator[Any, None, State]:
         """Wait for the run's end without blocking the event loop."""
@@ -352,7 +443,8 @@ class FlowRun:
         Parameters
         ----------
         task : Task, RunKey or str
-            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; ``""`` is the flow.
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``, ``"double-1@2"`` for the
+            second iteration of one that loops; ``""`` is the flow.
 
         Returns
         -------
@@ -421,7 +513,11 @@ def flow(function: Callable[..., object], /) -> Flow: ...
 
 @overload
 def flow(
-    *, name: str | None = None, executor: Executor | None = None, schedule: Schedule | None = None
+    *,
+    name: str | None = None,
+    executor: Executor | None = None,
+    schedule: Schedule | None = None,
+    **options: Unpack[FlowOptions],
 ) -> Callable[[Callable[..., object]], Flow]: ...
 
 
@@ -432,6 +528,7 @@ def flow(
     name: str | None = None,
     executor: Executor | None = None,
     schedule: Schedule | None = None,
+    **options: Unpack[FlowOptions],
 ) -> Flow | Callable[[Callable[..., object]], Flow]:
     """Make a flow of a function: its signature becomes typed Parameters, its body is traced once, now.
 
@@ -446,6 +543,8 @@ def flow(
         Where the flow runs by default.
     schedule : Schedule or None
         When it runs by itself: ``run`` and ``serve`` follow it.
+    **options : FlowOptions
+        The flow's handlers and limits.
 
     Returns
     -------
@@ -470,8 +569,8 @@ def flow(
     True
     """
     if function is None:
-        return lambda wrapped: _traced(wrapped, name, executor, schedule)
-    return _traced(function, name, executor, schedule)
+        return lambda wrapped: _traced(wrapped, name, executor, schedule, options)
+    return _traced(function, name, executor, schedule, options)
 
 
 def _traced(
@@ -479,6 +578,7 @@ def _traced(
     name: str | None,
     executor: Executor | None,
     schedule: Schedule | None,
+    options: FlowOptions,
 ) -> Flow:
     if not callable(function):
         raise DefinitionTypeError(
@@ -486,7 +586,7 @@ def _traced(
             "@flow(name=...) above one."
         )
     title = str(name or getattr(function, "__name__", type(function).__name__))
-    made = Flow(title, schedule=schedule)
+    made = Flow(title, schedule=schedule, **options)
     if executor is not None:
         made.executor = executor
     arguments = parameters_from_signature(function)
@@ -499,7 +599,7 @@ def _traced(
 
 def _place(executor: object, flow_name: str) -> Executor:
     if executor is None:
-        return DaskExecutor()
+        return default_executor()
     if isinstance(executor, type) or not isinstance(executor, Executor):
         raise DefinitionTypeError(
             f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
@@ -509,15 +609,26 @@ def _place(executor: object, flow_name: str) -> Executor:
     return executor
 
 
-def _watchers(progress: bool) -> tuple[tuple[Observer, ...], Callable[[], None]]:
-    if not progress:
-        return (Echo(),), _nothing
-    shown = terminal_progress()
-    return (shown,), shown.close
+@contextlib.contextmanager
+def _watchers(progress: bool | None) -> Iterator[tuple[tuple[Observer, ...], Aside]]:
+    """Yield who watches a run, and what moves aside while somebody is asked at the terminal."""
+    if not (current_settings().progress if progress is None else progress):
+        yield (Echo(),), contextlib.nullcontext
+        return
+    with terminal_progress() as shown:
+        yield (shown,), shown.aside
 
 
-def _nothing() -> None:
-    pass
+def _drive_in_thread(run: Run) -> None:
+    """Drive a run on in a thread of its own; raise what comes up before it runs."""
+    # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
+    thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
+    try:
+        run.open()
+        thread.start()
+    except BaseException:
+        run.abandon()
+        raise
 
 
 def _drive(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import random
 import signal
@@ -28,6 +29,7 @@ os.environ.setdefault("NO_COLOR", "1")
 os.environ["COLUMNS"] = "120"
 for name in [name for name in os.environ if name.startswith(("DASK_", "PREFECTLITE_"))]:
     del os.environ[name]
+os.environ["PREFECTLITE_CONFIG"] = os.devnull
 
 # A shared two-core machine makes any deadline a coin toss; what is slow is caught by pytest's timeout.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,6 +70,34 @@ def client(dask_cluster: LocalCluster) -> Iterator[Client]:
     with Client(dask_cluster) as active:
         active.wait_for_workers(2, timeout=60)
         yield active
+
+
+@pytest.fixture(autouse=True)
+def _keeps_no_secrets() -> Iterator[None]:
+    """Forget after each test which texts were secret in it: they may be anything in another."""
+    yield
+    masking: Any = sys.modules.get("prefectlite.masking")
+    if masking is not None:
+        masking.KNOWN.clear()
+        masking._order.longest_first = ()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[logging.LogRecord]]:
+    """What is logged under ``prefectlite``, of all levels.
+
+    Pytest's own handler lets less through while a cluster of threads, which outlives a test, brings lines.
+    """
+    found: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = found.append  # type: ignore[method-assign]
+    logger = logging.getLogger("prefectlite")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(before)
 
 
 @pytest.fixture(autouse=True)

@@ -85,7 +85,7 @@ class TestPlaces:
         assert used == ["own", "given", "started"]
 
     def test_by_default_it_is_dask(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys.modules["prefectlite.flow"], "DaskExecutor", LocalExecutor)
+        monkeypatch.setattr(sys.modules["prefectlite.executors.default"], "DaskExecutor", LocalExecutor)
         with Flow("default") as made:
             double(1)
 

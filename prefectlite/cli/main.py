@@ -17,21 +17,29 @@ import click
 
 from prefectlite import __version__
 from prefectlite.cli.loading import load_file, load_module, pick_flow
-from prefectlite.cli.parameters import gather
+from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
+from prefectlite.cli.settings import settings_text
+from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import Service
 from prefectlite.driver.timetable import CATCH_UP, CatchUp
 from prefectlite.errors import (
+    ConfigError,
+    ContextError,
     DefinitionError,
     DefinitionTypeError,
     ExecutorError,
     FlowLoadError,
     ParameterError,
+    SerializationError,
 )
-from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.default import default_executor
 from prefectlite.flow import Flow
+from prefectlite.masking import mask
+from prefectlite.settings import told
+from prefectlite.settings.sources import DEFAULT_FILE, FILE_VARIABLE
 from prefectlite.states.state import State, Success
 from prefectlite.views.counts import class_named
 from prefectlite.views.describe import description, description_lines
@@ -85,6 +93,26 @@ _DESCRIBE_HELP: Final = """Show what a flow consists of: its parameters, tasks a
       prefectlite describe -m shop.flows --flow nightly
       prefectlite describe etl.py --json | jq .parameters     the JSON schema of the parameters
     """
+
+_CONFIG_HELP: Final = f"""Show each setting, its value, and where that comes from.
+
+    A value comes from the first of these that names it: an argument in code or on the command line, an
+    environment variable (PREFECTLITE_RESULTS_INLINE_LIMIT for results.inline_limit), the configuration file
+    ({DEFAULT_FILE}, or the one that {FILE_VARIABLE} names), the default. What is printed is TOML, fit for
+    that file; the values of secrets are masked.
+    """
+
+#: Errors of the user's making.
+_UNMENDED: Final = (
+    FlowLoadError,
+    ParameterError,
+    DefinitionError,
+    DefinitionTypeError,
+    ExecutorError,
+    ConfigError,
+    ContextError,
+    SerializationError,
+)
 
 
 _SERVE_HELP: Final = """Run a flow at the times of its schedule, until there are no more or until Ctrl-C.
@@ -176,6 +204,13 @@ def describe_command(
     metavar="JSON",
     help="A JSON file with parameters; -p goes first.",
 )
+@click.option(
+    "--context",
+    "named",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A value for the context of its tasks, as JSON or text (date=2026-11-22). May be repeated.",
+)
 @click.option("--address", metavar="URL", help="A Dask scheduler that runs already, tcp://host:8786.")
 @click.option(
     "--scheduler-file",
@@ -193,9 +228,11 @@ def describe_command(
 @click.option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="The lowest level of the tasks' log records that show.",
+    default=None,
+    help="The lowest level of the tasks' log records that show; by default the setting logging.level.",
+)
+@click.option(
+    "--no-wait", is_flag=True, help="Do not ask about paused tasks; by default a terminal is asked."
 )
 def run_command(
     file: Path | None,
@@ -203,11 +240,13 @@ def run_command(
     flow_name: str | None,
     typed: tuple[str, ...],
     param_file: Path | None,
+    named: tuple[str, ...],
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
     local: bool,
-    log_level: str,
+    log_level: str | None,
+    no_wait: bool,
     debug: bool,
 ) -> int:
     """Run a flow; the exit status is what it came to."""
@@ -216,10 +255,22 @@ def run_command(
     with mended(debug):
         flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
-        return _run(flow, parameters, place, getattr(logging, log_level.upper()))
+        may_ask = is_attended() and not no_wait
+        return _run(flow, parameters, place, _level(log_level), context_from(named), may_ask)
 
 
-@program.command("serve", help=_SERVE_HELP, params=list(run_command.params))
+@program.command("config", help=_CONFIG_HELP)
+def config_command() -> int:
+    """Show the settings and where each comes from."""
+    with mended(False):
+        click.echo(settings_text(told()), nl=False)
+    return SUCCESS
+
+
+# A service has nobody to ask about paused tasks.
+@program.command(
+    "serve", help=_SERVE_HELP, params=[one for one in run_command.params if one.name != "no_wait"]
+)
 @click.option(
     "--catch-up",
     type=click.Choice(CATCH_UP),
@@ -241,11 +292,12 @@ def serve_command(
     flow_name: str | None,
     typed: tuple[str, ...],
     param_file: Path | None,
+    named: tuple[str, ...],
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
     local: bool,
-    log_level: str,
+    log_level: str | None,
     debug: bool,
     catch_up: CatchUp,
     max_instances: int,
@@ -258,8 +310,8 @@ def serve_command(
     with mended(debug):
         flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
-        level = getattr(logging, log_level.upper())
-        return _serve(flow, parameters, place, level, catch_up, max_instances)
+        told_context = context_from(named)
+        return _serve(flow, parameters, place, _level(log_level), told_context, catch_up, max_instances)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -287,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in typed:
             raise
         click.echo(
-            f"Error: prefectlite itself failed: {type(error).__name__}: {error}; "
+            f"Error: prefectlite itself failed: {type(error).__name__}: {mask(str(error))}; "
             "the same command with --debug shows where.",
             err=True,
         )
@@ -336,10 +388,10 @@ def mended(debug: bool) -> Iterator[None]:
     """
     try:
         yield
-    except (FlowLoadError, ParameterError, DefinitionError, DefinitionTypeError, ExecutorError) as error:
+    except _UNMENDED as error:
         if debug:
             traceback.print_exc()
-        raise Unmended(str(error)) from error
+        raise Unmended(mask(str(error))) from error
 
 
 def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
@@ -348,16 +400,21 @@ def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
     return pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
 
 
+def _level(name: str | None) -> int | None:
+    return None if name is None else int(getattr(logging, name.upper()))
+
+
 def _serve(
     flow: Flow,
     parameters: dict[str, Any],
     place: Place,
-    log_level: int,
+    log_level: int | None,
+    context: dict[str, Any],
     catch_up: CatchUp,
     max_instances: int,
 ) -> int:
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
-    executor = place.executor() or flow.executor or DaskExecutor()
+    executor = place.executor() or flow.executor or default_executor()
     # A service manager's polite request is a Ctrl-C.
     former = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
@@ -370,6 +427,7 @@ def _serve(
             observers=(progress,),
             log_level=log_level,
             scheduled_start_time=moment,
+            context=context,
         )
 
     service = Service(
@@ -387,14 +445,24 @@ def _serve(
     return SUCCESS if all(issubclass(class_named(name), Success) for name in ended) else FAILED
 
 
-def _run(flow: Flow, parameters: dict[str, Any], place: Place, log_level: int) -> int:
+def _run(
+    flow: Flow,
+    parameters: dict[str, Any],
+    place: Place,
+    log_level: int | None,
+    context: dict[str, Any],
+    may_ask: bool,
+) -> int:
     # Dask's scheduler tells of each connection that closes while it stops, which is no news after Ctrl-C.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
-    executor = place.executor() or flow.executor or DaskExecutor()
+    executor = place.executor() or flow.executor or default_executor()
     # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
     progress = Progress(LineDisplay(sys.stderr)) if place.local else terminal_progress()
     with progress:
-        run = Run(flow, parameters, executor, observers=(progress,), log_level=log_level)
+        ask = Prompt(aside=progress.aside) if may_ask else None
+        run = Run(
+            flow, parameters, executor, observers=(progress,), log_level=log_level, context=context, ask=ask
+        )
         state = run.drive()
     tasks = [(flow.slugs[task], state.result[task]) for task in flow.reference_tasks()]
     click.echo(results_text(tasks), nl=False)

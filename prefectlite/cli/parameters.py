@@ -9,7 +9,7 @@ from typing import Any
 
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
-from prefectlite.errors import ParameterError
+from prefectlite.errors import ContextError, ParameterError
 
 
 def gather(declared: Iterable[Task], typed: Iterable[str], file: Path | None) -> dict[str, Any]:
@@ -42,11 +42,44 @@ def gather(declared: Iterable[Task], typed: Iterable[str], file: Path | None) ->
         if not equals or not name:
             raise ParameterError(f"-p {text!r} is not of the form name=value; write -p limit=100, say.")
         if name in texts:
-            raise ParameterError(
-                f"The parameter {name!r} is given twice, as {texts[name]!r} and {value!r}; give it once."
-            )
+            both = f", as {texts[name]!r} and {value!r}"
+            if name in known and known[name].is_secret_type:
+                both = ""
+            raise ParameterError(f"The parameter {name!r} is given twice{both}; give it once.")
         texts[name] = value
         found[name] = known[name].parse(value) if name in known else value
+    return found
+
+
+def context_from(named: Iterable[str]) -> dict[str, Any]:
+    """Return the context that a person gave.
+
+    Parameters
+    ----------
+    named : iterable of str
+        Texts such as ``"region=north"``; a later one goes before an earlier one of the same name.
+
+    Returns
+    -------
+    dict of str to object
+        Values by name: what a text means as JSON, else the text.
+
+    Raises
+    ------
+    ContextError
+        When a text has no ``=``.
+    """
+    found: dict[str, Any] = {}
+    for text in named:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ContextError(
+                f"--context {text!r} is not of the form name=value; write --context region=north."
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
     return found
 
 

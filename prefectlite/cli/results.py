@@ -6,6 +6,7 @@ import pprint
 from collections.abc import Iterable
 from typing import Any, Final
 
+from prefectlite.masking import mask
 from prefectlite.states.state import Mapped, Skipped, State, Success
 from prefectlite.views.printable import printable
 
@@ -52,4 +53,4 @@ def _shown(state: State) -> str:
         return f"(a value that cannot be shown: {type(error).__name__}: {error})"
     if not isinstance(value, str) and len(text) > _LIMIT:
         text = text[:_LIMIT] + " ..."
-    return printable(text)
+    return printable(mask(text))

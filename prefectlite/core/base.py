@@ -8,14 +8,14 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions
+from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: A task of a flow, as a public method takes it. For a type checker what a call returns is the value that it
 #: stands for (an ``int``, say), so nothing narrower would let it through.
 AnyTask: TypeAlias = Any
+#: What a task does for a resource that exists while a block of tasks runs.
+ResourceRole: TypeAlias = Literal["init", "setup", "cleanup"]
 _RESOURCE_TAG = "dask-resource:"
 
 
@@ -55,6 +57,10 @@ class Task(Expression):
     auto_generated: ClassVar[bool] = False
     #: Whether the task puts a list, tuple, set, dict or dataclass together; it is a ``Collection`` then.
     is_collection: ClassVar[bool] = False
+    #: What the task does for a resource, if that is what it is for.
+    resource_role: ClassVar[ResourceRole | None] = None
+    #: Whether the value is a secret: it is kept nowhere, and written nowhere.
+    is_secret: ClassVar[bool] = False
     _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Task")
 
     name: str
@@ -80,6 +86,7 @@ class Task(Expression):
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
     associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
     bundle_size = Option["int | str | None"]("How many of the task's runs may travel as one Dask task.")
+    max_concurrency = Option["int | None"]("How many runs of the task may run at once in a flow run.")
     nout = Option["int | None"]("How many values the task returns.")
     priority = Option[int]("A higher one goes first where the scheduler has a choice.")
     workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")
@@ -112,9 +119,9 @@ class Task(Expression):
         self.name = as_name(name)
         self.slug = None
         self.tags = values.get("tags", frozenset())
-        self.options = DEFAULTS
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
+        self.options = DEFAULTS if self.auto_generated else default_options(options)
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")

@@ -241,6 +241,25 @@ class FlowBuilder(FlowInputs):
         for later in downstream_tasks or ():
             self.add_edge(task, later)
 
+    def take_over(self, edge: Edge) -> None:
+        """Draw an edge of another flow, unless it is here already.
+
+        Parameters
+        ----------
+        edge : Edge
+            Between tasks of this flow.
+
+        Raises
+        ------
+        DefinitionError
+            When the argument has a value already, or the edge would close a cycle.
+        """
+        place = self._places[edge.downstream]
+        if not place.has(edge):
+            if edge.key is not None:
+                self._check_free(edge.downstream, place, edge.key)
+            self._insert(edge)
+
     def operate(self, kind: str, operands: Iterable[Any], name: str | None = None) -> Task:
         """Put the task for an operation into the flow; Python's operators do this by themselves.
 
@@ -317,6 +336,7 @@ class FlowBuilder(FlowInputs):
         self._roots.add(task)
         self._terminals.add(task)
         self._sorted = None
+        self._has_resources |= task.resource_role is not None
         return place
 
     def _slug_of(self, task: Task) -> str:
@@ -385,14 +405,6 @@ class FlowBuilder(FlowInputs):
         return DefinitionTypeError(
             f"{value!r} is no task, so flow {self.name!r} cannot hold it; put @task above the function."
         )
-
-    def _take_over(self, edge: Edge) -> None:
-        """Draw an edge of another flow, unless it is here already."""
-        place = self._places[edge.downstream]
-        if not place.has(edge):
-            if edge.key is not None:
-                self._check_free(edge.downstream, place, edge.key)
-            self._insert(edge)
 
     def _check_free(self, task: Task, place: Place, key: str) -> None:
         if not place.takes_key(key):

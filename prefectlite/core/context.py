@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -124,10 +123,15 @@ class Context(Mapping[str, Any]):
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
-      same three with ``_nodash``);
+      same three with ``_nodash``), ``secrets``, ``config`` (the settings that it was started with),
+      ``checkpointing`` (always True), ``caches`` (always empty), and whatever was given to
+      ``flow.run(context={...})`` or set under ``[context]`` in the configuration; a ``date`` given there
+      decides what ``today`` and its like are;
     - of the task run: ``task_name``, ``task_full_name``, ``task_slug``, ``task_id`` (the same),
       ``task_run_id``, ``task_tags``, ``map_index``, ``task_run_count`` (``attempt`` is the same),
-      ``idempotency_key``, ``upstream_states`` (by slug and by argument name), ``logger``.
+      ``idempotency_key``, ``time_left()`` (seconds), ``upstream_states`` (by slug and by argument name),
+      ``logger``; once a pause is over, ``resume``; from the second iteration of a loop on,
+      ``task_loop_count`` and ``task_loop_result``.
 
     While a flow is built it holds ``flow``.
 
@@ -261,6 +265,45 @@ def tags(*names: str) -> Iterator[None]:
         pop()
 
 
+@contextmanager
+def raise_on_exception() -> Iterator[None]:
+    """Let ``flow.run`` raise the first exception or signal that a task raises, inside a block; for debugging.
+
+    The flow run is cancelled then, and its other states are lost.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Examples
+    --------
+    >>> from prefectlite import Flow, LocalExecutor, raise_on_exception, task
+    >>> with Flow("careless") as flow:
+    ...     divided = task(lambda: 1 / 0)()
+    >>> with raise_on_exception():
+    ...     flow.run(executor=LocalExecutor())
+    Traceback (most recent call last):
+    ZeroDivisionError: division by zero
+    """
+    push({"raise_on_exception": True})
+    try:
+        yield
+    finally:
+        pop()
+
+
+def raises_on_exception() -> bool:
+    """Return whether this code is inside ``with raise_on_exception()``.
+
+    Returns
+    -------
+    bool
+        False in a task's body, whatever surrounds its flow run.
+    """
+    return bool(current_layer().values.get("raise_on_exception"))
+
+
 def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
     """Return tags as a set.
 
@@ -290,29 +333,6 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
     raise DefinitionTypeError(
         f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
     )
-
-
-def date_facts(when: datetime) -> dict[str, Any]:
-    """Return what ``context`` holds about the time that a flow run was scheduled for.
-
-    Parameters
-    ----------
-    when : datetime
-        The scheduled start; taken as UTC where it has no zone.
-
-    Returns
-    -------
-    dict
-        ``scheduled_start_time``, ``date``, and ``today``, ``yesterday``, ``tomorrow`` as ``YYYY-MM-DD`` and,
-        with ``_nodash``, ``YYYYMMDD``.
-    """
-    moment = when if when.tzinfo else when.replace(tzinfo=UTC)
-    facts: dict[str, Any] = {"scheduled_start_time": moment, "date": moment}
-    for name, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1)):
-        day = moment + timedelta(days=days)
-        facts[name] = f"{day:%Y-%m-%d}"
-        facts[f"{name}_nodash"] = f"{day:%Y%m%d}"
-    return facts
 
 
 def idempotency_key(run_id: str, key: RunKey) -> str:

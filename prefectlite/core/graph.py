@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from prefectlite.core.base import AnyTask, Task
+from prefectlite.core.blocks import Block
 from prefectlite.core.building import FlowBuilder
 from prefectlite.core.collecting import as_task
-from prefectlite.core.context import pop, push
+from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.context import current_layer, pop, push
 from prefectlite.core.edge import Edge
+from prefectlite.core.flow_options import (
+    FlowHandler,
+    FlowOption,
+    as_function,
+    as_handlers,
+    as_limit,
+    as_limits,
+)
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
-from prefectlite.core.places import Rim
+from prefectlite.core.places import Place, Rim
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.schedule import Schedule, as_schedule
 
@@ -39,14 +49,38 @@ class FlowGraph(FlowBuilder):
         The tasks that decide how a run of the flow ends; by default, those without a downstream.
     validate : bool or None
         Not looked at: every edge is checked when it is made.
+    state_handlers : sequence of callable or None
+        Each is called with flow, old and new state when a run begins and when it ends, and may return another
+        new state. One that returns a final state at the beginning keeps the run from starting.
+    on_failure : callable or None
+        Called with flow and state when a run has failed.
+    terminal_state_handler : callable or None
+        Called with flow, state and the reference tasks' states, children of maps one by one, when a run ends
+        by itself, before the ``state_handlers`` are; may return another state.
+    max_concurrency : int or None
+        How many task runs of a run of the flow may run at once.
+    tag_concurrency : mapping of str to int or None
+        The same of the task runs that have a tag, by tag. Where a limit is reached, who waits longest starts
+        next; what is under a limit travels alone.
 
     Raises
     ------
     DefinitionError
-        When the name is empty, or an edge or reference task is refused.
+        When the name is empty, a limit is less than 1, or an edge or reference task is refused.
     DefinitionTypeError
-        When the schedule is none.
+        When an option is of the wrong kind.
     """
+
+    #: Called at the flow run's beginning and end.
+    state_handlers = FlowOption(as_handlers)
+    #: Called when a flow run has failed.
+    on_failure = FlowOption(as_function)
+    #: Called when a flow run ends by itself.
+    terminal_state_handler = FlowOption(as_function)
+    #: How many task runs may run at once.
+    max_concurrency = FlowOption(as_limit)
+    #: The same by tag.
+    tag_concurrency = FlowOption(as_limits)
 
     def __init__(
         self,
@@ -58,6 +92,11 @@ class FlowGraph(FlowBuilder):
         edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[AnyTask] | None = None,
         validate: bool | None = None,
+        state_handlers: Sequence[FlowHandler] | None = None,
+        on_failure: Callable[[Any, Any], Any] | None = None,
+        terminal_state_handler: FlowHandler | None = None,
+        max_concurrency: int | None = None,
+        tag_concurrency: Mapping[str, int] | None = None,
     ) -> None:
         given: object = name
         if not isinstance(given, str) or not given:
@@ -65,6 +104,11 @@ class FlowGraph(FlowBuilder):
         super().__init__(name)
         self.executor = executor
         self.schedule: Schedule | None = as_schedule(schedule, f"Flow {name!r}")
+        self.state_handlers = state_handlers
+        self.on_failure = on_failure
+        self.terminal_state_handler = terminal_state_handler
+        self.max_concurrency = max_concurrency
+        self.tag_concurrency = tag_concurrency
         for task in tasks or ():
             self.add_task(task)
         for edge in edges or ():
@@ -88,6 +132,13 @@ class FlowGraph(FlowBuilder):
                     "it; call it, or make it outside the `with` block.",
                     stacklevel=2,
                 )
+
+    def _add(self, task: Task) -> Place:
+        block: Block | None = current_layer().values.get("block")
+        # Constants and the like run nowhere, so no block can hold them back.
+        if block is not None and not isinstance(task, Parameter | Constant | Collection):
+            block.take(task, self)
+        return super()._add(task)
 
     def set_reference_tasks(self, tasks: Iterable[AnyTask]) -> None:
         """Say which tasks decide how a run of the flow ends.
@@ -159,6 +210,7 @@ class FlowGraph(FlowBuilder):
         """
         new = object.__new__(type(self))
         vars(new).update(vars(self))
+        new.state_handlers, new.tag_concurrency = self.state_handlers, self.tag_concurrency
         new._places = {task: place.copy() for task, place in self._places.items()}
         new._slug_book = self._slug_book.copy()
         new._parameters = dict(self._parameters)
@@ -246,7 +298,7 @@ class FlowGraph(FlowBuilder):
             self.add_task(task)
         for task, place in flow._places.items():
             for edge in place.into:
-                self._take_over(edge)
+                self.take_over(edge)
             held = self._places[task].constants or {}
             for key, value in (place.constants or {}).items():
                 if key not in held or held[key] is not value:
@@ -281,7 +333,7 @@ class FlowGraph(FlowBuilder):
                     draft._waiting(stands, edge.upstream, edge.key)
                 if ends != (edge.upstream, edge.downstream):
                     edge = Edge(*ends, edge.key, edge.mapped, edge.flattened)  # noqa: PLW2901  # it stands for it
-                draft._take_over(edge)
+                draft.take_over(edge)
             for key, value in (place.constants or {}).items():
                 stands.takes.check_name(stands.name, key)
                 draft._check_free(stands, draft._places[stands], key)

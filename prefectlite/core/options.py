@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import Trigger, all_successful
+from prefectlite.settings import TaskSettings, current
 from prefectlite.states.signals import FAIL
 
 #: A delay: seconds, or a timedelta.
@@ -23,6 +27,7 @@ RetryOn: TypeAlias = (
     type[BaseException] | Iterable[type[BaseException]] | Callable[[BaseException], bool] | None
 )
 _NO_RETRIES: Final = RetryPolicy()
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class OptionArgs(TypedDict, total=False):
@@ -72,6 +77,9 @@ class OptionArgs(TypedDict, total=False):
     bundle_size : int, "auto" or None
         How many of the task's runs may travel as one Dask task; by default, the executor decides. A number
         is kept however long they take, None lets each travel alone; where the executor's is None, all do.
+    max_concurrency : int or None
+        How many runs of the task may run at once in a flow run, over all its calls and children; each travels
+        alone then. Who waits longest starts next.
     nout : int or None
         How many values the task returns.
     resources : mapping of str to float
@@ -99,6 +107,7 @@ class OptionArgs(TypedDict, total=False):
     map_lengths: Literal["equal", "shortest"]
     associative: bool
     bundle_size: int | Literal["auto"] | None
+    max_concurrency: int | None
     nout: int | None
     resources: Mapping[str, float] | None
     priority: int
@@ -125,9 +134,9 @@ class TaskOptions:
     ----------
     max_retries, retry_delay, retry_jitter, retry_on, idempotent, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
-    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, bundle_size, nout
+    state_handlers, on_failure, log_stdout, keep_result, map_lengths, associative, bundle_size
         As in ``OptionArgs``.
-    resources, priority
+    max_concurrency, nout, resources, priority
         As in ``OptionArgs``.
     workers : tuple of str or None
         As in ``OptionArgs``.
@@ -137,6 +146,8 @@ class TaskOptions:
         As in ``OptionArgs``, resolved.
     gave_crashes : bool
         Whether ``max_crashes`` was given, and does not follow ``max_retries``.
+    limit : Limit or None
+        ``max_concurrency`` as the rule reads it; copies that it was not given to anew share one.
     """
 
     max_retries: int = 0
@@ -153,6 +164,7 @@ class TaskOptions:
     map_lengths: Literal["equal", "shortest"] = "equal"
     associative: bool = False
     bundle_size: int | Literal["auto"] | None = "auto"
+    max_concurrency: int | None = None
     nout: int | None = None
     resources: Mapping[str, float] | None = None
     priority: int = 0
@@ -160,6 +172,7 @@ class TaskOptions:
     retry: RetryPolicy = _NO_RETRIES
     max_crashes: int = 0
     gave_crashes: bool = False
+    limit: Limit | None = None
 
     def changed(self, task_name: str, given: Mapping[str, Any]) -> TaskOptions:
         """Return options that differ in what is given.
@@ -191,6 +204,9 @@ class TaskOptions:
             if check is None:
                 raise DefinitionTypeError(unknown_option(task_name, option))
             changes[option] = check(_Place(task_name, option), value)
+        if "max_concurrency" in changes:
+            most = changes["max_concurrency"]
+            changes["limit"] = None if most is None else Limit(f"task {task_name!r}", most)
         retries: int = changes.get("max_retries", self.max_retries)
         if retries == 0:
             _need_retries(task_name, changes)
@@ -228,7 +244,43 @@ class TaskOptions:
             state_handlers=(),
             on_failure=None,
             retry=_NO_RETRIES,
+            limit=None,
         )
+
+
+def default_options(given: Mapping[str, Any] = _NOTHING) -> TaskOptions:
+    """Return the options of a task that says none, as the settings have them.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        The options that it does say; its retries decide whether the settings' delay is for it.
+
+    Returns
+    -------
+    TaskOptions
+        The same object for all such tasks.
+
+    Raises
+    ------
+    ConfigError
+        When the settings cannot be read.
+    """
+    settings = current().tasks
+    return _defaults(settings, bool(given.get("max_retries", settings.max_retries)))
+
+
+@lru_cache(maxsize=8)
+def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
+    changes: dict[str, Any] = {}
+    if settings.map_lengths != DEFAULTS.map_lengths:
+        changes["map_lengths"] = settings.map_lengths
+    if settings.max_retries:
+        changes["max_retries"] = settings.max_retries
+    if retries and settings.retry_delay is not None:
+        # A delay needs retries; how many there are, the task says next.
+        changes.update(retry_delay=settings.retry_delay, max_retries=settings.max_retries or 1)
+    return DEFAULTS.changed("of the settings", changes)
 
 
 #: Options of Prefect 1 that are still to come.
@@ -426,6 +478,17 @@ def _bundle_size(place: _Place, value: Any) -> int | Literal["auto"] | None:
     return value
 
 
+def _limit(place: _Place, value: Any) -> int | None:
+    if value is None:
+        return None
+    mend = "give a whole number from 1 on, or None for no limit."
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise place.refuse_kind(value, mend)
+    if value < 1:
+        raise place.refuse(value, mend)
+    return value
+
+
 def _resources(place: _Place, value: Any) -> Mapping[str, float] | None:
     if value is None:
         return None
@@ -460,6 +523,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
     "map_lengths": _lengths,
     "associative": _flag,
     "bundle_size": _bundle_size,
+    "max_concurrency": _limit,
     "nout": _count_or_none,
     "resources": _resources,
     "priority": _whole,

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import Task
 from prefectlite.core.context import current_layer
+from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+from prefectlite.masking import hide, mask
 from prefectlite.states.signals import FAIL
 
 if TYPE_CHECKING:
@@ -326,6 +328,11 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
             return ""
         return _type_name(self.type)
 
+    @property
+    def is_secret_type(self) -> bool:
+        """Whether values are secrets: ``SecretStr``, or something that holds one."""
+        return holds_secret(self.type)
+
     def __getstate__(self) -> Any:
         """Leave out pydantic's checker, which is made again where it is needed."""
         state: Any = super().__getstate__()
@@ -347,6 +354,13 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
     def _refusal(self, value: object, error: ValidationError, how: str = "") -> str:
         found = error.errors(include_url=False, include_context=False)
+        if self.is_secret_type:
+            # What is wrong with it may be said in its own words.
+            hide(value)
+            return mask(
+                f"Parameter {self.name!r} has a value of type {type(value).__name__} that is not shown, "
+                f"but must be {self.type_name}: {found[0]['msg']}. Give a value of that type{how}."
+            )
         told = "; ".join(_problem(list(one["loc"]), one["msg"]) for one in found[:3])
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         return (

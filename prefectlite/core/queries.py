@@ -36,6 +36,8 @@ class GraphQueries:
         # Whether each edge leads from an earlier task to a later one; then that order is the topological one.
         self._in_order = True
         self._sorted: tuple[Task, ...] | None = None
+        # Whether a resource is made or cleaned up.
+        self._has_resources = False
 
     @property
     def tasks(self) -> KeysView[Task]:
@@ -223,9 +225,19 @@ class GraphQueries:
         Returns
         -------
         set-like of Task
-            Those that were set, else the terminal ones.
+            Those that were set, else the terminal ones. That a resource is made or cleaned up decides
+            nothing: a task that nothing but a cleanup waits for counts as terminal.
         """
-        return dict.fromkeys(self._reference).keys() if self._reference else self.terminal_tasks()
+        if self._reference:
+            return dict.fromkeys(self._reference).keys()
+        if not self._has_resources:
+            return self.terminal_tasks()
+        return dict.fromkeys(
+            task
+            for task, place in self._places.items()
+            if task.resource_role not in ("init", "cleanup")
+            and all(edge.downstream.resource_role == "cleanup" for edge in place.out)
+        ).keys()
 
     def parameters(self) -> KeysView[Task]:
         """Return the flow's parameters.

@@ -12,13 +12,19 @@ from datetime import timedelta
 from typing import Any, Final, assert_never
 
 from prefectlite.core.context import surroundings
+from prefectlite.core.facts import task_facts
 from prefectlite.core.task import Task
+from prefectlite.driver.flow_handlers import FlowHandlers
+from prefectlite.driver.handlers import state_after
 from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
+from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.past import facts_of_past
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
+from prefectlite.worker.failures import unrevealing, unrevealing_error
 
 _logger = logging.getLogger(__name__)
 
@@ -42,6 +48,8 @@ class Callbacks:
         What ``context`` shows of the flow run while a callback runs.
     clock : callable
         Returns seconds since the epoch.
+    flow : FlowHandlers or None
+        The flow's own handlers; None where nobody asks them.
     """
 
     def __init__(
@@ -50,16 +58,24 @@ class Callbacks:
         deliver: Callable[[Sequence[Event]], None],
         facts: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
+        flow: FlowHandlers | None = None,
     ) -> None:
         self._tasks = tasks
         self._deliver = deliver
         self._facts = facts
         self._clock = clock
+        self._flow = flow
         self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
         self._threads = 0
         self._closed = False
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question is open: once it is not, all answers have been handed in."""
+        with self._lock:
+            return self._open > 0
 
     def ask(self, question: Ask, key: RunKey, attempt: int) -> None:
         """Ask user code; the answer comes in later.
@@ -94,7 +110,8 @@ class Callbacks:
             if not self._closed:
                 ask, key, attempt = question
                 try:
-                    answered = self._answer(ask, key, attempt)
+                    flows = ask.run == FLOW
+                    answered = self._answer_of_flow(ask) if flows else self._answer(ask, key, attempt)
                 except BaseException as error:  # a question without an answer would hang its run
                     _logger.exception("Question %r of %s could not be asked.", ask.question, key)
                     answered = Answered(self._clock(), ask.run, ask.ask, error=error)
@@ -106,25 +123,38 @@ class Callbacks:
         task = self._tasks[ask.node]
         facts = {
             **self._facts,
-            "task_name": task.name,
-            "task_full_name": task.name if key.index is None else f"{task.name}[{key.index}]",
-            "task_slug": key.slug,
-            "task_id": key.slug,
-            "task_tags": task.tags,
-            "map_index": key.index,
-            "task_run_count": attempt,
-            "attempt": attempt,
+            **task_facts(key, self._facts["flow_run_id"], task.name, task.tags, attempt),
+            "logger": task.logger,
         }
         try:
+            facts |= facts_of_past(ask.past, key.loop)
             with surroundings(facts):
                 answer = _put(task, ask)
+                if isinstance(answer, State):
+                    answer = unrevealing(answer)
                 measure = _measure(answer)
         except BaseException as error:  # whatever is raised is the answer
             if ask.question == "on_failure":
                 _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
             given = error.state if isinstance(error, Signal) else None
-            return Answered(self._clock(), ask.run, ask.ask, error=error, measure=_measure(given))
+            told = unrevealing_error(error)
+            return Answered(self._clock(), ask.run, ask.ask, error=told, measure=_measure(given))
         return Answered(self._clock(), ask.run, ask.ask, answer, measure=measure)
+
+    def _answer_of_flow(self, ask: Ask) -> Answered:
+        assert self._flow is not None
+        assert ask.old is not None
+        assert ask.new is not None
+        answer: State | None = None
+        try:
+            with surroundings(self._facts):
+                if ask.question == "on_failure":
+                    self._flow.failed(ask.new)
+                else:
+                    answer = unrevealing(self._flow.state_after(ask.old, ask.new))
+        except BaseException as error:  # as above
+            return Answered(self._clock(), ask.run, ask.ask, error=unrevealing_error(error))
+        return Answered(self._clock(), ask.run, ask.ask, answer)
 
 
 def _put(task: Task, ask: Ask) -> Any:
@@ -134,7 +164,7 @@ def _put(task: Task, ask: Ask) -> Any:
         case "handlers":
             assert ask.old is not None
             assert ask.new is not None
-            return state_after(task, ask.old, ask.new)
+            return state_after(task, task.state_handlers, ask.old, ask.new)
         case "delay":
             return _seconds(task, ask.attempt)
         case "on_failure":
@@ -143,42 +173,6 @@ def _put(task: Task, ask: Ask) -> Any:
             return None
         case _:
             assert_never(ask.question)
-
-
-def state_after(task: Task, old: State, new: State) -> State:
-    """Return the state that a task's handlers make of a transition.
-
-    Parameters
-    ----------
-    task : Task
-        Whose handlers to ask, in order; each sees what the one before it made.
-    old, new : State
-        The transition.
-
-    Returns
-    -------
-    State
-        The last handler's word; that of a signal, if one was raised.
-
-    Raises
-    ------
-    TypeError
-        When a handler returns something that is neither a state nor None.
-    """
-    for handler in task.state_handlers:
-        try:
-            said = handler(task, old, new)
-        except Signal as signal:
-            return signal.state
-        if said is None:
-            continue
-        if not isinstance(said, State):
-            raise TypeError(
-                f"State handler {getattr(handler, '__name__', handler)!r} of task {task.name!r} returned "
-                f"{said!r}; return a State, or None to let the transition stand."
-            )
-        new = said
-    return new
 
 
 def _measure(given: Any) -> Measure | None:

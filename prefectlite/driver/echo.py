@@ -1,4 +1,4 @@
-"""Hands the log lines of task bodies to Python's logging. Knows lines; knows nothing of flow runs.
+"""Hands the log lines of task bodies to Python's logging. Knows lines, and what a run is called.
 
 What a body logs in this process has passed this process's own handlers already, so it is handed on only if it
 comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard error: a body's words
@@ -10,34 +10,39 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.instructions import Transition
+from prefectlite.settings import current
+from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
-from prefectlite.worker.logs import LogLine
-
-#: How a line looks where nobody set up logging.
-FORMAT: Final = "%(asctime)s %(levelname)-7s %(flow_name)s · %(task_run)s · attempt %(attempt)d | %(message)s"
+from prefectlite.worker.logs import LogLine, record_labels
 
 
 class Echo:
     """An observer that logs what task bodies logged and printed.
 
-    Each record carries ``flow_name``, ``task_run``, ``attempt`` and ``where``, for formatters and filters.
+    Each record carries ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``, ``task_run_id``,
+    ``task_run``, ``attempt`` and ``where``, for formatters and filters. How lines look where nobody set up
+    logging, the settings say.
     """
 
     def __init__(self) -> None:
-        self._formatter = logging.Formatter(FORMAT, "%H:%M:%S")
+        settings = current().logging
+        self._formatter = logging.Formatter(settings.format, settings.datefmt)
+        self._run_id = ""
+        self._names: Mapping[str, str] = {}
 
     def started(self, run: RunView) -> None:
-        """Do nothing.
+        """Learn the names of the run and its tasks.
 
         Parameters
         ----------
         run : RunView
-            Not looked at.
+            The run.
         """
+        self._run_id = run.run_id
+        self._names = {slug: task.name for task, slug in run.slugs.items()}
 
     def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
         """Do nothing.
@@ -72,21 +77,20 @@ class Echo:
 
     def _log(self, line: LogLine) -> None:
         logger = logging.getLogger(line.logger)
-        record = _record(line)
+        record = self._record(line)
         if not _is_set_up(logger):
             sys.stderr.write(self._formatter.format(record) + "\n")
         elif not (_is_here(line) and line.logger != "stdout") and logger.isEnabledFor(line.level):
             logger.handle(record)
 
-
-def _record(line: LogLine) -> logging.LogRecord:
-    record = logging.LogRecord(line.logger, line.level, "", 0, line.message, None, None)
-    record.created = line.time
-    record.exc_text = line.exc_text
-    record.__dict__.update(
-        flow_name=line.flow, task_run=line.run, attempt=line.attempt, where=line.where, is_task_log=True
-    )
-    return record
+    def _record(self, line: LogLine) -> logging.LogRecord:
+        record = logging.LogRecord(line.logger, line.level, "", 0, line.message, None, None)
+        record.created = line.time
+        record.exc_text = line.exc_text
+        slug = RunKey.parse(line.run).slug
+        labels = record_labels(line.flow, self._run_id, self._names.get(slug, slug), line.run)
+        record.__dict__.update(labels, attempt=line.attempt, where=line.where, is_task_log=True)
+        return record
 
 
 def _is_here(line: LogLine) -> bool:

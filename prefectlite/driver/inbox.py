@@ -49,19 +49,35 @@ class Inbox:
         self._lines.put(lines)
         self._batches.put(())  # the loop sleeps on this queue alone
 
-    def wait(self, timeout: float | None) -> None:
+    def is_empty(self) -> bool:
+        """Return whether nothing is there; callable by the thread that takes events.
+
+        Returns
+        -------
+        bool
+            False also when the loop was only woken.
+        """
+        return not self._taken and self._batches.empty()
+
+    def wait(self, timeout: float | None) -> bool:
         """Block until something is there.
 
         Parameters
         ----------
         timeout : float or None
             The longest wait in seconds; None waits for ever.
+
+        Returns
+        -------
+        bool
+            Whether something is.
         """
         if not self._taken:
             try:
                 self._taken = self._batches.get(timeout=timeout)
             except queue.Empty:
-                self._taken = ()
+                return False
+        return True
 
     def events(self) -> list[Event]:
         """Take what is there, up to ``TURN_LIMIT`` and the rest of its batch, without waiting.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, assert_never
 
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.clock import Clock
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.observer import Audience, Changes
 from prefectlite.driver.timers import Timers
@@ -21,19 +22,23 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import (
     AttemptFinished,
     AttemptRefused,
+    CancelRequested,
     Event,
+    PlaceChanged,
     RangeFinished,
     RoomChanged,
     RunStarted,
 )
 from prefectlite.engine.instructions import (
     Ask,
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
     Release,
     ReleaseMany,
     SetTimer,
+    StopReleased,
     Submit,
     SubmitMany,
     Transition,
@@ -44,13 +49,10 @@ from prefectlite.journal.protocol import Journal, Record, Submitted, SubmittedMa
 from prefectlite.lowering.lower import Lowering
 from prefectlite.states.state import State
 
+_logger = logging.getLogger(__name__)
+
 #: How long a place in this process may work, in seconds, before the loop looks at its inbox again.
 WORK_BUDGET: Final = 0.02
-#: The longest sleep in seconds: the wall clock, by which alarms are set, may jump, and a signal that the
-#: system hands to another thread does not end a wait in the main one.
-LONGEST_SLEEP: Final = 0.5
-
-
 #: The engine is told of room when there is so much more of it, and whenever there is less.
 ROOM_STEP: Final = 1.25
 
@@ -70,6 +72,10 @@ def collector_at_rest() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _is_cancel(event: Event) -> bool:
+    return type(event) is CancelRequested
 
 
 class Loop:
@@ -95,8 +101,8 @@ class Loop:
         Who keeps results that come with reports.
     lock : threading.Lock
         Held while the engine changes, so that others may look at it in between.
-    clock : callable
-        Returns seconds since the epoch.
+    clock : Clock
+        What time it is, and how to wait.
     """
 
     def __init__(
@@ -111,7 +117,7 @@ class Loop:
         callbacks: Callbacks,
         values: Values,
         lock: threading.Lock,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         self._engine = engine
         self._lowering = lowering
@@ -126,19 +132,32 @@ class Loop:
         self._timers = Timers()
         self._refused: list[Event] = []
         self._end: State | None = None
+        # The flow's state while only an approval lets it go on.
+        self._left: State | None = None
         self.has_heard = False
 
-    def run(self) -> State:
-        """Drive until the engine says that the run is over.
+    def run(self, may_leave: Callable[[State], bool], *, again: bool = False) -> State:
+        """Drive until the run is over, or nothing but an approval lets it go on and nobody waits for that.
+
+        Parameters
+        ----------
+        may_leave : callable
+            Asked, with the flow's state, while only an approval lets the run go on: whether to leave it so.
+        again : bool
+            Whether the run was left before, and is driven on at another place.
 
         Returns
         -------
         State
-            The flow's final state, as the engine sees it.
+            The flow's state, as the engine sees it; not final for a run that is left.
         """
-        self._turn([RunStarted(self._clock())])
+        now = self._clock()
+        self._turn([PlaceChanged(now) if again else RunStarted(now)])
         while self._end is None:
-            self._turn(self._gather())
+            if self._left is not None and may_leave(self._left):
+                self._end = self._left
+            else:
+                self._turn(self._gather())
         self.tell_logs()
         return self._end
 
@@ -157,9 +176,11 @@ class Loop:
         found += refused
         found += self._inbox.events()
         found += self._timers.due(self._clock())
+        # What has ended by now was not cancelled, and what it made may have to be cleaned up.
+        found.sort(key=_is_cancel)
         if not found and not self._work():
             left = self._timers.seconds_left(self._clock())
-            self._inbox.wait(LONGEST_SLEEP if left is None else min(left, LONGEST_SLEEP))
+            self._clock.wait(self._inbox, left, is_asking=self._callbacks.is_asking)
         return found
 
     def _work(self) -> bool:
@@ -191,6 +212,7 @@ class Loop:
                     self.has_heard = True
                 wanted += handle(event)
         if wanted:
+            self._left = None  # it is said again if it still holds
             self._perform(wanted)
 
     def _perform(self, wanted: Sequence[Instruction]) -> None:
@@ -199,7 +221,7 @@ class Loop:
         changes: list[Transition | TransitionMany] = []
         submits: list[Submit | SubmitMany] = []
         spans: list[Span] = []
-        rest: list[Ask | SetTimer | CancelAll | EndRun] = []
+        rest: list[Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun] = []
         for one in wanted:
             if isinstance(one, Transition | TransitionMany):
                 changes.append(one)
@@ -239,7 +261,7 @@ class Loop:
             AttemptRefused(now, submit.run, submit.submission, error) for submit, error in lowered.refused
         ]
 
-    def _do(self, one: Ask | SetTimer | CancelAll | EndRun) -> None:
+    def _do(self, one: Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun) -> None:
         match one:
             case Ask():
                 engine = self._engine
@@ -248,6 +270,14 @@ class Loop:
                 self._timers.set(one)
             case CancelAll():
                 self._session.cancel(one.why)
+            case StopReleased():
+                _logger.warning(
+                    "The flow run is called off. What it has made is cleaned up first; cancel it again, or "
+                    "press Ctrl-C again, to leave that out."
+                )
+                self._session.stop_released()
+            case AwaitApproval():
+                self._left = one.state
             case EndRun():
                 self._end = one.state
             case _:

@@ -82,6 +82,10 @@ class RunView(Protocol):
         """Return how many task runs are in which class of state; children of a map count one by one."""
         ...
 
+    def cancel(self, why: str = ...) -> bool:
+        """Ask the run to end, for the reason ``why``; return whether it was left, and must be driven on."""
+        ...
+
 
 class Observer(Protocol):
     """Somebody who watches a flow run; called by one thread at a time, as a rule the one that drives it."""
@@ -119,12 +123,12 @@ class Observer(Protocol):
         ...
 
     def ended(self, state: State) -> None:
-        """Take note that the run is over.
+        """Take note that the run is over, or left: if it goes on, ``started`` is called again.
 
         Parameters
         ----------
         state : State
-            The flow's final state; its result maps each task to its state.
+            The flow's state, not final for one that is left; its result maps each task to its state.
         """
         ...
 
@@ -180,15 +184,16 @@ class Audience:
         self._tell(lambda observer: observer.log(lines))
 
     def ended(self, state: State) -> None:
-        """Tell that the run is over, and let go of everybody.
+        """Tell that the run is over, and let go of everybody; who watches one that is left is told of more.
 
         Parameters
         ----------
         state : State
-            The flow's final state.
+            The flow's state.
         """
         self._tell(lambda observer: observer.ended(state))
-        self._observers.clear()
+        if state.is_finished():
+            self._observers.clear()
 
     def _tell(self, say: Callable[[Observer], None]) -> None:
         with self._lock:

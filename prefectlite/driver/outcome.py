@@ -9,10 +9,12 @@ from typing import Any
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.task import Task
 from prefectlite.engine.engine import Engine
+from prefectlite.engine.plan import PlanEdge
 from prefectlite.lowering.compile import Compiled
+from prefectlite.lowering.elements import element, flat_element
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
-from prefectlite.states.state import State, Success
+from prefectlite.states.state import Mapped, State, Success
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,12 @@ class Gathered:
     ----------
     assembly : Assembly
         How.
-    members : tuple of State
-        The states of the tasks in it, in order.
+    members : tuple of State or Element
+        What became of the tasks in it, in order.
     """
 
     assembly: Assembly
-    members: tuple[State, ...]
+    members: tuple[State | Element, ...]
 
     def fetch(self, ref: ResultRef) -> Any:
         """Return the collection.
@@ -44,6 +46,30 @@ class Gathered:
             A new collection of the members' results.
         """
         return self.assembly.build([member.result for member in self.members])
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What one child of a map takes from a value: looked at when somebody asks.
+
+    Parameters
+    ----------
+    state : State
+        Whose value.
+    place : int
+        The child's place in its map.
+    flat : bool
+        Whether the value is unnested first.
+    """
+
+    state: State
+    place: int
+    flat: bool
+
+    @property
+    def result(self) -> Any:
+        """The element."""
+        return (flat_element if self.flat else element)(self.state.result, self.place)
 
 
 class TaskStates(dict[Task, State]):
@@ -76,7 +102,9 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
     found: list[State] = []
     for number, node in enumerate(compiled.plan.nodes):
         state = engine.state(number)
-        if node.kind != "task" and type(state) is Success and not state.has_result:
+        if node.kind == "collection" and isinstance(state, Mapped):
+            state = _with_values(compiled, number, state, found)
+        elif node.kind != "task" and type(state) is Success and not state.has_result:
             state = _with_value(compiled, number, state, found)
         found.append(state)
     return TaskStates({task: found[number] for task, number in compiled.numbers.items()})
@@ -89,3 +117,23 @@ def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[S
     members = tuple(above[edge.upstream] for edge in node.ins if edge.key is not None)
     gathered = Gathered(compiled.assemblies[number], members)
     return state.replace(result=ResultRef(RunKey(node.slug), source=gathered))
+
+
+def _with_values(compiled: Compiled, number: int, state: Mapped, above: Sequence[State]) -> State:
+    """Return the state of a collection that maps, with the values of those children that have one."""
+    node, assembly = compiled.plan.nodes[number], compiled.assemblies[number]
+    children = list(state.map_states)
+    for place, child in enumerate(children):
+        if type(child) is Success:
+            members = tuple(_member(edge, place, above[edge.upstream]) for edge in node.ins)
+            ref = ResultRef(RunKey(node.slug, place), source=Gathered(assembly, members))
+            children[place] = child.replace(result=ref)
+    return state.replace(map_states=children)
+
+
+def _member(edge: PlanEdge, place: int, state: State) -> State | Element:
+    if not edge.mapped:
+        return state
+    if isinstance(state, Mapped) and not edge.flattened:
+        return state.map_states[place]
+    return Element(state, place, edge.flattened)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.context import date_facts
+from prefectlite.core.facts import checked_context, flow_facts
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
+from prefectlite.driver.approval import Approver
 from prefectlite.driver.callbacks import Callbacks
+from prefectlite.driver.clock import Clock, RealTime
+from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import Loop
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
+from prefectlite.driver.raising import FirstRaised
 from prefectlite.driver.values import Numbers, Values
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import CancelRequested
+from prefectlite.engine.events import CancelRequested, ResumeRequested
+from prefectlite.engine.instructions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal
@@ -32,9 +38,12 @@ from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
+from prefectlite.masking import Secrets, mask
 from prefectlite.notifications.outbox import OUTBOX
+from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
+from prefectlite.worker.concealed import concealing
 
 _logger = logging.getLogger(__name__)
 
@@ -60,13 +69,29 @@ class Run:
         Where to write; by default, in memory.
     run_id : str or None
         The flow run's identity, 32 hexadecimal digits; by default, a new one.
-    log_level : int
-        The lowest level of the task bodies' log records that are brought here.
     scheduled_start_time : datetime or None
         The moment that the run was scheduled for, with a zone; by default, when it begins.
+    log_level : int or None
+        The lowest level of the task bodies' log records that are brought here; by default, that of the
+        settings.
+    context : mapping of str to object, or None
+        What the context of its tasks and callbacks holds more; it goes before that of the settings.
+    waits : bool
+        Whether a run that only an approval lets go on waits for ``resume``; else ``drive`` returns its
+        ``Running`` state, and may be called again once something was resumed.
+    ask : callable or None
+        Asked, in the driving thread, which of the paused task runs are approved, before the run is left.
+    raises : bool
+        Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
+    clock : Clock or None
+        What time it is, and how to wait; by default, the time of day.
 
     Raises
     ------
+    ConfigError
+        When the settings cannot be read.
+    ContextError
+        When the context has a name that it cannot have, or a date that is none.
     DefinitionTypeError
         When a task of the flow lacks an argument.
     ParameterError
@@ -82,8 +107,13 @@ class Run:
         observers: Iterable[Observer] = (),
         journal: Journal | None = None,
         run_id: str | None = None,
-        log_level: int = logging.INFO,
         scheduled_start_time: datetime | None = None,
+        log_level: int | None = None,
+        context: Mapping[str, Any] | None = None,
+        waits: bool = False,
+        ask: Approver | None = None,
+        raises: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -93,12 +123,25 @@ class Run:
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
-        self._audience = Audience(observers)
-        self._log_level = log_level
+        self._first_raised = FirstRaised() if raises else None
+        self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
         self._scheduled = scheduled_start_time
+        self._places = 0
+        # When the run was to begin, in seconds since the epoch.
+        self._began = 0.0
+        settings = current_settings()
+        self._inline_limit = settings.results.inline_limit
+        self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
+        own = checked_context({**settings.context, **(context or {})}, graph.name)
+        secrets = Secrets({**settings.secrets, **own["secrets"]})
+        self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
+        self._hidden = hide_secrets(graph.parameters(), self.parameters)
+        self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
+        self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._is_open = False
         self._values: Values | None = None
         self._compiled: Compiled | None = None
         self._engine: Engine | None = None
@@ -107,6 +150,8 @@ class Run:
         self._state: State | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        # They must not keep the run alive, whose last holder lets go of its values.
+        self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
     # What is asked of a run, from any thread
 
@@ -122,7 +167,7 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended and its place is closed."""
+        """Whether the run has ended, or was left with pauses alone, and its place is closed."""
         return self._done.is_set()
 
     def counts(self) -> dict[str, int]:
@@ -184,15 +229,84 @@ class Run:
         """
         return self.journal.history(key)
 
-    def cancel(self, why: str = "cancelled by the user") -> None:
+    def paused(self) -> dict[RunKey, State]:
+        """Return the task runs that are paused.
+
+        Returns
+        -------
+        dict of RunKey to State
+            By name; children of maps one by one.
+        """
+        with self._lock:
+            engine = self._engine
+            return {} if engine is None else {engine.key(run): engine.state(run) for run in engine.paused()}
+
+    def resume(self, key: RunKey, why: str = "approved by the user") -> bool:
+        """Let a paused task run go on.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name; a map's name means all of its children that are paused.
+        why : str
+            The reason that the state gives.
+
+        Returns
+        -------
+        bool
+            Whether the run was left: then ``drive`` must be called again, in whatever thread.
+
+        Raises
+        ------
+        ValueError
+            When it is not paused.
+        """
+        with self._lock:
+            numbers = runs_to_resume(self._engine, key, self.flow_name)
+            now = self._clock()
+            self._inbox.deliver([ResumeRequested(now, number, why) for number in numbers])
+            is_left = self._done.is_set()
+            if is_left:
+                self._done.clear()
+            return is_left
+
+    def cancel(self, why: str = "cancelled by the user") -> bool:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible.
 
         Parameters
         ----------
         why : str
             The reason that the states give.
+
+        Returns
+        -------
+        bool
+            Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        self._inbox.deliver([CancelRequested(time.time(), why)])
+        asked = CancelRequested(self._clock(), why)
+        with self._lock:
+            engine = self._engine
+            if engine is not None and self._done.is_set() and not engine.ended:
+                if not engine.has_to_clean_up():
+                    self._call_off(engine, asked)
+                    return False
+                self._done.clear()
+                self._inbox.deliver([asked])
+                return True
+        self._inbox.deliver([asked])
+        session = self._session
+        if session is not None:
+            session.hold()
+        return False
+
+    def _call_off(self, engine: Engine, asked: CancelRequested) -> None:
+        """End a run that was left: nothing is in flight, so that no place is needed."""
+        assert self._compiled is not None
+        self.journal.record([one for one in engine.handle(asked) if isinstance(one, Transition)])
+        self.journal.commit()
+        self.journal.close()
+        self._result = task_states(self._compiled, engine)
+        self._state = engine.flow_state.replace(result=self._result)
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.
@@ -243,19 +357,26 @@ class Run:
         brief = RunBrief(self.run_id, self.flow_name, self._log_level)
         # The session gets hold of the inbox and of nothing else: see values.py.
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
-        self._values = Values(self._session)
+        self._is_open = True
+        if self._values is None:
+            secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
+            self._values = Values(self._session, secrets=secrets)
+        else:
+            self._values.read_from(self._session)
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
-        self._close(())
+        if self._is_open:
+            self._close(())
+        self._done.set()
 
     def drive(self) -> State:
-        """Drive the run to its end in this thread.
+        """Drive the run in this thread until it is over, or left since only an approval lets it go on.
 
         Returns
         -------
         State
-            The flow's final state; ``result`` maps each task to its state.
+            The flow's state, not final for a run that is left; ``result`` maps each task to its state.
 
         Raises
         ------
@@ -266,23 +387,49 @@ class Run:
         """
         try:
             with Interrupts(self._interrupted):
+                concealing.acquire()
                 try:
-                    if self._session is None:
-                        self.open()
-                    self._state = self._conduct()
-                except BaseException as error:
-                    self._error = error
-                    raise
+                    state = self._drive()
                 finally:
-                    self.journal.close()
-                    self._done.set()
+                    concealing.release()
         finally:
             OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
-        return self._state
+        if self._first_raised is not None:
+            self._first_raised.check()
+        return state
+
+    def _drive(self) -> State:
+        try:
+            while True:
+                if not self._is_open:
+                    self.open()
+                state = self._conduct()
+                self.journal.close()
+                if self._has_ended(state):
+                    return state
+        except BaseException as error:
+            self._error = error
+            self.journal.close()
+            raise
+        finally:
+            self._done.set()
+
+    def _has_ended(self, state: State) -> bool:
+        """Say that the run is over or left; False when somebody resumed it while its place was closed."""
+        with self._lock:
+            if not state.is_finished():
+                # What else came in is of the place that was closed.
+                wishes = [one for one in self._inbox.events() if isinstance(one, ResumeRequested)]
+                if wishes:
+                    self._inbox.deliver(wishes)
+                    return False
+            self._state = state
+            self._done.set()
+            return True
 
     def _interrupted(self) -> None:
-        if not self._looping:
-            raise KeyboardInterrupt  # nothing of ours runs yet that would have to end in order
+        if self._leaving.is_asking or not self._looping:
+            raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
         self.cancel("interrupted by Ctrl-C")
         assert self._session is not None
         self._session.interrupt()
@@ -295,20 +442,29 @@ class Run:
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            scheduled = time.time() if self._scheduled is None else self._scheduled.timestamp()
-            compiled = compile_flow(self._graph, self.parameters)
-            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            self._places += 1
+            again = self._engine is not None
+            self._result = None
+            compiled, engine = self._assembled(values)
             lowering = Lowering(
                 compiled,
                 run_id=self.run_id,
                 flow_name=self.flow_name,
                 log_level=self._log_level,
+                inline_limit=self._inline_limit,
+                context=self._context,
+                hidden=self._hidden,
                 pickles=session.pickles,
-                scheduled=scheduled,
+                scheduled=self._began,
+                place=self._places,
             )
-            callbacks = Callbacks(compiled.tasks, self._inbox.deliver, self._flow_context(scheduled))
-            with self._lock:
-                self._compiled, self._engine = compiled, engine
+            callbacks = Callbacks(
+                compiled.tasks,
+                self._inbox.deliver,
+                self._flow_context(self._began),
+                flow=self._flow_handlers,
+                clock=self._clock,
+            )
             values.number_by(_live_numbers(engine))
             loop = Loop(
                 engine=engine,
@@ -320,15 +476,26 @@ class Run:
                 callbacks=callbacks,
                 values=values,
                 lock=self._lock,
+                clock=self._clock,
             )
             self._looping = True
-            state = loop.run()
+            state = loop.run(lambda left: self._leaving.may_leave(self, left), again=again)
             return self._finish(state, engine.kept())
         except BaseException as error:
             return self._break_off(error, loop)
         finally:
             if callbacks is not None:
                 callbacks.close()
+
+    def _assembled(self, values: Values) -> tuple[Compiled, Engine]:
+        """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
+        if self._compiled is None or self._engine is None:
+            self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
+            compiled = compile_flow(self._graph, self.parameters)
+            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            with self._lock:
+                self._compiled, self._engine = compiled, engine
+        return self._compiled, self._engine
 
     def _finish(self, flow_state: State, keep: Sequence[Span]) -> State:
         """Build the state that the user gets, and close the place."""
@@ -344,8 +511,14 @@ class Run:
         by_user = isinstance(error, KeyboardInterrupt | SystemExit)
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
-        is_callers = loop is None or (isinstance(error, ExecutorError) and not loop.has_heard)
-        why = "The run was broken off." if by_user else f"The run broke off: {type(error).__name__}: {error}"
+        is_callers = loop is None or (
+            isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
+        )
+        why = (
+            "The run was broken off."
+            if by_user
+            else mask(f"The run broke off: {type(error).__name__}: {error}")
+        )
         try:
             self._session.cancel(why)
         except Exception:
@@ -359,7 +532,7 @@ class Run:
         state: State = (
             Cancelled(why, self._result)
             if by_user
-            else Failed(why, self._result, traceback="".join(traceback.format_exception(error)))
+            else Failed(why, self._result, traceback=mask("".join(traceback.format_exception(error))))
         )
         self._audience.ended(state)
         self._close(())
@@ -376,6 +549,7 @@ class Run:
 
     def _close(self, keep: Sequence[Span]) -> None:
         assert self._session is not None
+        self._is_open = False
         try:
             self._session.close(keep)
         except Exception:
@@ -383,13 +557,20 @@ class Run:
 
     def _flow_context(self, scheduled: float) -> dict[str, Any]:
         return {
-            "flow_name": self.flow_name,
-            "flow_id": self.flow_name,
-            "flow_run_id": self.run_id,
-            "flow_run_name": self.run_id,
+            **flow_facts(self.flow_name, self.run_id, scheduled, self._context),
             "parameters": dict(self.parameters),
-            **date_facts(datetime.fromtimestamp(scheduled, UTC)),
         }
+
+
+def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:
+    known = weakref.ref(run)
+
+    def states() -> Mapping[Task, State]:
+        found = known()
+        assert found is not None  # who drives it holds it
+        return found.states()
+
+    return states
 
 
 def _live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:

@@ -11,7 +11,7 @@ import pickle
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 from prefectlite.engine.events import AttemptFinished, RangeFinished
@@ -35,16 +35,32 @@ class Values:
         The place that ran the flow.
     budget : int
         How many bytes of results that came with their reports to keep.
+    secrets : container of str
+        The slugs of tasks whose results are secrets.
     """
 
-    def __init__(self, session: Session, budget: int = INLINE_BUDGET) -> None:
-        self._session = session
+    def __init__(
+        self, session: Session, budget: int = INLINE_BUDGET, *, secrets: Container[str] = ()
+    ) -> None:
+        self._sessions: list[Session] = []
+        self._secrets = secrets
         self._budget = budget
         # What came alone by its parcel, what came with neighbours by that of the first.
         self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
         self._number_of: Callable[[RunKey], int | None] = _unknown
+        self.read_from(session)
+
+    def read_from(self, session: Session) -> None:
+        """Read what is made from now on at another place; what the former ones kept stays there.
+
+        Parameters
+        ----------
+        session : Session
+            The place that runs the flow.
+        """
+        self._sessions.append(session)
         weakref.finalize(self, session.drop)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -142,10 +158,18 @@ class Values:
             inline = self._inline.get((number, ref.submission))
         if isinstance(inline, bytes):
             return pickle.loads(inline)
-        try:
-            return self._session.fetch(number, ref.submission)
-        except ResultUnavailable as error:
-            raise ResultUnavailable(f"Task run {ref.run}: {error}") from error
+        why = ""
+        for session in reversed(self._sessions):
+            try:
+                return session.fetch(number, ref.submission)
+            except ResultUnavailable as error:
+                why = str(error)  # not the error: its traceback holds this frame, and so this object
+        if ref.run.slug in self._secrets:
+            raise ResultUnavailable(
+                f"Task run {ref.run} is a secret, whose value was let go of when its last reader was done; "
+                "take it as an argument of the task that needs it."
+            )
+        raise ResultUnavailable(f"Task run {ref.run}: {why}")
 
 
 class Numbers:

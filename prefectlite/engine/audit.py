@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.board import ASKING, FINAL, FLYING, Board
+from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, Board
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import AuditError
@@ -52,10 +52,11 @@ def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancell
             raise AuditError(f"A run waits for an answer that nobody was asked for: {board.story(run)}.")
     for node in board.families:
         _check_family(board, node)
-    if under_way and not (board.flying or board.asks or board.timers):
+    if under_way and not (board.flying or board.asks or board.timers or PARKED in board.stage):
         raise AuditError(
             f"Nothing is in flight, asked or timed, yet the flow run goes on; {board.open} runs are open."
         )
+    _check_limits(board)
     if board.flying > window:
         raise AuditError(f"{board.flying} submissions are in flight, more than the window of {window}.")
 
@@ -82,6 +83,19 @@ def _check_totals(board: Board) -> None:
     said = {name: count for name, count in board.counts.items() if count}
     if said != counts:
         raise AuditError(f"The counts by state are said to be {said}, but are {counts}.")
+
+
+def _check_limits(board: Board) -> None:
+    flying = [0] * len(board.plan.limits)
+    for run, stage in enumerate(board.stage):
+        if stage == FLYING:
+            for number in board.plan_node(run).limits:
+                flying[number] += 1
+    for limit, count in zip(board.plan.limits, flying, strict=True):
+        if count > limit.most:
+            raise AuditError(
+                f"{count} runs of {limit.name} are in flight, more than the limit of {limit.most}."
+            )
 
 
 def _check_family(board: Board, node: int) -> None:
@@ -163,7 +177,12 @@ def _readers(board: Board, run: int, reads: int) -> int:
         below = board.families.get(down)
         if run != node and below is not None and edge.mapped and not edge.flattened:
             place = run - board.families[node].base
-            left -= place >= below.width or board.is_settled(below.base + place)
+            if place < below.width:
+                reader = below.base + place
+                is_read_on = board.plan.nodes[down].kind == "collection" and board.readers[reader]
+                left -= board.is_settled(reader) and not is_read_on
+            else:
+                left -= 1
         else:
             done = _whole_is_final(board, down) or _is_consumed(board, down, run)
             if board.plan.nodes[down].kind == "collection":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptRefused, Measure
+from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.engine.landings import RAN, Landings
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules.tally import Tally
@@ -94,6 +95,22 @@ class Consumed:
     submissions: array[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """Where a looping run stands.
+
+    Parameters
+    ----------
+    count : int
+        Its iteration, counted from 1.
+    looped : State or None
+        How the one before ended, with what it hands on; None once the run is final.
+    """
+
+    count: int
+    looped: State | None
+
+
 class Board:
     """The engine's books.
 
@@ -119,6 +136,7 @@ class Board:
         "holds",
         "keys",
         "landings",
+        "laps",
         "live",
         "losses",
         "lost",
@@ -128,6 +146,7 @@ class Board:
         "open",
         "plan",
         "readers",
+        "resumed",
         "sent",
         "stage",
         "states",
@@ -173,6 +192,9 @@ class Board:
         self.holds: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         self.timers: dict[int, int] = {}
+        # Runs in their second iteration or a later one; runs that a pause of theirs is behind.
+        self.laps: dict[int, Lap] = {}
+        self.resumed: set[int] = set()
         self.flying = 0
         self.open = n
         tasks = sum(node.kind == "task" for node in plan.nodes)
@@ -198,8 +220,75 @@ class Board:
         if key is None:
             node = self.node[run]
             index = None if run == node else run - self.families[node].base
-            key = self.keys[run] = RunKey(self.plan.nodes[node].slug, index)
+            lap = self.laps.get(run)
+            loop = 1 if lap is None else lap.count
+            key = self.keys[run] = RunKey(self.plan.nodes[node].slug, index, loop)
         return key
+
+    def past(self, run: int) -> Past:
+        """Return what a run's user code may know of what went before.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        Past
+            ``NO_PAST`` for a run that neither paused nor looped.
+        """
+        if not (self.laps or self.resumed):
+            return NO_PAST  # as in most flow runs
+        lap, resumed = self.laps.get(run), run in self.resumed
+        if lap is None and not resumed:
+            return NO_PAST
+        return Past(resumed, None if lap is None else lap.looped)
+
+    def has_past(self, runs: range) -> bool:
+        """Return whether one of some runs paused or looped.
+
+        Parameters
+        ----------
+        runs : range
+            Without gaps.
+
+        Returns
+        -------
+        bool
+            False for those that differ in their place alone.
+        """
+        # Most flow runs have none, and a range may be long.
+        laps, resumed = self.laps, self.resumed
+        return bool(laps or resumed) and not (laps.keys().isdisjoint(runs) and resumed.isdisjoint(runs))
+
+    def end_lap(self, run: int) -> None:
+        """Let go of what was handed to a run's last iteration.
+
+        Parameters
+        ----------
+        run : int
+            A run that has just become final.
+        """
+        lap = self.laps.get(run)
+        if lap is not None:
+            self.laps[run] = Lap(lap.count, None)
+
+    def begin_lap(self, run: int, looped: State) -> None:
+        """Begin the next iteration of a run: a task run of its own, whose attempts count from the start.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+        looped : State
+            How the iteration before ended.
+        """
+        self.laps[run] = Lap(self.key(run).loop + 1, looped)
+        self.keys[run] = None
+        self.attempt[run] = 0
+        for counts in (self.failures, self.crashes, self.holds):
+            counts.pop(run, None)
 
     def run_of(self, key: RunKey) -> int | None:
         """Return the number of a run.
@@ -498,7 +587,7 @@ class Board:
             column.frombytes(zeros)
         family = self.families[node] = Family(base, width, open=width, unsent=width)
         self.open += width
-        if width:
+        if width and self.plan.nodes[node].kind == "task":
             self.counts["Pending"] = self.counts.get("Pending", 0) + width
         return family
 

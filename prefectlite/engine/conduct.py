@@ -6,23 +6,26 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import FINAL, FLYING, PARKED, QUEUED, TIMED, WAITING, Board
+from prefectlite.engine.board import FINAL, FLYING, QUEUED, WAITING, Board
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
-from prefectlite.engine.instructions import SetTimer, Submit
+from prefectlite.engine.instructions import Submit
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.limits import Limits
 from prefectlite.engine.losses import GONE, Losses
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Next, Proposal, with_exception
+from prefectlite.engine.proposal import Next, Proposal, objection, with_exception, without_result
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
+from prefectlite.engine.waits import Waits
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import decide_crash, decide_loss
-from prefectlite.rules.retry import moment
+from prefectlite.rules.loop import decide_loop
+from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
@@ -72,15 +75,14 @@ class Conduct:
         self._readers = Readers(board, wiring, ledger.free, ledger.free_many)
         self._ahead = Ahead(board, wiring, ledger, frontier)
         self.settling = Settling(board, ledger, self._ahead, self._readers, frontier)
-        self._serial = 0
+        self.waits = Waits(board, ledger)
         self._proposals: dict[int, Proposal] = {}
-        self._questions = Questions(board, ledger)
+        self.questions = Questions(board, ledger)
         self._losses = Losses(board, ledger, self._ahead, frontier)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
+        self.limits = Limits(board, frontier, self._why)
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
-        # Runs that a rule paused: they start when the pause is over.
-        self._approved: set[int] = set()
 
     # The rules before a run
 
@@ -95,7 +97,7 @@ class Conduct:
         board = self._board
         stage = board.stage[run]
         if stage == QUEUED:
-            self._submit(run)
+            self._start(run)
         elif stage == WAITING:
             if not board.unmet[run]:
                 self.decide(run)
@@ -121,7 +123,7 @@ class Conduct:
         else:
             edges = self._board.plan_node(run).ins
             shown = tuple((edge.token, self._board.shown_state(edge, run)) for edge in edges)
-            self._questions.ask(run, "trigger", upstreams=shown)
+            self.questions.ask(run, "trigger", upstreams=shown)
 
     def _trigger_answered(self, event: Answered) -> None:
         run, error = event.run, event.error
@@ -148,15 +150,35 @@ class Conduct:
         node = self._board.plan_node(run)
         if node.kind == "collection":
             self.end(run, _GATHERED, why, self._ledger.now)
-        elif node.policy.handled:
-            self._board.attempt[run] = self._board.attempt[run] or 1
-            self.propose(run, Proposal(RUNNING, why, "start", self._ledger.now))
         else:
-            self._why[run] = why
-            self.queue(run)
+            self._let_start(run, why)
+
+    def _let_start(self, run: int, why: Reason) -> None:
+        self._why[run] = why
+        self._board.stage[run] = QUEUED
+        node = self._board.plan_node(run)
+        if node.limits and not self.limits.admit(run):
+            return  # it comes up when it is given its place
+        if node.policy.handled:
+            self._start(run)  # its handlers need not wait for the window
+        else:
+            self._frontier.push((run,))
+
+    def _start(self, run: int) -> None:
+        """Send a run, or ask its handlers first, once it has a place under all its limits."""
+        board = self._board
+        node = board.plan_node(run)
+        if node.limits and not self.limits.admit(run):
+            return
+        if node.policy.handled and not isinstance(board.states[run], Running):
+            if not board.attempt[run]:
+                board.attempt[run] = 1
+            self.propose(run, Proposal(RUNNING, self._why.pop(run), "start", self._ledger.now))
+        else:
+            self._submit(run)
 
     def queue(self, run: int) -> None:
-        """Let a run go to the cluster as soon as the window has room.
+        """Let a run go to the cluster as soon as the window and its limits have room.
 
         Parameters
         ----------
@@ -171,9 +193,11 @@ class Conduct:
         node = board.node[run]
         ahead = board.unmet[run] > 0
         if self._losses.lacks_input(run):
+            self.limits.give_back(run)
             self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
             return
         if self._losses.hit(run, self._weigh_loss):
+            self.limits.give_back(run)
             return
         if not board.attempt[run]:
             board.attempt[run] = 1
@@ -194,6 +218,7 @@ class Conduct:
                 ahead,
                 bool(self._wiring.drops[node]),
                 self._wiring.measures[node],
+                board.past(run),
             )
         )
         if self._wiring.trusted[node]:
@@ -221,7 +246,7 @@ class Conduct:
             The state, and what follows from it.
         """
         if self._board.plan_node(run).policy.handled:
-            ask = self._questions.ask(run, "handlers", old=self._board.states[run], new=proposal.new)
+            ask = self.questions.ask(run, "handlers", old=self._board.states[run], new=proposal.new)
             self._proposals[ask] = proposal
         else:
             self._go_on(run, proposal)
@@ -230,17 +255,10 @@ class Conduct:
         run, proposal = event.run, self._proposals.pop(event.ask)
         old, state, error = self._board.states[run], event.answer, event.error
         asked = f"{type(old).__name__} -> {proposal.name}"
-        wrong: Failed | None = None
-        if error is not None:
-            wrong = Failed(f"A state handler raised at {asked}: {raised(error)}", error)
-        elif not isinstance(state, State):
-            wrong = Failed(
-                f"A state handler answered a {type(state).__name__} at {asked}, which is no state."
-            )
-        elif not may_become(type(old), type(state)):
-            wrong = Failed(f"A state handler made {type(state).__name__} of {asked}, which cannot follow.")
+        wrong = objection(old, asked, state, error)
         if proposal.then == "start" and not isinstance(wrong or state, Running):
             self._board.attempt[run] -= 1  # it was not allowed to start after all
+            self.limits.give_back(run)
         if wrong is not None:
             state, proposal = wrong, replace(proposal, then="end")
         if state is not proposal.new:
@@ -281,15 +299,13 @@ class Conduct:
             self._ledger.commit(run, state, proposal.why, proposal.time)
             self._weigh_failure(run, state, proposal.retryable)
         elif isinstance(state, Looped):
-            self._ledger.commit(run, state, proposal.why, proposal.time)
-            self._fail(run, "It asked to loop, which this version cannot do.", "loop")
+            self._next_lap(run, state, proposal)
         elif isinstance(state, Finished):
             self.end(run, state, proposal.why, proposal.time)
         elif isinstance(state, Scheduled):
             self._ledger.commit(run, state, proposal.why, proposal.time)
-            if then == "approve" and isinstance(state, Paused):
-                self._approved.add(run)
-            self._wait_for(run, state)
+            if not self.waits.begin(run, state, approves=then == "approve"):
+                self.again(run)
         else:
             self._fail(
                 run, f"It would be left {proposal.name} for ever: nothing follows from that.", "outcome"
@@ -316,7 +332,7 @@ class Conduct:
         if isinstance(verdict, Become):
             self.propose(run, Proposal(verdict.state, verdict.why, "end", self._ledger.now))
         elif isinstance(verdict, Wait):
-            self._questions.ask(run, "delay", attempt=board.failures[run])
+            self.questions.ask(run, "delay", attempt=board.failures[run])
         else:
             self._settle_as_it_is(run)
 
@@ -349,38 +365,52 @@ class Conduct:
         text = f"Its retry_delay {said}; the failure stands: {state.message}"
         self.end(run, state.replace(message=text), Reason("retry", text), self._ledger.now)
 
-    def _wait_for(self, run: int, state: Scheduled) -> None:
-        at = state.start_time
-        if at is None and isinstance(state, Paused):
-            self._board.stage[run] = PARKED
-        elif at is None or at.timestamp() <= moment(self._ledger.now).timestamp():
-            self.again(run)
-        else:
-            self._serial += 1
-            self._board.stage[run] = TIMED
-            self._board.timers[self._serial] = run
-            self._ledger.out.append(SetTimer(run, self._serial, at.timestamp()))
+    def _next_lap(self, run: int, looped: Looped, proposal: Proposal) -> None:
+        board = self._board
+        # What it hands on is for the next iteration alone: in the history of a long loop it would pile up.
+        self._ledger.commit(run, without_result(looped), proposal.why, proposal.time)
+        verdict = decide_loop(board.key(run).loop)
+        self.lose(run)  # a state handler may have made it of a success
+        board.begin_lap(run, looped)
+        self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
+        self._start_again(run, verdict.why)
 
-    def again(self, run: int) -> None:
+    def resume(self, run: int, why: str) -> None:
+        """Let a paused run go on.
+
+        Parameters
+        ----------
+        run : int
+            Any run; one that is not paused is left alone.
+        why : str
+            Who approved, in a few words.
+        """
+        verdict = decide_resume(self._board.states[run], why)
+        if isinstance(verdict, Become) and self.waits.end(run):
+            self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
+            self.again(run, verdict.why)
+
+    def again(self, run: int, why: Reason = AGAIN) -> None:
         """Start a run once more after a failure, a pause or a wait.
 
         Parameters
         ----------
         run : int
-            A run that waited for a time.
+            A run that waited.
+        why : Reason
+            What it waited for.
         """
-        board = self._board
-        if not board.attempt[run] and run not in self._approved:
-            # It was put off before its rules let it start, so they are asked now.
-            board.stage[run] = WAITING
-            self.decide(run)
-            return
-        board.attempt[run] += 1
-        if board.plan_node(run).policy.handled:
-            self.propose(run, Proposal(RUNNING, AGAIN, "start", self._ledger.now))
+        if self.waits.may_start(run):
+            self._start_again(run, why)
         else:
-            self._why[run] = AGAIN
-            self.queue(run)
+            # It was put off before its rules let it start, so they are asked now.
+            self._board.stage[run] = WAITING
+            self.decide(run)
+
+    def _start_again(self, run: int, why: Reason) -> None:
+        board = self._board
+        board.attempt[run] += 1
+        self._let_start(run, why)
 
     # What is known of a run
 
@@ -406,13 +436,15 @@ class Conduct:
         board = self._board
         board.stage[run] = FINAL
         board.open -= 1
+        if board.laps:
+            board.end_lap(run)
         if run in board.again:
             self._losses.settle(run)
         else:
             self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
-            self._questions.ask(run, "on_failure", new=state)
+            self.questions.ask(run, "on_failure", new=state)
 
     def observe_running(self, run: int, time: float) -> None:
         """Note that a worker runs a run's body, with the reason for which it was let through.
@@ -445,7 +477,7 @@ class Conduct:
         EngineError
             When nobody asked.
         """
-        ask = self._questions.take(event)
+        ask = self.questions.take(event)
         match ask.question:
             case "trigger":
                 self._trigger_answered(event)
@@ -486,6 +518,18 @@ class Conduct:
             What is known of it, in a sentence.
         """
         self._losses.note(run, submission, text)
+
+    def land(self, run: int) -> None:
+        """Take a run out of flight; others may have its places.
+
+        Parameters
+        ----------
+        run : int
+            A run in flight.
+        """
+        self._ledger.land(run)
+        if self._board.plan_node(run).limits:
+            self.limits.give_back(run)
 
     def lose(self, run: int) -> None:
         """Let go of an attempt that is no success, and take back what was sent ahead after it.

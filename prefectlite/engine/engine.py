@@ -8,9 +8,10 @@ from typing import Final, TypeAlias, assert_never
 from prefectlite.engine.board import (
     FINAL,
     FLYING,
-    PENDING,
+    PARKED,
     WAITING,
 )
+from prefectlite.engine.calling_off import call_off, left_to_do
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.events import (
     Answered,
@@ -23,20 +24,26 @@ from prefectlite.engine.events import (
     Event,
     InputsConsumed,
     Measure,
+    PlaceChanged,
     RangeFinished,
     ResultLost,
+    ResumeRequested,
     RoomChanged,
     RunStarted,
     TimerFired,
 )
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import (
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
+    StopReleased,
 )
 from prefectlite.engine.landings import DONE, Landing
+from prefectlite.engine.ledger import FLOW
 from prefectlite.engine.outcome import flow_tally
+from prefectlite.engine.overall import Overall
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.proposal import Proposal
 from prefectlite.engine.questions import words
@@ -49,7 +56,6 @@ from prefectlite.states.state import (
     Cancelled,
     Crashed,
     Failed,
-    Running,
     Success,
 )
 
@@ -92,7 +98,12 @@ class Engine(EngineView):
         self._values = values
         self._frontier = Frontier(range(len(plan.nodes)))
         self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
+        self._overall = Overall(plan, self._ledger, self._conduct.questions)
         self._full = False
+        # Why the flow run was called off, while it still cleans up.
+        self._called_off = ""
+        # Whether it was said that only an approval lets the flow run go on.
+        self._is_left = False
 
     # Events
 
@@ -133,12 +144,12 @@ class Engine(EngineView):
             case ResultLost():
                 self._is_current(event.run, event.submission)  # raises for what was never made
                 self._conduct.miss(event.run, event.submission, event.text)
-            case TimerFired():
-                self._timer_fired(event)
+            case TimerFired() | ResumeRequested():
+                self._go_on(event)
             case Answered():
-                self._conduct.answer(event)
-            case RoomChanged():
-                self.window, self.crowd = event.window, self.board.flying
+                self._answered(event)
+            case RoomChanged() | PlaceChanged():
+                self._place_said(event)
             case CancelRequested():
                 self._cancel(event.why)
             case RunStarted():
@@ -150,7 +161,7 @@ class Engine(EngineView):
         return out
 
     def _move_on(self) -> None:
-        if self.ended or self.flow_state is PENDING:
+        if self.ended or not self._overall.is_going:
             return
         self._drain()
         self._fill_window()
@@ -166,11 +177,10 @@ class Engine(EngineView):
         return board.stage[run] == FLYING and board.submission[run] == submission
 
     def _begin(self) -> None:
-        if self.flow_state is not PENDING:
-            return
-        self._ledger.flow_becomes(
-            Running("The flow run is in progress."), Reason("start", "The flow run began.")
-        )
+        if self._overall.begin():
+            self._set_off()
+
+    def _set_off(self) -> None:
         for run, node in enumerate(self.plan.nodes):
             if node.kind == "value":
                 self._conduct.end(run, _KNOWN, _GIVEN, self._ledger.now)
@@ -179,6 +189,21 @@ class Engine(EngineView):
         run = event.run
         if self._is_current(run, event.submission) and not self.board.unmet[run]:
             self._conduct.observe_running(run, event.time)
+
+    def _answered(self, event: Answered) -> None:
+        if (self._called_off or self.cancelled) and event.ask not in self.board.asks:
+            return  # it is about what was called off
+        if event.run == FLOW:
+            self._flow_answered(event)
+        else:
+            self._conduct.answer(event)
+
+    def _flow_answered(self, event: Answered) -> None:
+        self._overall.answered(event)
+        if self._overall.is_over:
+            self._close()
+        elif self._overall.is_going:
+            self._set_off()
 
     def _consumed(self, event: InputsConsumed) -> None:
         if self._is_current(event.run, event.submission):
@@ -215,7 +240,7 @@ class Engine(EngineView):
             self._take(run, event)
 
     def _take(self, run: int, event: _Said) -> None:
-        self._ledger.land(run)
+        self._conduct.land(run)
         match event:
             case AttemptFinished():
                 self._conduct.observe_running(run, event.report.started)
@@ -269,7 +294,7 @@ class Engine(EngineView):
             return
         # Every upstream is a plain success by the books, so the hold has no cause that a rule knows.
         holds = board.holds[run] = board.holds.get(run, 0) + 1
-        self._ledger.land(run)
+        self._conduct.land(run)
         self._conduct.lose(run)
         if holds > _MAX_HOLDS:
             text = f"Its inputs could not be reached in {holds} submissions, though every upstream succeeded."
@@ -277,17 +302,21 @@ class Engine(EngineView):
         else:
             self._conduct.queue(run)
 
-    def _timer_fired(self, event: TimerFired) -> None:
-        timers = self.board.timers
-        run = timers.get(event.timer)
-        if run is None:
+    def _place_said(self, event: RoomChanged | PlaceChanged) -> None:
+        if isinstance(event, PlaceChanged):
+            self._ledger.forget_place()
+        else:
+            self.window, self.crowd = event.window, self.board.flying
+
+    def _go_on(self, event: TimerFired | ResumeRequested) -> None:
+        if isinstance(event, TimerFired):
+            if self._conduct.waits.fired(event):
+                self._conduct.again(event.run)
             return
-        if run != event.run:
-            raise EngineError(
-                f"Timer {event.timer} belongs to {self.board.story(run)}, not to run {event.run}."
-            )
-        del timers[event.timer]
-        self._conduct.again(run)
+        if not 0 <= event.run < len(self.board.stage):
+            raise EngineError(f"Run {event.run} was approved, but there is no such run.")
+        self._is_left = False
+        self._conduct.resume(event.run, event.why)
 
     # The window and the end
 
@@ -329,12 +358,32 @@ class Engine(EngineView):
 
     def _end_if_over(self) -> None:
         board = self.board
-        if not (board.flying or board.asks or board.timers):
+        if board.flying or board.asks or board.timers:
+            self._is_left = False
+        elif self._called_off:
+            self._cancel(self._called_off)
+        elif PARKED not in board.stage:
             self._finish(cancelled=False)
+        elif not self._is_left:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Say that nothing but an approval lets the flow run go on."""
+        self._is_left = True
+        verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled=False)
+        self._ledger.flow_becomes(verdict.state, verdict.why)
+        self._ledger.out.append(AwaitApproval(verdict.state))
 
     def _cancel(self, why: str) -> None:
+        """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
+        if not self._called_off and (left := left_to_do(board)):
+            self._called_off = why
+            call_off(board, self._ledger, self._conduct.settling, self._conduct.limits, left, reason)
+            self._ledger.out.append(StopReleased())
+            return
+        self.cancelled = True
         self._ledger.out.append(CancelAll(why))
         for run, stage in enumerate(board.stage):
             if stage != FINAL:
@@ -352,7 +401,11 @@ class Engine(EngineView):
 
     def _finish(self, cancelled: bool) -> None:
         verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled)
-        self._ledger.flow_becomes(verdict.state, verdict.why)
+        self._overall.end(verdict)
+        if self._overall.is_over or not verdict.state.is_finished():
+            self._close()
+
+    def _close(self) -> None:
         self.ended = True
         self._ledger.out.append(EndRun(self.flow_state))
 

@@ -270,6 +270,38 @@ class RoomChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Somebody approved a paused run; one that is not paused stays as it is.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run : int
+        Which.
+    why : str
+        Who approved, in a few words.
+    """
+
+    time: float
+    run: int
+    why: str = "approved by the user"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceChanged:
+    """The flow run goes on at another place; what the former one holds, only the driver can read.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    """
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody wants the flow run to end.
 
@@ -298,5 +330,7 @@ Event: TypeAlias = (
     | TimerFired
     | Answered
     | RoomChanged
+    | ResumeRequested
+    | PlaceChanged
     | CancelRequested
 )

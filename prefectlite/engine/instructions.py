@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from prefectlite.engine.inputs import (
     Argument,
@@ -21,6 +21,25 @@ from prefectlite.states.state import State
 
 #: What user code is asked: about a trigger, a transition, a delay before a retry, a failure that is final.
 Question: TypeAlias = Literal["trigger", "handlers", "delay", "on_failure"]
+
+
+class Past(NamedTuple):
+    """What user code may know of what went before it, beside its attempt's number.
+
+    Parameters
+    ----------
+    resumed : bool
+        Whether a pause of this run is over.
+    looped : State or None
+        How the iteration before ended, with what it hands on; None in the first.
+    """
+
+    resumed: bool = False
+    looped: State | None = None
+
+
+#: The past of a run that neither paused nor looped.
+NO_PAST: Final = Past()
 
 
 class Submit(NamedTuple):
@@ -42,6 +61,8 @@ class Submit(NamedTuple):
         Whether nobody reads the value, so that it need not outlive the report.
     measure : {"", "length", "flat"}
         What a map downstream must know of the value.
+    past : Past
+        What the body may know of what went before.
     """
 
     run: int
@@ -53,6 +74,7 @@ class Submit(NamedTuple):
     ahead: bool = False
     drop_value: bool = False
     measure: frozenset[Literal["length", "flat"]] = frozenset()
+    past: Past = NO_PAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +290,9 @@ class Ask:
     Parameters
     ----------
     run, ask : int
-        Which run, and the number of the question.
+        Which run (the flow's own: -1), and the number of the question.
     node : int
-        The plan's number of the task.
+        The plan's number of the task; -1 for the flow.
     question : {"trigger", "handlers", "delay", "on_failure"}
         ``trigger``: answer with its return value; ``handlers``: with the state that the transition
         ends in; ``delay``: with seconds; ``on_failure``: with anything.
@@ -280,6 +302,8 @@ class Ask:
         For ``trigger``: the user's edges and their states, ``Mapped`` ones with their children.
     attempt : int
         For ``delay``: the attempt that failed.
+    past : Past
+        What user code may know of what went before.
     """
 
     run: int
@@ -290,6 +314,7 @@ class Ask:
     new: State | None = None
     upstreams: tuple[tuple[Any, State], ...] = ()
     attempt: int = 0
+    past: Past = NO_PAST
 
 
 class Release(NamedTuple):
@@ -339,6 +364,24 @@ class CancelAll:
 
 
 @dataclass(frozen=True, slots=True)
+class StopReleased:
+    """Interrupt the bodies of what was let go of; what is held goes on, and more may be submitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitApproval:
+    """Nothing goes on until somebody resumes a paused run: wait for that, or leave the flow run as it is.
+
+    Parameters
+    ----------
+    state : State
+        The flow's state, which is not final.
+    """
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
 class EndRun:
     """The flow run is over; its state is final.
 
@@ -361,6 +404,8 @@ Instruction: TypeAlias = (
     | Release
     | ReleaseMany
     | CancelAll
+    | StopReleased
+    | AwaitApproval
     | EndRun
 )
 

@@ -22,7 +22,7 @@ from prefectlite.states.transitions import may_become
 
 #: The flow's own number among the runs of its transitions.
 FLOW: Final = -1
-_FLOW_KEY: Final = RunKey("")
+FLOW_KEY: Final = RunKey("")
 
 
 class Ledger:
@@ -126,7 +126,7 @@ class Ledger:
             What caused it.
         """
         old, self.flow_state = self.flow_state, new
-        self.out.append(Transition(self.now, FLOW, _FLOW_KEY, 0, old, new, why))
+        self.out.append(Transition(self.now, FLOW, FLOW_KEY, 0, old, new, why))
 
     def land(self, run: int) -> None:
         """Take a run out of flight; it waits for what is decided next.
@@ -155,6 +155,19 @@ class Ledger:
             self.board.live[run] = 0
             self.board.lost.pop(run, None)
             self.out.append(Release(run, live))
+
+    def forget_place(self) -> None:
+        """Count on nothing any more that the executor held.
+
+        Raises
+        ------
+        EngineError
+            When a run is in flight there.
+        """
+        board = self.board
+        if board.flying:
+            raise EngineError(f"The place to run changed while {board.flying} submissions were in flight.")
+        fill(board.live, 0, range(len(board.live)))
 
     def free_many(self, runs: range) -> None:
         """Let go of the submissions of runs that stand side by side.

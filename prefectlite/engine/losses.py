@@ -157,33 +157,40 @@ class Losses:
             self._ahead.forfeit(run)
             # They may have been let through for a success.
             board.doubtful.update(one for one in self._readers_of(run) if board.stage[one] != FINAL)
-            for one in self._collections_over(board.node[run]):
-                if board.stage[one] == FINAL and board.states[one].__class__ is Success:
+            for one in self._collections_over(run):
+                old = board.states[one]
+                if board.stage[one] == FINAL and old.__class__ is Success:
                     crashed = with_exception(Crashed(_MEMBER, cause="result-lost"))
                     self._ledger.commit(one, crashed, Reason("result-lost", _MEMBER), self._ledger.now)
+                    self._count(one, old, -1)
+                    self._count(one, crashed, 1)
                     self._ahead.forfeit(one)
         self._frontier.push(self._waiting.pop(run, ()))
 
     def _readers_of(self, run: int) -> Iterator[int]:
-        """Yield the runs that read a run's value; where each child reads an element of it, all of them."""
+        """Yield the runs that read a run's value, through collections too."""
+        for one in self._below(run):
+            if self._board.plan_node(one).kind == "collection":
+                yield from self._readers_of(one)
+            else:
+                yield one
+
+    def _collections_over(self, run: int) -> Iterator[int]:
+        """Yield the collections that a run's value is part of, inner ones first."""
+        for one in self._below(run):
+            if self._board.plan_node(one).kind == "collection":
+                yield one
+                yield from self._collections_over(one)
+
+    def _below(self, run: int) -> Iterator[int]:
+        """Yield the runs that take a run's value; where each child takes an element of it, all of them."""
         board = self._board
         node = board.node[run]
         for edge in board.plan.nodes[node].outs:
             if edge.key is None:
                 continue
-            down = edge.downstream
             pair = None if run == node else paired_child(board, edge, run - board.families[node].base)
-            if board.plan.nodes[down].kind == "collection":
-                yield from self._readers_of(down)
-            elif pair is not None:
+            if pair is not None:
                 yield pair
             else:
-                yield from board.children(down) or (down,)
-
-    def _collections_over(self, node: int) -> Iterator[int]:
-        """Yield the collections that a node is part of, inner ones first."""
-        nodes = self._board.plan.nodes
-        for edge in nodes[node].outs:
-            if nodes[edge.downstream].kind == "collection":
-                yield edge.downstream
-                yield from self._collections_over(edge.downstream)
+                yield from board.children(edge.downstream) or (edge.downstream,)

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import Trigger
 
@@ -37,8 +38,10 @@ class Policy:
         Whether state handlers must be asked about each transition.
     on_failure : bool
         Whether somebody wants to be told of a final failure.
-    keep_result : bool
-        Whether the value stays as long as the flow run's state.
+    keep_result : bool or None
+        Whether the value stays as long as the flow run's state; None when it must not, whoever asks for it.
+    cleans_up : bool
+        Whether the task cleans up what the upstreams that it reads have made, also after a cancel.
     """
 
     trigger: Trigger | None
@@ -49,7 +52,8 @@ class Policy:
     map_lengths: Literal["equal", "shortest"] = "equal"
     handled: bool = False
     on_failure: bool = False
-    keep_result: bool = False
+    keep_result: bool | None = False
+    cleans_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class PlanNode:
         The same after one level of unnesting.
     unmappable : str or None
         Why a ``value`` node's value cannot be mapped over, if it cannot.
+    limits : tuple of int
+        The places in the plan's ``limits`` of those that its runs are under, in ascending order.
     """
 
     slug: str
@@ -110,11 +116,17 @@ class PlanNode:
     length: int | None = None
     flat_length: int | None = None
     unmappable: str | None = None
+    limits: tuple[int, ...] = ()
 
     @property
     def is_mapped(self) -> bool:
         """Whether the node unfolds into children."""
         return any(edge.mapped for edge in self.ins)
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether each of its runs must be looked at by itself before it starts."""
+        return self.policy.handled or bool(self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +143,18 @@ class FlowPlan:
         The nodes that decide the flow's outcome.
     terminal : frozenset of int
         The nodes without a downstream.
+    limits : tuple of Limit
+        How many runs of a kind may run at once, the narrowest first.
+    handled : bool
+        Whether the flow's own handlers must be asked how it begins and ends.
+    on_failure : bool
+        Whether somebody wants to be told of the flow's failure.
     """
 
     name: str
     nodes: tuple[PlanNode, ...]
     reference: frozenset[int] = frozenset()
     terminal: frozenset[int] = frozenset()
+    limits: tuple[Limit, ...] = ()
+    handled: bool = False
+    on_failure: bool = False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from prefectlite.engine.questions import raised
 from prefectlite.errors import TaskError
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import Failed, State
+from prefectlite.states.state import NO_RESULT, Failed, State
+from prefectlite.states.transitions import may_become
 
 #: What a run does once its new state is on the books.
 Next: TypeAlias = Literal["start", "unfold", "approve", "weigh", "end"]
@@ -45,6 +47,53 @@ class Proposal:
     def name(self) -> str:
         """The name of the state's class."""
         return type(self.new).__name__
+
+
+def objection(old: State, asked: str, answer: Any, error: BaseException | None) -> Failed | None:
+    """Return what a transition comes to if the word of its state handlers cannot be obeyed.
+
+    Parameters
+    ----------
+    old : State
+        The state that was to be left.
+    asked : str
+        The transition that they were asked about, in words.
+    answer : object
+        What they made of the new state.
+    error : BaseException or None
+        What they raised.
+
+    Returns
+    -------
+    Failed or None
+        None where nothing is wrong.
+    """
+    if error is not None:
+        return Failed(f"A state handler raised at {asked}: {raised(error)}", error)
+    if not isinstance(answer, State):
+        return Failed(f"A state handler answered a {type(answer).__name__} at {asked}, which is no state.")
+    if not may_become(type(old), type(answer)):
+        return Failed(f"A state handler made {type(answer).__name__} of {asked}, which cannot follow.")
+    return None
+
+
+def without_result(state: State) -> State:
+    """Return how an iteration ended, without what it hands on.
+
+    Parameters
+    ----------
+    state : State
+        From a body or a state handler.
+
+    Returns
+    -------
+    State
+        Itself, where a user's class cannot be copied so.
+    """
+    try:
+        return state.replace(result=NO_RESULT)
+    except Exception:
+        return state
 
 
 def with_exception(state: Failed) -> Failed:

@@ -7,7 +7,7 @@ from typing import Any
 from prefectlite.engine.board import ASKING, Board
 from prefectlite.engine.events import Answered
 from prefectlite.engine.instructions import Ask, Question
-from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.ledger import FLOW, Ledger
 from prefectlite.errors import EngineError
 from prefectlite.states.state import State
 
@@ -63,11 +63,32 @@ class Questions:
         """
         board = self._board
         self._serial += 1
-        ask = Ask(run, self._serial, board.node[run], question, old, new, upstreams, attempt)
-        self._open[ask.ask] = ask
-        board.asks[ask.ask] = run
         if question != "on_failure":
             board.stage[run] = ASKING
+        node, past = board.node[run], board.past(run)
+        return self._put(Ask(run, self._serial, node, question, old, new, upstreams, attempt, past))
+
+    def ask_flow(self, question: Question, old: State, new: State) -> int:
+        """Ask the flow's own handlers.
+
+        Parameters
+        ----------
+        question : {"handlers", "on_failure"}
+            What is asked.
+        old, new : State
+            The transition that it is about.
+
+        Returns
+        -------
+        int
+            The question's number.
+        """
+        self._serial += 1
+        return self._put(Ask(FLOW, self._serial, FLOW, question, old, new))
+
+    def _put(self, ask: Ask) -> int:
+        self._open[ask.ask] = ask
+        self._board.asks[ask.ask] = ask.run
         self._ledger.out.append(ask)
         return ask.ask
 

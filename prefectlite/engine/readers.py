@@ -59,6 +59,8 @@ class Readers:
         board = self._board
         fill(board.readers, self._wiring.reads[node], board.children(node))
         width = board.families[node].width
+        if board.plan.nodes[node].kind == "collection":
+            board.readers[node] = width  # from now on, its children that are still read
         for edge in board.plan.nodes[node].ins:
             if edge.key is not None and _pairs(edge, board):
                 for child in board.children(edge.upstream)[width:]:
@@ -74,6 +76,10 @@ class Readers:
         """
         board = self._board
         node = board.node[run]
+        if board.plan.nodes[node].kind == "collection":
+            if board.readers[run]:
+                return  # as for a collection that does not map
+            board.readers[node] -= 1
         for edge in board.plan.nodes[node].ins:
             if edge.key is not None and _pairs(edge, board):
                 self._give_back(board.families[edge.upstream].base + run - board.families[node].base)
@@ -173,7 +179,8 @@ class Readers:
         for start in range(runs.start, runs.stop, _TOGETHER):
             some = range(start, min(start + _TOGETHER, runs.stop))
             add(board.readers, -1, some)
-            if board.all_in(FINAL, some) and all_are(board.readers, 0, some):
+            is_held = board.plan_node(start).kind != "collection"
+            if is_held and board.all_in(FINAL, some) and all_are(board.readers, 0, some):
                 self._release_many(some)
             else:
                 for run in some:
@@ -187,10 +194,15 @@ class Readers:
         board = self._board
         if board.readers[run] or board.stage[run] != FINAL:
             return
-        if board.plan_node(run).kind == "collection":
-            self.node_settled(run)
-        else:
+        node = board.node[run]
+        if board.plan.nodes[node].kind != "collection":
             self._release(run)
+        elif run == node:
+            self.node_settled(node)
+        else:
+            self.child_settled(run)
+            if not board.readers[node] and not board.families[node].open:
+                self.node_settled(node)
 
 
 def _pairs(edge: PlanEdge, board: Board) -> bool:

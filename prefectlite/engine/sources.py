@@ -189,6 +189,10 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
             return FromCollection(up, members, item, flat)
         if up in board.families:
             return FromMany(tuple(_children(board.children(up), _live_of(board, up))), flat)
+    elif board.plan_node(up).kind == "collection":
+        # Its child reads what a task's child in its place would.
+        members = tuple([_source(board, edge, up) for edge in board.plan_node(up).ins])
+        return FromCollection(board.node[up], members, item, flat)
     live = board.live[up]
     return FromRun(up, live, item, flat) if live else FromDriver(up, item, flat)
 

@@ -96,7 +96,8 @@ class Together:
         board, first = self._board, runs.start
         node = board.plan_node(first)
         if (
-            node.policy.handled
+            node.kind != "task"
+            or node.is_lone
             or board.lost
             or board.again
             or board.doubtful
@@ -178,7 +179,7 @@ class Together:
             node in board.families
             and not board.again
             and board.node[runs.stop - 1] == node
-            and not board.plan.nodes[node].policy.handled
+            and not board.plan.nodes[node].is_lone
             and not self._wiring.measures[node]
             and board.all_in(FLYING, runs)
             and all_are(board.submission, submission, runs)
@@ -187,6 +188,7 @@ class Together:
             and (state is PENDING or isinstance(state, Retrying))
             and all(one is state for one in board.states[runs.start : runs.stop])
             and _is_one(self._why, runs)
+            and not board.has_past(runs)
             and (said is None or self._retries(runs, said))
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 
 from prefectlite.engine.audit import audit
-from prefectlite.engine.board import PENDING, Board
-from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.board import PARKED, PENDING, TIMED, Board
+from prefectlite.engine.calling_off import left_to_do
+from prefectlite.engine.ledger import FLOW, FLOW_KEY, Ledger
 from prefectlite.engine.plan import FlowPlan
 from prefectlite.engine.wiring import Wiring
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import State
+from prefectlite.states.state import Paused, State
 
 
 class EngineView:
@@ -32,6 +33,8 @@ class EngineView:
         self.board = Board(plan)
         self.wiring = Wiring.of(plan)
         self.ended = False
+        #: Whether it was cancelled; it may still hear the flow's handlers, and its books count no more.
+        self.cancelled = False
         self._ledger = Ledger(self.board)
 
     @property
@@ -60,14 +63,14 @@ class EngineView:
         Parameters
         ----------
         run : int
-            The run's number.
+            The run's number; -1 for the flow.
 
         Returns
         -------
         RunKey
             Its name.
         """
-        return self.board.key(run)
+        return FLOW_KEY if run == FLOW else self.board.key(run)
 
     def run_of(self, key: RunKey) -> int | None:
         """Return the number of a run.
@@ -124,20 +127,45 @@ class EngineView:
         """
         return self.board.children(node)
 
+    def paused(self) -> list[int]:
+        """Return the runs that an approval would let go on.
+
+        Returns
+        -------
+        list of int
+            Those that are paused, also until a time; O(runs).
+        """
+        board = self.board
+        return [
+            run
+            for run, stage in enumerate(board.stage)
+            if stage in (PARKED, TIMED) and isinstance(board.states[run], Paused)
+        ]
+
+    def has_to_clean_up(self) -> bool:
+        """Return whether something would be cleaned up first if the flow run were called off now.
+
+        Returns
+        -------
+        bool
+            O(runs).
+        """
+        return bool(left_to_do(self.board))
+
     def attempt(self, run: int) -> int:
         """Return how often a run was allowed to start.
 
         Parameters
         ----------
         run : int
-            The run's number.
+            The run's number; -1 for the flow.
 
         Returns
         -------
         int
-            0 before the first submission.
+            0 before the first submission, and for the flow.
         """
-        return self.board.attempt[run]
+        return 0 if run == FLOW else self.board.attempt[run]
 
     def counts(self) -> dict[str, int]:
         """Count task runs by the name of their state's class; a map counts by its children.
@@ -184,6 +212,6 @@ class EngineView:
         AuditError
             When two books disagree; the text tells the run's story.
         """
-        cancelled = self.flow_state.is_cancelled()
         under_way = self.flow_state is not PENDING and not self.ended
-        audit(self.board, self.wiring, max(self.window, self.crowd), under_way=under_way, cancelled=cancelled)
+        window = max(self.window, self.crowd)
+        audit(self.board, self.wiring, window, under_way=under_way, cancelled=self.cancelled)

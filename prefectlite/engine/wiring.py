@@ -22,7 +22,8 @@ class Wiring:
     ahead : bytearray
         Whether runs of the node may be submitted before their upstreams are final.
     keeps : bytearray
-        Whether the value stays as long as the flow run's state: terminal, reference and ``keep_result``.
+        Whether the value stays as long as the flow run's state: terminal, reference and ``keep_result``,
+        where the policy does not forbid it.
     shown : bytearray
         Whether the value can be seen in the flow run's state: it is kept, or part of a collection that is.
     drops : bytearray
@@ -62,7 +63,8 @@ class Wiring:
         trusted, ahead, keeps, shown, drops, maps = (bytearray(n) for _ in range(6))
         reads: list[int] = []
         for i, node in enumerate(plan.nodes):
-            keeps[i] = i in plan.terminal or i in plan.reference or node.policy.keep_result
+            keep = node.policy.keep_result
+            keeps[i] = keep is not None and (keep or i in plan.terminal or i in plan.reference)
             data = sum(edge.key is not None for edge in node.outs)
             reads.append(data + keeps[i])
             drops[i] = node.kind == "task" and not reads[i]
@@ -88,7 +90,7 @@ def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: byt
     policy = node.policy
     if node.kind == "collection":
         return bool(_is_trusted(node, trusted))
-    if node.kind == "value" or policy.handled or policy.trigger is None or not policy.trigger.lowers_ahead:
+    if node.kind == "value" or node.is_lone or policy.trigger is None or not policy.trigger.lowers_ahead:
         return False
     for edge in node.ins:
         up = plan.nodes[edge.upstream]

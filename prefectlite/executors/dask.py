@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.executors.cluster import Place, start_cluster
@@ -20,9 +20,7 @@ from prefectlite.executors.reach import (
 )
 from prefectlite.executors.session import DaskSession
 from prefectlite.lowering.pace import most_together
-
-#: How many bytes of results a flow run keeps after its end by default.
-KEEP_LIMIT: Final = 1024**3
+from prefectlite.settings import current as current_settings
 
 
 class DaskExecutor:
@@ -43,19 +41,22 @@ class DaskExecutor:
     adapt_kwargs : mapping or None
         Arguments of the cluster's ``adapt``, for a cluster that grows and shrinks with its work.
     n_workers : int or None
-        How many workers a cluster of our own has; by default what the class does.
+        How many workers a cluster of our own has; by default what the class does, for a LocalCluster what
+        the setting ``n_workers`` says.
     scheduler_file : str, path or None
         The file that ``dask scheduler --scheduler-file`` wrote.
     client_kwargs : mapping or None
         Arguments for the client that we open: ``security``, ``timeout`` (seconds) and others.
-    keep_limit : int
-        How many bytes of results stay readable after a flow run's end, as long as its state is held.
+    keep_limit : int or None
+        How many bytes of results stay readable after a flow run's end, as long as its state is held; by
+        default, the setting ``results.keep_limit``.
     plugin : bool
         Whether to install our plugin on the scheduler; without it, reports come as events of a Dask topic.
-    bundle_size : int, "auto" or None
-        How many task runs may travel as one Dask task, which pays where bodies are tiny; by default, that is
+    bundle_size : int, "auto", "config" or None
+        How many task runs may travel as one Dask task, which pays where bodies are tiny; with "auto", that is
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
-        alone; else a task's own ``bundle_size``, if it has one, counts for its runs.
+        alone; else a task's own ``bundle_size``, if it has one, counts for its runs. By default, the setting
+        ``bundle_size``, which is "auto" unless you set another.
 
     Raises
     ------
@@ -80,9 +81,9 @@ class DaskExecutor:
         n_workers: int | None = None,
         scheduler_file: str | os.PathLike[str] | None = None,
         client_kwargs: Mapping[str, Any] | None = None,
-        keep_limit: int = KEEP_LIMIT,
+        keep_limit: int | None = None,
         plugin: bool = True,
-        bundle_size: int | Literal["auto"] | None = "auto",
+        bundle_size: int | Literal["auto", "config"] | None = "config",
     ) -> None:
         given = {
             "target": target,
@@ -105,7 +106,7 @@ class DaskExecutor:
         self._client_kwargs = dict(client_kwargs or {})
         self._keep_limit = keep_limit
         self._plugin = plugin
-        if bundle_size != "auto":
+        if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
         # What runs of this executor taught about how long tasks take; a few bytes for each task.
@@ -167,18 +168,24 @@ class DaskExecutor:
         ExecutorError
             When a cluster that should be up cannot be reached or used.
         """
+        settings = current_settings()
+        keep_limit = settings.results.keep_limit if self._keep_limit is None else self._keep_limit
+        size = settings.bundle_size if self._bundle_size == "config" else self._bundle_size
         session = DaskSession(
             brief,
             deliver,
             deliver_logs,
-            keep_limit=self._keep_limit,
+            keep_limit=keep_limit,
             plugin_allowed=self._plugin,
-            bundle_size=most_together(self._bundle_size),
+            bundle_size=most_together(size),
             seconds=self._seconds,
         )
         reach = self._reach()
         if reach is None:
-            session.start(self._start)
+            count = self._n_workers
+            if count is None and not (self._cluster_class or self._cluster_kwargs or self._adapt_kwargs):
+                count = settings.n_workers
+            session.start(lambda: self._start(count))
             return session
         place = reach()
         try:
@@ -205,12 +212,12 @@ class DaskExecutor:
                 return lambda: borrow_client(client)
         return None
 
-    def _start(self) -> Place:
+    def _start(self, n_workers: int | None) -> Place:
         return start_cluster(
             self._cluster_class,
             self._cluster_kwargs,
             self._adapt_kwargs,
-            self._n_workers,
+            n_workers,
             self._client_kwargs,
         )
 

@@ -426,6 +426,12 @@ class Link(Hearing):
         if not self.place.can_kill:
             ask_workers(self.client, interrupt_attempts, self.route, timeout=INTERRUPT_TIMEOUT)
 
+    def stop_released(self) -> None:
+        """Interrupt the bodies that run though nobody waits for them any more."""
+        with self._books:
+            wanted = frozenset(self.cargo)
+        ask_workers(self.client, interrupt_attempts, self.route, wanted, timeout=INTERRUPT_TIMEOUT)
+
     def close(self, keep: Iterable[DaskKey]) -> None:
         """Stop listening, and let go of all but some values.
 

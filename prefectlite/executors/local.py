@@ -10,22 +10,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Final, cast
 
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
-from prefectlite.errors import ResultUnavailable
+from prefectlite.executors.held import HeldValues
 from prefectlite.executors.local_block import LocalBlock, Teller, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
-from prefectlite.lowering.envelope import Envelope, FlowFacts
-from prefectlite.lowering.shipment import Blob, BlockShipment, Lowered, Shipment
-from prefectlite.lowering.wrappers import Done, Slots, Succeeded
-from prefectlite.worker.attempt import Here, Interruption, Outcome, called_off, perform, perform_at
-from prefectlite.worker.logs import installation
-from prefectlite.worker.opened import OpenFlow, OpenTask
-
-WHERE = "local"
-#: How many task runs may wait here for their turn.
-ROOM: Final = 4096
+from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
+from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
 
 
 class LocalExecutor:
@@ -61,7 +52,7 @@ class LocalExecutor:
         return "LocalExecutor()"
 
 
-class LocalSession:
+class LocalSession(HeldValues):
     """One flow run in this process.
 
     Parameters
@@ -74,27 +65,18 @@ class LocalSession:
         Takes sequences of log lines.
     """
 
-    pickles = False
-    dashboard_link: str | None = None
     description = "this process, one task run at a time"
 
     def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
-        self._deliver = deliver
-        self._here = Here(WHERE, pickles=False, sink=deliver_logs)
+        super().__init__(brief, deliver, deliver_logs)
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
         # The block whose children run now, and children that are not to run.
         self._block: LocalBlock | None = None
         self._gone: set[Parcel] = set()
-        self._values: dict[Parcel, Succeeded | Done] = {}
-        self._flow: OpenFlow | None = None
-        # By the identity of their blobs, which they keep alive.
-        self._tasks: dict[int, tuple[Blob, OpenTask]] = {}
         self._thread = 0
         self._interruptible = False
         self._called_off = False
-        self._level: int | None = brief.log_level
-        installation.acquire(brief.log_level)
 
     def submit(self, lowered: Lowered) -> None:
         """Queue a turn's shipments; ``work`` runs them.
@@ -141,31 +123,6 @@ class LocalSession:
             self._deliver(events)
         return True
 
-    def waiting_for(self, run: int) -> str:
-        """Return nothing: this process takes whatever a task asks for.
-
-        Parameters
-        ----------
-        run : int
-            Not looked at.
-
-        Returns
-        -------
-        str
-            Empty.
-        """
-        return ""
-
-    def room(self) -> int:
-        """Return how many task runs may be in flight here.
-
-        Returns
-        -------
-        int
-            Always the same: only one runs at a time.
-        """
-        return ROOM
-
     def release(self, spans: Sequence[Span]) -> None:
         """Let go of values, and of attempts that have not begun.
 
@@ -195,6 +152,14 @@ class LocalSession:
         self._queue.clear()
         self._block = None
 
+    def stop_released(self) -> None:
+        """Let bodies begin again after ``interrupt``: what was let go of is not in the queue any more."""
+        self._called_off = False
+
+    def hold(self) -> None:
+        """Begin no further body before the driver has read that the run is called off."""
+        self._called_off = True
+
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
 
@@ -203,38 +168,10 @@ class LocalSession:
         Interruption
             A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
         """
-        # The driver has not read of it yet: no other body may begin before it does.
-        self._called_off = True
+        self.hold()
         if self._interruptible and self._thread == threading.get_ident():
             self._interruptible = False
             raise Interruption
-
-    def fetch(self, run: int, submission: int) -> Any:
-        """Return the value of a finished submission.
-
-        Parameters
-        ----------
-        run, submission : int
-            Which.
-
-        Returns
-        -------
-        object
-            The value itself, not a copy.
-
-        Raises
-        ------
-        ResultUnavailable
-            When it is gone.
-        """
-        value = self._values.get((run, submission))
-        if not isinstance(value, Succeeded):
-            when = "when the flow run ended" if self._level is None else "when its last reader was done"
-            raise ResultUnavailable(
-                f"The result is not held any more: it was let go {when}, since it belongs to no terminal or "
-                "reference task; give its task keep_result=True to keep it."
-            )
-        return value.value
 
     def close(self, keep: Sequence[Span]) -> None:
         """End the session and let go of all values but some.
@@ -245,16 +182,7 @@ class LocalSession:
             First run, submission and count of values that stay readable until ``drop``.
         """
         self._queue.clear()
-        self._tasks.clear()
-        kept = ((run, submission) for first, submission, n in keep for run in range(first, first + n))
-        self._values = {parcel: self._values[parcel] for parcel in kept if parcel in self._values}
-        if self._level is not None:
-            installation.release(self._level)
-            self._level = None
-
-    def drop(self) -> None:
-        """Let go of the kept values."""
-        self._values.clear()
+        super().close(keep)
 
     def _run_block(self, shipment: BlockShipment, events: list[Event], until: float) -> bool:
         """Run children of a map until the time is over; return whether all had their turn."""
@@ -290,18 +218,9 @@ class LocalSession:
             self._block = None
         return block.is_over
 
-    def _slots(self, span: Span) -> Slots:
-        first, submission, count = span
-        return Slots([self._values.get((run, submission)) for run in range(first, first + count)], 0)
-
     def _attempt(self, shipment: Shipment) -> Event:
         parcel = run, submission = shipment.run, shipment.submission
-        held = self._values
-        values = [
-            held.get((run, submission))
-            for first, submission, n in cast("tuple[Span, ...]", shipment.needs)  # nothing else is shared
-            for run in range(first, first + n)
-        ]
+        values = self._read(shipment.needs)
         began = time.time()
         try:
             flow, task = self._open(shipment)
@@ -314,19 +233,7 @@ class LocalSession:
         finally:
             self._interruptible = False
         if outcome.wrapper is not None:
-            held[parcel] = outcome.wrapper
+            self._values[parcel] = outcome.wrapper
         if outcome.report is None:
             return AttemptHeld(time.time(), run, submission)
         return AttemptFinished(outcome.report.ended, run, submission, outcome.report)
-
-    def _open(self, shipment: Shipment | BlockShipment) -> tuple[OpenFlow, OpenTask]:
-        if self._flow is None:
-            facts = shipment.flow.content
-            assert isinstance(facts, FlowFacts)
-            self._flow = OpenFlow(facts)
-        blob = shipment.task
-        held = self._tasks.get(id(blob))
-        if held is None:
-            assert isinstance(blob.content, Envelope)
-            held = self._tasks[id(blob)] = blob, OpenTask(blob.content)
-        return self._flow, held[1]

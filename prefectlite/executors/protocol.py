@@ -113,6 +113,14 @@ class Session(Protocol):
         """
         ...
 
+    def stop_released(self) -> None:
+        """Interrupt bodies that run for submissions that were let go of; the place stays usable."""
+        ...
+
+    def hold(self) -> None:
+        """Begin no further body in the driver's thread until the driver has read what was asked of it."""
+        ...
+
     def interrupt(self) -> None:
         """Interrupt the body that runs in the driver's own thread, if one does (called by Ctrl-C)."""
         ...

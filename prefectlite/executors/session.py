@@ -279,6 +279,13 @@ class DaskSession:
         if link is not None:
             link.cancel()
 
+    def stop_released(self) -> None:
+        """Interrupt the bodies of what was let go of, where that is possible."""
+        self._act(lambda link: link.stop_released())
+
+    def hold(self) -> None:
+        """Nothing to do: the driver's thread runs no body."""
+
     def interrupt(self) -> None:
         """Do nothing: no body runs in the driver's thread."""
 

@@ -9,12 +9,12 @@ from typing import Any, assert_never
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
 from prefectlite.errors import ParameterError
 from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.limits import limits_of
 from prefectlite.rules.triggers import Trigger
 
 
@@ -88,18 +88,25 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[int, Policy] = {}
+        self.policies: dict[tuple[int, bool, bool], Policy] = {}
+        self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
         graph = self.graph
         slugs = graph.slugs
         for task in graph.sorted_tasks():
             self._take(task, slugs[task])
+        known = self.values.keys() | self.assemblies.keys()
+        run = {number: task for number, task in enumerate(self.tasks) if number not in known}
+        limits, self.limits = limits_of(graph, run)
         plan = FlowPlan(
             graph.name,
             tuple([self._node(number) for number in range(len(self.tasks))]),
             frozenset(self.numbers[task] for task in graph.reference_tasks()),
             frozenset(self.numbers[task] for task in graph.terminal_tasks()),
+            limits,
+            handled=bool(graph.state_handlers) or graph.terminal_state_handler is not None,
+            on_failure=graph.on_failure is not None,
         )
         return Compiled(
             plan,
@@ -141,7 +148,8 @@ class _Compiler:
         edges = self.graph.edges_to(task)
         assembly = task.assembly
         known: list[int] = []
-        if assembly.fixed and any(edge.mapped for edge in self.graph.edges_from(task)):
+        maps = any(edge.mapped for edge in edges)
+        if assembly.fixed and not maps and any(edge.mapped for edge in self.graph.edges_from(task)):
             # A map takes the members one by one, so each needs a node of its own, also one that is no task.
             for place, value in assembly.fixed:
                 known.append(self._add(task, f"{slug}.{place}"))
@@ -175,7 +183,7 @@ class _Compiler:
         outs = self.outs[number]
         self.outs[number] = None
         slug, ins, out = self.slugs[number], self.ins[number], tuple(outs) if outs else ()
-        policy = self._policy(self.tasks[number].options)
+        policy = self._policy(self.tasks[number])
         if number in self.values:
             length, flat_length, why = self._lengths(number, out)
             return PlanNode(slug, policy, "value", ins, out, length, flat_length, why)
@@ -184,7 +192,7 @@ class _Compiler:
             if isinstance(size, int):
                 return PlanNode(slug, policy, "collection", ins, out, size)
             return PlanNode(slug, policy, "collection", ins, out, unmappable=size)
-        return PlanNode(slug, policy, "task", ins, out)
+        return PlanNode(slug, policy, "task", ins, out, limits=self.limits.get(number, ()))
 
     def _lengths(self, number: int, outs: tuple[PlanEdge, ...]) -> tuple[int | None, int | None, str | None]:
         """Measure a constant or parameter, as far as a map reads it: a large one takes its time."""
@@ -201,10 +209,12 @@ class _Compiler:
             why,
         )
 
-    def _policy(self, options: TaskOptions) -> Policy:
-        policy = self.policies.get(id(options))
+    def _policy(self, task: Task) -> Policy:
+        options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
+        mark = (id(options), cleans_up, is_secret)
+        policy = self.policies.get(mark)
         if policy is None:
-            policy = self.policies[id(options)] = Policy(
+            policy = self.policies[mark] = Policy(
                 trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
                 skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
@@ -213,7 +223,8 @@ class _Compiler:
                 map_lengths=options.map_lengths,
                 handled=bool(options.state_handlers),
                 on_failure=options.on_failure is not None,
-                keep_result=options.keep_result,
+                keep_result=None if is_secret else options.keep_result,
+                cleans_up=cleans_up,
             )
         return policy
 

@@ -41,6 +41,8 @@ class Envelope:
         The task's tags.
     max_retries : int
         How often a failed run is tried again.
+    is_secret : bool
+        Whether what the body returns is a secret.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Envelope:
     log_stdout: bool = False
     tags: frozenset[str] = frozenset()
     max_retries: int = 0
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class FlowFacts:
         The lowest level of log records that travel to the driver.
     inline_limit : int
         Up to how many pickled bytes a result rides in its report.
+    context : mapping
+        What the flow run's context holds beside what follows from these.
+    hidden : tuple of str
+        Secrets in the parameters, as texts that no process writes.
     """
 
     run_id: str
@@ -77,6 +84,8 @@ class FlowFacts:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     log_level: int = 20
     inline_limit: int = 8192
+    context: Mapping[str, Any] = field(default_factory=dict)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
 
 def travel_by_value(module: ModuleType) -> None:

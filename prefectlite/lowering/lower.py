@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
-from prefectlite.engine.instructions import Submit, SubmitMany
+from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
@@ -18,6 +19,7 @@ from prefectlite.lowering.functions import travelling
 from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
 from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
+from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry, is_ours
 from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
@@ -31,6 +33,7 @@ StateOf: TypeAlias = Callable[[int], State]
 
 #: A pickled task, or a flow run's facts, over this many bytes gets a data key of its own.
 BLOB_LIMIT: Final = 8 * 1024
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class _Shared(NamedTuple):
@@ -73,6 +76,17 @@ class Lowering:
         Up to how many pickled bytes a result rides in its report.
     scheduled : float
         When the flow run was to start, in seconds since the epoch.
+    context : mapping of str to object
+        What a person put into the flow run's context.
+    hidden : tuple of str
+        Secrets in the parameters, as texts that no process writes.
+    place : int
+        At which place in turn the flow run goes on, counted from 1: the names of shared constants differ.
+
+    Raises
+    ------
+    SerializationError
+        When a value of the context must be pickled and cannot be.
     """
 
     def __init__(
@@ -85,6 +99,9 @@ class Lowering:
         log_level: int = 20,
         inline_limit: int = 8192,
         scheduled: float = 0.0,
+        context: Mapping[str, Any] = _NOTHING,
+        hidden: tuple[str, ...] = (),
+        place: int = 1,
     ) -> None:
         self._compiled = compiled
         self._nodes = compiled.plan.nodes
@@ -99,10 +116,19 @@ class Lowering:
         self._by_digest: dict[str, Blob] = {}
         # Submissions that were refused, and what was left out because of them.
         self._unsent: set[tuple[int, int]] = set()
-        shared = key_prefix(self._flow_name, "shared", run_id)
+        shared = key_prefix(self._flow_name, "shared" if place == 1 else f"shared.{place}", run_id)
         self._pantry = Pantry(compiled.values, compiled.assemblies, self._names, shared, pickles)
         self._flow = self._flow_blob(
-            FlowFacts(run_id, self._flow_name, scheduled, compiled.parameters, log_level, inline_limit)
+            FlowFacts(
+                run_id,
+                self._flow_name,
+                scheduled,
+                compiled.parameters,
+                log_level,
+                inline_limit,
+                dict(context),
+                hidden,
+            )
         )
 
     def lower(self, submits: Iterable[Submit | SubmitMany], state_of: StateOf) -> Lowered:
@@ -257,6 +283,7 @@ class Lowering:
             upstreams,
             submit.drop_value,
             tuple(submit.measure),
+            self._beside(submit, needs),
         )
         live: Spec | None = None
         payload = b""
@@ -321,6 +348,13 @@ class Lowering:
             ) from error
         return given, recipes
 
+    def _beside(self, submit: Submit, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
+        """Return what a run's context holds of its pauses and iterations."""
+        if submit.past is NO_PAST:
+            return ()
+        facts = facts_of_past(submit.past, submit.key.loop)
+        return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
+
     def _kit(self, number: int) -> _Kit:
         task = self._compiled.tasks[number]
         node = self._nodes[number]
@@ -333,13 +367,13 @@ class Lowering:
         mark = (id(task.options), id(part), task.name, task.tags)
         shared = self._shared.get(mark)
         if shared is None:
-            shared = self._shared[mark] = self._share(task)
+            shared = self._shared[mark] = self._share(task, bool(node.limits))
         kit = _Kit(node.slug, prefix, many, *shared)
         if many:
             self._kits[number] = kit
         return kit
 
-    def _share(self, task: Task) -> _Shared:
+    def _share(self, task: Task, limited: bool) -> _Shared:
         if not self._pickles:
             return _Shared(self._blob_of(task), None, False, None)
         annotations = annotations_of(task)
@@ -347,6 +381,9 @@ class Lowering:
             # Equal ones become one object, by which the graph's layers are told apart.
             annotations = self._annotations.setdefault(repr(annotations), annotations)
         options = task.options
+        if limited:
+            # Each place under a limit is one body's: none waits in a bundle, none runs in parts.
+            return _Shared(self._blob_of(task), annotations, False, 1)
         most = most_together(options.bundle_size)
         return _Shared(self._blob_of(task), annotations, options.associative, most)
 
@@ -358,7 +395,13 @@ class Lowering:
             is_function = isinstance(task, FunctionTask)
             body = travelling(body, self._names) if is_function else task.for_worker().run
         envelope = Envelope(
-            task.name, body, options.retry_on, options.log_stdout, task.tags, options.max_retries
+            task.name,
+            body,
+            options.retry_on,
+            options.log_stdout,
+            task.tags,
+            options.max_retries,
+            task.is_secret,
         )
         try:
             return self._pack(envelope)
@@ -371,7 +414,14 @@ class Lowering:
     def _flow_blob(self, facts: FlowFacts) -> Blob:
         try:
             return self._pack(facts)
-        except SerializationError:
+        except SerializationError as error:
+            for name, value in facts.context.items():
+                if not self._travels(value):
+                    raise SerializationError(
+                        f"The context of flow {self._flow_name!r} cannot be sent to the workers: its "
+                        f"{name!r} cannot be pickled ({error}). Put into it what can, and make such an "
+                        "object inside the tasks."
+                    ) from error
             # The runs that read such a parameter as an argument are refused; the others only miss it in
             # context.
             travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}

@@ -172,7 +172,7 @@ class Pantry:
         if isinstance(source, FromValue):
             return self._of_value(source, needs, many)
         if isinstance(source, FromDriver):
-            return self._sent(_part(value_of(state_of(source.run)), source.item, source.flat), needs)
+            return self.sent(_part(value_of(state_of(source.run)), source.item, source.flat), needs)
         if isinstance(source, FromMany):
             return self._of_many(source, needs, state_of, many)
         return self._of_collection(source, needs, state_of, many)
@@ -182,7 +182,7 @@ class Pantry:
         if source.flat:
             value = self._unnested(source.node, value)
         if source.item is not None:
-            return self._sent(element(value, source.item), needs)
+            return self.sent(element(value, source.item), needs)
         if not self._pickles or _is_plain(value):
             return VALUE, value, None, False
         return self._constant(value, needs, many)
@@ -228,8 +228,21 @@ class Pantry:
             return PACKED, held, None, False
         return NEED, needs.place(held), None, False
 
-    def _sent(self, value: Any, needs: Needs) -> Recipe:
-        """Return how a value is made that this run alone reads."""
+    def sent(self, value: Any, needs: Needs) -> Recipe:
+        """Return how a value is made that one run alone reads.
+
+        Parameters
+        ----------
+        value : object
+            What the driver holds.
+        needs : Needs
+            The keys that the run is given; grows.
+
+        Returns
+        -------
+        tuple
+            The recipe.
+        """
         if not self._pickles or _is_plain(value):
             return VALUE, value, None, False
         try:

@@ -51,6 +51,8 @@ class Spec(NamedTuple):
         Whether nobody reads the value.
     measure : tuple of str
         ``"length"``, ``"flat"``: what a map downstream must know of the value.
+    beside : tuple of (str, tuple)
+        What the context holds that other attempts do not see, and how to make each.
     """
 
     slug: str
@@ -62,3 +64,4 @@ class Spec(NamedTuple):
     upstreams: tuple[Upstream, ...]
     drop_value: bool
     measure: tuple[str, ...]
+    beside: tuple[tuple[str, Recipe], ...] = ()

@@ -6,6 +6,8 @@ import pickle
 import sys
 from typing import Any
 
+from prefectlite.masking import hide_texts
+
 
 class Succeeded:
     """A plain success and its value.
@@ -38,6 +40,35 @@ class Succeeded:
     def __sizeof__(self) -> int:
         """Return the bytes of the value too, so that Dask's placement and spilling weigh it."""
         return object.__sizeof__(self) + _size(self.value)
+
+
+class Veiled(Succeeded):
+    """A plain success with a value in which a secret stands: it is told to nobody who does not read it.
+
+    Parameters
+    ----------
+    value, started, ended, attempt
+        As of ``Succeeded``.
+    texts : tuple of str
+        The secrets, as texts; a process that gets the value keeps them out of what it writes.
+    """
+
+    __slots__ = ("texts",)
+
+    def __init__(
+        self,
+        value: Any,
+        started: float = 0.0,
+        ended: float = 0.0,
+        attempt: int = 0,
+        texts: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(value, started, ended, attempt)
+        self.texts = hide_texts(texts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.value, self.started, self.ended, self.attempt, self.texts)
 
 
 class Done:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, assert_n
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
+from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import NO_RESULT, State
@@ -28,6 +29,7 @@ _MAX_DEPTH: Final = 32
 _MAX_ITEMS: Final = 10_000
 #: What every JSON reader takes for the same number.
 _MAX_INT: Final = 2**63
+_SECRET: Final = "it is a secret, or one stands in it, and those are not stored"
 
 _BUILTIN: Final[dict[str, type[State]]] = {
     cls.__name__: cls for cls in State.children(include_self=True) if cls.__module__ == State.__module__
@@ -152,7 +154,7 @@ def state_to_json(state: State) -> dict[str, Any]:
     return {
         "format": 1,
         "type": _path_of(type(state)),
-        "message": None if state.message is None else _plain(str(state.message)),
+        "message": None if state.message is None else _plain(mask(str(state.message))),
         "result": _value_to_json(state._result),
         "context": {_plain(str(name)): _value_to_json(value) for name, value in state.context.items()},
         "extras": {name: _value_to_json(getattr(state, name)) for name in state.extras},
@@ -228,7 +230,11 @@ def _value_to_json(value: Any) -> dict[str, Any]:
         return {"kind": "states", "states": [state_to_json(item) for item in value]}
     if kind is datetime and not value.fold and type(value.tzinfo) in {type(None), timezone}:
         return {"kind": "moment", "time": value.isoformat()}
+    if is_secret(value):
+        return _object_form(_name_of(value), _SECRET)
     if _fits_json(value):
+        if KNOWN and secrets_in(repr(value)):
+            return _object_form(_name_of(value), _SECRET)
         return {"kind": "json", "value": value}
     return _object_to_json(value)
 
@@ -237,6 +243,8 @@ def _ref_to_json(ref: ResultRef) -> dict[str, Any]:
     source = ref.source
     if isinstance(source, _NotStored):
         return _object_form(source.type_name, source.text)
+    if ref.inline is not None and secrets_in(ref.inline):
+        return _object_form("value", _SECRET)
     return {
         "kind": "ref",
         "slug": _plain(ref.run.slug),
@@ -251,13 +259,19 @@ def _ref_to_json(ref: ResultRef) -> dict[str, Any]:
 
 def _object_to_json(value: object) -> dict[str, Any]:
     raised = isinstance(value, BaseException)
-    type_name = f"{type(value).__module__}.{type(value).__qualname__}"
-    text, payload = _text_of(value) if raised else "", None
+    type_name = _name_of(value)
+    text, payload = mask(_text_of(value)) if raised else "", None
     try:
         payload = pickle.dumps(value)
+        if secrets_in(payload):
+            text, payload = text or _SECRET, None
     except Exception as error:
         text = text if raised else f"it cannot be pickled ({type(error).__name__}: {_text_of(error)})"
     return _object_form(type_name, text, raised, payload)
+
+
+def _name_of(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _object_form(

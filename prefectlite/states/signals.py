@@ -79,9 +79,21 @@ class PAUSE(Signal):
 
 
 class LOOP(Signal):
-    """End this iteration with ``result=`` and start the next one."""
+    """End this iteration and start the next one, which finds ``result=`` in its context.
+
+    Parameters
+    ----------
+    message : str or None
+        The state's message.
+    **attributes : object
+        As for ``Signal``; ``result`` is by default the text of the signal.
+    """
 
     state_class = s.Looped
+
+    def __init__(self, message: str | None = None, **attributes: Any) -> None:
+        attributes.setdefault("result", repr(self))
+        super().__init__(message, **attributes)
 
 
 class ENDRUN(Signal):

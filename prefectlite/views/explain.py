@@ -40,8 +40,10 @@ def explain(journal: Journal, key: RunKey, flow_name: str = "") -> str:
     lines += [f"  {_moment(entry.time, began)}  {_step(entry)}" for entry in history]
     if not key.slug:
         lines += _overview(journal)
-    elif key.index is None:
-        lines += _children(journal, key)
+    else:
+        found = {one: state for one, state in _last_states(journal).items() if one.slug == key.slug}
+        lines += _iterations(found, key)
+        lines += _children(found, key)
     lines += _causes(journal, key, history)
     return "\n".join(lines)
 
@@ -123,13 +125,29 @@ def _failed(found: dict[RunKey, State]) -> Iterator[str]:
         yield f"  and {len(failed) - _NAMED:,} more failed."
 
 
-def _children(journal: Journal, key: RunKey) -> list[str]:
-    found = {
-        one: state for one, state in _last_states(journal).items() if one.slug == key.slug and one != key
-    }
-    if not found:
+def _iterations(found: dict[RunKey, State], key: RunKey) -> list[str]:
+    """Tell of the other iterations of a run that looped."""
+    laps = sorted(one.loop for one in found if one.index == key.index)
+    if laps in ([], [1]):
         return []
-    return [f"Its children so far: {_counted(found.values())}; ask for one as {key}[0].", *_failed(found)]
+    last = key._replace(loop=laps[-1])
+    names = [str(key._replace(loop=loop)) for loop in laps]
+    if len(names) > _NAMED:
+        names[2:-2] = ["..."]
+    return [f"It looped: its iterations are {', '.join(names)}. The last is {_named(found[last])}."]
+
+
+def _children(found: dict[RunKey, State], key: RunKey) -> list[str]:
+    """Tell of a map's children, of each as its last iteration is."""
+    children: dict[RunKey, State] = {}
+    for one in sorted((one for one in found if one.index is not None), key=lambda one: one.loop):
+        children[one._replace(loop=1)] = found[one]
+    if key.index is not None or not children:
+        return []
+    return [
+        f"Its children so far: {_counted(children.values())}; ask for one as {key}[0].",
+        *_failed(children),
+    ]
 
 
 def _overview(journal: Journal) -> list[str]:

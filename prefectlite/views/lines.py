@@ -28,6 +28,7 @@ class LineDisplay:
     def __init__(self, stream: TextIO, every: float = _EVERY) -> None:
         self._stream = stream
         self._every = every
+        self._has_begun = False
         self._shown_at = 0.0
         self._shown = ""
         self._where: tuple[str, str | None] = ("", None)
@@ -40,8 +41,10 @@ class LineDisplay:
         now : Snapshot
             The run.
         """
-        self._shown_at, self._shown = 0.0, ""
-        self._put(f"{printable(now.flow)} begins\n")
+        if not self._has_begun:  # again, when it was aside for a while
+            self._has_begun = True
+            self._shown_at, self._shown = 0.0, ""
+            self._put(f"{printable(now.flow)} begins\n")
 
     def show(self, now: Snapshot) -> None:
         """Write a line if it is time for one and something changed.
@@ -83,6 +86,7 @@ class LineDisplay:
         summary : Summary
             What came of the run.
         """
+        self._has_begun = False
         self._put(plain(lay_out(summary)))
 
     def abandon(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, Self
@@ -130,13 +131,7 @@ class Progress:
         self._run = run
         self._began = self._clock()
         self._counts = {}
-        now = self._snapshot(run)
-        self._draw(lambda display: display.begin(now))
-        self._stop.clear()
-        thread = threading.Thread(target=self._watch, args=(run,), name="prefectlite-progress", daemon=True)
-        # Ctrl-C may come between any two lines here: what is joined later must have been started.
-        thread.start()
-        self._thread = thread
+        self._begin(run)
 
     def turn(self, transitions: Iterable[Transition], counts: Mapping[str, int]) -> None:
         """Take note of the counts.
@@ -207,6 +202,33 @@ class Progress:
     ) -> None:
         """Close."""
         self.close()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Show nothing inside a block, in which the terminal belongs to somebody else.
+
+        Yields
+        ------
+        None
+            Nothing.
+        """
+        self._halt()
+        self._flush()
+        self._draw(lambda display: display.abandon())
+        try:
+            yield
+        finally:
+            if self._run is not None:
+                self._begin(self._run)
+
+    def _begin(self, run: WatchedRun) -> None:
+        now = self._snapshot(run)
+        self._draw(lambda display: display.begin(now))
+        self._stop.clear()
+        thread = threading.Thread(target=self._watch, args=(run,), name="prefectlite-progress", daemon=True)
+        # Ctrl-C may come between any two lines here: what is joined later must have been started.
+        thread.start()
+        self._thread = thread
 
     def _watch(self, run: WatchedRun) -> None:
         while not self._stop.wait(_PERIOD):

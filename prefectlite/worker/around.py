@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from prefectlite.core.context import LazyLayer, enter_layer, idempotency_key
+from prefectlite.core.context import LazyLayer, enter_layer
+from prefectlite.core.facts import task_facts
 from prefectlite.lowering.spec import Upstream
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
-from prefectlite.worker.logs import Capture, current
+from prefectlite.worker.logs import Capture, current, record_labels
 from prefectlite.worker.opened import OpenFlow, OpenTask
 from prefectlite.worker.prints import captured
 from prefectlite.worker.upstreams import UpstreamStates
@@ -40,7 +41,9 @@ class Kind:
         As in ``Spec``.
     """
 
-    __slots__ = ("attempt", "drop_value", "flow", "here", "loop", "measure", "run", "slug", "task")
+    __slots__ = (
+        "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run", "slug", "task"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,14 +65,20 @@ class Kind:
         self.drop_value = drop_value
         self.measure = measure
         envelope = task.envelope
+        #: Up to how many pickled bytes a result rides in its report; below zero when none does.
+        self.inline_limit = -1 if envelope.is_secret else flow.facts.inline_limit
         #: The body; called with keyword arguments, inside a context that was entered.
         self.run: Callable[..., Any] = envelope.run
         if envelope.log_stdout and here.sink is not None:
             self.run = _Printing(envelope.run)
 
 
-class Upstreams(Protocol):
-    """What tells of an attempt's direct upstreams."""
+class Told(Protocol):
+    """What tells of what is around an attempt: its direct upstreams, and what went before it."""
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the context holds that other attempts do not see."""
+        ...
 
     def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
         """Return what the spec says of each, and what was passed by position, for the child ``index``."""
@@ -85,16 +94,16 @@ class Around(LazyLayer):
         What it has in common with others.
     index : int or None
         The child's place in its map.
-    upstreams : Upstreams
-        Who knows of its upstreams.
+    told : Told
+        Who knows of its upstreams and its past.
     """
 
     __slots__ = ("index", "kind", "lines", "told")
 
-    def __init__(self, kind: Kind, index: int | None, upstreams: Upstreams) -> None:
+    def __init__(self, kind: Kind, index: int | None, told: Told) -> None:
         self.kind = kind
         self.index = index
-        self.told = upstreams
+        self.told = told
         #: Where the attempt's lines go; None until there is one.
         self.lines: Capture | None = None
 
@@ -136,6 +145,21 @@ class Around(LazyLayer):
                     )
         return found
 
+    def labels(self) -> dict[str, object]:
+        """Return what a log record is labelled with.
+
+        Returns
+        -------
+        dict
+            As records that come from elsewhere are.
+        """
+        kind, facts = self.kind, self.kind.flow.facts
+        run = str(RunKey(kind.slug, self.index, kind.loop))
+        return record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run) | {
+            "attempt": kind.attempt,
+            "where": kind.here.where,
+        }
+
     def make(self) -> dict[str, Any]:
         """Make what the context holds.
 
@@ -147,22 +171,13 @@ class Around(LazyLayer):
         kind = self.kind
         envelope, facts, index = kind.task.envelope, kind.flow.facts, self.index
         key = RunKey(kind.slug, index, kind.loop)
-        name = envelope.name
         return {
             **kind.flow.context,
             "parameters": dict(facts.parameters),
-            "task_name": name,
-            "task_full_name": name if index is None else f"{name}[{index}]",
-            "task_slug": kind.slug,
-            "task_id": kind.slug,
-            "task_run_id": f"{facts.run_id}/{key}",
-            "task_tags": envelope.tags,
-            "map_index": index,
-            "task_run_count": kind.attempt,
-            "attempt": kind.attempt,
-            "idempotency_key": idempotency_key(facts.run_id, key),
+            **task_facts(key, facts.run_id, envelope.name, envelope.tags, kind.attempt),
             "upstream_states": UpstreamStates(*self.told.upstreams(index)),
             "logger": kind.task.logger,
+            **self.told.beside(),
         }
 
 

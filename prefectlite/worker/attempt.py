@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Done, Packed, Succeeded
+from prefectlite.lowering.wrappers import Done, Packed, Succeeded, Veiled
+from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
@@ -39,6 +40,7 @@ from prefectlite.worker.failures import (
     fit_to_travel,
     is_retryable,
     traceback_text,
+    unrevealing,
 )
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.inputs import all_plain
@@ -111,7 +113,7 @@ def perform_packed(
         return HELD
     started = time.time()
     try:
-        told = Spec._make(pickle.loads(spec))
+        told = Spec(*pickle.loads(spec))
         opened = open_flow(flow), open_task(task)
     except BaseException as error:
         return unopened(error, started, here.where)
@@ -135,7 +137,7 @@ def unopened(error: BaseException, started: float, where: str) -> Outcome:
     Outcome
         A failure that no retry would mend.
     """
-    why = f"{type(error).__name__}: {error}"
+    why = described(error)
     text = (
         f"What this run was sent with cannot be opened at {where} ({why}). Install on the workers "
         "the modules that the task needs, in the same version."
@@ -317,24 +319,35 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
         length, flat_length, unmappable = _measured(value, kind.measure)
     try:
         # What nobody reads goes nowhere, so it may be anything.
-        weight = weigh(value, kind.flow.facts.inline_limit, prove=kind.here.pickles and not kind.drop_value)
+        weight = weigh(value, kind.inline_limit, prove=kind.here.pickles and not kind.drop_value)
     except SerializationError as error:
         state = _unpicklable(kind, value, error)
         return Outcome(Report(state, started, ended, where=kind.here.where, retryable=False))
+    inline = weight.inline
+    secrets: tuple[str, ...] = ()
+    is_veiled = kind.task.envelope.is_secret or is_secret(value)
+    if is_veiled:
+        inline, secrets = None, hide(value)
+    elif KNOWN and inline is not None:
+        secrets = secrets_in(inline)
+        if secrets:
+            inline, is_veiled = None, True
     report = Report(
         None,
         started,
         ended,
-        weight.inline,
+        inline,
         weight.nbytes,
         length,
         flat_length,
         unmappable,
         where=kind.here.where,
-        message=message,
+        message=message and mask(message),
     )
     if kind.drop_value:
         return Outcome(report, Done(started, ended, kind.attempt))
+    if is_veiled:
+        return Outcome(report, Veiled(value, started, ended, kind.attempt, secrets))
     return Outcome(report, Succeeded(value, started, ended, kind.attempt))
 
 
@@ -343,7 +356,7 @@ def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | N
         length = length_of(value) if "length" in measure else None
         flat_length = flat_length_of(value) if "flat" in measure else None
     except Exception as error:  # a class of the user's own says how long it is
-        why = f"its length could not be read ({type(error).__name__}: {error})"
+        why = f"its length could not be read ({described(error)})"
         return None, None, f"{why}; make it a list, or wrap it in unmapped(...)"
     return (
         length if isinstance(length, int) else None,
@@ -355,7 +368,7 @@ def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | N
 def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     mend = "list(...) of it" if name == "generator" else "what it is made from"
-    text = (
+    text = mask(
         f"Task {kind.slug!r} returned an object of type {name}, which cannot be pickled ({error}), "
         f"so its readers cannot get it; return {mend} instead."
     )
@@ -366,7 +379,7 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     """Report the state that a body asked for."""
     if type(signal.state) is Success:
         return returned(kind, signal.state.result, signal.state.message, started, time.time())
-    state, ended = fit_for_driver(signal.state, pickles=False), time.time()
+    state, ended = unrevealing(fit_for_driver(signal.state, pickles=False)), time.time()
     retryable = True
     forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):

@@ -18,6 +18,7 @@ from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
+from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
 from prefectlite.worker.around import Around
 from prefectlite.worker.attempt import HELD as HOLDS
@@ -214,14 +215,14 @@ class _Runner:
         own = self._ledger.wrappers
         if isinstance(part, Block):
             return Strip.of_block(flow, task, part, self._values, own, self._here)
-        spec = Spec._make(pickle.loads(part.spec))
+        spec = Spec(*pickle.loads(part.spec))
         return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
 
     def _run_strip(self, strip: Strip, until: float) -> bool:
         """Run the attempts of a strip; return whether to go on with the next."""
         kind, active, ledger, record = strip.kind, self._active, self._ledger, self._record
         first, held, arguments_of, run = strip.first, strip.held, strip.arguments, kind.run
-        limit = -1 if kind.measure else min(kind.flow.facts.inline_limit, VALUE_LIMIT)
+        limit = -1 if kind.measure else min(kind.inline_limit, VALUE_LIMIT)
         attempt, made = kind.attempt, VALUE
         wrap: Any = Succeeded
         if kind.drop_value:
@@ -254,7 +255,7 @@ class _Runner:
                 around.leave()
             if outcome is None:
                 inline = small_dumps(value)
-                if inline is not None and len(inline) <= limit:
+                if inline is not None and len(inline) <= limit and not (KNOWN and secrets_in(inline)):
                     ledger.started.append(started)
                     ledger.ended.append(ended)
                     ledger.sizes.append(len(inline))

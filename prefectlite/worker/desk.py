@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Packed
 from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.ledger import Ledger
 from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.marks import FILE_NAME, Begun, Marks
@@ -36,7 +36,7 @@ REST: Final = 5.0
 MEMORY: Final = 1000
 
 
-class Active:
+class Active(Interruptible):
     """An attempt, or a bundle of them, while it runs.
 
     Parameters
@@ -52,19 +52,15 @@ class Active:
     """
 
     __slots__ = (
-        "_lock",
-        "_open",
         "announced",
         "begun",
         "by_topic",
-        "is_called_off",
         "key",
         "ledger",
         "route",
         "since",
         "slot",
         "started",
-        "thread",
     )
 
     def __init__(
@@ -74,12 +70,12 @@ class Active:
         begun: Begun | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        super().__init__()
         self.key = key
         self.by_topic = by_topic
         self.begun = begun
         self.ledger = ledger
         self.route = route_of(key)
-        self.thread = threading.get_ident()
         #: Which of a bundle's attempts runs; written after ``started``, and read before it.
         self.slot = 0
         #: When the attempt that runs began, in seconds since the epoch.
@@ -88,11 +84,6 @@ class Active:
         self.since = time.monotonic()
         #: The last slot that was said to have started.
         self.announced = -1
-        #: Whether it was interrupted, or is not to begin.
-        self.is_called_off = False
-        self._open = False
-        # Reentrant: an interruption may hit this thread after it has the lock and before it is in the block.
-        self._lock = threading.RLock()
 
     def enter(self) -> None:
         """From here on, the attempt may be interrupted.
@@ -102,61 +93,13 @@ class Active:
         Interruption
             When it was called off before.
         """
-        with self._lock:
-            self._open = True
-            self.since = time.monotonic()
-            if self.is_called_off:
-                raise Interruption
+        self.since = time.monotonic()
+        super().enter()
 
     @property
     def record(self) -> Record:
         """Where it writes what it comes to."""
         return NOWHERE if self.begun is None else self.begun.record
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may be interrupted now."""
-        return self._open
-
-    def leave(self) -> None:
-        """From here on, it may not, and none is on its way; called by the attempt's own thread."""
-        self._open = False
-        with self._lock:
-            called_off = self.is_called_off
-        if not called_off:
-            return
-        # An exception on its way cannot just be taken back: in CPython 3.11 that leaves the interpreter's
-        # alarm on for ever, which under a tracer is an endless loop. So a new one takes its place, and
-        # arrives here.
-        try:
-            _throw(self.thread, Interruption)
-            while True:
-                time.sleep(0)
-        except Interruption:
-            return
-
-    def interrupt(self) -> bool:
-        """Raise ``Interruption`` in the attempt's thread, once, if its body runs; else keep it from starting.
-
-        Returns
-        -------
-        bool
-            Whether it was raised.
-        """
-        if not self._lock.acquire(timeout=0.5):
-            return False
-        try:
-            if self.is_called_off:
-                return False
-            self.is_called_off = True
-            return self._open and _throw(self.thread, Interruption)
-        finally:
-            self._lock.release()
-
-
-def _throw(thread: int, kind: type[BaseException]) -> bool:
-    # The only way to stop pure Python from outside; code in C goes on until it returns.
-    return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind)))
 
 
 class Desk:
@@ -319,23 +262,30 @@ class Desk:
         """
         return self._said.get(key)
 
-    def interrupt(self, route: str) -> int:
+    def interrupt(self, route: str, wanted: Container[DataKey | BundleKey] | None = None) -> int:
         """Interrupt the bodies of a flow run.
 
         Parameters
         ----------
         route : str
             Which flow run.
+        wanted : container of tuple or None
+            The Dask tasks that go on; None calls off the flow run, so that no other begins either.
 
         Returns
         -------
         int
             How many.
         """
-        self._called_off[route] = True
-        if len(self._called_off) > MEMORY:
-            self._called_off.popitem(last=False)
-        return sum(active.interrupt() for active in list(self._active.values()) if active.route == route)
+        if wanted is None:
+            self._called_off[route] = True
+            if len(self._called_off) > MEMORY:
+                self._called_off.popitem(last=False)
+        return sum(
+            active.interrupt()
+            for active in list(self._active.values())
+            if active.route == route and active.key not in (wanted or ())
+        )
 
     def is_called_off(self, route: str) -> bool:
         """Return whether a flow run's bodies were interrupted here, so that none should begin any more.

@@ -15,7 +15,7 @@ from typing import Any
 
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded, Veiled
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
@@ -234,13 +234,17 @@ def say_end(desk: Desk, active: Active, item: Item) -> None:
     desk.remember(active.key, item)
 
 
-def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
+def interrupt_attempts(
+    route: str, wanted: frozenset[DataKey | BundleKey] | None = None, dask_worker: Any = None
+) -> int:
     """Interrupt the bodies of one flow run on this worker; asked by the driver.
 
     Parameters
     ----------
     route : str
         Which flow run.
+    wanted : frozenset of tuple or None
+        The Dask tasks that go on; None for a flow run that is called off.
     dask_worker : distributed.Worker
         This worker; filled in by Dask.
 
@@ -249,7 +253,7 @@ def interrupt_attempts(route: str, dask_worker: Any = None) -> int:
     int
         How many bodies were interrupted.
     """
-    return desk_of(dask_worker).interrupt(route)
+    return desk_of(dask_worker).interrupt(route, wanted)
 
 
 def retell(keys: list[Any], dask_worker: Any = None) -> list[Item]:
@@ -300,7 +304,7 @@ def _report_of(wrapper: Succeeded | Done, where: str) -> Report:
     if isinstance(wrapper, Done):
         return Report(None, wrapper.started, ended, where=where)
     value = wrapper.value
-    weight = weigh(value, RETOLD_LIMIT, prove=False)
+    weight = weigh(value, -1 if isinstance(wrapper, Veiled) else RETOLD_LIMIT, prove=False)
     length: int | str | None
     flat: int | str | None
     try:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import RetryOn
+from prefectlite.masking import KNOWN, MASK, is_secret, mask, secrets_in
 from prefectlite.results.serializers import dumps, dumps_failure
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import NO_RESULT, Failed, State
@@ -113,7 +114,7 @@ def _look(error: BaseException, limit: int) -> Look | None:
         payload = dumps_failure(error)
         if len(payload) > _LARGEST_LOOK:
             return None
-        marks: list[Any] = [type(error), payload, str(error), limit]
+        marks: list[Any] = [type(error), payload, str(error), limit, secrets_in(payload)]
         marks += getattr(error, "__notes__", ())
     except BaseException:
         return None
@@ -154,13 +155,14 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
     """
     if isinstance(error, Signal):
         if error.__cause__ is None:
-            return TaskError(type(error).__name__, error.state.message or "", text)
+            return TaskError(type(error).__name__, mask(error.state.message or ""), text)
         error = error.__cause__
+    error = unrevealing_error(error)
     if limit is None:
         return error.with_traceback(_users(error.__traceback__))
     try:
         payload = dumps_failure(error)
-        if len(payload) <= limit and type(pickle.loads(payload)) is type(error):
+        if len(payload) <= limit and not secrets_in(payload) and type(pickle.loads(payload)) is type(error):
             return error
     except BaseException:
         pass  # whatever its own pickling code does, it cannot travel
@@ -168,7 +170,38 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
 
 
 def _stand_in(error: BaseException, text: str) -> TaskError:
-    return TaskError(_name_of(error), _without_middle(_text_of(error), _LONGEST_TEXT), text)
+    return TaskError(_name_of(error), _without_middle(mask(_text_of(error)), _LONGEST_TEXT), text)
+
+
+def unrevealing(state: State) -> State:
+    """Return a state that a body asked for without the secrets that this process knows.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+
+    Returns
+    -------
+    State
+        Itself where there is none in it; a result with one becomes a mask.
+    """
+    if not KNOWN:
+        return state
+    changes: dict[str, Any] = {}
+    message, context = state.message, dict(state.context)
+    result = state.result if state.result_ref is None else None  # what lies elsewhere is not looked at
+    if message is not None and mask(str(message)) != message:
+        changes["message"] = mask(str(message))
+    shown = {name: mask(value) if isinstance(value, str) else value for name, value in context.items()}
+    if shown != context:
+        changes["context"] = shown
+    if isinstance(result, BaseException):
+        if (shown_error := unrevealing_error(result)) is not result:
+            changes["result"] = shown_error
+    elif is_secret(result) or secrets_in(repr(result)):
+        changes["result"] = MASK
+    return state.replace(**changes) if changes else state
 
 
 def fit_for_driver(state: State, *, pickles: bool) -> State:
@@ -204,7 +237,7 @@ def fit_for_driver(state: State, *, pickles: bool) -> State:
         try:
             dumps(bare)
         except SerializationError:
-            text = f"The body asked for {state!r}, which cannot be pickled ({error})."
+            text = mask(f"The body asked for {state!r}, which cannot be pickled ({error}).")
             return Failed(text, TaskError(type(state).__name__, text))
         return bare
     return state
@@ -223,14 +256,7 @@ def traceback_text(error: BaseException) -> str:
     str
         As Python prints it; the middle of a very long one is left out.
     """
-    try:
-        lines = traceback.TracebackException(
-            type(error), error, _users(error.__traceback__), compact=True
-        ).format()
-        text = "".join(lines)
-    except Exception:
-        text = f"{described(error)}\n"
-    return _without_middle(text, _LONGEST_TRACEBACK)
+    return _without_middle(mask(_formatted(error)), _LONGEST_TRACEBACK)
 
 
 def _without_middle(text: str, longest: int) -> str:
@@ -253,11 +279,50 @@ def described(error: BaseException) -> str:
     str
         Its type's name and its text, which is cut where it is very long.
     """
-    text = _text_of(error)
+    text = mask(_text_of(error))
     described = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(described) > _LONGEST_MESSAGE:
         return f"{described[:_LONGEST_MESSAGE]} ..."
     return described
+
+
+def unrevealing_error(error: BaseException) -> BaseException:
+    """Return an exception without the secrets that this process knows.
+
+    Parameters
+    ----------
+    error : BaseException
+        What user code raised.
+
+    Returns
+    -------
+    BaseException
+        Itself where there is none in it, else its stand-in; of a signal, its state is changed.
+    """
+    if isinstance(error, Signal):
+        error.state = unrevealing(error.state)
+    elif KNOWN and _reveals(error):
+        return TaskError(_name_of(error), mask(_text_of(error)), traceback_text(error))
+    return error
+
+
+def _formatted(error: BaseException) -> str:
+    try:
+        lines = traceback.TracebackException(
+            type(error), error, _users(error.__traceback__), compact=True
+        ).format()
+        return "".join(lines)
+    except Exception:
+        return f"{described(error)}\n"
+
+
+def _reveals(error: BaseException) -> bool:
+    """Return whether a secret stands in what an exception, or one behind it, says or holds."""
+    try:
+        told = f"{_formatted(error)}{error.args!r}{_text_of(error)}"
+    except Exception:
+        return True  # what cannot be looked at may say anything
+    return mask(told) != told
 
 
 def _users(frames: TracebackType | None) -> TracebackType | None:

@@ -14,6 +14,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from prefectlite.masking import mask
+from prefectlite.states.keys import RunKey
+from prefectlite.worker.concealed import concealing
+
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
 MESSAGE_LIMIT: Final = 8192
 #: How many characters one attempt may log, each line counted with ``LINE_COST`` more.
@@ -138,12 +142,12 @@ class Capture:
             time.time() if when is None else when,
             level,
             logger,
-            clip(message),
+            clip(mask(message)),
             self.flow,
             self.run,
             self.attempt,
             self.where,
-            None if exc_text is None else clip(exc_text),
+            None if exc_text is None else clip(mask(exc_text)),
         )
         with self._lock:
             self._lines.append(line)
@@ -182,9 +186,38 @@ class Speaker(Protocol):
         """Return where its lines go."""
         ...
 
+    def labels(self) -> dict[str, object]:
+        """Return what a log record of it is labelled with."""
+        ...
+
 
 #: The attempt that the running code belongs to.
 current: Final[ContextVar[Speaker | None]] = ContextVar("prefectlite.capture", default=None)
+
+
+def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict[str, object]:
+    """Return what a task's log record is labelled with, for formatters and filters.
+
+    Parameters
+    ----------
+    flow_name, run_id, task_name : str
+        Whose it is.
+    run : str
+        The run key as text.
+
+    Returns
+    -------
+    dict
+        ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``, ``task_run_id`` and ``task_run``.
+    """
+    return {
+        "flow_name": flow_name,
+        "flow_run_id": run_id,
+        "task_name": task_name,
+        "task_slug": RunKey.parse(run).slug,
+        "task_run_id": f"{run_id}/{run}",
+        "task_run": run,
+    }
 
 
 def clip(text: str) -> str:
@@ -242,13 +275,20 @@ _FORMATTER: Final = logging.Formatter()
 
 
 class _AsBefore(logging.Filter):
-    """Keeps from a handler what the root logger's level kept from it before the level was lowered."""
+    """Keeps from a handler what the root logger's level kept from it before the level was lowered.
+
+    To what passes it adds whose it is, for formatters; not earlier, since ``extra=`` may name the same.
+    """
 
     def __init__(self, level: int) -> None:
         super().__init__()
         self._level = level
 
     def filter(self, record: logging.LogRecord) -> bool:
+        speaker = current.get()
+        if speaker is not None:
+            for name, value in speaker.labels().items():
+                record.__dict__.setdefault(name, value)
         logger: logging.Logger | None = logging.getLogger(record.name)
         while logger is not None and logger.parent is not None:
             if logger.level:
@@ -288,6 +328,7 @@ class Installation:
                     handler.addFilter(keep)
                     self._filters.append((handler, keep))
                 root.addHandler(self._handler)
+                concealing.acquire()
             self._levels.append(level)
             self._set_level(root)
 
@@ -306,6 +347,7 @@ class Installation:
                 self._set_level(root)
                 return
             root.removeHandler(self._handler)
+            concealing.release()
             root.setLevel(self._before)
             for handler, keep in self._filters:
                 handler.removeFilter(keep)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import pickle
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from prefectlite.core.context import date_facts
+from prefectlite.core.facts import flow_facts
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.wrappers import Packed
+from prefectlite.masking import hide_texts
 
 
 class OpenFlow:
@@ -26,13 +26,10 @@ class OpenFlow:
 
     def __init__(self, facts: FlowFacts) -> None:
         self.facts = facts
-        self.context: dict[str, Any] = {
-            "flow_name": facts.flow_name,
-            "flow_id": facts.flow_name,
-            "flow_run_id": facts.run_id,
-            "flow_run_name": f"{facts.flow_name}-{facts.run_id[:8]}",
-            **date_facts(datetime.fromtimestamp(facts.scheduled, UTC)),
-        }
+        self.context: dict[str, Any] = flow_facts(
+            facts.flow_name, facts.run_id, facts.scheduled, facts.context
+        )
+        hide_texts(facts.hidden)
 
 
 class OpenTask:

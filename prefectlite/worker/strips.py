@@ -58,6 +58,7 @@ class Strip:
     """
 
     __slots__ = (
+        "_beside",
         "_columns",
         "_made",
         "_makers",
@@ -86,6 +87,7 @@ class Strip:
         self._read: list[Sequence[Any]] = []
         self._values: Sequence[Any] = ()
         self._upstreams: Sequence[Upstream] = ()
+        self._beside: Sequence[tuple[str, Recipe]] = ()
 
     @classmethod
     def of_spec(cls, flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], here: Here) -> Strip:
@@ -109,10 +111,11 @@ class Strip:
         Strip
             Of one.
         """
-        slug, index, loop, attempt, given, recipes, upstreams, drop_value, measure = spec
+        slug, index, loop, attempt, given, recipes, upstreams, drop_value, measure, beside = spec
         strip = cls(Kind(flow, task, slug, loop, attempt, here, drop_value, measure), index, 1, given)
         strip._values = values
         strip._upstreams = upstreams
+        strip._beside = beside
         if values and not all_plain(values):
             strip.held = range(1)
         elif recipes:
@@ -244,6 +247,16 @@ class Strip:
                 made[name] = maker(place)
             self.making = ""
         return made
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the context holds that other attempts do not see.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {name: make(recipe, self._values) for name, recipe in self._beside}
 
     def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
         """Return what a child may know of its upstreams.

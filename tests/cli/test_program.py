@@ -183,3 +183,25 @@ def test_a_local_cluster_runs_functions_of_a_file_that_its_workers_never_saw(she
     assert done.returncode == 0, done.stderr
     assert done.stdout == "60\n"
     assert "dashboard http://" in done.stderr
+
+
+PAUSING = """
+    from prefectlite import Flow, pause_task, task
+
+    @task
+    def approve(x):
+        pause_task(f"look at {x}")
+        return x
+
+    with Flow("approval") as flow:
+        approve.map([1, 2])
+"""
+
+
+def test_a_flow_that_is_left_with_paused_tasks_exits_with_75_where_nobody_can_approve_them(shell):
+    shell.write("flows.py", PAUSING)
+    done = shell.run("run", "flows.py", "--local")
+    assert done.returncode == 75, done.stderr
+    assert done.stdout == ""
+    assert "approval ended Running" in done.stderr
+    assert "2 Paused" in done.stderr

@@ -49,6 +49,18 @@ def test_it_runs_at_each_start_and_ends_with_the_schedule(twice: Shell) -> None:
     assert done.stderr.count("+00:00 ended Success") == 2
 
 
+def test_its_runs_have_the_context_that_was_given(shell: Shell) -> None:
+    body = FILE.format(schedule=TWICE, when="NOW + timedelta(seconds=1)")
+    shell.write("said.py", body.replace("print(word,", "print(context.region, context.today, word,"))
+
+    done = shell.run(
+        "serve", "said.py", "--local", "--context", "region=north", "--context", "date=2026-03-01"
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:2] == ["north 2026-03-01 hello True", "north 2026-03-01 again True"]
+
+
 def test_a_failed_run_ends_nothing_and_shows_in_the_exit_status(twice: Shell) -> None:
     done = twice.run("serve", "said.py", "--local", "-p", "word=fail", "--max-instances", "2")
 

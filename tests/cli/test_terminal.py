@@ -64,8 +64,24 @@ class Terminal:
         self._read(lambda: False)
         return self.process.wait(PATIENCE)
 
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
     def press_ctrl_c(self) -> None:
         os.write(self._master, b"\x03")
+
+    def press_ctrl_c_until(self, pattern: str) -> None:
+        """Press it, and once more each second, until the screen has shown a text."""
+        pressed = 0.0
+
+        def shown() -> bool:
+            nonlocal pressed
+            if time.monotonic() - pressed > 1:
+                pressed = time.monotonic()
+                self.press_ctrl_c()
+            return re.search(pattern, self.text) is not None
+
+        self._read(shown)
 
     def processes(self) -> list[psutil.Process]:
         """All processes of the terminal's session, however deep."""
@@ -186,3 +202,49 @@ def test_ctrl_c_while_the_cluster_starts_leaves_no_process(shell, at_terminal):
     assert status == 130, terminal.text
     assert "Traceback" not in terminal.text, terminal.text
     assert terminal.left_behind() == []
+
+
+PAUSING = """
+    from prefectlite import Flow, pause_task, task
+
+    @task
+    def approve(x):
+        pause_task(f"look at {x}")
+        return x
+
+    with Flow("approval") as flow:
+        approve.map([1, 2])
+"""
+
+
+@pytest.mark.parametrize("options", [("--local",), ("--workers", "1")])
+def test_paused_tasks_are_asked_about_at_the_terminal(shell, at_terminal, options):
+    shell.write("flows.py", PAUSING)
+    terminal = at_terminal("run", "flows.py", *options)
+    terminal.read_until(r"approve-1\[0\] is paused: look at 1")
+    terminal.type("y\n")
+    terminal.read_until(r"approve-1\[1\] is paused: look at 2")
+    terminal.type("n\n")
+    # Asked again once nothing else goes on.
+    terminal.read_until(r"(?s)look at 2.*approve-1\[1\] is paused: look at 2")
+    terminal.type("yes\n")
+    assert terminal.read_to_end() == 0
+    assert "approval ended Success" in terminal.text
+
+
+def test_ctrl_c_at_the_question_ends_the_run(shell, at_terminal):
+    shell.write("flows.py", PAUSING)
+    terminal = at_terminal("run", "flows.py", "--local")
+    terminal.read_until(r"look at 1")
+    # Python's own input() may miss one that comes before it begins to wait.
+    terminal.press_ctrl_c_until(r"ended Cancelled")
+    assert terminal.read_to_end() == 130
+    assert "approval ended Cancelled" in terminal.text
+    assert terminal.text.count("approval begins") == 1
+
+
+def test_a_terminal_that_asked_for_no_waiting_is_not_asked(shell, at_terminal):
+    shell.write("flows.py", PAUSING)
+    terminal = at_terminal("run", "flows.py", "--local", "--no-wait")
+    assert terminal.read_to_end() == 75
+    assert "Resume it?" not in terminal.text

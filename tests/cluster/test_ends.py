@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from prefectlite import DaskExecutor, Flow, task
+from prefectlite import DaskExecutor, Flow, ResourceManager, task
 from prefectlite.executors.dask import LocalDaskExecutor
 from prefectlite.states import Cancelled, Running
 
@@ -111,6 +111,33 @@ def test_cancel_ends_the_processes_of_an_own_cluster_whatever_they_do():
     assert isinstance(run.wait(20), Cancelled)
     assert time.monotonic() - started < 5
     assert not processes() - before
+
+
+def test_cancel_cleans_up_on_an_own_cluster_before_its_processes_end(tmp_path, caplog):
+    before, log = processes(), tmp_path / "log"
+
+    class Scratch:
+        def setup(self):
+            return os.getpid()
+
+        def cleanup(self, resource):
+            with log.open("a") as file:
+                file.write(f"cleaned {resource}\n")
+
+    with Flow("stuck") as flow, ResourceManager(Scratch)() as scratch:
+        task(spin)(str(log), upstream_tasks=[scratch])
+    run = flow.start(executor=DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 1}))
+    deadline = time.monotonic() + 30
+    while not log.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run.cancel()
+    state = run.wait(20)
+
+    assert isinstance(state, Cancelled)
+    assert log.read_text() == f"started\nended\ncleaned {state.result[scratch].result}\n"
+    assert not processes() - before
+    assert "What it has made is cleaned up first" in caplog.text
 
 
 def test_cancel_before_the_cluster_is_up_ends_too():

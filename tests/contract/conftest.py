@@ -11,8 +11,10 @@ import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor
 from prefectlite.states import Mapped, State
+from tests.docs.pages import definitions_of
 
-PLACES = ("local", "dask-threads", "dask-processes", "dask-bundles")
+#: The last is an executor of a user's own, from ``docs/parts.md``.
+PLACES = ("local", "dask-threads", "dask-processes", "dask-bundles", "own-threads")
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +48,18 @@ def place(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def pickles(place: str) -> bool:
+    """Whether what goes from task to task must be pickled there."""
+    return place.startswith("dask")
+
+
+@pytest.fixture
 def executor(place: str, request: pytest.FixtureRequest) -> Any:
     """An executor for the place."""
     if place == "local":
         return LocalExecutor()
+    if place == "own-threads":
+        return definitions_of("docs/parts.md")["ThreadsExecutor"](2)
     kind = "process_client" if place == "dask-processes" else "thread_client"
     return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
 

@@ -1,10 +1,14 @@
-"""Rows of a contract: a rule of the reference with its section, and a function that shows that it holds."""
+"""Rows of a contract: a rule of the reference with its section, and a function that shows that it holds.
+
+The function may also build what shows it, for a test that plays all rows at all places.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-Row = Callable[[], None]
+Row = Callable[..., Any]
 
 
 class Rows(dict[str, Row]):

@@ -396,7 +396,7 @@ def test_a_large_value_is_fetched_when_asked_for(world: Any) -> None:
 
 @pytest.mark.parametrize("value", ["lock", "generator"])
 def test_what_cannot_be_pickled_fails_its_task_where_it_must_travel(
-    world: Any, place: str, value: str
+    world: Any, pickles: bool, value: str
 ) -> None:
     @task
     def makes() -> Any:
@@ -412,7 +412,7 @@ def test_what_cannot_be_pickled_fails_its_task_where_it_must_travel(
 
     state = world.run(flow)
 
-    if place == "local":
+    if not pickles:
         assert type(state) is Success
         assert state.result[named].result == value
     else:
@@ -422,7 +422,7 @@ def test_what_cannot_be_pickled_fails_its_task_where_it_must_travel(
         assert type(state.result[named]) is TriggerFailed
 
 
-def test_an_argument_that_cannot_be_pickled_fails_its_task_and_no_other(world: Any, place: str) -> None:
+def test_an_argument_that_cannot_be_pickled_fails_its_task_and_no_other(world: Any, pickles: bool) -> None:
     @task
     def names(thing: Any) -> str:
         return type(thing).__name__
@@ -434,7 +434,7 @@ def test_an_argument_that_cannot_be_pickled_fails_its_task_and_no_other(world: A
     state = world.run(flow)
 
     assert state.result[good].result == "int"
-    if place == "local":
+    if not pickles:
         assert state.result[bad].result == "lock"
     else:
         assert type(state.result[bad]) is Failed

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import pickle
 import threading
-from datetime import UTC, datetime, timedelta, timezone
 
 import cloudpickle
 import pytest
@@ -15,7 +14,6 @@ from prefectlite.core.context import (
     LazyLayer,
     context,
     current_layer,
-    date_facts,
     enter_layer,
     idempotency_key,
     pop,
@@ -111,19 +109,6 @@ def test_a_function_that_reads_the_context_travels_without_its_values() -> None:
 def test_tags_are_a_list_of_texts() -> None:
     with pytest.raises(DefinitionTypeError, match="tags are a list of texts"), tags(3):
         pass
-
-
-def test_dates_follow_the_scheduled_start() -> None:
-    facts = date_facts(datetime(2026, 3, 1, 23, 30, tzinfo=timezone(timedelta(hours=2))))
-    assert (facts["yesterday"], facts["today"], facts["tomorrow"]) == (
-        "2026-02-28",
-        "2026-03-01",
-        "2026-03-02",
-    )
-    assert facts["today_nodash"] == "20260301"
-    assert facts["date"] == facts["scheduled_start_time"]
-    naive = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
-    assert date_facts(naive)["date"] == datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def test_an_idempotency_key_tells_task_runs_apart_and_nothing_else() -> None:

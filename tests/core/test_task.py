@@ -104,6 +104,7 @@ def test_options_are_read_as_attributes() -> None:
         map_lengths="shortest",
         associative=True,
         bundle_size=7,
+        max_concurrency=4,
         nout=2,
         resources={"GPU": 1},
         priority=-3,
@@ -114,7 +115,7 @@ def test_options_are_read_as_attributes() -> None:
     assert (made.retry_on, made.max_crashes, made.trigger) == ((OSError,), 5, all_finished)
     assert (made.skip_on_upstream_skip, made.state_handlers, made.on_failure) == (False, (handler,), handler)
     assert (made.log_stdout, made.keep_result, made.map_lengths, made.nout) == (True, True, "shortest", 2)
-    assert (made.associative, made.bundle_size) == (True, 7)
+    assert (made.associative, made.bundle_size, made.max_concurrency) == (True, 7, 4)
     assert (made.resources, made.priority, made.workers) == ({"GPU": 1}, -3, ("alice",))
     assert made.options.retry.delays == (90.0,)
     assert made.options.retry.jitter == 0.5
@@ -468,6 +469,9 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"bundle_size": "many"}, DefinitionTypeError, "bundle_size='many'; .*'auto', or None for runs that"),
     ({"bundle_size": 0}, DefinitionError, "bundle_size=0; give a whole number from 1 on"),
     ({"bundle_size": -1}, DefinitionError, "bundle_size=-1; give a whole number from 1 on"),
+    ({"max_concurrency": True}, DefinitionTypeError, "max_concurrency=True; give a whole number from 1 on"),
+    ({"max_concurrency": "2"}, DefinitionTypeError, "max_concurrency='2'; .*, or None for no limit"),
+    ({"max_concurrency": 0}, DefinitionError, "max_concurrency=0; give a whole number from 1 on"),
     ({"nout": -1}, DefinitionError, "nout=-1"),
     ({"resources": ["GPU"]}, DefinitionTypeError, r"as in resources=\{'GPU': 1\}"),
     ({"resources": {1: 1}}, DefinitionTypeError, "give names and amounts"),
@@ -524,6 +528,23 @@ def test_no_bundles_is_an_option_like_another() -> None:
     ]
 
 
+def test_copies_share_a_limit_that_they_are_not_given_anew() -> None:
+    limited = task(inc.run, max_concurrency=2, nout=3)
+    with FlowGraph("f"):
+        called: Any = limited(1)
+        changed: Any = limited(1, task_args={"priority": 1})
+        mapped_: Any = limited.map([1])
+        own: Any = limited(1, task_args={"max_concurrency": 2})
+        free: Any = limited(1, task_args={"max_concurrency": None})
+    limit = limited.options.limit
+    assert limit is not None
+    assert (limit.name, limit.most) == ("task 'inc'", 2)
+    assert all(one.options.limit is limit for one in (called, changed, mapped_))
+    assert own.options.limit is not limit
+    assert own.max_concurrency == 2
+    assert (free.options.limit, free.max_concurrency) == (None, None)
+
+
 def test_options_that_mean_nothing_are_taken_as_not_given() -> None:
     made = task(
         inc.run,
@@ -534,6 +555,7 @@ def test_options_that_mean_nothing_are_taken_as_not_given() -> None:
         trigger=None,
         state_handlers=None,
         on_failure=None,
+        max_concurrency=None,
         nout=None,
         resources=None,
         workers=None,

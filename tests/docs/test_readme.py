@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -10,20 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.pages import FENCE, ROOT, python_of
+
 README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
-FENCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
-
-def python_of(text: str) -> str:
-    """All Python blocks as one script, each on the lines where the page has it, so that a traceback points there."""
-    lines = [""] * (text.count("\n") + 1)
-    for block in FENCE.finditer(text):
-        first = text.count("\n", 0, block.start(1))
-        for place, line in enumerate(block[1].splitlines()):
-            lines[first + place] = line
-    return "\n".join(lines)
 
 
 def run_script(text: str, where: Path) -> subprocess.CompletedProcess[str]:

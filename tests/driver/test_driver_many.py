@@ -75,6 +75,7 @@ class Place:
     def cancel(self, why: str) -> None: ...
 
     def interrupt(self) -> None: ...
+    def hold(self) -> None: ...
 
     def fetch(self, run: int, submission: int) -> Any:
         return ("fetched", run, submission)
@@ -266,3 +267,30 @@ class TestValues:
         values.number_by(lambda key: 0)
         with pytest.raises(ResultUnavailable, match="nobody has it"):
             values.fetch(ResultRef(RunKey("a", 0)))
+
+    def test_a_run_that_went_on_elsewhere_reads_from_where_each_value_is(self) -> None:
+        class Session(Place):
+            dropped = 0
+
+            def __init__(self, holds: set[int], name: str) -> None:
+                super().__init__()
+                self.holds, self.name = holds, name
+
+            def fetch(self, run: int, submission: int) -> Any:
+                if run not in self.holds:
+                    raise ResultUnavailable(f"{self.name} does not have it")
+                return self.name
+
+            def drop(self) -> None:
+                self.dropped += 1
+
+        first, second = Session({1, 2}, "first"), Session({2, 3}, "second")
+        values = Values(first)
+        values.read_from(second)
+        values.number_by(lambda key: key.index)
+        found = [values.fetch(ResultRef(RunKey("a", index))) for index in (1, 2, 3)]
+        assert found == ["first", "second", "second"]
+        with pytest.raises(ResultUnavailable, match=r"a\[4\]: first does not have it"):
+            values.fetch(ResultRef(RunKey("a", 4)))
+        del values
+        assert (first.dropped, second.dropped) == (1, 1), "seen at once, without the cycle collector"

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from prefectlite import Task, context, signals, task
-from prefectlite.driver.callbacks import THREADS, Callbacks, state_after
+from prefectlite.driver.callbacks import THREADS, Callbacks
+from prefectlite.driver.handlers import state_after
 from prefectlite.driver.inbox import TURN_LIMIT, Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.observer import Audience
@@ -131,7 +132,7 @@ class TestCallbacks:
             if len(answers) == len(asks):
                 everything.set()
 
-        callbacks = Callbacks(tasks, deliver, {"flow_name": "f"}, clock=lambda: 5.0)
+        callbacks = Callbacks(tasks, deliver, {"flow_name": "f", "flow_run_id": "ab" * 16}, clock=lambda: 5.0)
         for ask in asks:
             callbacks.ask(ask, RunKey("t-1", 2), 3)
         assert everything.wait(30)
@@ -266,7 +267,7 @@ class TestCallbacks:
         @task(on_failure=waits)
         def body() -> None: ...
 
-        callbacks = Callbacks([body], answers.extend, {})
+        callbacks = Callbacks([body], answers.extend, {"flow_run_id": "ab" * 16})
         for n in range(THREADS):
             callbacks.ask(Ask(n, n, 0, "on_failure", new=Failed()), RunKey("t"), 1)
         assert begun.wait(30)
@@ -281,11 +282,11 @@ class TestCallbacks:
 
 
 class TestHandlers:
-    def make(self, *handlers: Any) -> Task:
+    def make(self, *handlers: Any) -> tuple[Task, Any]:
         @task(state_handlers=list(handlers))
         def body() -> None: ...
 
-        return body
+        return body, body.state_handlers
 
     def test_each_handler_sees_what_the_one_before_made(self) -> None:
         seen: list[Any] = []
@@ -301,7 +302,7 @@ class TestHandlers:
             seen.append(new.message)
             return Success("third")
 
-        assert state_after(self.make(first, silent, last), Running(), Success("first")).message == "third"
+        assert state_after(*self.make(first, silent, last), Running(), Success("first")).message == "third"
         assert seen == ["first", "second", "second"]
 
     def test_a_signal_ends_the_row(self) -> None:
@@ -311,7 +312,7 @@ class TestHandlers:
         def never(one: Any, old: Any, new: Any) -> None:
             raise AssertionError
 
-        state = state_after(self.make(pauses, never), Running(), Success())
+        state = state_after(*self.make(pauses, never), Running(), Success())
 
         assert type(state) is Paused
         assert state.message == "wait"
@@ -321,7 +322,7 @@ class TestHandlers:
             return "fine"
 
         with pytest.raises(TypeError, match="State handler 'odd' of task 'body' returned 'fine'"):
-            state_after(self.make(odd), Running(), Success())
+            state_after(*self.make(odd), Running(), Success())
 
 
 class TestInterrupts:

@@ -26,22 +26,27 @@ from prefectlite.engine.events import (
     Event,
     Measure,
     ResultLost,
+    ResumeRequested,
     RunStarted,
     TimerFired,
 )
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import (
     Ask,
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
     Release,
     SetTimer,
+    StopReleased,
     Submit,
     Transition,
     one_by_one,
 )
+from prefectlite.engine.ledger import FLOW
 from prefectlite.engine.plan import FlowPlan, NodeKind, PlanEdge, PlanNode, Policy
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
@@ -92,10 +97,10 @@ def pairs(upstream: str) -> In:
     return In(upstream, None, mapped=True)
 
 
-def task(slug: str, *ins: In | str, **policy: Any) -> Spec:
+def task(slug: str, *ins: In | str, limits: tuple[int, ...] = (), **policy: Any) -> Spec:
     """A task; a bare name is an upstream whose value it reads."""
     policy.setdefault("trigger", all_successful)
-    return Spec(slug, "task", _edges(ins), Policy(**policy))
+    return Spec(slug, "task", _edges(ins), Policy(**policy), {"limits": limits})
 
 
 def value(slug: str, **facts: Any) -> Spec:
@@ -114,7 +119,7 @@ def _edges(ins: tuple[In | str, ...]) -> tuple[In, ...]:
     return tuple(reads(one) if isinstance(one, str) else one for one in ins)
 
 
-def build(*specs: Spec, reference: tuple[str, ...] | None = None) -> FlowPlan:
+def build(*specs: Spec, reference: tuple[str, ...] | None = None, **facts: Any) -> FlowPlan:
     """Freeze specs into a plan; without ``reference`` the terminal tasks decide the flow."""
     number = {spec.slug: i for i, spec in enumerate(specs)}
     ins = [
@@ -134,7 +139,7 @@ def build(*specs: Spec, reference: tuple[str, ...] | None = None) -> FlowPlan:
     )
     terminal = frozenset(i for i, edges in enumerate(outs) if not edges)
     decides = terminal if reference is None else frozenset(number[slug] for slug in reference)
-    return FlowPlan("test", nodes, decides, terminal)
+    return FlowPlan("test", nodes, decides, terminal, **facts)
 
 
 # Turns
@@ -203,7 +208,7 @@ def said(one: Instruction, engine: Engine) -> str:
         case SetTimer():
             return f"timer {engine.key(one.run)} at {one.at:g}"
         case Ask():
-            told = f"ask {engine.key(one.run)} {one.question}"
+            told = f"ask {_name(engine.key(one.run))} {one.question}"
             if one.question == "handlers":
                 return f"{told} {type(one.old).__name__} > {type(one.new).__name__}"
             return told
@@ -211,6 +216,10 @@ def said(one: Instruction, engine: Engine) -> str:
             return f"release {engine.key(one.run)}.{one.submission}"
         case CancelAll():
             return "cancel all"
+        case StopReleased():
+            return "stop what was released"
+        case AwaitApproval():
+            return f"await {type(one.state).__name__}"
         case EndRun():
             return f"end {type(one.state).__name__}"
 
@@ -246,8 +255,12 @@ class Bench:
         window: int = 4096,
         values: ValueSource | None = None,
         run_id: str = "",
+        limits: tuple[int, ...] = (),
+        **facts: Any,
     ) -> None:
-        self.engine = Engine(build(*specs, reference=reference), run_id=run_id, window=window, values=values)
+        facts["limits"] = tuple(Limit(f"kind {place}", most) for place, most in enumerate(limits))
+        plan = build(*specs, reference=reference, **facts)
+        self.engine = Engine(plan, run_id=run_id, window=window, values=values)
         self.now = 0.0
         self.turn = Turn(self.engine)
         #: All instructions so far.
@@ -267,7 +280,9 @@ class Bench:
     # What is asked
 
     def run(self, name: str) -> int:
-        """The number of a run."""
+        """The number of a run; ``flow`` is the flow's own."""
+        if name == "flow":
+            return FLOW
         run = self.engine.run_of(RunKey.parse(name))
         assert run is not None, f"there is no {name}"
         return run
@@ -318,6 +333,10 @@ class Bench:
     def fail(self, name: str, text: str = "boom", **facts: Any) -> Turn:
         """The body raised ``ValueError(text)``."""
         return self.report(name, Failed(text, ValueError(text)), **facts)
+
+    def approve(self, name: str, why: str = "approved by the user") -> Turn:
+        """Somebody approved a paused run."""
+        return self.handle(ResumeRequested(self._later(), self.run(name), why))
 
     def observe(self, name: str, submission: int = 0) -> Turn:
         """A worker was seen to run it."""

@@ -175,21 +175,21 @@ def test_a_body_that_ends_cancelled_does_not_cancel_the_flow() -> None:
 # Pauses
 
 
-def test_a_flow_that_is_left_with_pauses_ends_running() -> None:
+def test_a_flow_that_is_left_with_pauses_awaits_an_approval() -> None:
     bench = Bench(task("a"), task("b"), task("c", "b"))
     bench.start()
     bench.report("a", Paused("look at it"), forced=True)
     bench.succeed("b")
     turn = bench.succeed("c")
-    assert turn.acts == ["release b.1", "end Running"]
+    assert turn.acts == ["release b.1", "await Running"]
     assert isinstance(bench.engine.flow_state, Running)
-    assert bench.engine.ended
+    assert not bench.engine.ended
 
 
 def test_a_pause_beats_a_failure_elsewhere() -> None:
     bench = Bench(task("a", trigger=manual_only), task("b"))
     bench.start()
-    assert bench.report("b", Failed("boom")).acts == ["release b.1", "end Running"]
+    assert bench.report("b", Failed("boom")).acts == ["release b.1", "await Running"]
 
 
 def test_a_pause_with_a_time_keeps_the_flow_going_and_goes_on_by_itself() -> None:
@@ -209,7 +209,7 @@ def test_a_paused_child_leaves_its_siblings_alone() -> None:
     bench.start()
     bench.report("m[0]", Paused("look"), forced=True)
     bench.succeed("m[1]")
-    assert bench.succeed("n[1]").acts == ["release m[1].1", "end Running"]
+    assert bench.succeed("n[1]").acts == ["release m[1].1", "await Running"]
     assert bench.states("m[0]", "n[0]", "n[1]") == ["Paused", "Pending", "Success"]
 
 

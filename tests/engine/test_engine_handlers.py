@@ -283,13 +283,19 @@ def test_a_handler_may_have_a_success_done_again() -> None:
 def test_a_handler_may_park_a_run() -> None:
     bench = running()
     bench.succeed("a")
-    assert bench.answer("a", Paused("look")).acts == ["release a.1", "end Running"]
+    assert bench.answer("a", Paused("look")).acts == ["release a.1", "await Running"]
 
 
-def test_a_handler_that_asks_for_a_loop_is_refused() -> None:
+def test_a_handler_may_make_one_more_iteration_of_a_success() -> None:
     bench = running()
     bench.succeed("a")
-    assert bench.answer("a", Looped("round")).moves[:2] == ["a Running > Looped", "a Looped > Failed"]
+    turn = bench.answer("a", Looped("round", 1))
+    assert turn.words == [
+        "release a@2.1",
+        "a Running > Looped",
+        "a@2 Looped > Pending",
+        "ask a@2 handlers Pending > Running",
+    ]
 
 
 # In place of a failure, or of its retry
@@ -309,7 +315,7 @@ def test_a_handler_may_make_good_a_failure() -> None:
         (Success("a default", 0), ["end Success"]),
         (Skipped("forget it"), ["end Success"]),
         (Retrying("later", start_time=at(99)), ["timer a at 99"]),
-        (Paused("look"), ["end Running"]),
+        (Paused("look"), ["await Running"]),
     ],
 )
 def test_a_handler_may_decide_in_place_of_the_retry_rule(state: State, acts: list[str]) -> None:

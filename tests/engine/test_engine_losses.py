@@ -195,14 +195,13 @@ def test_state_handlers_are_asked_about_the_attempt_that_follows() -> None:
     assert bench.succeed("b").acts[-1] == "end Success"
 
 
-def test_a_reader_with_handlers_is_refused_or_keeps_its_count() -> None:
+def test_a_reader_with_handlers_is_not_asked_about_its_start_again() -> None:
     bench = Bench(task("a"), task("b", "a", handled=True, trigger=all_finished))
     bench.start()
     bench.succeed("a")
     bench.agree("b")
     bench.lose("a")
-    bench.hold("b")
-    assert bench.agree("b").acts == ["submit b #1.2"]
+    assert "submit b #1.2" in bench.hold("b").acts
 
 
 def test_on_failure_is_told() -> None:

@@ -78,6 +78,18 @@ def test_terminal_reference_and_asked_for_values_are_kept_until_the_flow_has_end
     assert bench.engine.kept() == [(0, 1, 2), (3, 1, 1)], "first run, submission, how many"
 
 
+def test_what_must_not_be_kept_is_released_although_it_is_terminal_or_a_reference() -> None:
+    bench = Bench(
+        task("secret", keep_result=None),
+        task("end", keep_result=None),
+        task("b", "secret"),
+        reference=("secret", "b"),
+    )
+    bench.drive()
+    assert bench.live() == ["b.1"]
+    assert bench.engine.kept() == [(2, 1, 1)]
+
+
 def test_a_failed_task_keeps_no_value() -> None:
     bench = Bench(task("a", keep_result=True))
     bench.drive({"a": BOOM})

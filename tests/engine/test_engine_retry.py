@@ -13,7 +13,6 @@ from prefectlite.states.state import (
     Crashed,
     Failed,
     Finished,
-    Looped,
     Mapped,
     Paused,
     Pending,
@@ -309,14 +308,6 @@ def test_a_users_own_failure_that_cannot_be_copied_is_taken_as_it_is() -> None:
     assert bench.state("a") is state
 
 
-def test_a_loop_is_refused_in_words() -> None:
-    bench = Bench(task("a"))
-    bench.start()
-    turn = bench.report("a", Looped("round", 1, loop_count=1))
-    assert turn.moves[1:3] == ["a Running > Looped", "a Looped > Failed"]
-    assert "cannot do" in turn.why("a", "Failed").text
-
-
 @pytest.mark.parametrize(
     ("state", "said"),
     [
@@ -348,7 +339,7 @@ def test_a_paused_body_without_a_time_is_parked() -> None:
     bench.start()
     turn = bench.report("a", Paused("look at it"), forced=True)
     assert turn.words == ["a Pending > Running", "release a.1", "a Running > Paused"]
-    assert bench.succeed("b").acts == ["end Running"]
+    assert bench.succeed("b").acts == ["await Running"]
 
 
 def test_a_report_stands_for_its_own_attempt() -> None:

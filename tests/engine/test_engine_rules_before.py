@@ -330,7 +330,7 @@ def test_a_failure_before_the_run_is_not_tried_again() -> None:
     assert bench.answer("a", error=signals.FAIL("no")).acts == ["end Failed"]
 
 
-def test_manual_only_pauses_and_the_flow_ends_running() -> None:
+def test_manual_only_pauses_and_the_flow_awaits_an_approval() -> None:
     bench = Bench(task("a"), task("b", "a", trigger=manual_only), task("c", "b"))
     bench.start()
     turn = bench.succeed("a")
@@ -339,7 +339,7 @@ def test_manual_only_pauses_and_the_flow_ends_running() -> None:
         "a Running > Success",
         "b Pending > Paused",
         "flow Running > Running",
-        "end Running",
+        "await Running",
     ]
     assert bench.states() == ["Success", "Paused", "Pending"]
     assert bench.engine.flow_state.is_running()

@@ -18,7 +18,8 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, RunStarted
 from prefectlite.engine.instructions import EndRun, Submit, SubmitMany
 from prefectlite.errors import ResultUnavailable
-from prefectlite.executors.local import ROOM, LocalExecutor, LocalSession
+from prefectlite.executors.held import ROOM
+from prefectlite.executors.local import LocalExecutor, LocalSession
 from prefectlite.executors.protocol import Executor, RunBrief
 from prefectlite.flow import Flow
 from prefectlite.lowering.compile import compile  # noqa: A004  # its name everywhere

@@ -78,6 +78,6 @@ def spec_of() -> Callable[[Shipment], Spec]:
     """Opens a shipment's spec."""
 
     def read(shipment: Shipment) -> Spec:
-        return Spec._make(pickle.loads(shipment.spec))
+        return Spec(*pickle.loads(shipment.spec))
 
     return read

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules import triggers
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import Trigger
 
 #: What a value looks like: None has no length; else one entry per element, -1 for a plain one and
@@ -154,6 +155,8 @@ class Case:
         Nodes whose bodies take fifty times as long as others.
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
+    approved : float
+        The share of pauses without a time that somebody approves.
     endings, handlings : dict
         Fixed entries that beat the menus, for flows written by hand.
     corner : str
@@ -173,12 +176,13 @@ class Case:
     slots: int = 4
     faults: Faults = field(default_factory=Faults)
     cancel_at: float | None = None
+    approved: float = 0.0
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
     handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)
     corner: str = ""
 
     def ending(self, node: int, index: int, attempt: int) -> Ending:
-        """Return how an attempt ends; ``index`` is -1 for a run that is no child."""
+        """Return how an attempt ends, counted over all iterations; ``index`` is -1 for a run that is no child."""
         place = (node, index, attempt)
         found = self.endings.get(place)
         if found is None:
@@ -188,7 +192,7 @@ class Case:
     def _ending(self, node: int, index: int, attempt: int) -> Ending:
         rng = random.Random(mix(self.seed, 1, node, index, attempt))
         menu = self.menus.get(node, ())
-        # Nobody tries for ever: what signals RETRY or PAUSE gets through in the end.
+        # Nobody tries for ever: what signals RETRY, PAUSE or LOOP gets through in the end.
         kind: EndingKind = "value" if attempt > 5 or not menu else weighted(rng, menu)
         duration = 0.001 + rng.random() ** 4 * 2
         if node in self.slow or rng.random() < 0.03:
@@ -211,6 +215,11 @@ class Case:
             rng = random.Random(mix(self.seed, 3, node, index, attempt, *map(ord, old[:3] + new[:3])))
             found = self.handlings[place] = "keep" if calm else weighted(rng, menu)
         return found
+
+    def approval(self, node: int, index: int, pause: int) -> float | None:
+        """Return after how many seconds somebody approves a run's pause, counted from 1; None when nobody does."""
+        rng = random.Random(mix(self.seed, 5, node, index, pause))
+        return rng.choice((0.0, 0.5, 40.0)) if rng.random() < self.approved else None
 
     def delay(self, node: int, index: int, attempt: int) -> float | None:
         """Return the seconds that a node's own ``retry_delay`` gives; None when it raises."""
@@ -258,7 +267,10 @@ def trigger_of(spec: TriggerSpec) -> Trigger | None:
 
 
 def connect(
-    nodes: Sequence[PlanNode], edges: Sequence[PlanEdge], reference: frozenset[int] | None = None
+    nodes: Sequence[PlanNode],
+    edges: Sequence[PlanEdge],
+    reference: frozenset[int] | None = None,
+    limits: tuple[Limit, ...] = (),
 ) -> FlowPlan:
     """Build a plan from nodes without edges, and edges in argument order."""
     ins: dict[int, list[PlanEdge]] = {}
@@ -276,11 +288,12 @@ def connect(
             length=node.length,
             flat_length=node.flat_length,
             unmappable=node.unmappable,
+            limits=node.limits,
         )
         for i, node in enumerate(nodes)
     )
     terminal = frozenset(i for i in range(len(linked)) if not linked[i].outs)
-    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal)
+    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal, limits)
 
 
 def some_shape(rng: random.Random, width: int, plain: float) -> Shape:

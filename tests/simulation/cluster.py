@@ -75,6 +75,7 @@ class Parcel:
 
     submit: Submit
     name: Name
+    start: int
     ending: Ending
     status: Status = "waiting"
     missing: int = 0
@@ -117,12 +118,17 @@ class Cluster:
         self.now = 0.0
         self.parcels: dict[tuple[int, int], Parcel] = {}
         self.given: dict[Name, list[dict[str, Any]]] = {}
+        self.pasts: dict[Name, list[tuple[int, bool, Any]]] = {}
         self.bodies: set[tuple[int, int]] = set()
         self.cancelled = False
+        #: Whether bodies that run may be let go of, since somebody has cancelled.
+        self.called_off = False
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
         self._ready: deque[Parcel] = deque()
         self._busy = 0
         self._in_vain: dict[int, int] = {}
+        # By run: its iteration, the attempts of those before, and its own so far.
+        self._laps: dict[int, tuple[int, int, int]] = {}
         self._together: dict[tuple[int, int], Report] = {}
         #: By reader: values that it has read for good, by run and submission.
         self.folded: dict[int, dict[tuple[int, int], Any]] = {}
@@ -141,7 +147,8 @@ class Cluster:
             f"submission {submission} of {submit.key} follows none",
         )
         name = self._name_of(run)
-        parcel = Parcel(submit, name, self.case.ending(*name, submit.attempt))
+        start = self._start_of(submit)
+        parcel = Parcel(submit, name, start, self.case.ending(*name, start))
         for argument in submit.arguments:
             for found in _leaves(argument.source):
                 self._follow(parcel, found, "reads")
@@ -172,7 +179,7 @@ class Cluster:
         if parcel is None:
             raise BrokenPromise(f"submission {submission} of run {run} was released and never made")
         require(not parcel.released, f"{parcel} was released twice")
-        require(parcel.status != "running" or self.cancelled, f"{parcel} was released while its body ran")
+        require(parcel.status != "running" or self.called_off, f"{parcel} was released while its body ran")
         parcel.released = True
         parcel.value = _GONE
         if parcel.status in ("waiting", "ready"):
@@ -180,7 +187,7 @@ class Cluster:
         for follower in parcel.followers:
             reading = follower.status in ("waiting", "ready", "running") and not follower.released
             require(
-                not reading or self.cancelled or id(parcel) not in follower.reads - follower.folded,
+                not reading or self.called_off or id(parcel) not in follower.reads - follower.folded,
                 f"{parcel} was released, but {follower} still needs it",
             )
 
@@ -193,6 +200,18 @@ class Cluster:
         self._ready.clear()
 
     # Inside
+
+    def _start_of(self, submit: Submit) -> int:
+        """Return which attempt of a run it is, over all its iterations."""
+        loop, before, latest = self._laps.get(submit.run, (1, 0, 0))
+        require(
+            submit.key.loop in (loop, loop + 1),
+            f"{submit.key} was submitted after iteration {loop} of its run",
+        )
+        if submit.key.loop > loop:
+            before, latest = before + latest, 0
+        self._laps[submit.run] = submit.key.loop, before, submit.attempt
+        return before + submit.attempt
 
     def _follow(self, parcel: Parcel, leader: FromRun, how: str) -> None:
         found = self.parcels.get((leader.run, leader.submission))
@@ -231,7 +250,7 @@ class Cluster:
 
     def _start(self, parcel: Parcel) -> None:
         submit = parcel.submit
-        place = (submit.run, submit.attempt)
+        place = (submit.run, parcel.start)
         require(
             place not in self.bodies, f"the body of {submit.key} runs twice under attempt {submit.attempt}"
         )
@@ -245,6 +264,9 @@ class Cluster:
         folded = self.folded.get(submit.run, {})
         given = {argument.key: self._read(argument.source, folded) for argument in submit.arguments}
         self.given.setdefault(parcel.name, []).append(given)
+        looped = submit.past.looped
+        past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
+        self.pasts.setdefault(parcel.name, []).append(past)
         parcel.status = "running"
         self._busy += 1
         duration = parcel.ending.duration
@@ -343,7 +365,7 @@ class Cluster:
 
     def _report(self, parcel: Parcel, started: float) -> Report:
         submit, ending = parcel.submit, parcel.ending
-        value = value_of(value_name(parcel.name, submit.attempt), ending.shape)
+        value = value_of(value_name(parcel.name, parcel.start), ending.shape)
         state = self._state(ending, value, parcel)
         length = flat_length = unmappable = None
         if isinstance(value, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.simulation.case import Case, Faults, TriggerSpec
+from tests.simulation.case import Case, EndingKind, Faults, TriggerSpec
 from tests.simulation.sketch import Sketch
 
 #: Wires of all kinds: quick ones, slow ones, and such as lose and double what they carry.
@@ -34,7 +34,12 @@ def cases() -> Iterator[Case]:
                     build(flow)
                     seed = number + window
                     yield flow.case(
-                        seed, corner=build.__name__, faults=faults, window=window, cancel_at=cancel_at
+                        seed,
+                        corner=build.__name__,
+                        faults=faults,
+                        window=window,
+                        cancel_at=cancel_at,
+                        approved=(0.0, 0.6, 1.0)[number % 3],
                     )
 
 
@@ -151,6 +156,34 @@ def a_failed_child_is_passed_over_by_a_shorter_map(flow: Sketch) -> None:
 
 @corner
 def a_body_asks_for_what_nothing_follows_from(flow: Sketch) -> None:
-    for kind in ("endrun_pending", "signal_loop", "signal_trigger_failed", "refused", "unsent"):
+    for kind in ("endrun_pending", "signal_trigger_failed", "refused", "unsent"):
         failed = flow.task(ends=[kind], max_retries=1, on_failure=True)
         flow.task(failed, trigger=TriggerSpec("any_failed"))
+
+
+@corner
+def iterations_fail_pause_and_crash(flow: Sketch) -> None:
+    looping: list[EndingKind] = [
+        "failed",
+        "signal_loop",
+        "failed",
+        "lost",
+        "signal_pause_until",
+        "signal_loop",
+    ]
+    one = flow.task(ends=looping, max_retries=1, max_crashes=1)
+    flow.task(one, ends=["signal_loop", "failed", "failed"], max_retries=1)
+    three = flow.value((-1, -1, -1))
+    many = flow.task((three, "mapped"), ends={0: looping, 2: ["signal_loop"]}, max_retries=1, max_crashes=1)
+    flow.task((many, "mapped"), ends={1: ["signal_loop"]}, handled=True)
+    flow.task(many)
+
+
+@corner
+def what_is_paused_is_approved(flow: Sketch) -> None:
+    three = flow.value((-1, -1, -1))
+    many = flow.task((three, "mapped"), ends={0: ["signal_pause"], 1: ["signal_pause", "signal_pause"]})
+    manual = flow.task(
+        (many, "mapped"), trigger=TriggerSpec("manual_only"), ends={1: ["failed"]}, max_retries=1
+    )
+    flow.task(manual, trigger=TriggerSpec("manual_only"), ends=["signal_loop"], handled=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prefectlite.engine.plan import PlanEdge, PlanNode, Policy
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from tests.simulation.case import (
     Case,
@@ -278,6 +279,17 @@ class _Building:
         delays: tuple[float, ...] = rng.choice(((), (), (0.0,), (1.5,), (0.5, 2.0, 8.0), (60.0,)))
         return RetryPolicy(most, delays, jitter=rng.choice((0.0, 0.3)) if delays else 0.0)
 
+    def _put_under_limits(self) -> tuple[Limit, ...]:
+        rng = random.Random(mix(self.seed, 5))
+        if rng.random() > 0.25:
+            return ()
+        most = sorted(rng.choice((1, 1, 2, 3)) for _ in range(rng.choice((1, 1, 2, 3))))
+        for i, node in enumerate(self.nodes):
+            under = tuple(place for place in range(len(most)) if rng.random() < 0.5)
+            if under and node.kind == "task":
+                self.nodes[i] = replace(node, limits=under)
+        return tuple(Limit(f"limit-{place}", one) for place, one in enumerate(most))
+
     def finish(self) -> Case:
         rng = self.rng
         size = len(self.nodes)
@@ -297,9 +309,10 @@ class _Building:
             together=random.Random(self.seed).choice((0.0, 0.7, 1.0)),
             folded=random.Random(~self.seed).choice((0.0, 0.5, 1.0)),
         )
+        limits = self._put_under_limits()
         return Case(
             seed=self.seed,
-            plan=connect(self.nodes, self.edges, reference),
+            plan=connect(self.nodes, self.edges, reference, limits),
             triggers=tuple(self.specs),
             shapes=self.shapes,
             menus=self.menus,
@@ -310,5 +323,6 @@ class _Building:
             window=rng.choice((1, 2, 3, 8, 4096, 4096, 4096)),
             slots=rng.choice((1, 2, 4, 16)),
             faults=faults,
+            approved=random.Random(self.seed ^ 0x5EED).choice((0.0, 0.5, 1.0)),
             cancel_at=rng.random() ** 3 * 10 if rng.random() < 0.12 else None,
         )

@@ -85,6 +85,12 @@ class End:
         How many attempts were allowed, and how many bodies began.
     given : list of dict
         The arguments of each body, in order.
+    pasts : list of (int, bool, object)
+        What each body knows of what went before: its iteration, whether a pause is over, what was handed on.
+    starts : int
+        How many attempts were allowed over all iterations; ``attempts`` are those of the last.
+    pauses : int
+        How often it was paused.
     children : list of End or None
         For a map that unfolded.
     """
@@ -94,6 +100,9 @@ class End:
     attempts: int = 0
     bodies: int = 0
     given: list[dict[str, Any]] = field(default_factory=list)
+    pasts: list[tuple[int, bool, Any]] = field(default_factory=list)
+    starts: int = 0
+    pauses: int = 0
     children: list[End] | None = None
 
     @property
@@ -239,10 +248,17 @@ class Oracle:
             return self._without_body(name, node, "Skipped", given)
         verdict = trigger_verdict(self.case.triggers[name[0]], seen, has_upstreams=bool(node.ins))
         if verdict is not None:
-            return self._without_body(name, node, verdict, given)
+            end = self._without_body(name, node, verdict, given)
+            if end.cls != "Paused":
+                return end
+            end.pauses = 1
+            return self._attempts(name, node, given, end) if self._is_approved(name, end) else end
         if node.kind == "collection":
             return self._without_body(name, node, "Success", given)
-        return self._attempts(name, node, given)
+        return self._attempts(name, node, given, End("Pending"))
+
+    def _is_approved(self, name: Name, end: End) -> bool:
+        return self.case.approval(*name, end.pauses) is not None
 
     def _without_body(self, name: Name, node: PlanNode, cls: str, given: dict[str, Any]) -> End:
         end = self._settle(name, node, cls)
@@ -251,9 +267,8 @@ class Oracle:
             end.value = list(given.values())
         return end
 
-    def _attempts(self, name: Name, node: PlanNode, given: dict[str, Any]) -> End:
-        end = End("Pending")
-        budget = _Budget()
+    def _attempts(self, name: Name, node: PlanNode, given: dict[str, Any], end: End) -> End:
+        budget, loop, handed_on = _Budget(), 1, None
         while True:
             started = self._handled(name, node, "Running")
             if started == "Retrying":
@@ -261,16 +276,25 @@ class Oracle:
             if started != "Running":
                 return self._close(end, name, started)
             end.attempts += 1
-            ending = self.case.ending(*name, end.attempts)
+            end.starts += 1
+            ending = self.case.ending(*name, end.starts)
             if ending.kind not in BODILESS:
                 end.bodies += 1
                 end.given.append(given)
+                end.pasts.append((loop, end.pauses > 0, handed_on))
             said = STATE_OF[ending.kind]
             became = self._handled(name, node, said)
-            if became in ("Pending", "Looped"):
-                # Nothing would follow from the one; the other is not known yet.
-                became = "raised"
-            waits = became == "Retrying" or (became == "Paused" and ending.kind != "signal_pause")
+            if became == "Looped":
+                # The next iteration is a task run of its own.
+                budget, loop, end.attempts = _Budget(), loop + 1, 0
+                handed_on = value_of(value_name(name, end.starts), ending.shape)
+                continue
+            if became == "Pending":
+                became = "raised"  # nothing would follow from it
+            end.pauses += became == "Paused"
+            waits = became == "Retrying" or (
+                became == "Paused" and (ending.kind != "signal_pause" or self._is_approved(name, end))
+            )
             if not waits and became in FAILURES:
                 became, waits = self._weigh(name, node, became, ending, budget)
             if not waits:
@@ -308,7 +332,7 @@ class Oracle:
         if cls == "handler's Success":
             end.value = value_of(f"h{name}", handler_shape(name))
         elif end.cls in SUCCESSES - SKIPS and ending is not None:
-            end.value = value_of(value_name(name, end.attempts), ending.shape)
+            end.value = value_of(value_name(name, end.starts), ending.shape)
         elif end.cls not in SUCCESSES:
             end.value = Broken(name)
         return end
@@ -332,10 +356,10 @@ class Oracle:
                 return "raised"
 
 
-def value_name(name: Name, attempt: int) -> str:
-    """Return the name of the value that an attempt makes."""
+def value_name(name: Name, start: int) -> str:
+    """Return the name of the value that an attempt makes, counted over all iterations."""
     node, index = name
-    return f"n{node}@{attempt}" if index < 0 else f"n{node}[{index}]@{attempt}"
+    return f"n{node}@{start}" if index < 0 else f"n{node}[{index}]@{start}"
 
 
 def handler_shape(name: Name) -> Shape:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
-from prefectlite.states.state import Crashed, Failed, Retrying, Success
+from prefectlite.states.state import Crashed, Failed, Looped, Retrying, Success
 from prefectlite.states.transitions import may_become
 from tests.simulation.cluster import BrokenPromise, require
 from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
@@ -47,9 +49,14 @@ class Promises:
         )
         if isinstance(step.new, Retrying) and step.why.rule == "retry":
             self._check_delay(step, step.new)
-        require(not chain or chain[-1].attempt <= step.attempt, f"{step} goes back to an older attempt")
+        older = chain and chain[-1].key.loop == step.key.loop and chain[-1].attempt > step.attempt
+        require(not older, f"{step} goes back to an older attempt")
         if step.run != _FLOW:
-            require(step.key == self.engine.key(step.run), f"{step} has the wrong name")
+            now = self.engine.key(step.run)
+            # The next iteration may have begun since.
+            require(step.key._replace(loop=now.loop) == now, f"{step} has the wrong name")
+            before = chain[-1].key.loop + isinstance(chain[-1].new, Looped) if chain else 1
+            require(step.key.loop == before, f"{step} is of the wrong iteration")
 
     def _check_delay(self, step: Transition, new: Retrying) -> None:
         """A retry starts as long after the failure was weighed as its policy says, whatever the worker's clock."""
@@ -91,6 +98,31 @@ class Promises:
         for run in self.engine.runs():
             require(not self._could_go(run), f"{self.engine.key(run)} could be sent, and is not")
 
+    def check_limits(self) -> None:
+        """No limit is exceeded."""
+        flying = self._flying_by_limit(self.sim.in_flight)
+        for place, limit in enumerate(self.case.plan.limits):
+            require(
+                flying[place] <= limit.most,
+                f"{flying[place]} submissions under {limit} are in flight",
+            )
+
+    def _flying_by_limit(self, submissions: Iterable[tuple[int, int]]) -> Counter[int]:
+        nodes = self.case.plan.nodes
+        return Counter(place for run, _ in submissions for place in nodes[self.sim.name_of(run)[0]].limits)
+
+    def _has_a_place(self, run: int) -> bool:
+        """Return whether a run waits for no limit: one that it is under, or wider, is used up by others."""
+        limits = self.case.plan.nodes[self.sim.name_of(run)[0]].limits
+        if not limits:
+            return True
+        # A handled run has its places while its handlers are asked.
+        taken = self._flying_by_limit(
+            [*self.sim.in_flight, *((ask.run, 0) for ask in self.sim.asks.values())]
+        )
+        wider = range(limits[0], len(self.case.plan.limits))
+        return all(taken[place] < self.case.plan.limits[place].most for place in wider)
+
     def _could_go(self, run: int) -> bool:
         number, index = self.sim.name_of(run)
         node = self.case.plan.nodes[number]
@@ -105,9 +137,9 @@ class Promises:
             return False
         ups = [one for edge in node.ins for one in self._shown(edge, index)]
         if all(type(self.sim.state_of(up)) is Success for up in ups):
-            return True
+            return self._has_a_place(run)
         # What was taken back may be left to wait, so that nothing is sent again and again.
-        if run in self.sim.taken_back:
+        if run in self.sim.taken_back or node.limits:
             return False
         for edge in node.ins:
             trusted = self._trusts(edge.upstream)
@@ -297,6 +329,8 @@ class Promises:
                 f"the body of {key} ran {len(given)} times; by the rules {end.bodies}",
             )
             require(given == end.given, f"the body of {key} was given {given}; by the rules {end.given}")
+            pasts = self.sim.cluster.pasts.get(name, [])
+            require(pasts == end.pasts, f"the body of {key} was told {pasts}; by the rules {end.pasts}")
             attempts = self.engine.attempt(run)
             require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
             if end.cls in FAILURES and self.case.plan.nodes[name[0]].policy.on_failure:

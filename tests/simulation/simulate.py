@@ -18,17 +18,20 @@ from prefectlite.engine.events import (
     Event,
     Measure,
     RangeFinished,
+    ResumeRequested,
     RunStarted,
     TimerFired,
 )
 from prefectlite.engine.instructions import (
     Ask,
+    AwaitApproval,
     CancelAll,
     EndRun,
     Instruction,
     Release,
     ReleaseMany,
     SetTimer,
+    StopReleased,
     Submit,
     SubmitMany,
     Transition,
@@ -36,7 +39,7 @@ from prefectlite.engine.instructions import (
     one_by_one,
 )
 from prefectlite.states import signals
-from prefectlite.states.state import Failed, Finished, Pending, Retrying, Skipped, State, Success
+from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
 from tests.simulation.case import Case, flattened, value_of
 from tests.simulation.cluster import Cluster, Maker, require
 from tests.simulation.oracle import SKIPS, SUCCESSES, Name, handler_shape
@@ -85,6 +88,8 @@ class Simulation:
         self.asks: dict[int, Ask] = {}
         self.in_flight: set[tuple[int, int]] = set()
         self.ended: State | None = None
+        #: The flow's state while only an approval lets it go on.
+        self.left: State | None = None
         self.cancelled = False
         self.last: dict[int, int] = {}
         self.taken_back: set[int] = set()
@@ -117,7 +122,9 @@ class Simulation:
             self._schedule(self.case.cancel_at, CancelRequested, True)
         while self._heap and not self.engine.ended:
             self._step()
-        require(self.engine.ended, "nothing is left to happen, and the flow run has not ended")
+        if not self.engine.ended:
+            self.ended = self.left
+        require(self.ended is not None, "nothing is left to happen, and the flow run has not ended")
         # What comes after the end changes nothing.
         for _ in range(20):
             if not self._heap:
@@ -149,7 +156,9 @@ class Simulation:
         elif isinstance(event, Answered):
             del self.asks[event.ask]
         elif isinstance(event, CancelRequested) and not self.engine.ended:
-            self.cancelled = True
+            self.cancelled = self.cluster.called_off = True
+        elif isinstance(event, ResumeRequested):
+            self.left = None
         over = self.engine.ended
         wanted = self.engine.handle(event)
         for one in wanted:
@@ -166,6 +175,7 @@ class Simulation:
             require(self.ended is None, f"{instruction} came after EndRun")
             self._perform(instruction)
         self.cluster.settle_turn()
+        self.promises.check_limits()
         if self.audit and not self.engine.ended:
             self.promises.check_nobody_waits_for_nothing()
         require(
@@ -207,6 +217,12 @@ class Simulation:
             case CancelAll():
                 require(self.cancelled, "CancelAll came though nobody cancelled")
                 self.cluster.cancel()
+            case StopReleased():
+                require(self.cancelled, "StopReleased came though nobody cancelled")
+            case AwaitApproval(state):
+                require(self.left is None, "it was said twice that only an approval lets the flow run go on")
+                require(not self.in_flight and not self.timers and not self.asks, "something can go on")
+                self.left = state
             case EndRun(state):
                 self.ended = state
 
@@ -214,6 +230,17 @@ class Simulation:
         chain = self.journal.setdefault(step.run, [])
         self.promises.check_transition(step, chain)
         chain.append(step)
+        if isinstance(step.new, Paused) and step.run != _FLOW:
+            pause = sum(isinstance(one.new, Paused) for one in chain)
+            delay = self.case.approval(*self.name_of(step.run), pause)
+            if delay is not None:
+                self._schedule(delay, lambda: self._approve(step), False)
+
+    def _approve(self, pause: Transition) -> None:
+        """Let somebody approve a pause, who may come too late, but not so late that it is another one's."""
+        now = self.state_of(pause.run)
+        if now is pause.new or not isinstance(now, Paused):
+            self._deliver(ResumeRequested(self.now, pause.run))
 
     def _ask(self, ask: Ask) -> None:
         require(ask.ask not in self.asks, f"question {ask.ask} was asked twice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefectlite.engine.plan import NodeKind, PlanEdge, PlanNode, Policy
+from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from tests.simulation.case import (
     Case,
@@ -54,9 +55,10 @@ class Sketch:
         spec = trigger or TriggerSpec()
         self.specs.append(spec)
         retry = RetryPolicy(options.pop("max_retries", 0), asks_delay=options.pop("asks_delay", False))
+        limits = options.pop("limits", ())
         policy = Policy(trigger_of(spec), retry=retry, **options)
         length = len(ups) if kind == "collection" else None
-        self.nodes.append(PlanNode(f"n{number}", policy, kind, length=length))
+        self.nodes.append(PlanNode(f"n{number}", policy, kind, length=length, limits=limits))
         self.values[number] = shape
         by_index = {-1: ends} if isinstance(ends, list) else ends or {}
         for index, kinds in by_index.items():
@@ -78,11 +80,11 @@ class Sketch:
         )
         return number
 
-    def case(self, seed: int = 0, **options: Any) -> Case:
+    def case(self, seed: int = 0, limits: tuple[Limit, ...] = (), **options: Any) -> Case:
         """Make a case of it; ``options`` are those of ``Case``."""
         return Case(
             seed,
-            connect(self.nodes, self.edges, self.reference),
+            connect(self.nodes, self.edges, self.reference, limits),
             self.specs,
             self.shapes,
             value_shapes=self.values,

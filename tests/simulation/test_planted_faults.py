@@ -17,11 +17,21 @@ from prefectlite.engine.ahead import Ahead
 from prefectlite.engine.board import FINAL, FLYING, Board
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import AttemptFinished, Event
-from prefectlite.engine.instructions import Ask, EndRun, Instruction, Release, SetTimer, Submit, Transition
+from prefectlite.engine.events import AttemptFinished, Event, TimerFired
+from prefectlite.engine.instructions import (
+    Ask,
+    AwaitApproval,
+    EndRun,
+    Instruction,
+    Release,
+    SetTimer,
+    Submit,
+    Transition,
+)
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.sources import arguments_of
+from prefectlite.engine.waits import Waits
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.tally import Tally
@@ -40,6 +50,7 @@ BOUND = 600
 
 _PLANTED: dict[str, Callable[[Patch], None]] = {}
 _FINE = Reason("planted", "A planted fault.")
+_PAST = Board.past
 
 
 def plant(fault: Callable[[Patch], None]) -> Callable[[Patch], None]:
@@ -242,13 +253,14 @@ def a_timer_is_lost(patch: Patch) -> None:
 
 @plant
 def a_timer_fires_twice(patch: Patch) -> None:
-    honest = Engine._timer_fired
+    honest = Waits.fired
 
-    def faulty(self: Engine, event: Any) -> None:
-        self.board.timers.setdefault(event.timer, event.run)
-        honest(self, event)
+    def faulty(self: Waits, event: TimerFired) -> bool:
+        self._board.timers.setdefault(event.timer, event.run)
+        self._timer_of.setdefault(event.run, event.timer)
+        return honest(self, event)
 
-    patch.setattr(Engine, "_timer_fired", faulty)
+    patch.setattr(Waits, "fired", faulty)
 
 
 @plant
@@ -574,6 +586,72 @@ def the_end_is_told_twice(patch: Patch) -> None:
 def a_final_run_is_not_told_to_its_readers(patch: Patch) -> None:
     honest = settling.Settling._met
     patch.setattr(settling.Settling, "_met", lambda self, run: None if run % 7 == 5 else honest(self, run))
+
+
+# Iterations and approvals
+
+
+@plant
+def an_iteration_spends_the_retries_of_the_one_before(patch: Patch) -> None:
+    honest = Board.begin_lap
+
+    def faulty(self: Board, run: int, looped: State) -> None:
+        failures = self.failures.get(run, 0)
+        honest(self, run, looped)
+        self.failures[run] = failures
+
+    patch.setattr(Board, "begin_lap", faulty)
+
+
+@plant
+def an_iteration_keeps_the_name_of_the_one_before(patch: Patch) -> None:
+    honest = Board.begin_lap
+
+    def faulty(self: Board, run: int, looped: State) -> None:
+        key = self.key(run)
+        honest(self, run, looped)
+        self.keys[run] = key
+
+    patch.setattr(Board, "begin_lap", faulty)
+
+
+@plant
+def an_iteration_is_handed_what_the_first_one_handed_on(patch: Patch) -> None:
+    honest = Board.begin_lap
+
+    def faulty(self: Board, run: int, looped: State) -> None:
+        honest(self, run, self.laps[run].looped if run in self.laps else looped)
+
+    patch.setattr(Board, "begin_lap", faulty)
+
+
+@plant
+def an_approved_run_does_not_know_it(patch: Patch) -> None:
+    patch.setattr(Board, "past", lambda self, run: _PAST(self, run)._replace(resumed=False))
+
+
+@plant
+def an_approval_lets_only_the_first_child_of_a_map_go_on(patch: Patch) -> None:
+    honest = Conduct.resume
+
+    def faulty(self: Conduct, run: int, why: str) -> None:
+        if run == self._board.node[run] or run == self._board.families[self._board.node[run]].base:
+            honest(self, run, why)
+
+    patch.setattr(Conduct, "resume", faulty)
+
+
+@plant
+def a_manual_task_is_asked_for_approval_again(patch: Patch) -> None:
+    patch.setattr(Waits, "may_start", lambda self, run: self._board.attempt[run] > 0)
+
+
+@plant
+def it_is_not_said_that_only_an_approval_lets_the_run_go_on(patch: Patch) -> None:
+    def edit(_: Engine, found: list[Instruction]) -> list[Instruction]:
+        return [one for one in found if not isinstance(one, AwaitApproval)]
+
+    edit_instructions(patch, edit)
 
 
 def is_found() -> bool:

@@ -89,6 +89,7 @@ def test_the_seeds_reach_every_corner() -> None:
         *("released ahead", "stale", "children", "grandchildren", "empty map", "flat map", "reduce"),
         *("Pending > Skipped", "Pending > TriggerFailed", "Pending > Mapped", "Pending > Failed"),
         *("Failed > Retrying", "Crashed > Retrying", "Running > Paused", "Running > Retrying"),
+        *("Running > Looped", "Looped > Pending", "Paused > Resume", "AwaitApproval", "ResumeRequested"),
         *("Running > Skipped", "Running > Cancelled", "Pending > Cancelled", "Pending > Paused"),
         *("flow Success", "flow Failed", "flow Running", "flow Cancelled"),
     ]
@@ -117,7 +118,7 @@ def met_by(simulation: Simulation) -> set[str]:
                     met.update(["again"] if one.submission > 1 else [])
                 case Release():
                     status = simulation.cluster.parcels[one.run, one.submission].status
-                    never = (one.run, simulation.cluster.parcels[one.run, one.submission].submit.attempt)
+                    never = (one.run, simulation.cluster.parcels[one.run, one.submission].start)
                     if status == "over" and never not in simulation.cluster.bodies:
                         met.add("released ahead")
             if hasattr(one, "question"):

@@ -10,17 +10,32 @@ from prefectlite import (
     DaskExecutor,
     DateTimeParameter,
     Edge,
+    EnvVarSecret,
+    FilterTask,
     Flow,
     FlowRun,
     LocalExecutor,
     Parameter,
+    ResourceManager,
+    Secret,
     Task,
+    apply_map,
     as_task,
+    callback_factory,
+    case,
+    config,
     context,
     defaults_from_attrs,
     flatten,
     flow,
+    ifelse,
     mapped,
+    merge,
+    pause_task,
+    raise_on_exception,
+    resource_manager,
+    set_temporary_config,
+    switch,
     tags,
     task,
     triggers,
@@ -31,7 +46,9 @@ from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.signals import SKIP
-from prefectlite.states import Failed, State
+from prefectlite.states import Failed, RunKey, State
+from prefectlite.tasks.shell import ShellTask
+from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
 
 
@@ -143,6 +160,15 @@ with Flow("etl", executor=LocalExecutor()) as etl:
     assert_type(scale.is_equal(3), Any)
     since = DateTimeParameter("since", default="2026-01-31")
     show(since)
+    # Branches, and maps of functions that call tasks.
+    with case(one, 1):
+        assert_type(inc(one), int)
+    switch(one, {1: inc(1), 2: words("a b")})
+    ifelse(one, inc(1), None)
+    assert_type(merge(inc(1), 5), Any)
+    assert_type(inc(merge(inc(1), 5)), int)
+    assert_type(FilterTask(lambda x: x > 1, name="large")([1, 2]), Any)
+    assert_type(apply_map(lambda x, by: inc(x, by), [1, 2], by=unmapped(1)), Any)
 
 assert_type(etl.add_edge(one, many, key="x"), Edge)
 assert_type(etl.add_task(scale), Task)
@@ -170,6 +196,21 @@ with context(city="Bergen"), tags("nightly"):
     pass
 
 
+class Scratch:
+    def setup(self) -> str:
+        return "/tmp/x"
+
+    def cleanup(self, resource: str) -> None: ...
+
+
+# mypy does not see what a decorator makes of a class; called, it is understood.
+Folder = resource_manager(Scratch)
+assert_type(Folder, ResourceManager)
+made_manager: ResourceManager = resource_manager(name="named", setup_task_kwargs={"max_retries": 1})(dict)
+with Flow("resource"), Folder() as folder:
+    assert_type(words(folder), list[str])
+
+
 @task(trigger=triggers.some_failed(at_least=1), skip_on_upstream_skip=False)
 def alarm() -> None: ...
 
@@ -194,6 +235,33 @@ run = traced.start(start=1)
 assert_type(run, FlowRun)
 assert_type(run.wait(timeout=1.5), State)
 assert_type(run.explain(), str)
+assert_type(run.paused(), dict[RunKey, State])
+run.resume(one)
+run.resume("count-1[3]")
+with raise_on_exception():
+    etl.run(wait_for_approval=False)
+pause_task("look at it", duration=60)
+
+assert_type(config.results.inline_limit, int)
+assert_type(config.executor, str)
+with set_temporary_config({"executor": "local"}):
+    etl.run(context={"region": "north"}, progress=None)
+words(Secret("TEXT"))
+words(EnvVarSecret("TEXT", cast=str, raise_if_missing=True))
+
+
+simulation = simulate(
+    traced,
+    {"start": 1},
+    outcomes={"inc-1": [OSError("x"), returns(2)], one: crashes(takes=3)},
+    takes=timedelta(minutes=1),
+    default=runs(takes=1),
+)
+assert_type(simulation, Simulation)
+assert_type(simulation[one], State)
+assert_type(simulation.attempts("inc-1"), list[Ran])
+assert_type(simulation.timeline[0].state, State)
+assert_type(ShellTask("true", env={"A": "1"}, max_retries=2).run(), str | list[str] | None)
 
 
 nine = CronSchedule("0 9 * * *")
@@ -215,3 +283,20 @@ def daily() -> None: ...
 
 async def awaited() -> State:
     return await run
+
+
+def watch(flow: Flow, old: State, new: State) -> State | None: ...
+
+
+limited = Flow("limited", state_handlers=[watch], max_concurrency=4, tag_concurrency={"db": 2})
+limited.on_failure = lambda flow, state: print(flow, state)
+assert_type(limited.max_concurrency, int | None)
+assert_type(limited.tag_concurrency, dict[str, int])
+tell = callback_factory(lambda obj, state: print(obj), lambda state: state.is_failed())
+assert_type(tell, Callable[[Any, State, State], State])
+words.copy(max_concurrency=2, state_handlers=[tell])
+
+
+@flow(name="both", state_handlers=[tell], max_concurrency=1)
+def both() -> None:
+    inc(1)

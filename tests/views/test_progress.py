@@ -235,3 +235,33 @@ def test_the_default_stream_is_standard_error(capsys):
         progress.started(Run())
         progress.ended(Success())
     assert "etl ended Success" in capsys.readouterr().err
+
+
+def test_it_moves_aside_for_who_needs_the_terminal_and_comes_back():
+    display = Recorder()
+    with Progress(display) as progress:
+        progress.started(Run())
+        progress.log([line("before")])
+        with progress.aside():
+            assert display.told == ["begin", "abandon"]
+            assert [one.message for one in display.lines] == ["before"]
+            assert not [one for one in threading.enumerate() if one.name == "prefectlite-progress"]
+        assert display.told == ["begin", "abandon", "begin"]
+        display.shown.clear()
+        assert display.shown.wait(5)
+
+
+def test_who_is_not_watching_has_nothing_to_move_aside():
+    display = Recorder()
+    with Progress(display).aside():
+        pass
+    assert display.told == ["abandon"]
+
+
+def test_lines_say_once_that_a_run_begins():
+    stream = io.StringIO()
+    with Progress(LineDisplay(stream)) as progress:
+        progress.started(Run())
+        with progress.aside():
+            pass
+    assert stream.getvalue().count("etl begins") == 1

@@ -52,10 +52,12 @@ def attempt(
     measure: tuple[str, ...] = (),
     pickles: bool = True,
     limit: int = 8192,
+    loop: int = 1,
+    beside: tuple[tuple[str, Recipe], ...] = (),
     **envelope: Any,
 ) -> Outcome:
     facts = FlowFacts(FACTS.run_id, FACTS.flow_name, FACTS.scheduled, FACTS.parameters, 20, limit)
-    spec = Spec("double-1", index, 1, 2, given or {}, recipes, upstreams, drop, measure)
+    spec = Spec("double-1", index, loop, 2, given or {}, recipes, upstreams, drop, measure, beside)
     task = OpenTask(Envelope("double", body, **envelope))
     return perform(OpenFlow(facts), task, spec, values, Here("here", pickles))
 
@@ -73,6 +75,33 @@ def raiser(error: BaseException) -> Any:
         raise error
 
     return body
+
+
+# What went before
+
+
+def test_a_body_finds_what_the_iteration_before_handed_on_in_its_context() -> None:
+    def body() -> Any:
+        names = ("task_loop_count", "task_loop_result", "resume", "shared")
+        return [context.get(name) for name in names], context.task_run_id.partition("/")[2]
+
+    beside = (
+        ("task_loop_count", (VALUE, 3, None, False)),
+        ("task_loop_result", (PACKED, pickle.dumps({"k": 1}), None, False)),
+        ("resume", (VALUE, True, None, False)),
+        ("shared", (NEED, 0, None, False)),
+    )
+    report = attempt(body, loop=3, beside=beside, values=(Succeeded("large", 0, 0, 1),)).report
+    assert report is not None
+    assert report.inline is not None
+    assert pickle.loads(report.inline) == ([3, {"k": 1}, True, "large"], "double-1@3")
+
+
+def test_what_was_handed_on_and_cannot_be_opened_fails_who_looks_at_it() -> None:
+    beside = (("task_loop_result", (PACKED, b"no pickle", None, False)),)
+    assert attempt(lambda: 1, beside=beside).wrapper is not None
+    state = state_of(attempt(lambda: context.task_loop_result, beside=beside))
+    assert isinstance(state.result, SerializationError)
 
 
 # Success

@@ -157,7 +157,15 @@ CASES = [("plain", name) for name in BODIES] + [
 ]
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """However slow the machine is, no bundle takes too long."""
+    monkeypatch.setattr(bundles, "LONGEST", 60.0)
+    monkeypatch.setattr(desks, "LONGEST", 60.0)
+
+
 @pytest.mark.parametrize(("options", "name"), CASES)
+@pytest.mark.usefixtures("patient")
 def test_a_body_comes_to_the_same_alone_and_in_a_block(options, name, site, capfd):
     changes = OPTIONS[options]
     told_of = {key: value for key, value in changes.items() if key in ("drop_value", "measure")}
@@ -191,6 +199,7 @@ def test_a_body_comes_to_the_same_alone_and_in_a_block(options, name, site, capf
                 assert pickle.loads(one) == pickle.loads(other)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_thousand_plain_successes_are_told_in_four_pieces_of_bytes(site):
     found = site.bundle([block(1000, columns=[("x", PLAIN, range(1000))])], [envelope(lambda x: x)])
 
@@ -585,7 +594,7 @@ def test_a_bundle_whose_run_is_called_off_ends_and_says_nothing(site):
     site.items.clear()
     future = submit(1)
     assert ready.wait(10)
-    assert interrupt_attempts(other, site.worker) == 1
+    assert interrupt_attempts(other, dask_worker=site.worker) == 1
     with pytest.raises(Hold):
         future.result(10)
     # What comes after it does not even begin.

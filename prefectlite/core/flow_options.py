@@ -1,0 +1,190 @@
+"""What is said of a flow as a whole: its handlers and its limits, checked whenever they are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
+
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+
+T = TypeVar("T")
+
+#: Called with flow, old and new state; returns another new state, or None to let the transition stand.
+FlowHandler: TypeAlias = Callable[[Any, Any, Any], Any]
+
+
+class FlowOptions(TypedDict, total=False):
+    """What is said of a flow as a whole, as keyword arguments.
+
+    Parameters
+    ----------
+    state_handlers : sequence of callable
+        Each is called with flow, old and new state when a run begins and when it ends, and may return another
+        new state. One that returns a final state at the beginning keeps the run from starting.
+    on_failure : callable or None
+        Called with flow and state when a run has failed.
+    terminal_state_handler : callable or None
+        Called with flow, state and the reference tasks' states, children of maps one by one, when a run ends
+        by itself, before the ``state_handlers`` are; may return another state.
+    max_concurrency : int or None
+        How many task runs of a run of the flow may run at once.
+    tag_concurrency : mapping of str to int
+        The same of the task runs that have a tag, by tag.
+    """
+
+    state_handlers: Sequence[FlowHandler] | None
+    on_failure: Callable[[Any, Any], Any] | None
+    terminal_state_handler: FlowHandler | None
+    max_concurrency: int | None
+    tag_concurrency: Mapping[str, int] | None
+
+
+class FlowOption(Generic[T]):
+    """An attribute of a flow that is checked when it is set.
+
+    Parameters
+    ----------
+    check : callable
+        Takes the flow's name, the option's and the value, and returns what is to be kept.
+    """
+
+    def __init__(self, check: Callable[[str, str, Any], T]) -> None:
+        self._check = check
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, flow: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, flow: Any, owner: type[Any]) -> T: ...
+    def __get__(self, flow: Any, owner: type[Any]) -> Any:
+        return self if flow is None else vars(flow)[self._name]
+
+    def __set__(self, flow: Any, value: Any) -> None:
+        vars(flow)[self._name] = self._check(flow.name, self._name, value)
+
+
+def as_handlers(flow_name: str, option: str, value: Any) -> list[FlowHandler]:
+    """Return state handlers as a list of the flow's own.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    list of callable
+        Empty for None.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is no sequence of functions.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(callable(one) for one in value):
+        mend = "give a list of functions of the flow, its old and its new state."
+        raise DefinitionTypeError(_text(flow_name, option, value, mend))
+    return list(value)
+
+
+def as_function(flow_name: str, option: str, value: Any) -> Callable[..., Any] | None:
+    """Return a function, or None.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    callable or None
+        The same.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it cannot be called.
+    """
+    if value is not None and not callable(value):
+        more = (
+            ", the state and those of the reference tasks" if option.startswith("term") else " and the state"
+        )
+        raise DefinitionTypeError(
+            _text(flow_name, option, value, f"give a function that takes the flow{more}.")
+        )
+    return value  # type: ignore[no-any-return]  # callable() tells no more than that
+
+
+def as_limit(flow_name: str, option: str, value: Any) -> int | None:
+    """Return how many task runs may run at once.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    int or None
+        1 or more; None for no limit.
+
+    Raises
+    ------
+    DefinitionError
+        When it is less than 1.
+    DefinitionTypeError
+        When it is no whole number.
+    """
+    mend = "give a whole number from 1 on, or None for no limit."
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DefinitionTypeError(_text(flow_name, option, value, mend))
+    if value < 1:
+        raise DefinitionError(_text(flow_name, option, value, mend))
+    return value
+
+
+def as_limits(flow_name: str, option: str, value: Any) -> dict[str, int]:
+    """Return how many task runs may run at once, by tag.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    dict of str to int
+        Without the tags that have no limit.
+
+    Raises
+    ------
+    DefinitionError
+        When a limit is less than 1.
+    DefinitionTypeError
+        When it is no mapping of tags to whole numbers.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(tag, str) for tag in value):
+        mend = "give tags and numbers, as in tag_concurrency={'database': 2}."
+        raise DefinitionTypeError(_text(flow_name, option, value, mend))
+    checked = {tag: as_limit(flow_name, f"{option}[{tag!r}]", most) for tag, most in value.items()}
+    return {tag: most for tag, most in checked.items() if most is not None}
+
+
+def _text(flow_name: str, option: str, value: Any, mend: str) -> str:
+    return f"Flow {flow_name!r} has {option}={value!r}; {mend}"

@@ -1,0 +1,101 @@
+"""Finds the first exception or signal of a flow run, for who wants it raised. Knows states, no tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from prefectlite.driver.observer import RunView
+from prefectlite.engine.instructions import Transition
+from prefectlite.errors import TaskError
+from prefectlite.states.signals import FAIL, PAUSE, RETRY, SKIP, TRIGGERFAIL, VALIDATIONFAIL
+from prefectlite.states.state import Failed, Paused, Retrying, Skipped, State
+from prefectlite.worker.logs import LogLine
+
+
+class FirstRaised:
+    """An observer that ends the flow run at the first exception or signal, and keeps it."""
+
+    def __init__(self) -> None:
+        # Only as long as it goes on: values live as long as who knows the run.
+        self._run: RunView | None = None
+        self._found: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise what was found, if anything was."""
+        if self._found is not None:
+            raise self._found
+
+    def started(self, run: RunView) -> None:
+        """Take note of the run.
+
+        Parameters
+        ----------
+        run : RunView
+            To be ended.
+        """
+        self._run = run
+
+    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
+        """Look for the first exception or signal.
+
+        Parameters
+        ----------
+        transitions : collection of Transition
+            What changed.
+        counts : mapping of str to int
+            Not looked at.
+        """
+        if self._found is not None or self._run is None:
+            return
+        for change in transitions:
+            found = _raised(change)
+            if found is not None:
+                self._found = found
+                self._run.cancel(f"{change.key} raised {type(found).__name__}, inside raise_on_exception()")
+                return
+
+    def log(self, lines: Sequence[LogLine]) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        lines : sequence of LogLine
+            Not looked at.
+        """
+
+    def ended(self, state: State) -> None:
+        """Let go of the run.
+
+        Parameters
+        ----------
+        state : State
+            Not looked at.
+        """
+        self._run = None
+
+
+def _raised(change: Transition) -> BaseException | None:
+    """Return what user code raised that a transition comes from."""
+    state = change.new
+    if not change.key.slug:
+        return None  # the flow's own
+    if isinstance(state, Failed):
+        return _of_failure(state)
+    if change.why.rule == "outcome":
+        for cls, signal in _SIGNALS:
+            if isinstance(state, cls):
+                return signal(state.message)
+    return None
+
+
+def _of_failure(state: Failed) -> BaseException:
+    held = state.result
+    if isinstance(held, TaskError) and held.type_name in _FAILING:
+        return _FAILING[held.type_name](state.message)
+    return held if isinstance(held, BaseException) else TaskError(type(state).__name__, state.message or "")
+
+
+#: A failure's result is never the signal that asked for it, but tells its name.
+_FAILING: Final = {signal.__name__: signal for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL)}
+_SIGNALS: Final = ((Skipped, SKIP), (Paused, PAUSE), (Retrying, RETRY))

@@ -1,0 +1,33 @@
+"""The place where a flow runs that says none: what the settings name. Knows executors and settings."""
+
+from __future__ import annotations
+
+from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
+from prefectlite.executors.local import LocalExecutor
+from prefectlite.executors.protocol import Executor
+from prefectlite.settings import current
+
+
+def default_executor() -> Executor:
+    """Return a new executor of the kind that the setting ``executor`` names.
+
+    Returns
+    -------
+    Executor
+        ``DaskExecutor()`` unless somebody set another.
+
+    Raises
+    ------
+    ConfigError
+        When the settings cannot be read.
+    """
+    name = current().executor
+    if name == "dask":
+        return DaskExecutor()
+    if name == "local":
+        return LocalExecutor()
+    if name == "threads":
+        return LocalDaskExecutor("threads")
+    if name == "processes":
+        return LocalDaskExecutor("processes")
+    return DaskExecutor(name)

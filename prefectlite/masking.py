@@ -1,0 +1,248 @@
+"""Which texts are secret in this process, and how they are kept out of what we write. Knows texts alone.
+
+Whoever reads a secret says so here, in whatever process that is. From then on every text that prefectlite
+writes there (messages, tracebacks, log lines, the command line's output) shows a mask in its place, and no
+pickled value in which it stands leaves the place that made it unasked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import quote
+
+#: What stands in the place of a secret.
+MASK: Final = "**********"
+#: Shorter texts are not looked for: a secret "no" would be found everywhere.
+SHORTEST: Final = 4
+#: Shorter ones are masked in texts, but no value is held back because one stands in it: chance would do that.
+TELLING: Final = 8
+#: How many texts a process remembers; those that were told first are forgotten first.
+MEMORY: Final = 1000
+_DEEPEST: Final = 8
+
+#: The secret texts that this process knows, with their bytes; empty as long as there is none.
+KNOWN: Final[dict[str, bytes]] = {}
+_lock: Final = threading.Lock()
+
+
+class Secrets(Mapping[str, Any]):
+    """Secrets by name; whoever holds them hides them. Items and attributes are the same things.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        Values by name.
+
+    Examples
+    --------
+    >>> Secrets({"DB_PASSWORD": "correct horse"})
+    <Secrets: DB_PASSWORD>
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+        hide(self._values)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the secret of that name."""
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the secret of that name."""
+        if name.startswith("_") or name not in self._values:
+            raise AttributeError(f"There is no secret {name!r}; the names are {', '.join(self) or 'none'}.")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        """Return the names, not the values."""
+        return f"<Secrets: {', '.join(self) or 'none'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle so that the process that unpickles them hides them too."""
+        return Secrets, (self._values,)
+
+
+def hide(value: object) -> tuple[str, ...]:
+    """Keep a secret out of all that is written from here on in this process.
+
+    Parameters
+    ----------
+    value : object
+        The secret; of a list, dict or the like, each value in it.
+
+    Returns
+    -------
+    tuple of str
+        The texts that are looked for, for ``hide_texts`` in another process; values shorter than ``SHORTEST``
+        are not.
+    """
+    return hide_texts(
+        tuple(
+            dict.fromkeys(text for leaf in islice(_leaves(value, _DEEPEST), MEMORY) for text in _forms(leaf))
+        )
+    )
+
+
+def hide_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep texts out of all that is written from here on in this process.
+
+    Parameters
+    ----------
+    texts : tuple of str
+        What ``hide`` returned, perhaps in another process.
+
+    Returns
+    -------
+    tuple of str
+        The same.
+    """
+    if any(text not in KNOWN for text in texts):
+        with _lock:
+            for text in texts:
+                KNOWN[text] = text.encode("utf-8", "surrogatepass")
+            for oldest in list(KNOWN)[:-MEMORY]:
+                del KNOWN[oldest]
+            _order.longest_first = tuple(sorted(KNOWN, key=len, reverse=True))
+    return texts
+
+
+def mask(text: str) -> str:
+    """Return a text without secrets.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The same, with ``MASK`` in the place of each secret that this process knows.
+
+    Examples
+    --------
+    >>> hide("correct horse")
+    ('correct horse', 'correct%20horse')
+    >>> mask("postgresql://me:correct%20horse@db")
+    'postgresql://me:**********@db'
+    """
+    for secret in _order.longest_first:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def secrets_in(value: bytes | str) -> tuple[str, ...]:
+    """Return the secrets that stand in a value.
+
+    Parameters
+    ----------
+    value : bytes or str
+        The pickled value, or its text.
+
+    Returns
+    -------
+    tuple of str
+        Those that this process knows and that are not shorter than ``TELLING``.
+    """
+    if not KNOWN:
+        return ()
+    content = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return tuple([text for text, one in list(KNOWN.items()) if len(text) >= TELLING and one in content])
+
+
+def is_secret(value: object) -> bool:
+    """Return whether a value is of a kind that hides itself, as pydantic's ``SecretStr`` does.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bool
+        Told by its class; pydantic need not be there.
+    """
+    return hasattr(type(value), "get_secret_value")
+
+
+def hide_inside(value: object) -> tuple[str, ...]:
+    """Hide what hides itself: each ``SecretStr`` and the like in a value, and nothing else of it.
+
+    Parameters
+    ----------
+    value : object
+        A parameter's value, or a dict of several; lists, dicts, models and dataclasses are looked into.
+
+    Returns
+    -------
+    tuple of str
+        As of ``hide``.
+    """
+    return hide(list(_secrets(value, _DEEPEST)))
+
+
+class _Order:
+    """In which order texts are masked: one may be a part of another."""
+
+    __slots__ = ("longest_first",)
+
+    def __init__(self) -> None:
+        self.longest_first: tuple[str, ...] = ()
+
+
+_order: Final = _Order()
+
+
+def _secrets(value: object, depth: int) -> Iterator[object]:
+    if is_secret(value):
+        yield value
+    elif depth:
+        for member in _members(value):
+            yield from _secrets(member, depth - 1)
+
+
+def _leaves(value: object, depth: int) -> Iterator[str]:
+    if is_secret(value):
+        value = value.get_secret_value()  # type: ignore[attr-defined]  # is_secret says so
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, bytes | bytearray):
+        yield value.decode("utf-8", "replace")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+    elif depth:
+        for member in _members(value):
+            yield from _leaves(member, depth - 1)
+
+
+def _members(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from value
+    elif not isinstance(value, type):
+        yield from getattr(value, "__dict__", {}).values()
+        for name in getattr(type(value), "__dataclass_fields__", ()):
+            yield getattr(value, name, None)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it may stand in a text: as it is, as Python quotes it, in an address, by line."""
+    for text in (secret, repr(secret)[1:-1], quote(secret, safe="", errors="replace"), *secret.splitlines()):
+        if len(text.strip()) >= SHORTEST:
+            yield text

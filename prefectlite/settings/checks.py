@@ -1,0 +1,91 @@
+"""What was said becomes settings, or an error with a mend. Knows pydantic, if there is anything to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
+
+from prefectlite.errors import ConfigError
+from prefectlite.masking import Secrets
+from prefectlite.settings.schema import Settings, known
+from prefectlite.settings.sources import Given, opening
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def settings_of(given: Mapping[str, Given]) -> Settings:
+    """Return the settings that were said, and the defaults for the others.
+
+    Parameters
+    ----------
+    given : mapping of str to Given
+        By key.
+
+    Returns
+    -------
+    Settings
+        Checked.
+
+    Raises
+    ------
+    ConfigError
+        When a value does not fit; the text names its source.
+    """
+    sections: dict[str, dict[str, Any]] = {"": {}}
+    context: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
+    for key, one in given.items():
+        if key.startswith("context.secrets."):
+            secrets[key.removeprefix("context.secrets.")] = one.value
+        elif key.startswith("context."):
+            context[key.removeprefix("context.")] = one.value
+        else:
+            section, _, name = key.rpartition(".")
+            sections.setdefault(section, {})[name] = _checked(key, one)
+    values = sections.pop("")
+    default = Settings()
+    for section, changes in sections.items():
+        values[section] = replace(getattr(default, section), **changes)
+    if context:
+        values["context"] = context
+    if secrets:
+        values["secrets"] = Secrets(secrets)
+    return replace(default, **values)
+
+
+def _checked(key: str, given: Given) -> Any:
+    # Imported here: pydantic is dear, and who gives no setting need not have it.
+    from pydantic import Field, TypeAdapter, ValidationError
+
+    setting = known()[key]
+    kind = setting.kind
+    if setting.limits:
+        kind = _limited(kind, Field(**setting.limits))
+    try:
+        value = given.value if setting.check is None else setting.check(given.value)
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        problem = _problems(error)
+    except ValueError as error:
+        problem = str(error)
+    raise ConfigError(
+        f"{opening(given.source)} sets {key} = {given.value!r}, but {problem}. Mend the value, or take it "
+        f"out to have the default, {setting.default!r}."
+    )
+
+
+def _limited(kind: Any, limits: Any) -> Any:
+    """Return a type with limits; of a union, they are those of its numbers."""
+    members = get_args(kind)
+    if not members:
+        return Annotated[kind, limits]
+    return Union[  # noqa: UP007  # its members are known only now
+        tuple(Annotated[one, limits] if one in (int, float) else one for one in members)
+    ]
+
+
+def _problems(error: ValidationError) -> str:
+    found = [one["msg"] for one in error.errors(include_url=False, include_context=False)]
+    return " or ".join(f"{text[:1].lower()}{text[1:]}" for text in found)

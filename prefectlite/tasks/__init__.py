@@ -1,0 +1,10 @@
+"""Tasks that come with the house: control flow, resource managers, secrets. Knows the core; knows no cluster.
+
+They are made as users make theirs, and need nothing that a user's own could not have.
+"""
+
+from __future__ import annotations
+
+from prefectlite.tasks import control_flow, resource_manager, secrets
+
+__all__ = ["control_flow", "resource_manager", "secrets"]

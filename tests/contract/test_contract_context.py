@@ -1,0 +1,224 @@
+"""What a body reads of its surroundings, the same at every place (reference section 18; SEMANTICS section 3)."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from prefectlite import Flow, Parameter, context, set_temporary_config, tags, task, triggers
+from prefectlite.errors import ContextError, SerializationError
+
+
+@task
+def look(x: int = 0) -> dict[str, Any]:
+    held = context.to_dict()
+    return {
+        **{
+            name: value
+            for name, value in held.items()
+            if isinstance(value, str | int | float | datetime | type(None))
+        },
+        "names": sorted(held),
+        "parameters": dict(context.parameters),
+        "task_tags": sorted(context.task_tags),
+        "config": context.config.results.inline_limit,
+        "time_left": context.time_left(),
+        "secrets": len(context.secrets),
+        "logger": context.logger.name,
+        "extra": context.get("extra"),
+    }
+
+
+def seen(world: Any, **options: Any) -> dict[str, Any]:
+    with Flow("etl") as flow:
+        flow.add_task(Parameter("p", default=3))
+        with tags("a"):
+            made = look()
+    state = world.run(flow, **options)
+    assert state.is_successful(), state.result[made].traceback
+    found: dict[str, Any] = state.result[made].result
+    return found
+
+
+def test_a_body_reads_each_variable_of_prefect_1_and_ours(world: Any) -> None:
+    found = seen(world)
+    assert set(found["names"]) == {
+        "date", "today", "yesterday", "tomorrow", "today_nodash", "yesterday_nodash", "tomorrow_nodash",
+        "config", "logger", "caches", "checkpointing", "flow_name", "flow_id", "flow_run_id", "flow_run_name",
+        "scheduled_start_time", "parameters", "map_index", "task_name", "task_full_name", "task_slug", "task_id",
+        "task_run_id", "task_tags", "task_run_count", "secrets",
+        "attempt", "idempotency_key", "time_left", "upstream_states",
+    }  # fmt: skip
+    run_id = found["flow_run_id"]
+    assert (found["flow_name"], found["flow_id"], found["flow_run_name"]) == (
+        "etl",
+        "etl",
+        f"etl-{run_id[:8]}",
+    )
+    assert (found["task_name"], found["task_full_name"], found["task_slug"]) == ("look", "look", "look-a-1")
+    assert (found["task_id"], found["task_run_id"], found["map_index"]) == (
+        "look-a-1",
+        f"{run_id}/look-a-1",
+        None,
+    )
+    assert (found["task_tags"], found["task_run_count"], found["attempt"]) == (["a"], 1, 1)
+    assert (found["parameters"], found["config"], found["logger"]) == ({"p": 3}, 8192, "prefectlite.look")
+    assert (found["checkpointing"], found["time_left"], found["secrets"]) == (True, math.inf, 0)
+    assert found["date"] == found["scheduled_start_time"]
+    assert found["today"] == f"{found['date']:%Y-%m-%d}"
+
+
+def test_children_of_a_map_know_their_index_and_have_keys_of_their_own(world: Any) -> None:
+    with Flow("etl") as flow:
+        made = look.map([1, 2, 3])
+    children = [child.result for child in world.run(flow).result[made].map_states]
+    assert [one["map_index"] for one in children] == [0, 1, 2]
+    assert [one["task_full_name"] for one in children] == ["look[0]", "look[1]", "look[2]"]
+    assert [one["task_run_id"].partition("/")[2] for one in children] == [
+        "look-1[0]",
+        "look-1[1]",
+        "look-1[2]",
+    ]
+    assert len({one["idempotency_key"] for one in children}) == 3
+
+
+def test_attempts_count_and_share_their_idempotency_key(world: Any) -> None:
+    @task(max_retries=2)
+    def stubborn() -> Any:
+        told = context.attempt, context.task_run_count, context.idempotency_key
+        if context.attempt < 3:
+            raise ValueError(str(told[2]))
+        return told
+
+    with Flow("etl") as flow:
+        made = stubborn()
+    attempt, count, key = world.run(flow).result[made].result
+    assert (attempt, count, len(key)) == (3, 3, 32)
+
+
+def test_a_date_that_is_given_decides_what_today_is(world: Any) -> None:
+    found = seen(world, context={"date": "2026-03-01"})
+    assert (found["yesterday"], found["today"], found["tomorrow_nodash"]) == (
+        "2026-02-28",
+        "2026-03-01",
+        "20260302",
+    )
+    assert found["date"] == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_what_is_given_shows_and_goes_before_the_configuration(world: Any) -> None:
+    with set_temporary_config({"context.extra": "of the configuration", "results.inline_limit": 5000}):
+        assert (seen(world)["extra"], seen(world)["config"]) == ("of the configuration", 5000)
+        assert seen(world, context={"extra": ["given"]})["extra"] == ["given"]
+    assert seen(world)["extra"] is None
+
+
+def test_a_context_that_cannot_be_is_refused_before_anything_runs(world: Any) -> None:
+    for given in ({"task_name": "x"}, {"date": "someday"}):
+        with pytest.raises(ContextError, match=f"Flow 'etl' is given context={{{next(iter(given))!r}"):
+            seen(world, context=given)
+
+
+def test_a_value_that_cannot_travel_is_named_where_it_must(world: Any, pickles: bool) -> None:
+    lock = threading.Lock()
+    with Flow("etl") as flow:
+        look()
+    if not pickles:
+        assert world.run(flow, context={"extra": lock}).is_successful()
+    else:
+        with pytest.raises(
+            SerializationError, match=r"context of flow 'etl' .* its 'extra' cannot be pickled"
+        ):
+            world.run(flow, context={"extra": lock})
+
+
+def test_copied_contexts_carry_it_into_threads(world: Any) -> None:
+    @task
+    def threaded() -> Any:
+        seen: list[Any] = []
+        copied = contextvars.copy_context()
+        for run in (
+            lambda: copied.run(lambda: seen.append(context.get("task_name"))),
+            lambda: seen.append(context.get("task_name")),
+        ):
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+        return seen
+
+    with Flow("etl") as flow:
+        made = threaded()
+    assert world.run(flow).result[made].result == ["threaded", None]
+
+
+def test_upstream_states_are_there_by_slug_and_argument_without_values(world: Any) -> None:
+    @task
+    def good() -> int:
+        return 1
+
+    @task
+    def bad() -> int:
+        raise ValueError("no")
+
+    @task(trigger=triggers.all_finished)
+    def judge(x: Any, many: Any) -> Any:
+        states = context.upstream_states
+        told = {name: type(state).__name__ for name, state in states.items()}
+        return (
+            told,
+            states["bad-1"].message,
+            states["many"].context["counts"],
+            states["x"].context.get("task_run_count"),
+            states["x"].has_result,
+        )
+
+    with Flow("etl") as flow:
+        made = judge(good(), look.map([1, 2]), upstream_tasks=[bad()])
+    told, message, counts, count, has_result = world.run(flow).result[made].result
+    assert told == {
+        "good-1": "Success",
+        "look-1": "Mapped",
+        "bad-1": "Failed",
+        "x": "Success",
+        "many": "Mapped",
+    }
+    assert (message, counts, has_result) == ("Unexpected error: ValueError: no", {"Success": 2}, False)
+    assert count in (None, 1)
+
+
+def test_handlers_and_triggers_see_the_flow_runs_context(world: Any) -> None:
+    heard: list[Any] = []
+
+    def handler(*_: Any) -> None:
+        heard.append(
+            (
+                context.today,
+                context.extra,
+                context.task_run_id,
+                context.idempotency_key,
+                context.flow_run_name,
+            )
+        )
+
+    @task(state_handlers=[handler])
+    def handled() -> Any:
+        return context.idempotency_key, context.flow_run_name
+
+    with Flow("etl") as flow:
+        made = handled()
+    key, name = world.run(flow, context={"date": "2026-03-01", "extra": 7}).result[made].result
+    assert {(today, extra) for today, extra, *_ in heard} == {("2026-03-01", 7)}
+    assert {(run.partition("/")[2], told, run_name) for *_, run, told, run_name in heard} == {
+        ("handled-1", key, name)
+    }
+
+
+def test_nothing_of_a_run_shines_into_the_next(world: Any) -> None:
+    seen(world, context={"extra": 1})
+    assert seen(world)["extra"] is None
+    assert len(context) == 0
