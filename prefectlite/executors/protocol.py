@@ -80,12 +80,17 @@ class Session(Protocol):
         ...
 
     def waiting_for(self, run: int) -> str:
-        """Return what a task run in flight asks for that the place lacks, in words; empty if nothing.
+        """Return what a task run in flight asks for that the place lacks.
 
         Parameters
         ----------
         run : int
             Its number.
+
+        Returns
+        -------
+        str
+            In words; empty when it lacks nothing.
         """
         ...
 
