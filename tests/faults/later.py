@@ -69,6 +69,10 @@ def hosts(ground: Ground) -> Iterator[Client]:
     if shutil.which("ip") is None or os.geteuid():
         raise CannotRunHere(f"network namespaces need root and iproute2: {mend}")
     made = tool("up", "3")
+    end = time.monotonic() + 20
+    while "File exists" in made.stderr and time.monotonic() < end:  # the last ones are still going
+        time.sleep(0.5)
+        made = tool("up", "3")
     started: list[subprocess.Popen[bytes]] = []
 
     def start(host: str, *words: str) -> None:

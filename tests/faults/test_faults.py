@@ -18,7 +18,7 @@ def _marked(one: Row) -> pytest.ParameterSet:
     if one.is_slow:
         marks.append(pytest.mark.slow)
     if one.missing:
-        marks.append(pytest.mark.xfail(reason=one.missing, raises=AssertionError))
+        marks.append(pytest.mark.xfail(reason=one.missing))
     return pytest.param(one, id=one.name, marks=marks)
 
 
