@@ -295,7 +295,12 @@ JUMPING = """
 """
 
 
-@row("driver wall clock jumps a day forward, or back", "same states", slow=True)
+@row(
+    "driver wall clock jumps a day forward, or back",
+    "same states",
+    slow=True,
+    missing="a flow run with a retry delay did not end within 60 s once the clock had jumped",
+)
 def clock_jumps(ground: Ground) -> str:
     import json
 
