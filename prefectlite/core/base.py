@@ -76,6 +76,7 @@ class Task(Expression):
         "The failures that are tried again: a tuple of types, a callable, or None for all."
     )
     max_crashes = Option[int]("How often an attempt that infrastructure ended is run again.")
+    idempotent = Option[bool]("Whether running the body again is harmless.")
     trigger = Option[Callable[..., Any]]("Says from the upstreams' states whether the task runs.")
     skip_on_upstream_skip = Option[bool]("Whether the task is skipped when an upstream was.")
     state_handlers = Option[tuple[Callable[..., Any], ...]]("Called at every transition.")

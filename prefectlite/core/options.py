@@ -50,6 +50,9 @@ class OptionArgs(TypedDict, total=False):
         The failures that are tried again; a callable takes the exception and answers True or False.
     max_crashes : int or None
         How often an attempt that infrastructure ended is run again; by default, ``max_retries``.
+    idempotent : bool
+        Whether running the body again is harmless. Work and results that a worker took with it are then
+        simply computed again, up to three times, where the inputs are still there, and no crash is counted.
     trigger : callable
         Says from the upstreams' states whether the task runs; by default, all must have succeeded.
     skip_on_upstream_skip : bool
@@ -105,6 +108,7 @@ class OptionArgs(TypedDict, total=False):
     retry_jitter: float
     retry_on: RetryOn
     max_crashes: int | None
+    idempotent: bool
     trigger: Callable[..., Any] | None
     skip_on_upstream_skip: bool
     state_handlers: Sequence[Callable[..., Any]] | None
@@ -141,7 +145,7 @@ class TaskOptions:
 
     Parameters
     ----------
-    max_retries, retry_delay, retry_jitter, retry_on, trigger, skip_on_upstream_skip
+    max_retries, retry_delay, retry_jitter, retry_on, idempotent, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
     state_handlers, on_failure, log_stdout, keep_result
         As in ``OptionArgs``.
@@ -167,6 +171,7 @@ class TaskOptions:
     retry_delay: Delay | tuple[Delay, ...] | DelayFunction | None = None
     retry_jitter: float = 0.0
     retry_on: tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None = None
+    idempotent: bool = False
     trigger: Trigger | Callable[..., Any] = all_successful
     skip_on_upstream_skip: bool = True
     state_handlers: tuple[Callable[..., Any], ...] = ()
@@ -541,6 +546,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
     "retry_jitter": _jitter,
     "retry_on": _retry_on,
     "max_crashes": _count_or_none,
+    "idempotent": _flag,
     "trigger": _trigger,
     "skip_on_upstream_skip": _flag,
     "state_handlers": _handlers,

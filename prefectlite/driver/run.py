@@ -196,6 +196,24 @@ class Run:
                 return TaskStates(dict.fromkeys(self._graph.tasks, _NOT_BEGUN))
             return task_states(self._compiled, self._engine)
 
+    def waiting_for(self, key: RunKey) -> str:
+        """Return what a task run in flight asks for that no worker has.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        str
+            In words; empty when it does not wait for that.
+        """
+        engine, session = self._engine, self._session
+        with self._lock:
+            number = None if engine is None else engine.run_of(key)
+        return "" if number is None or session is None or self.is_over else session.waiting_for(number)
+
     def history(self, key: RunKey) -> list[Entry]:
         """Return what the journal knows of a task run.
 

@@ -227,21 +227,7 @@ class Ahead:
         stack = [run]
         while stack:
             run = stack.pop()
-            if not board.sent[run]:
-                continue
-            board.sent[run] = 0
-            node = board.node[run]
-            readers: list[int] = []
-            whole = run == node
-            if not whole:
-                family = board.families[node]
-                readers.extend(self._children_below(node, run - family.base))
-                whole = not family.unsent
-                family.unsent += 1
-                board.sent[node] = 0
-            if whole:
-                readers.extend(self._nodes_below(node))
-            for reader in readers:
+            for reader in self._unmarked(run):
                 board.unsent[reader] += 1
                 if board.stage[reader] == FLYING:
                     # Nothing was started, so nothing of it shows in the run's history.
@@ -252,6 +238,47 @@ class Ahead:
                     stack.append(reader)
                 elif board.plan_node(reader).kind == "collection":
                     stack.append(reader)
+
+    def forfeit(self, run: int) -> None:
+        """Take back the mark of a success whose value was lost; what flies may have it, and goes on.
+
+        Parameters
+        ----------
+        run : int
+            Any run but the parent of an unfolded map.
+        """
+        board = self._board
+        for reader in self._unmarked(run):
+            board.unsent[reader] += 1
+        for edge in board.plan.nodes[board.node[run]].outs:
+            # Children count what they read beside their own element from the moment they are there.
+            paired = edge.mapped and not edge.flattened and edge.upstream in board.families
+            if edge.downstream in board.families and not paired and self._has_lost_one(run):
+                add(board.unsent, 1, board.children(edge.downstream))
+
+    def _has_lost_one(self, run: int) -> bool:
+        """Return whether what a run is part of, or is, has just lost its first mark."""
+        family = self._board.families.get(self._board.node[run])
+        return family is None or family.unsent == 1
+
+    def _unmarked(self, run: int) -> list[int]:
+        """Take back one mark, and return who waits for it."""
+        board = self._board
+        readers: list[int] = []
+        if not board.sent[run]:
+            return readers
+        board.sent[run] = 0
+        node = board.node[run]
+        whole = run == node
+        if not whole:
+            family = board.families[node]
+            readers.extend(self._children_below(node, run - family.base))
+            whole = not family.unsent
+            family.unsent += 1
+            board.sent[node] = 0
+        if whole:
+            readers.extend(self._nodes_below(node))
+        return readers
 
     def unmark_many(self, runs: range) -> None:
         """Take back the marks of children of one map, side by side, and all that was sent after them.

@@ -105,7 +105,7 @@ def _check_family(board: Board, node: int) -> None:
     tally = Tally(empty_maps=int(not runs))
     for run in final:
         tally.add(board.states[run])
-    _same(board, node, "open children", family.open, len(runs) - len(final))
+    _same(board, node, "open children", family.open, sum(not board.is_settled(run) for run in runs))
     _same(board, node, "unsent children", family.unsent, sum(not board.sent[run] for run in runs))
     if family.tally != tally:
         raise AuditError(
@@ -120,7 +120,7 @@ def _same(board: Board, run: int, what: str, said: int, counted: int) -> None:
 
 def _whole_is_final(board: Board, node: int) -> bool:
     family = board.families.get(node)
-    return board.stage[node] == FINAL if family is None else not family.open
+    return board.is_settled(node) if family is None else not family.open
 
 
 def _pair(board: Board, edge: PlanEdge, run: int) -> int | None:
@@ -135,7 +135,7 @@ def _unmet(board: Board, run: int) -> int:
     edges = board.plan_node(run).ins
     if run != board.node[run]:
         pairs = (_pair(board, edge, run) for edge in edges)
-        return sum(pair is not None and board.stage[pair] != FINAL for pair in pairs)
+        return sum(pair is not None and not board.is_settled(pair) for pair in pairs)
     waits = 0
     for edge in edges:
         known = edge.mapped and not edge.flattened and edge.upstream in board.families
@@ -152,7 +152,8 @@ def _unsent(board: Board, run: int) -> int:
         elif edge.upstream in board.families:
             unsent += board.families[edge.upstream].unsent > 0
         elif run != board.node[run]:
-            unsent += board.states[edge.upstream].__class__ is not Success
+            is_plain = board.states[edge.upstream].__class__ is Success or edge.upstream in board.again
+            unsent += not is_plain
         else:
             unsent += not board.sent[edge.upstream]
     return unsent
@@ -179,7 +180,7 @@ def _readers(board: Board, run: int, reads: int) -> int:
             if place < below.width:
                 reader = below.base + place
                 is_read_on = board.plan.nodes[down].kind == "collection" and board.readers[reader]
-                left -= board.stage[reader] == FINAL and not is_read_on
+                left -= board.is_settled(reader) and not is_read_on
             else:
                 left -= 1
         else:

@@ -121,11 +121,13 @@ class Board:
     """
 
     __slots__ = (
+        "again",
         "asks",
         "attempt",
         "consumed",
         "counts",
         "crashes",
+        "doubtful",
         "early",
         "failures",
         "families",
@@ -136,6 +138,8 @@ class Board:
         "landings",
         "laps",
         "live",
+        "losses",
+        "lost",
         "measures",
         "node",
         "nodes_by_slug",
@@ -173,6 +177,14 @@ class Board:
         self.consumed: dict[int, Consumed] = {}
         self.landings = Landings()
         self.measures: dict[int, Measure] = {}
+        # Runs that were final and are run again for their value's sake: their readers were told once already.
+        self.again: set[int] = set()
+        # Readers of what was lost that may have been let through for a success: they are to be decided anew.
+        self.doubtful: set[int] = set()
+        # How often idempotent work was lost.
+        self.losses: dict[int, int] = {}
+        # Successes whose value is gone, and what is known of it; nobody has missed it yet.
+        self.lost: dict[int, str] = {}
         self.failures: dict[int, int] = {}
         self.crashes: dict[int, int] = {}
         self.early: dict[int, AttemptFinished | AttemptCrashed | AttemptRefused] = {}
@@ -446,6 +458,21 @@ class Board:
             elif states[self.upstream_run(edge, run)].__class__ is not Success:
                 return False
         return True
+
+    def is_settled(self, run: int) -> bool:
+        """Return whether a run has been final, so that its readers need not wait for it.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        bool
+            True also for one that is run again because its value was lost.
+        """
+        return self.stage[run] == FINAL or run in self.again
 
     def first_skipped(self, run: int) -> str | None:
         """Return the name of the first skipped upstream of a run.

@@ -12,6 +12,7 @@ from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.limits import Limits
+from prefectlite.engine.losses import GONE, Losses
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import Next, Proposal, objection, with_exception, without_result
@@ -22,7 +23,7 @@ from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.waits import Waits
 from prefectlite.engine.wiring import Wiring
-from prefectlite.rules.crash import decide_crash
+from prefectlite.rules.crash import decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
@@ -44,6 +45,7 @@ from prefectlite.states.transitions import may_become
 
 #: A retry_delay in seconds that can be meant: a century.
 _LONGEST_DELAY: Final = 3.2e9
+_GONE: Final = Reason("result-lost", GONE)
 _GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
 
 
@@ -76,6 +78,7 @@ class Conduct:
         self.waits = Waits(board, ledger)
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
+        self._losses = Losses(board, ledger, self._ahead, frontier)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.limits = Limits(board, frontier, self._why)
@@ -189,6 +192,13 @@ class Conduct:
         board = self._board
         node = board.node[run]
         ahead = board.unmet[run] > 0
+        if self._losses.lacks_input(run):
+            self.limits.give_back(run)
+            self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
+            return
+        if self._losses.hit(run, self._weigh_loss):
+            self.limits.give_back(run)
+            return
         if not board.attempt[run]:
             board.attempt[run] = 1
         submission = board.submission[run] = board.submission[run] + 1
@@ -312,8 +322,7 @@ class Conduct:
         policy = board.plan_node(run).policy
         verdict: Verdict
         if isinstance(state, Crashed):
-            crashes = board.crashes[run] = board.crashes.get(run, 0) + 1
-            verdict = decide_crash(crashes, policy.max_crashes, state, self._ledger.now)
+            verdict = self._weigh_crash(run, state)
         else:
             if asked is None:
                 board.failures[run] = board.failures.get(run, 0) + 1
@@ -326,6 +335,19 @@ class Conduct:
             self.questions.ask(run, "delay", attempt=board.failures[run])
         else:
             self._settle_as_it_is(run)
+
+    def _weigh_loss(self, run: int, state: Crashed) -> None:
+        self._weigh_failure(run, state, retryable=True)
+
+    def _weigh_crash(self, run: int, state: Crashed) -> Verdict:
+        board, policy, now = self._board, self._board.plan_node(run).policy, self._ledger.now
+        if policy.idempotent:
+            losses = board.losses[run] = board.losses.get(run, 0) + 1
+            verdict = decide_loss(losses, state, now)
+            if isinstance(verdict, Become):
+                return verdict
+        crashes = board.crashes[run] = board.crashes.get(run, 0) + 1
+        return decide_crash(crashes, policy.max_crashes, state, now)
 
     def _delay_answered(self, event: Answered) -> None:
         run, error, delay = event.run, event.error, event.answer
@@ -416,7 +438,10 @@ class Conduct:
         board.open -= 1
         if board.laps:
             board.end_lap(run)
-        self.settling.add(run)
+        if run in board.again:
+            self._losses.settle(run)
+        else:
+            self.settling.add(run)
         state = board.states[run]
         if isinstance(state, Failed) and board.plan_node(run).policy.on_failure:
             self.questions.ask(run, "on_failure", new=state)
@@ -478,9 +503,21 @@ class Conduct:
         board = self._board
         policy = board.plan_node(run).policy
         has_failures_left = board.failures.get(run, 0) < policy.retry.max_retries
-        has_crashes_left = board.crashes.get(run, 0) < policy.max_crashes
+        has_crashes_left = policy.idempotent or board.crashes.get(run, 0) < policy.max_crashes
         if not (policy.handled or has_failures_left or has_crashes_left):
             self._readers.consume(run, children)
+
+    def miss(self, run: int, submission: int, text: str) -> None:
+        """Note that the value of a success is gone; its state changes when a run that must start needs it.
+
+        Parameters
+        ----------
+        run, submission : int
+            Whose.
+        text : str
+            What is known of it, in a sentence.
+        """
+        self._losses.note(run, submission, text)
 
     def land(self, run: int) -> None:
         """Take a run out of flight; others may have its places.
@@ -503,4 +540,5 @@ class Conduct:
             A run that has just landed.
         """
         self._ledger.free(run)
-        self._ahead.unmark(run)
+        if run not in self._board.again:  # else what flies may have had the value before it was lost
+            self._ahead.unmark(run)

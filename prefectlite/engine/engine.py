@@ -26,6 +26,7 @@ from prefectlite.engine.events import (
     Measure,
     PlaceChanged,
     RangeFinished,
+    ResultLost,
     ResumeRequested,
     RoomChanged,
     RunStarted,
@@ -139,8 +140,10 @@ class Engine(EngineView):
             case InputsConsumed():
                 self._consumed(event)
             case AttemptHeld():
-                if self._is_current(event.run, event.submission):
-                    self._held(event.run)
+                self._held_back(event)
+            case ResultLost():
+                self._is_current(event.run, event.submission)  # raises for what was never made
+                self._conduct.miss(event.run, event.submission, event.text)
             case TimerFired() | ResumeRequested():
                 self._go_on(event)
             case Answered():
@@ -279,6 +282,10 @@ class Engine(EngineView):
     def _crash(self, run: int, cause: str, text: str, time: float) -> None:
         why = Reason("outcome", text, (("cause", cause),))
         self._conduct.propose(run, Proposal(Crashed(text, cause=cause), why, "weigh", time))
+
+    def _held_back(self, event: AttemptHeld) -> None:
+        if self._is_current(event.run, event.submission):
+            self._held(event.run)
 
     def _held(self, run: int) -> None:
         board = self.board

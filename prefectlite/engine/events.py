@@ -171,6 +171,26 @@ class AttemptCrashed:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultLost:
+    """The value of an attempt that had succeeded is gone: what held it ended.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    run, submission : int
+        Whose value.
+    text : str
+        What is known of it, in a sentence.
+    """
+
+    time: float
+    run: int
+    submission: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRefused:
     """An attempt could not be lowered or sent (an argument cannot be pickled, say): it failed at once.
 
@@ -306,6 +326,7 @@ Event: TypeAlias = (
     | AttemptHeld
     | AttemptCrashed
     | AttemptRefused
+    | ResultLost
     | TimerFired
     | Answered
     | RoomChanged

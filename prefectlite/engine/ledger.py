@@ -153,6 +153,7 @@ class Ledger:
         live = self.board.live[run]
         if live:
             self.board.live[run] = 0
+            self.board.lost.pop(run, None)
             self.out.append(Release(run, live))
 
     def forget_place(self) -> None:
@@ -180,6 +181,8 @@ class Ledger:
         submission = live[runs.start] if runs else 0
         if submission and all_are(live, submission, runs):
             fill(live, 0, runs)
+            for run in [run for run in self.board.lost if run in runs]:
+                del self.board.lost[run]
             self.out.append(ReleaseMany(runs, submission))
             return
         for run in runs:

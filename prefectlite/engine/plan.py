@@ -30,6 +30,8 @@ class Policy:
         When a failure is tried again.
     max_crashes : int
         How often an attempt that infrastructure ended is run again.
+    idempotent : bool
+        Whether lost work is simply done again.
     map_lengths : {"equal", "shortest"}
         What a map over inputs of unequal length does.
     handled : bool
@@ -46,6 +48,7 @@ class Policy:
     skip_on_upstream_skip: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_crashes: int = 0
+    idempotent: bool = False
     map_lengths: Literal["equal", "shortest"] = "equal"
     handled: bool = False
     on_failure: bool = False

@@ -48,6 +48,36 @@ def arguments_of(board: Board, run: int) -> tuple[Argument, ...]:
     )
 
 
+def upstreams_of(board: Board, run: int) -> Iterator[int]:
+    """Yield the runs whose values a run reads, members of collections and children of maps one by one.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    run : int
+        The run that is about to be submitted.
+
+    Yields
+    ------
+    int
+        A run; one that is read twice comes twice.
+    """
+    for argument in arguments_of(board, run):
+        yield from _runs_in(argument.source)
+
+
+def _runs_in(source: Source) -> Iterator[int]:
+    if isinstance(source, FromRun | FromDriver):
+        yield source.run
+    elif isinstance(source, FromCollection):
+        for item in source.items:
+            yield from _runs_in(item)
+    elif isinstance(source, FromMany):
+        for one in source.singly():
+            yield from _runs_in(one)
+
+
 def rows_of(board: Board, runs: range) -> tuple[Row, ...] | None:
     """Return where the arguments of a map's children come from, if one description serves all of them.
 

@@ -98,6 +98,9 @@ class Together:
         if (
             node.kind != "task"
             or node.is_lone
+            or board.lost
+            or board.again
+            or board.doubtful
             or not all_are(board.attempt, board.attempt[first], runs)
             or not all_are(board.submission, board.submission[first], runs)
         ):
@@ -174,6 +177,7 @@ class Together:
         state = board.states[runs.start]
         return (
             node in board.families
+            and not board.again
             and board.node[runs.stop - 1] == node
             and not board.plan.nodes[node].is_lone
             and not self._wiring.measures[node]

@@ -56,6 +56,10 @@ class Books:
         #: Sizes of values that did not come with their reports.
         self.nbytes: dict[Parcel, int] = {}
         self._inline_bytes = 0
+        #: Dask tasks that no worker can take, and what they ask for, in words.
+        self.unplaced: dict[DaskKey, str] = {}
+        #: Dask tasks that have ended and whose values, or some of them, were lost since.
+        self.gone: set[DaskKey] = set()
         #: Set when somebody should look at the futures soon.
         self.doubt = threading.Event()
 
@@ -69,6 +73,7 @@ class Books:
             self._flying -= cargo.close(start, stop)
             if 1 not in cargo.open:
                 self.cargo.pop(cargo.key, None)
+                self.unplaced.pop(cargo.key, None)
 
     def _parcel_of(self, key: DataKey) -> Parcel | None:
         """Return whose attempt has a data key, if it was not heard of."""
@@ -78,6 +83,26 @@ class Books:
             if slot is not None and cargo.is_open(slot):
                 return cargo.parcel(slot)
         return None
+
+    def waiting_for(self, run: int) -> str:
+        """Return what a task run in flight asks for that no worker has.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        str
+            In words; empty when it does not wait for that.
+        """
+        with self._books:
+            for key, asked in self.unplaced.items():
+                cargo = self.cargo.get(key)
+                if cargo is not None and any(cargo.parcel(slot)[0] == run for slot in cargo.open_slots()):
+                    return asked
+        return ""
 
     @property
     def must_keep(self) -> bool:
@@ -102,6 +127,7 @@ class Books:
     def _forget_all(self) -> None:
         with self._books:
             self.cargo.clear()
+            self.unplaced.clear()
             self._returned.clear()
             self._cuts.clear()
             self._slow.clear()

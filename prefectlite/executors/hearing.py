@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from prefectlite.engine.events import (
@@ -15,6 +16,7 @@ from prefectlite.engine.events import (
     AttemptStarted,
     Event,
     RangeFinished,
+    ResultLost,
 )
 from prefectlite.executors.books import is_tree
 from prefectlite.executors.cargo import Cargo
@@ -22,9 +24,10 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs
 from prefectlite.executors.trees import Trees
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import is_part
+from prefectlite.lowering.parts import WHOLE
 from prefectlite.lowering.shipment import BlockShipment, Shipment
 from prefectlite.states.report import Report, Reports, Results
-from prefectlite.states.state import Scheduled
+from prefectlite.states.state import Crashed, Scheduled
 from prefectlite.worker.wire import (
     ALIKE,
     BUNDLE,
@@ -36,12 +39,15 @@ from prefectlite.worker.wire import (
     PLAIN,
     RETURNED,
     STARTED,
+    UNPLACED,
     BundleReport,
     Item,
     decode,
     plain_report,
     read_bundle,
 )
+
+_logger = logging.getLogger(__name__)
 
 #: The values of attempts that have none.
 _NOTHING: Final = Results(array("i"), b"")
@@ -90,6 +96,8 @@ class Hearing(Trees):
                 parcel = self._parcel_of(item[1])
                 if parcel is not None:
                     events.append(AttemptStarted(item[3], *parcel, item[2]))
+            elif kind == UNPLACED:
+                self._placed(item[1], item[2])
             elif kind == ERRED:
                 if item[1] in self.cargo:
                     self.doubt.set()
@@ -103,13 +111,48 @@ class Hearing(Trees):
                 elif is_part(item[1]):
                     with self._books:
                         events += self._part_lost(now, read_bundle(item))
-            else:
-                cargo = self.cargo.get(item[1])
-                if cargo is not None:
+                else:
                     with self._books:
-                        events += self._outcome(now, cargo, 0, item, "")
+                        events += self._values_lost(now, item[1], _lost_in(read_bundle(item)))
+            else:
+                events += self._alone(now, item)
         if events:
             self._deliver(events)
+
+    def _alone(self, now: float, item: Item) -> list[Event]:
+        """Turn what an attempt says that travelled alone into events."""
+        cargo = self.cargo.get(item[1])
+        with self._books:
+            if cargo is not None:
+                return self._outcome(now, cargo, 0, item, "")
+            return self._values_lost(now, item[1], dict(_lost_at(WHOLE, item)))
+
+    def _placed(self, key: DaskKey, asked: str) -> None:
+        """Note what no worker has that a Dask task asks for; the first time, say so."""
+        with self._books:
+            if not asked:
+                self.unplaced.pop(key, None)
+            elif key in self.cargo:
+                if asked not in self.unplaced.values():
+                    _logger.warning(
+                        "No worker has %s, which task runs of %s ask for; they wait until one comes. Start "
+                        "such a worker, or change what the task asks for.",
+                        asked,
+                        key[0].rsplit("-", 2)[0],
+                    )
+                self.unplaced[key] = asked
+
+    def _values_lost(self, now: float, key: DaskKey, lost: Mapping[int, str]) -> list[Event]:
+        """Tell of values that are gone though all was heard of their attempts."""
+        if not lost:
+            return []  # all that was said before is said again for its neighbours' sake
+        self.gone.add(key)
+        return [
+            ResultLost(now, run + place, submission, lost[slot + place])
+            for (_, slot), (run, submission, count) in self.berths.lying_in((key,))
+            for place in range(count)
+            if slot + place in lost
+        ]
 
     def _outcomes(self, now: float, cargo: Cargo, report: BundleReport) -> list[Event]:
         """Turn what a bundle says into events; neighbours that ended alike become one."""
@@ -302,3 +345,17 @@ class Hearing(Trees):
                         self._end_tree(cargo.parcel(0), keep=True)
         if events:
             self._deliver(events)
+
+
+def _lost_in(report: BundleReport) -> dict[int, str]:
+    """Return what is said of the values that a bundle has lost, by slot."""
+    return dict(found for slot, entry in report.others for found in _lost_at(slot, entry))
+
+
+def _lost_at(slot: int, entry: Item) -> Iterator[tuple[int, str]]:
+    if entry[0] not in (OTHER, ALIKE):
+        return
+    state = decode(entry).state
+    if isinstance(state, Crashed) and state.cause == "result-lost":
+        for place in range(entry[1] if entry[0] == ALIKE else 1):
+            yield slot + place, state.message or state.cause

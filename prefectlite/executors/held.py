@@ -47,6 +47,21 @@ class HeldValues:
         self._level: int | None = brief.log_level
         installation.acquire(brief.log_level)
 
+    def waiting_for(self, run: int) -> str:
+        """Return nothing: this process takes whatever a task asks for.
+
+        Parameters
+        ----------
+        run : int
+            Not looked at.
+
+        Returns
+        -------
+        str
+            Empty.
+        """
+        return ""
+
     def room(self) -> int:
         """Return how many task runs may be in flight here.
 

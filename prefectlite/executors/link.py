@@ -44,6 +44,8 @@ _logger = logging.getLogger(__name__)
 
 #: Literals of more bytes in one graph make Dask warn about a large graph; ours are meant.
 LARGE_GRAPH: Final = 1_000_000
+#: How long the scheduler may take to let other workers have what waits, in seconds.
+RELIEVE_TIMEOUT: Final = 5.0
 #: How long a cancel waits for the workers to interrupt their bodies, in seconds.
 INTERRUPT_TIMEOUT: Final = 2.0
 #: How many Dask tasks of a flow run may be on the scheduler at once: a graph of these keeps its loop busy for
@@ -145,7 +147,7 @@ class Link(Hearing):
             client.scheduler.prefectlite_open,
             client=client.id,
             route=self.route,
-            shares_disk=self.place.can_kill,
+            shares_disk=not self.place.in_process,
         )
 
     def submit(self, lowered: Lowered) -> None:
@@ -303,8 +305,12 @@ class Link(Hearing):
             _, wanted = self._held_up()
         scheduler = self.client.scheduler
         if self._slow:
-            with contextlib.suppress(Exception):  # they wait, as they would without us
-                self.client.sync(scheduler.prefectlite_relieve, keys=list(self._slow))
+            try:
+                self.client.sync(
+                    scheduler.prefectlite_relieve, keys=list(self._slow), callback_timeout=RELIEVE_TIMEOUT
+                )
+            except Exception:
+                return []  # they wait, as they would without us
         if not wanted:
             return []
         with self._books:
@@ -345,6 +351,9 @@ class Link(Hearing):
         if is_large:
             quiet = dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"})
         try:
+            if self.client.status != "running":
+                # Dask would take it and drop it while it looks for its scheduler.
+                raise ConnectionError(f"the client is {self.client.status}")
             with quiet:
                 futures = self.client.get(graph, keys, sync=False)
         except Exception as error:

@@ -18,7 +18,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.relics import Relics
 from prefectlite.worker.losses import lose_bundle, run_lost
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -49,7 +49,8 @@ class Route:
     client : str
         The identity of the driver's client.
     shares_disk : bool
-        Whether what its attempts had begun can be read after a worker's death.
+        Whether what its attempts begin is noted where workers share the scheduler's machine, to be read
+        after a worker's death.
     """
 
     __slots__ = ("client", "items", "name", "shares_disk")
@@ -107,8 +108,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         route : str
             From ``wire.route_of``.
         shares_disk : bool
-            Whether all workers are on this machine, so that what they had begun can be read after their
-            death.
+            Whether workers of the scheduler's machine get a place where they note what they begin, so that
+            it can be read after their death.
 
         Returns
         -------
@@ -243,6 +244,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
+        elif finish == "no-worker" or start == "no-worker":
+            route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
+            asked = "" if route is None or task is None else _asked_for(task)
+            if route is not None and asked:  # else it waits for any worker, as one does while they start
+                self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
 
     def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
@@ -283,6 +289,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return
+        # What stands in for it may be said by any worker: the one that it asked for may never come again.
+        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
         now = time.time()
         if len(task.key) == 5:
             task.run_spec = Task(task.key, run_lost, cause, text, now, record)
@@ -301,7 +309,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         if self._shares_disk:
             state = scheduler.workers[worker]
-            self._relics.provide(worker, state.local_directory, state.nthreads)
+            self._relics.provide(worker, state.local_directory, state.nthreads, scheduler.address)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Forget the marks of a worker that is gone; what it had was seen to before.
@@ -398,3 +406,12 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 def _frees_much(task: Any) -> bool:
     """Return whether a task that has ended read something large, which nobody may need any more."""
     return any(one.nbytes > LARGE for one in islice(task.dependencies, LOOK_AT))
+
+
+def _asked_for(task: Any) -> str:
+    """Return what a task asks of its worker, in words; empty for one that any worker may run."""
+    asked = [f"{name}={amount:g}" for name, amount in sorted((task.resource_restrictions or {}).items())]
+    parts = [f"the resources {', '.join(asked)}"] if asked else []
+    named = sorted(str(name) for name in (task.worker_restrictions or task.host_restrictions or ()))
+    parts += [f"the name or address {' or '.join(named)}"] if named else []
+    return " and ".join(parts)

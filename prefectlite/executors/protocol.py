@@ -79,6 +79,21 @@ class Session(Protocol):
         """
         ...
 
+    def waiting_for(self, run: int) -> str:
+        """Return what a task run in flight asks for that the place lacks.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        str
+            In words; empty when it lacks nothing.
+        """
+        ...
+
     def room(self) -> int:
         """Return how many task runs may be in flight here at once, as things stand."""
         ...

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container
+from ipaddress import ip_address
 from typing import Any
+
+from distributed.comm import get_address_host
 
 from prefectlite.worker.marks import Marks, Snapshot
 
@@ -16,8 +20,8 @@ class Relics:
         self._marks: dict[str, Marks | None] = {}
         self._gone: dict[str, Snapshot | None] = {}
 
-    def provide(self, worker: str, directory: str, threads: int) -> None:
-        """Make a place for the marks of a worker, unless it has one.
+    def provide(self, worker: str, directory: str, threads: int, scheduler: str) -> None:
+        """Make a place for the marks of a worker, unless it has one or is on another machine.
 
         Parameters
         ----------
@@ -27,12 +31,14 @@ class Relics:
             Its own directory.
         threads : int
             How many of its threads run tasks.
+        scheduler : str
+            The scheduler's address.
         """
         if worker not in self._marks:
-            try:
-                self._marks[worker] = Marks(directory, threads=max(threads, 1))
-            except OSError:
-                self._marks[worker] = None
+            self._marks[worker] = None
+            if _is_here(worker, scheduler):
+                with contextlib.suppress(OSError):  # in a container of its own, say
+                    self._marks[worker] = Marks(directory, threads=max(threads, 1))
 
     def forget(self, worker: str) -> None:
         """Let go of a worker's marks.
@@ -99,3 +105,14 @@ class Relics:
             if found is not None:
                 return found
         return None
+
+
+def _is_here(worker: str, scheduler: str) -> bool:
+    # A map of a file on another machine's disk shows nothing in time.
+    host = get_address_host(worker)
+    if host == get_address_host(scheduler):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -168,9 +168,27 @@ class DaskSession:
         """Where the work runs, in a few words."""
         if self._place is None:
             return "a Dask cluster that is starting"
+        parts = [self._place.description]
         if self._link is not None and not self._link.has_plugin:
-            return f"{self._place.description}, reports by topic"
-        return self._place.description
+            parts.append("reports by topic")
+        if self._link is not None:
+            parts += [f"no worker has {asked}" for asked in sorted(set(self._link.unplaced.copy().values()))]
+        return ", ".join(parts)
+
+    def waiting_for(self, run: int) -> str:
+        """Return what a task run in flight asks for that no worker has.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        str
+            In words; empty when it does not wait for that.
+        """
+        return "" if self._link is None else self._link.waiting_for(run)
 
     def submit(self, lowered: Lowered) -> None:
         """Send a turn's shipments, or queue them until the cluster is up.

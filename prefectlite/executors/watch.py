@@ -76,7 +76,8 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
-        link.send_again()
+        if link.client.status == "running":
+            link.send_again()
         if link.client.status == "closed":
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
             link.give_up([(key, "scheduler-lost", text) for key in link.cargo.copy()])
@@ -142,7 +143,9 @@ class Watch:
     def _waits(self, key: DaskKey) -> bool:
         cargo = self._link.cargo.get(key)
         needs = () if cargo is None else cargo.needs
-        return any(need in self._link.cargo or need in self._crashed for need in needs)
+        return any(
+            need in self._link.cargo or need in self._crashed or need in self._link.gone for need in needs
+        )
 
     def _cancellation(self, key: DaskKey) -> tuple[str, str]:
         future = self._link.futures.get(key)

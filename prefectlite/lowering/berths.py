@@ -8,7 +8,7 @@ entries.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple, TypeAlias
 
 from prefectlite.errors import EngineError
@@ -51,6 +51,9 @@ class _Rows:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
 
     def at(self, run: int) -> Row | None:
         """Return the row with a run in it."""
@@ -163,6 +166,27 @@ class Berths:
         rows = self._rows.get(submission)
         row = None if rows is None else rows.at(run)
         return None if row is None else (row.key, row.slot + run - row.runs.start)
+
+    def lying_in(self, keys: Container[DaskKey]) -> Iterator[tuple[Berth, Span]]:
+        """Yield the values that lie in some Dask tasks; O(entries).
+
+        Parameters
+        ----------
+        keys : container of tuple
+            The Dask tasks.
+
+        Yields
+        ------
+        (Berth, Span)
+            Where the first one lies, and which they are: those side by side together.
+        """
+        for (run, submission), berth in self._alone.items():
+            if berth[0] in keys:
+                yield berth, (run, submission, 1)
+        for submission, rows in self._rows.items():
+            for row in rows:
+                if row.key in keys:
+                    yield (row.key, row.slot), (row.runs.start, submission, len(row.runs))
 
     def known(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
         """Yield the same as ``stretches``, and leave out what lies nowhere.

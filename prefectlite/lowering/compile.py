@@ -219,6 +219,7 @@ class _Compiler:
                 skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
                 max_crashes=options.max_crashes,
+                idempotent=options.idempotent,
                 map_lengths=options.map_lengths,
                 handled=bool(options.state_handlers),
                 on_failure=options.on_failure is not None,

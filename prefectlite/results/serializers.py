@@ -132,7 +132,8 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
     limit : int
         Up to how many bytes the pickled value is wanted.
     prove : bool
-        Whether a larger value must be shown to be picklable too; its buffers are not copied for that.
+        Whether a larger value must be shown to be picklable too, without a copy of its buffers, and a small
+        one to be opened again; values of built-in types are known to be.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
     Raises
     ------
     SerializationError
-        When ``prove`` is set and the value cannot be pickled.
+        When ``prove`` is set and the value cannot be pickled, or not be opened again.
     """
     kind = type(value)
     payload = small_dumps(value)
@@ -156,14 +157,21 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
         if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject and value.nbytes > limit:
             return Weight(int(value.nbytes))
     try:
-        return _pickled(pickle.Pickler, value, limit, prove)
+        weight = _pickled(pickle.Pickler, value, limit, prove)
     except Exception as first:
         try:
-            return _pickled(_cloudpickle().Pickler, value, limit, prove)
+            weight = _pickled(_cloudpickle().Pickler, value, limit, prove)
         except Exception as second:
             if prove:
                 raise SerializationError(f"{type(second).__name__}: {second}") from first
             return Weight(0)
+    if prove and weight.inline is not None:
+        try:
+            pickle.loads(weight.inline)
+        except Exception as error:
+            text = f"it can be written, but not be rebuilt: {type(error).__name__}: {error}"
+            raise SerializationError(text) from error
+    return weight
 
 
 class _Full(BaseException):

@@ -5,9 +5,16 @@ A crash draws on a budget of its own: a preempted node does not eat the retries 
 
 from __future__ import annotations
 
+from typing import Final
+
 from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.states.state import Crashed, Retrying
+
+#: What ends an attempt, or what it made, through no fault of its body.
+LOSSES: Final = frozenset({"worker-lost", "result-lost"})
+#: How often a task that is idempotent is recomputed at most: one that ends its worker each time has an end.
+MOST_RECOMPUTED: Final = 3
 
 
 def decide_crash(crashes: int, max_crashes: int, state: Crashed, now: float) -> Proceed | Become:
@@ -46,3 +53,35 @@ def decide_crash(crashes: int, max_crashes: int, state: Crashed, now: float) -> 
     text = f"Crash {crashes} of {max_crashes} that are allowed ({state.cause}); the run starts again at once."
     retrying = Retrying(text, context=state.context, start_time=moment(now), run_count=crashes)
     return Become(retrying, Reason("crash", text, read))
+
+
+def decide_loss(losses: int, state: Crashed, now: float) -> Proceed | Become:
+    """Return whether lost work of an idempotent task is done again; no crash is counted for it.
+
+    Parameters
+    ----------
+    losses : int
+        How often it was lost so far, this time included.
+    state : Crashed
+        How the attempt ended.
+    now : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    Proceed or Become
+        ``Proceed``: the crash rule decides. ``Become``: the run is ``Retrying``.
+
+    Examples
+    --------
+    >>> decide_loss(1, Crashed(cause="result-lost"), 0.0).state
+    <Retrying: "The task is idempotent, so what was lost (result-lost) is computed again.">
+    """
+    read = (("cause", state.cause), ("losses", str(losses)), ("at most", str(MOST_RECOMPUTED)))
+    if state.cause not in LOSSES:
+        return Proceed(Reason("idempotent", "Nothing was lost: the body itself ended.", read))
+    if losses > MOST_RECOMPUTED:
+        return Proceed(Reason("idempotent", f"It was lost {losses} times, too often to try again.", read))
+    text = f"The task is idempotent, so what was lost ({state.cause}) is computed again."
+    retrying = Retrying(text, context=state.context, start_time=moment(now), run_count=losses)
+    return Become(retrying, Reason("idempotent", text, read))

@@ -17,6 +17,8 @@ from prefectlite.states.state import NO_RESULT, Failed, State
 _OURS: Final = ("prefectlite.worker.", "prefectlite.lowering.", "prefectlite.core.")
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_TRACEBACK: Final = 20_000
+#: So much of an exception's text its stand-in says.
+_LONGEST_TEXT: Final = 20_000
 #: So many looks are remembered, of exceptions of up to so many pickled bytes and so many facts.
 _MOST_LOOKS: Final = 64
 _LARGEST_LOOK: Final = 2048
@@ -98,7 +100,7 @@ def failure(
     before = what or "Unexpected error: "
     look = None if limit is None or note else _look(error, limit)
     if look is not None:
-        result = error if look.fits else TaskError(_name_of(error), mask(_text_of(error)), look.text)
+        result = error if look.fits else _stand_in(error, look.text)
         return Failed(f"{before}{look.described}", result, traceback=look.text), look
     text = traceback_text(error)
     message = f"{before}{described(error)}{note}"
@@ -178,7 +180,11 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
             return error
     except BaseException:
         pass  # whatever its own pickling code does, it cannot travel
-    return TaskError(_name_of(error), mask(_text_of(error)), text)
+    return _stand_in(error, text)
+
+
+def _stand_in(error: BaseException, text: str) -> TaskError:
+    return TaskError(_name_of(error), _without_middle(mask(_text_of(error)), _LONGEST_TEXT), text)
 
 
 def unrevealing(state: State) -> State:
@@ -264,10 +270,13 @@ def traceback_text(error: BaseException) -> str:
     str
         As Python prints it; the middle of a very long one is left out.
     """
-    text = mask(_formatted(error))
-    if len(text) <= _LONGEST_TRACEBACK:
+    return _without_middle(mask(_formatted(error)), _LONGEST_TRACEBACK)
+
+
+def _without_middle(text: str, longest: int) -> str:
+    if len(text) <= longest:
         return text
-    half = _LONGEST_TRACEBACK // 2
+    half = longest // 2
     return f"{text[:half]}\n  ... [{len(text) - 2 * half} characters cut]\n{text[-half:]}"
 
 

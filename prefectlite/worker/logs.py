@@ -20,6 +20,9 @@ from prefectlite.worker.concealed import concealing
 
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
 MESSAGE_LIMIT: Final = 8192
+#: How many characters one attempt may log, each line counted with ``LINE_COST`` more.
+LOG_LIMIT: Final = 10 * 1024 * 1024
+LINE_COST: Final = 200
 #: How long a line may wait for others to travel with, in seconds.
 LINGER: Final = 0.2
 #: How many lines travel at once at most.
@@ -89,7 +92,8 @@ class Capture:
     """
 
     __slots__ = (
-        "_last", "_lines", "_lock", "_sink", "_timer", "attempt", "flow", "level", "partial", "run", "where"
+        "_last", "_left", "_lines", "_lock", "_sink", "_timer",
+        "attempt", "flow", "level", "partial", "run", "where",
     )  # fmt: skip
 
     def __init__(self, flow: str, run: str, attempt: int, where: str, level: int, sink: Sink) -> None:
@@ -104,12 +108,13 @@ class Capture:
         self._lines: list[LogLine] = []
         self._lock = threading.Lock()
         self._last = 0.0
+        self._left = LOG_LIMIT
         self._timer: threading.Timer | None = None
 
     def add(
         self, level: int, logger: str, message: str, exc_text: str | None = None, when: float | None = None
     ) -> None:
-        """Take a line.
+        """Take a line; beyond ``LOG_LIMIT``, leave it out, and say so once.
 
         Parameters
         ----------
@@ -124,6 +129,15 @@ class Capture:
         when : float or None
             Seconds since the epoch; now by default.
         """
+        if self._left <= 0:
+            return
+        self._left -= sum(min(len(text), MESSAGE_LIMIT) for text in (message, exc_text or "")) + LINE_COST
+        if self._left <= 0:
+            level, logger, exc_text = logging.WARNING, __name__, None
+            message = (
+                f"The attempt logged more than {LOG_LIMIT // 1024**2} MiB; what it logs from here on is left "
+                "out. Write large output to a file of the task's own."
+            )
         line = LogLine(
             time.time() if when is None else when,
             level,

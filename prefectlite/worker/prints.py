@@ -47,9 +47,11 @@ class Router(io.TextIOBase):
         *lines, capture.partial = (capture.partial + text).split("\n")
         for line in lines:
             capture.add(logging.INFO, "stdout", line)
-        while len(capture.partial) > MESSAGE_LIMIT:
-            capture.add(logging.INFO, "stdout", capture.partial[:MESSAGE_LIMIT])
-            capture.partial = capture.partial[MESSAGE_LIMIT:]
+        full = (len(capture.partial) - 1) // MESSAGE_LIMIT * MESSAGE_LIMIT
+        if full > 0:
+            for at in range(0, full, MESSAGE_LIMIT):
+                capture.add(logging.INFO, "stdout", capture.partial[at : at + MESSAGE_LIMIT])
+            capture.partial = capture.partial[full:]
         return len(text)
 
     def writelines(self, lines: Iterable[Any]) -> None:

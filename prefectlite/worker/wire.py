@@ -46,6 +46,10 @@ GOING: Final = 8
 #: the same; their times stand in the columns.
 ALIKE: Final = 9
 
+#: ``(UNPLACED, key, what)``: said by the scheduler; what the Dask task asks for and no worker has, in words;
+#: empty when one has it after all.
+UNPLACED: Final = 10
+
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
 #: The operation of a worker's own message to the scheduler plugin.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
-from prefectlite import DaskExecutor, Flow, task
+from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import watch
 from prefectlite.states import Crashed, Success, TriggerFailed
 
@@ -71,6 +71,29 @@ def test_a_body_whose_worker_is_killed_is_not_begun_again(borrowed, tmp_path):
     assert isinstance(state.result[dead], Crashed)
     assert state.result[dead].cause == "worker-lost"
     assert isinstance(state.result[after], TriggerFailed)
+    assert len(noted(log, "body")) == 1
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_a_body_that_only_its_dead_worker_could_run_crashes_all_the_same(borrowed, tmp_path, size):
+    log = str(tmp_path / "log")
+
+    def body(x):
+        note(log, "body")
+        time.sleep(60)
+
+    [first, _] = borrowed.scheduler_info()["workers"]
+    with Flow("only there") as flow:
+        dead = task(body, workers=first).map([1, 2])
+    run = flow.start(executor=DaskExecutor(borrowed, bundle_size=size))
+    os.kill(wait_for(log, "body")[0], signal.SIGKILL)
+    until = time.monotonic() + 30
+    while not any(isinstance(one, Crashed) for one in run.states()[dead].map_states):
+        assert time.monotonic() < until, run.states()
+        time.sleep(0.05)
+    run.cancel()
+    run.wait(20)
+
     assert len(noted(log, "body")) == 1
 
 
@@ -147,8 +170,55 @@ def test_a_result_that_died_with_its_worker_is_not_made_again(borrowed, tmp_path
     state = run.wait(40)
 
     assert len(noted(log, "make")) == 1
-    assert isinstance(state.result[end], Crashed)
+    assert isinstance(state.result[made], Crashed)
+    assert state.result[made].cause == "result-lost"
+    assert isinstance(state.result[end], TriggerFailed)
     assert not noted(log, "read")
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_children_whose_values_died_with_their_worker_are_lost_or_made_again(borrowed, tmp_path, idempotent):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make(x):
+        note(log, f"make{x}")
+        return np.full(20_000, x)
+
+    def slow():
+        note(log, "slow")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    def read(value, other):
+        return int(value[0])
+
+    with Flow("lost") as flow:
+        held = task(slow)()
+        numbers = list(range(8))
+        made = task(make, idempotent=idempotent, bundle_size=8).map(numbers)
+        end = task(read).map(made, unmapped(held))
+        total = task(lambda xs: sum(map(len, xs)), name="total")(made, upstream_tasks=[held])
+    run = flow.start(executor=DaskExecutor(borrowed))
+    maker, holder = wait_for(log, "make7")[0], wait_for(log, "slow")[0]
+    while run.counts().get("Success", 0) < 8:
+        time.sleep(0.02)
+    if maker == holder:
+        pytest.skip("one worker ran both")
+    os.kill(maker, signal.SIGKILL)
+    while len(borrowed.scheduler_info()["workers"]) > 1:
+        time.sleep(0.01)
+    gate.touch()
+    found = run.wait(60).result
+
+    if idempotent:
+        assert [state.result for state in found[end].map_states] == numbers
+        assert found[total].result == 8 * 20_000
+        assert all(len(noted(log, f"make{x} ")) == 2 for x in numbers)
+    else:
+        assert {getattr(state, "cause", None) for state in found[made].map_states} == {"result-lost"}
+        assert {type(state) for state in found[end].map_states} == {TriggerFailed}
+        assert isinstance(found[total], TriggerFailed)
+        assert all(len(noted(log, f"make{x} ")) == 1 for x in numbers)
 
 
 def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_path):

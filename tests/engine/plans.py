@@ -25,6 +25,7 @@ from prefectlite.engine.events import (
     CancelRequested,
     Event,
     Measure,
+    ResultLost,
     ResumeRequested,
     RunStarted,
     TimerFired,
@@ -350,6 +351,10 @@ class Bench:
         text = f"The worker was lost ({cause})."
         number = submission or self.last(name)
         return self.handle(AttemptCrashed(self._later(), self.run(name), number, cause, text))
+
+    def lose(self, name: str, text: str = "Its worker ended.") -> Turn:
+        """Its value is gone."""
+        return self.handle(ResultLost(self._later(), self.run(name), self.last(name), text))
 
     def refuse(self, name: str, error: BaseException) -> Turn:
         """It could not be sent."""

@@ -801,3 +801,19 @@ def test_a_worker_that_was_taken_for_dead_begins_nothing_more(bench):
 
     bench(test)
     assert RAN == []
+
+
+@pytest.mark.parametrize(
+    ("worker", "is_read"),
+    [
+        ("tcp://127.0.0.1:1", True),
+        ("tcp://10.9.9.1:1", True),
+        ("tcp://10.9.9.9:1", False),
+        ("tls://host:1", False),
+    ],
+)
+def test_only_workers_on_the_schedulers_machine_leave_marks(worker, is_read, tmp_path):
+    found = relics.Relics()
+    found.provide(worker, str(tmp_path), 1, "tcp://10.9.9.1:8786")
+    assert bool(list(tmp_path.iterdir())) == is_read
+    assert (found.of_the_gone(()) is not None) == is_read

@@ -40,7 +40,7 @@ class FakeLink:
         self.futures = Futures(client)
         for future in futures:
             self.futures.hold(future)
-        self.lost, self.held, self.told = [], [], []
+        self.lost, self.held, self.told, self.gone = [], [], [], set()
 
     def give_up(self, lost):
         for one in lost:
@@ -278,3 +278,18 @@ def test_a_look_that_fails_does_not_end_the_watch(near, monkeypatch, caplog):
     watch.stop()
 
     assert "could not be looked at" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "sent"), [("running", 1), ("connecting", 0), ("closed", 0)])
+def test_nothing_is_sent_while_the_scheduler_is_looked_for(status, sent):
+    class Away:
+        pass
+
+    client = Away()
+    client.status = status
+    link = FakeLink(client)
+    calls = []
+    link.send_again = lambda: calls.append(1)
+    Watch(link).look()
+    assert len(calls) == sent
+    assert len(link.lost) == (2 if status == "closed" else 0)

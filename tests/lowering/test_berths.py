@@ -63,6 +63,14 @@ class Model:
         for place, run in enumerate(runs):
             self.lies[run, submission] = bundle(self.serial), slot + place
 
+    def check_what_lies_in(self, key: Any) -> None:
+        found = {
+            (run + place, submission): (where, slot + place)
+            for (where, slot), (run, submission, count) in self.books.lying_in((key,))
+            for place in range(count)
+        }
+        assert found == {parcel: berth for parcel, berth in self.lies.items() if berth[0] == key}
+
     def forget(self, run: int, submission: int) -> None:
         self.books.forget(run, submission)
         self.lies.pop((run, submission), None)
@@ -81,6 +89,8 @@ def test_the_books_agree_with_one_entry_for_each_value(acts: list[Any], runs: ra
     for run in range(-1, RUNS + 1):
         for of in range(1, 5):
             assert model.books.find(run, of) == model.lies.get((run, of))
+    for key in {berth[0] for berth in model.lies.values()}:
+        model.check_what_lies_in(key)
     span = (runs.start, submission, len(runs))
     found = [
         (key, slot if slot == WHOLE else slot + step)

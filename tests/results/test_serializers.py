@@ -137,3 +137,20 @@ class Int(int):
 )
 def test_anything_else_does(value: Any) -> None:
     assert small_dumps(value) is None
+
+
+def _breaks() -> None:
+    raise RuntimeError("broken")
+
+
+class Broken:
+    """Can be written, and not be opened."""
+
+    def __reduce__(self) -> tuple[object, tuple[()]]:
+        return _breaks, ()
+
+
+def test_a_small_value_that_cannot_be_opened_again_is_refused_where_it_travels() -> None:
+    with pytest.raises(SerializationError, match="not be rebuilt: RuntimeError: broken"):
+        weigh([Broken()], 8192, prove=True)
+    assert weigh([Broken()], 8192, prove=False).inline is not None

@@ -316,6 +316,14 @@ def test_a_very_long_traceback_loses_its_middle() -> None:
     assert "characters cut" in str(state.traceback)
 
 
+def test_the_stand_in_of_a_huge_exception_loses_the_middle_of_its_text() -> None:
+    state = state_of(attempt(raiser(ValueError("é" * 1_000_000))))
+    assert isinstance(state.result, TaskError)
+    assert state.result.message is not None
+    assert "characters cut" in state.result.message
+    assert len(pickle.dumps(state)) < 200_000
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_a_body_that_exits_crashes_its_attempt_and_no_more(error: BaseException) -> None:
     state = state_of(attempt(raiser(error)))

@@ -229,6 +229,21 @@ def test_the_first_line_goes_at_once_and_those_behind_wait_for_each_other() -> N
     assert len(batches) == 2
 
 
+def test_an_attempt_that_logs_without_end_is_heard_up_to_a_limit_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "LOG_LIMIT", 1024**2)
+    lines: list[LogLine] = []
+    one = capture(lines.extend)
+    for n in range(10_000):
+        one.add(20, "mine", f"{n}", "E" * 100_000 if n == 0 else None)
+    one.flush()
+    assert 4000 < len(lines) < 1024**2 / logs.LINE_COST
+    assert [line.message for line in lines[:-1]] == [str(n) for n in range(len(lines) - 1)]
+    assert lines[-1].level == logging.WARNING
+    assert "more than 1 MiB; what it logs from here on is left out" in lines[-1].message
+
+
 def test_many_lines_travel_in_batches() -> None:
     batches: list[list[LogLine]] = []
     one = capture(batches.append)

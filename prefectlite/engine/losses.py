@@ -1,0 +1,196 @@
+"""Values that are gone: a success without one becomes a crash when a run that must start needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prefectlite.engine.ahead import Ahead, paired_child
+from prefectlite.engine.board import FINAL, WAITING, Board
+from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.proposal import with_exception
+from prefectlite.engine.sources import upstreams_of
+from prefectlite.rules.verdict import Reason
+from prefectlite.states.state import Crashed, State, Success
+
+#: Why a run whose value was lost is not run again, though its task allows it.
+GONE: Final = "Its value was lost, and it cannot be computed again: its own inputs have been let go of."
+
+_MEMBER: Final = "The value of one of its members was lost."
+
+
+class Losses:
+    """Notes whose values are gone, and looks at what each submission would read.
+
+    A value that nobody misses changes no state. What its rules run again was final before and is settled:
+    whoever reads it waits here, and nobody else is told twice.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    ledger : Ledger
+        Where states change.
+    ahead : Ahead
+        Who is marked as a success in the making.
+    frontier : Frontier
+        Where readers come up that wait no longer.
+    """
+
+    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_waiting")
+
+    def __init__(
+        self,
+        board: Board,
+        ledger: Ledger,
+        ahead: Ahead,
+        frontier: Frontier,
+    ) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._ahead = ahead
+        self._frontier = frontier
+        self._waiting: dict[int, list[int]] = {}
+
+    def note(self, run: int, submission: int, text: str) -> None:
+        """Note that a value is gone.
+
+        Parameters
+        ----------
+        run, submission : int
+            Whose.
+        text : str
+            What is known of it, in a sentence.
+        """
+        board = self._board
+        is_held = board.stage[run] == FINAL and board.live[run] == submission
+        if is_held and board.states[run].__class__ is Success:
+            board.lost[run] = text
+
+    def hit(self, run: int, weigh: Callable[[int, Crashed], None]) -> bool:
+        """Let the successes crash whose values a run would read and that are gone.
+
+        Parameters
+        ----------
+        run : int
+            A run that is about to be submitted.
+        weigh : callable
+            Takes a run that has crashed and its state, and says by its rules what follows.
+
+        Returns
+        -------
+        bool
+            Whether there were any; the run waits then, and comes up again when they are final.
+        """
+        board = self._board
+        if not (board.lost or board.again or board.doubtful):
+            return False
+        missing = {up: None for up in upstreams_of(board, run) if up in board.lost or up in board.again}
+        if not missing and run not in board.doubtful:
+            return False
+        board.stage[run] = WAITING
+        board.holds.pop(run, None)
+        for up in missing:
+            text = board.lost.pop(up, None)
+            if text is not None:
+                weigh(up, self._crash(up, text))
+        waits = [up for up in missing if up in board.again]
+        for up in waits:
+            self._waiting.setdefault(up, []).append(run)
+        if not waits:
+            board.doubtful.discard(run)
+            self._frontier.push((run,))
+        return True
+
+    def _crash(self, run: int, text: str) -> Crashed:
+        board = self._board
+        why = Reason("result-lost", text, (("cause", "result-lost"),))
+        crashed = with_exception(Crashed(text, cause="result-lost"))
+        assert isinstance(crashed, Crashed)
+        self._ledger.free(run)
+        self._count(run, board.states[run], -1)
+        # Its state handlers cannot make good what is gone; they hear of what follows.
+        self._ledger.commit(run, crashed, why, self._ledger.now)
+        board.again.add(run)
+        board.stage[run] = WAITING
+        board.open += 1
+        return crashed
+
+    def _count(self, run: int, state: State, times: int) -> None:
+        node = self._board.node[run]
+        if run != node:
+            self._board.families[node].tally.add(state, times)
+
+    def lacks_input(self, run: int) -> bool:
+        """Return whether a run that is run again would read a value that is no longer there.
+
+        Parameters
+        ----------
+        run : int
+            A run that is about to be submitted.
+
+        Returns
+        -------
+        bool
+            False for a run that has never been final.
+        """
+        board = self._board
+        return run in board.again and any(
+            not board.live[up] and board.state(up).result_ref is not None for up in upstreams_of(board, run)
+        )
+
+    def settle(self, run: int) -> None:
+        """Take in that a run which was run again is final once more.
+
+        Parameters
+        ----------
+        run : int
+            Which.
+        """
+        board = self._board
+        state = board.states[run]
+        board.again.discard(run)
+        self._count(run, state, 1)
+        if state.__class__ is not Success:
+            self._ledger.free(run)
+            self._ahead.forfeit(run)
+            # They may have been let through for a success.
+            board.doubtful.update(one for one in self._readers_of(run) if board.stage[one] != FINAL)
+            for one in self._collections_over(run):
+                old = board.states[one]
+                if board.stage[one] == FINAL and old.__class__ is Success:
+                    crashed = with_exception(Crashed(_MEMBER, cause="result-lost"))
+                    self._ledger.commit(one, crashed, Reason("result-lost", _MEMBER), self._ledger.now)
+                    self._count(one, old, -1)
+                    self._count(one, crashed, 1)
+                    self._ahead.forfeit(one)
+        self._frontier.push(self._waiting.pop(run, ()))
+
+    def _readers_of(self, run: int) -> Iterator[int]:
+        """Yield the runs that read a run's value, through collections too."""
+        for one in self._below(run):
+            if self._board.plan_node(one).kind == "collection":
+                yield from self._readers_of(one)
+            else:
+                yield one
+
+    def _collections_over(self, run: int) -> Iterator[int]:
+        """Yield the collections that a run's value is part of, inner ones first."""
+        for one in self._below(run):
+            if self._board.plan_node(one).kind == "collection":
+                yield one
+                yield from self._collections_over(one)
+
+    def _below(self, run: int) -> Iterator[int]:
+        """Yield the runs that take a run's value; where each child takes an element of it, all of them."""
+        board = self._board
+        node = board.node[run]
+        for edge in board.plan.nodes[node].outs:
+            if edge.key is None:
+                continue
+            pair = None if run == node else paired_child(board, edge, run - board.families[node].base)
+            if pair is not None:
+                yield pair
+            else:
+                yield from board.children(edge.downstream) or (edge.downstream,)

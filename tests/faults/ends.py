@@ -1,0 +1,326 @@
+"""Drivers and schedulers that end, clocks that jump, and work that nobody can take."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+from distributed import Client
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.states import Cancelled, Success
+from tests.faults.ground import Ground, family, is_alive, named, until
+from tests.faults.row import CannotRunHere, row
+
+DRIVER = """
+    import os, subprocess, time
+    from pathlib import Path
+    from prefectlite import DaskExecutor, Flow, task
+    from tests.faults.ground import Starts
+
+    starts = Starts(Path(os.environ["FOLDER"]) / "starts")
+
+    def nap(x):
+        starts(f"nap-{x}")
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    if __name__ == "__main__":
+        with Flow("long") as flow:
+            task(nap).map([0, 1, 2, 3])
+        state = flow.run(executor=DaskExecutor(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1}))
+        print(state)
+"""
+
+
+def stopped(ground: Ground, sent: signal.Signals) -> str:
+    driver = ground.program(DRIVER)
+    until(lambda: len(ground.starts.lines()) >= 2, "two bodies")
+    relatives = family(driver.pid)
+    assert len(relatives) >= 2
+    driver.send_signal(sent)
+    begun = time.monotonic()
+    try:
+        driver.communicate(timeout=15)
+    finally:
+        driver.kill()
+    left = psutil.wait_procs(relatives, timeout=10)[1]
+    left = [one for one in left if is_alive(one)]
+    told = [one.name() for one in left]
+    for one in left:
+        one.kill()
+    assert not left, f"left after 10 s: {told}"
+    assert driver.returncode != 0
+    assert len(ground.starts.lines()) == 2
+    return f"status {driver.returncode}, none of {len(relatives)} processes left, {time.monotonic() - begun:.1f} s after"
+
+
+for _sent in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+
+    @row(
+        f"driver of an own cluster gets {_sent.name}",
+        "no process is left after 10 s" + ("" if _sent == signal.SIGKILL else "; bodies are interrupted"),
+        slow=_sent == signal.SIGKILL,
+    )
+    def driver_stopped(ground: Ground, sent: signal.Signals = _sent) -> str:
+        return stopped(ground, sent)
+
+
+def cancelled(ground: Ground, executor: DaskExecutor) -> float:
+    starts = ground.starts
+
+    def spin(x: int) -> None:
+        starts(f"spin-{x}")
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    with Flow("endless") as flow:
+        bodies = task(spin).map([0, 1, 2, 3])
+    run = flow.start(executor=executor)
+    until(lambda: len(starts.lines()) >= 2, "two bodies")
+    begun = time.monotonic()
+    run.cancel()
+    state = run.wait(20)
+    took = time.monotonic() - begun
+    assert isinstance(state, Cancelled)
+    assert Counter(named(one) for one in state.result[bodies].map_states) == {"Cancelled": 4}
+    assert len(starts.lines()) == 2
+    return took
+
+
+@row("run.cancel() on an own cluster", "states Cancelled within 5 s, no process left after 10 s")
+def cancel_own(ground: Ground) -> str:
+    import os
+
+    before = {one.pid for one in family(os.getpid())}
+    took = cancelled(ground, ground.own())
+    assert took < 5
+    until(
+        lambda: (
+            not {int(line[1]) for line in ground.starts.lines()} & {one.pid for one in family(os.getpid())}
+        ),
+        "the end of the workers",
+        10,
+    )
+    return f"4 Cancelled after {took:.1f} s, no worker left ({len(before)} processes before)"
+
+
+@row(
+    "run.cancel() on a borrowed cluster",
+    "states Cancelled and bodies interrupted within 5 s; the client runs the next flow",
+)
+def cancel_borrowed(ground: Ground) -> str:
+    with ground.borrowed() as client:
+        took = cancelled(ground, DaskExecutor(client))
+        with Flow("next") as following:
+            one = task(lambda: 1, name="one")()
+        begun = time.monotonic()
+        assert following.run(executor=DaskExecutor(client)).result[one].result == 1
+        free = took + time.monotonic() - begun
+    assert free < 5
+    return f"4 Cancelled after {took:.1f} s, the next flow through {free:.1f} s after"
+
+
+@row(
+    "scheduler killed -9",
+    "the run ends within 30 s, each state true (finished ones keep theirs), reason named",
+    slow=True,
+)
+def scheduler_killed(ground: Ground, crashes: int = 0) -> str:
+    starts, file = ground.starts, ground.folder / "scheduler.json"
+
+    def quick(x: int) -> int:
+        starts(f"quick-{x}")
+        return x
+
+    def slow(x: int) -> None:
+        starts("slow")
+        time.sleep(20)
+
+    python = Path(subprocess.sys.executable)
+    common = {"cwd": ground.folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [
+        subprocess.Popen(
+            [python, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+             "--scheduler-file", file],
+            **common,
+        )
+    ]  # fmt: skip
+    try:
+        until(file.exists, "the scheduler")
+        started.append(
+            subprocess.Popen(
+                [python, "-m", "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard"],
+                **common,
+            )
+        )  # fmt: skip
+        with Client(scheduler_file=str(file), set_as_default=False) as client:
+            client.wait_for_workers(1)
+            with Flow("orphaned") as flow:
+                done = task(quick)(1)
+                stuck = task(slow, max_crashes=crashes)(done)
+                after = task(lambda x: x, name="after")(stuck)
+            run = flow.start(executor=DaskExecutor(client))
+            starts.wait_for("slow")
+            until(lambda: isinstance(run.states()[done], Success), "the first to be heard of")
+            started[0].kill()
+            begun = time.monotonic()
+            state = run.wait(60)
+            took = time.monotonic() - begun
+    finally:
+        for one in started:
+            for relative in family(one.pid):
+                relative.kill()
+            one.kill()
+            one.wait(10)
+    found = state.result
+    assert took < 30, f"{took:.0f} s"
+    assert found[done].result == 1
+    if crashes:
+        assert isinstance(found[stuck], Cancelled), found[stuck]
+        assert "Nothing can be sent" in state.message, state
+    else:
+        assert named(found[stuck]) == "Crashed(scheduler-lost)", found[stuck]
+    assert found[stuck].message
+    starts.once("quick-1", "slow")
+    return f"ended after {took:.1f} s; Success kept, {named(found[stuck])}, {named(found[after])}"
+
+
+@row(
+    "scheduler killed -9 under a task that may crash once",
+    "the run ends within 30 s, each state true: nothing can be sent any more",
+    slow=True,
+)
+def scheduler_killed_for_good(ground: Ground) -> str:
+    return scheduler_killed(ground, crashes=1)
+
+
+@row("no worker can meet a task's resources", "said in progress and in explain, not silent", slow=False)
+def nobody_can(ground: Ground) -> str:
+    with Flow("demanding") as flow:
+        wanting = task(lambda: 1, name="wanting", resources={"GPU": 1})()
+    with ground.borrowed(1) as client:
+        run = flow.start(executor=DaskExecutor(client))
+        try:
+            until(lambda: "GPU" in run._run.description, "progress to say so", 15)
+            shown = run._run.description
+            told = run.explain(wanting)
+            assert "GPU" in told, told
+        finally:
+            run.cancel()
+            run.wait(20)
+    return f"{shown!r}; explain: {told.splitlines()[-1].strip()!r}"
+
+
+# Stands between a program and the system's wall clock, and adds what a file says.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+
+static long jump(void) {
+    static const volatile long *at;
+    if (!at) {
+        int file = open(getenv("JUMP"), O_RDONLY);
+        if (file < 0) return 0;
+        at = mmap(0, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+    }
+    return *at;
+}
+int clock_gettime(clockid_t which, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int status = real(which, now);
+    if (which == CLOCK_REALTIME) now->tv_sec += jump();
+    return status;
+}
+int gettimeofday(struct timeval *now, void *zone) {
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    now->tv_sec = exact.tv_sec;
+    now->tv_usec = exact.tv_nsec / 1000;
+    return 0;
+}
+time_t time(time_t *out) {
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    if (out) *out = exact.tv_sec;
+    return exact.tv_sec;
+}
+"""
+
+JUMPING = """
+    import json, os, sys, time
+    from pathlib import Path
+    from prefectlite import DaskExecutor, Flow, context, task
+    from tests.faults.ground import Starts
+
+    starts = Starts(Path(os.environ["FOLDER"]) / "starts")
+    jump = Path(os.environ["JUMP"])
+    days = int(sys.argv[1])
+
+    def flaky(x):
+        starts(f"flaky-{x}-{context.attempt}")
+        if context.attempt == 1:
+            time.sleep(0.5)
+            raise ValueError("first")
+        return x
+
+    def leap():
+        starts("leap")
+        with jump.open("r+b") as file:
+            file.write((days * 86400).to_bytes(8, "little", signed=True))
+
+    if __name__ == "__main__":
+        real = time.time()
+        with Flow("jump") as flow:
+            tried = task(flaky, max_retries=1, retry_delay=1).map([1, 2, 3])
+            total = task(lambda xs: sum(xs), name="total")(tried)
+            task(leap)()
+        begun = time.monotonic()
+        state = flow.run(executor=DaskExecutor(n_workers=2))
+        assert abs(time.time() - real - days * 86400) < 3600, "the clock did not jump"
+        print(json.dumps([type(state).__name__, state.result[total].result, time.monotonic() - begun]))
+"""
+
+
+@row(
+    "driver wall clock jumps a day forward, or back",
+    "same states",
+    slow=True,
+    missing="a flow run with a retry delay did not end within 60 s once the clock had jumped",
+)
+def clock_jumps(ground: Ground) -> str:
+    import json
+
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise CannotRunHere("a C compiler makes the clock jump: apt-get install gcc libc6-dev")
+    (ground.folder / "shim.c").write_text(SHIM)
+    library = ground.folder / "shim.so"
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-o", library, ground.folder / "shim.c", "-ldl"], check=True
+    )
+    took = {}
+    for days in (0, 1, -1):
+        ground.starts.path.unlink(missing_ok=True)
+        (ground.folder / "jump").write_bytes(bytes(8))
+        env = {"LD_PRELOAD": str(library), "JUMP": str(ground.folder / "jump")}
+        name, total, took[days] = json.loads(
+            ground.said(JUMPING, str(days), env=env, seconds=60).splitlines()[-1]
+        )
+        ground.starts.once("leap", *(f"flaky-{x}-{attempt}" for x in (1, 2, 3) for attempt in (1, 2)))
+        assert (name, total) == ("Success", 6), (days, name, total)
+    told = ", ".join(f"{days:+d} d: {seconds:.1f} s" for days, seconds in took.items())
+    return f"same states, same starts ({told})"

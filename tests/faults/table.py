@@ -1,0 +1,8 @@
+"""The table of faults: the rows of all files, in order."""
+
+from __future__ import annotations
+
+from tests.faults import bodies, ends, later, workers
+from tests.faults.row import ROWS
+
+__all__ = ["ROWS", "bodies", "ends", "later", "workers"]

@@ -1,0 +1,30 @@
+"""Every row of the table of faults, on real processes; ``python -m tests.faults`` prints the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ground import Ground
+from tests.faults.row import CannotRunHere, Row
+from tests.faults.table import ROWS
+
+pytestmark = pytest.mark.cluster
+
+
+def _marked(one: Row) -> pytest.ParameterSet:
+    marks: list[pytest.MarkDecorator] = []
+    if one.is_slow:
+        marks.append(pytest.mark.slow)
+    if one.missing:
+        marks.append(pytest.mark.xfail(reason=one.missing))
+    return pytest.param(one, id=one.name, marks=marks)
+
+
+@pytest.mark.parametrize("fault", list(map(_marked, ROWS)))
+def test_a_fault_ends_in_a_state_soon_and_once(fault: Row, tmp_path: Path) -> None:
+    try:
+        fault.provoke(Ground(tmp_path))
+    except CannotRunHere as lack:
+        pytest.skip(str(lack))
