@@ -147,12 +147,12 @@ def task_facts(
 
 
 def time_left() -> float:
-    """Return how many seconds a body may still take.
+    """Return how many seconds a callback may still take.
 
     Returns
     -------
     float
-        Infinity: no task has a time limit yet.
+        Infinity: only bodies have a limit.
     """
     return math.inf
 

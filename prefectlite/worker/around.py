@@ -5,6 +5,7 @@ Most bodies look at neither, and there may be a thousand of them in five millise
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -190,16 +191,16 @@ class Around(LazyLayer):
         }
 
 
-def time_left() -> float | None:
+def time_left() -> float:
     """Return how long the running body may still take.
 
     Returns
     -------
-    float or None
-        Seconds; None for a task without ``timeout``.
+    float
+        Seconds; infinity for a task without ``timeout``.
     """
     end = until.get()
-    return None if end is None else max(0.0, end - time.monotonic())
+    return math.inf if end is None else max(0.0, end - time.monotonic())
 
 
 _making: Final = threading.Lock()

@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 from prefectlite import DaskExecutor, Flow, flatten, signals, task, triggers, unmapped
 from prefectlite.errors import DefinitionError
 from prefectlite.executors import link as links
-from prefectlite.executors import watch
+from prefectlite.executors import relics, watch
 from prefectlite.states import Cancelled, Crashed, Mapped, Running
 from prefectlite.worker.wire import BUNDLE
 
@@ -172,8 +172,15 @@ def test_only_what_had_begun_on_a_dead_worker_is_lost(tmp_path, impatient):
     assert sorted(log.read_text().split()) == [str(n) for n in range(8)]
 
 
-def test_without_marks_all_of_a_dead_workers_bundle_is_lost_and_nothing_runs_twice(tmp_path, impatient):
+def test_without_marks_all_of_a_dead_workers_bundle_is_lost_and_nothing_runs_twice(
+    tmp_path, impatient, monkeypatch
+):
     log = tmp_path / "log"
+
+    def elsewhere(*_, **__):
+        raise OSError("The worker's directory is on another machine.")
+
+    monkeypatch.setattr(relics, "Marks", elsewhere)
 
     def body(x):
         with log.open("a") as file:

@@ -26,6 +26,7 @@ class FakeLink:
         self.place = place
         self.sent, self.released = [], []
         self.nbytes = {}
+        self.unplaced = {}
         self.futures = Futures(place.client)
         self.berths = Berths()
         self.must_keep = True
