@@ -35,11 +35,18 @@ class Clock(Protocol):
 
 
 class RealTime:
-    """The time of day."""
+    """The time of day, which never goes back: alarms must ring in time when somebody sets the clock back."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
 
     def __call__(self) -> float:
-        """Return the time in seconds since the epoch."""
-        return time.time()
+        """Return the time in seconds since the epoch; after a clock was set back, as if it had gone on."""
+        now, steady = time.time(), self._ahead + time.monotonic()
+        if now < steady:
+            return steady
+        self._ahead += now - steady
+        return now
 
     def wait(self, inbox: Inbox, seconds: float | None, *, is_asking: bool) -> None:
         """Sleep until something comes in, or for a short while.

@@ -8,11 +8,13 @@ import signal
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from prefectlite import Task, context, signals, task
+from prefectlite.driver import clock
 from prefectlite.driver.callbacks import THREADS, Callbacks
 from prefectlite.driver.handlers import state_after
 from prefectlite.driver.inbox import TURN_LIMIT, Inbox
@@ -72,6 +74,18 @@ class TestInbox:
         assert [one.message for one in inbox.log_lines()] == ["a", "b"]
         assert inbox.log_lines() == []
         assert inbox.events() == []
+
+
+def test_the_time_of_day_goes_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, steady = 1000.0, 50.0
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall, monotonic=lambda: steady))
+    now = clock.RealTime()
+    told = [now()]
+    for day, passed in ((0.0, 1.0), (-86400.0, 2.0), (0.0, 1.0), (2 * 86400.0, 1.0), (0.0, 1.0)):
+        wall, steady = wall + day + passed, steady + passed
+        told.append(now())
+
+    assert told == [1000.0, 1001.0, 1003.0, 1004.0, 1005.0 + 86400.0, 1006.0 + 86400.0]
 
 
 def test_timers_ring_soonest_first_and_in_order_of_setting() -> None:

@@ -299,6 +299,7 @@ JUMPING = """
     "driver wall clock jumps a day forward, or back",
     "same states",
     slow=True,
+    missing="when the clock goes back, the run sometimes does not end within 60 s",
 )
 def clock_jumps(ground: Ground) -> str:
     import json
