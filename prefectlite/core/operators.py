@@ -158,7 +158,20 @@ class Not(Task):
         return not x
 
 
-class GetItem(Task):
+class _LookUp(Task):
+    """What takes a part of a value, or a default where there is no such part."""
+
+    __slots__ = ("default",)
+    default: Any
+
+    def __init__(
+        self, default: Any = NO_DEFAULT, name: str | None = None, **options: Unpack[OptionArgs]
+    ) -> None:
+        super().__init__(name, **options)
+        self.default = default
+
+
+class GetItem(_LookUp):
     """``task_result[key]``.
 
     Parameters
@@ -171,14 +184,7 @@ class GetItem(Task):
         Retries, trigger, tags and the like.
     """
 
-    __slots__ = ("default",)
-    default: Any
-
-    def __init__(
-        self, default: Any = NO_DEFAULT, name: str | None = None, **options: Unpack[OptionArgs]
-    ) -> None:
-        super().__init__(name, **options)
-        self.default = default
+    __slots__ = ()
 
     def run(self, task_result: Any, key: Any) -> Any:
         """Return an item.
@@ -203,7 +209,7 @@ class GetItem(Task):
             return self.default
 
 
-class GetAttr(Task):
+class GetAttr(_LookUp):
     """``task_result.attr``.
 
     Parameters
@@ -216,14 +222,7 @@ class GetAttr(Task):
         Retries, trigger, tags and the like.
     """
 
-    __slots__ = ("default",)
-    default: Any
-
-    def __init__(
-        self, default: Any = NO_DEFAULT, name: str | None = None, **options: Unpack[OptionArgs]
-    ) -> None:
-        super().__init__(name, **options)
-        self.default = default
+    __slots__ = ()
 
     def run(self, task_result: Any, attr: str) -> Any:
         """Return an attribute.
