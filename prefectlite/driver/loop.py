@@ -223,7 +223,7 @@ class Loop:
         spans: list[Span] = []
         rest: list[Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun] = []
         for one in wanted:
-            if isinstance(one, Transition | TransitionMany):
+            if isinstance(one, (Transition, TransitionMany)):  # the union is made anew each time
                 changes.append(one)
                 records.append(one)
             elif isinstance(one, Submit):

@@ -23,7 +23,7 @@ from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.leaving import Leaving, runs_to_resume
-from prefectlite.driver.loop import Loop
+from prefectlite.driver.loop import Loop, collector_at_rest
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
 from prefectlite.driver.raising import FirstRaised
@@ -491,8 +491,9 @@ class Run:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
             self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
-            compiled = compile_flow(self._graph, self.parameters)
-            engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+            with collector_at_rest():
+                compiled = compile_flow(self._graph, self.parameters)
+                engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             with self._lock:
                 self._compiled, self._engine = compiled, engine
         return self._compiled, self._engine

@@ -100,21 +100,23 @@ class Conduct:
             self._start(run)
         elif stage == WAITING:
             if not board.unmet[run]:
-                self.decide(run)
+                self.decide(run, has_room=True)
             elif self._ahead.may_go(run):
                 self._submit(run)
 
-    def decide(self, run: int) -> None:
+    def decide(self, run: int, *, has_room: bool = False) -> None:
         """Weigh the rules before a run whose upstreams are final.
 
         Parameters
         ----------
         run : int
             A waiting run.
+        has_room : bool
+            Whether it may be sent at once; else it comes up when the window has room.
         """
         verdict = before(self._board, run)
         if isinstance(verdict, Proceed):
-            self._proceed(run, verdict.why)
+            self._proceed(run, verdict.why, has_room)
         elif isinstance(verdict, Become):
             self._refuse(run, verdict.state, verdict.why)
         elif verdict.what == "children":
@@ -146,21 +148,21 @@ class Conduct:
         then: Next = "approve" if isinstance(state, Paused) else "end"
         self.propose(run, Proposal(state, why, then, self._ledger.now))
 
-    def _proceed(self, run: int, why: Reason) -> None:
+    def _proceed(self, run: int, why: Reason, has_room: bool = False) -> None:
         node = self._board.plan_node(run)
         if node.kind == "collection":
             self.end(run, _GATHERED, why, self._ledger.now)
         else:
-            self._let_start(run, why)
+            self._let_start(run, why, has_room)
 
-    def _let_start(self, run: int, why: Reason) -> None:
+    def _let_start(self, run: int, why: Reason, has_room: bool = False) -> None:
         self._why[run] = why
         self._board.stage[run] = QUEUED
         node = self._board.plan_node(run)
         if node.limits and not self.limits.admit(run):
             return  # it comes up when it is given its place
-        if node.policy.handled:
-            self._start(run)  # its handlers need not wait for the window
+        if has_room or node.policy.handled:
+            self._start(run)  # handlers need not wait for the window
         else:
             self._frontier.push((run,))
 

@@ -345,11 +345,12 @@ class Engine(EngineView):
         if self._full and busy > self.window * 3 // 4:
             return
         self._full = False
-        while (runs := self._frontier.pop(max(1, min(self.window - busy, self.window // 4)))) is not None:
+        pop, conduct, most = self._frontier.pop, self._conduct, self.window // 4
+        while (runs := pop(max(1, min(self.window - busy, most)))) is not None:
             if len(runs) == 1:
-                self._conduct.consider(runs.start)
+                conduct.consider(runs.start)
             else:
-                self._conduct.together.consider(runs)
+                conduct.together.consider(runs)
             self._drain()
             busy = board.flying + len(board.asks)
             if busy >= self.window:

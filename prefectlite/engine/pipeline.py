@@ -107,10 +107,11 @@ def before(board: Board, run: int) -> Verdict:
     Verdict
         The first objection, or the last rule's ``Proceed``.
     """
-    if run >= len(board.plan.nodes) or not board.plan.nodes[run].is_mapped:
-        trigger = board.plan_node(run).policy.trigger
+    node = board.plan_node(run)
+    if run >= len(board.plan.nodes) or not node.is_mapped:
+        trigger = node.policy.trigger
         if trigger is not None and trigger.lowers_ahead and board.all_plain(run):
-            return _plain_sailing(trigger.name, len(board.plan_node(run).ins))
+            return _plain_sailing(trigger.name, len(node.ins))
     verdict: Verdict = _NO_MAP
     for rule in BEFORE:
         verdict = rule(board, run)

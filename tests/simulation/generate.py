@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from prefectlite.engine.plan import PlanEdge, PlanNode, Policy
@@ -26,6 +26,7 @@ from tests.simulation.case import (
     trigger_of,
     weighted,
 )
+from tests.simulation.changed import replace
 
 _COMMON: Final[Sequence[tuple[TriggerName, int]]] = (
     ("all_successful", 8),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from prefectlite.engine.events import CancelRequested
 from prefectlite.engine.instructions import StopReleased, Submit, one_by_one
 from tests.simulation.case import Case
+from tests.simulation.changed import replace
 from tests.simulation.generate import generate
 from tests.simulation.simulate import Simulation, play
 
