@@ -22,6 +22,8 @@ TELLING: Final = 8
 #: How many texts a process remembers; those that were told first are forgotten first.
 MEMORY: Final = 1000
 _DEEPEST: Final = 8
+#: Kinds of which most values are, and none is a secret.
+_PLAIN: Final = frozenset({int, float, bool, str, bytes, type(None), list, tuple, dict, set})
 
 #: The secret texts that this process knows, with their bytes; empty as long as there is none.
 KNOWN: Final[dict[str, bytes]] = {}
@@ -177,7 +179,8 @@ def is_secret(value: object) -> bool:
     bool
         Told by its class; pydantic need not be there.
     """
-    return hasattr(type(value), "get_secret_value")
+    kind = type(value)
+    return kind not in _PLAIN and hasattr(kind, "get_secret_value")
 
 
 def hide_inside(value: object) -> tuple[str, ...]:

@@ -194,12 +194,7 @@ class Conduct:
         board = self._board
         node = board.node[run]
         ahead = board.unmet[run] > 0
-        if self._losses.lacks_input(run):
-            self.limits.give_back(run)
-            self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
-            return
-        if self._losses.hit(run, self._weigh_loss):
-            self.limits.give_back(run)
+        if not self._losses.are_none and self._cannot_read(run):
             return
         if not board.attempt[run]:
             board.attempt[run] = 1
@@ -214,7 +209,7 @@ class Conduct:
                 run,
                 board.attempt[run],
                 submission,
-                self._board.key(run),
+                board.key(run),
                 arguments,
                 after,
                 ahead,
@@ -225,6 +220,17 @@ class Conduct:
         )
         if self._wiring.trusted[node]:
             self._ahead.mark(run)
+
+    def _cannot_read(self, run: int) -> bool:
+        """Do what follows if a value is lost that a run would read, and return whether one is."""
+        if self._losses.lacks_input(run):
+            self.limits.give_back(run)
+            self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
+            return True
+        if self._losses.hit(run, self._weigh_loss):
+            self.limits.give_back(run)
+            return True
+        return False
 
     def _unfold(self, node: int, proposal: Proposal) -> None:
         width = width_of(self._board, node)

@@ -270,7 +270,7 @@ class Engine(EngineView):
             self._conduct.propose(run, outcome)
             return
         ref = ResultRef(
-            self.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
+            board.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
         )
         why = _returned(report.where) if report.message is None else _told(report.message, report.where)
         success = Success(report.message or DONE, ref)

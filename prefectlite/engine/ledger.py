@@ -63,15 +63,15 @@ class Ledger:
         """
         board = self.board
         old = board.states[run]
-        if not may_become(type(old), type(new)):
-            raise EngineError(f"{type(old).__name__} cannot become {type(new).__name__}: {board.story(run)}.")
+        before, after = type(old), type(new)
+        if not may_become(before, after):
+            raise EngineError(f"{before.__name__} cannot become {after.__name__}: {board.story(run)}.")
         board.states[run] = new
         if board.plan_node(run).kind == "task":
             counts = board.counts
-            counts[type(old).__name__] -= 1
+            counts[before.__name__] -= 1
             if run not in board.families:
-                name = type(new).__name__
-                counts[name] = counts.get(name, 0) + 1
+                counts[after.__name__] = counts.get(after.__name__, 0) + 1
         self.out.append(Transition(time, run, board.key(run), board.attempt[run], old, new, why))
 
     def commit_many(

@@ -68,6 +68,12 @@ class Losses:
         if is_held and board.states[run].__class__ is Success:
             board.lost[run] = text
 
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing was lost that anybody might read: as in most flow runs."""
+        board = self._board
+        return not (board.lost or board.again or board.doubtful)
+
     def hit(self, run: int, weigh: Callable[[int, Crashed], None]) -> bool:
         """Let the successes crash whose values a run would read and that are gone.
 
@@ -84,8 +90,6 @@ class Losses:
             Whether there were any; the run waits then, and comes up again when they are final.
         """
         board = self._board
-        if not (board.lost or board.again or board.doubtful):
-            return False
         missing = {up: None for up in upstreams_of(board, run) if up in board.lost or up in board.again}
         if not missing and run not in board.doubtful:
             return False

@@ -65,7 +65,8 @@ class Wiring:
         for i, node in enumerate(plan.nodes):
             keep = node.policy.keep_result
             keeps[i] = keep is not None and (keep or i in plan.terminal or i in plan.reference)
-            data = sum(edge.key is not None for edge in node.outs)
+            outs = node.outs
+            data = sum([edge.key is not None for edge in outs]) if outs else 0
             reads.append(data + keeps[i])
             drops[i] = node.kind == "task" and not reads[i]
             maps[i] = node.is_mapped

@@ -119,7 +119,7 @@ class LocalSession(HeldValues):
                 parcel, shipment = next(iter(queue.items()))
                 if isinstance(shipment, Shipment):
                     del queue[parcel]
-                    events += self._attempt(shipment)
+                    self._attempt(parcel, shipment, events)
                 elif self._run_block(shipment, events, until):
                     queue.pop(parcel, None)
                 if time.monotonic() >= until:
@@ -230,9 +230,9 @@ class LocalSession(HeldValues):
         report = outcome.report
         return self._is_held and report is not None and report.forced and isinstance(report.state, Cancelled)
 
-    def _attempt(self, shipment: Shipment) -> list[Event]:
-        parcel = run, submission = shipment.run, shipment.submission
-        values = self._read(shipment.needs)
+    def _attempt(self, parcel: Parcel, shipment: Shipment, events: list[Event]) -> None:
+        run, submission = parcel
+        values = self._read(shipment.needs) if shipment.needs else ()
         began = time.time()
         try:
             flow, task = self._open(shipment)
@@ -247,7 +247,6 @@ class LocalSession(HeldValues):
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
         if outcome.report is None:
-            return [AttemptHeld(time.time(), run, submission)]
-        if self._was_ended(outcome):
-            return []
-        return [AttemptFinished(outcome.report.ended, run, submission, outcome.report)]
+            events.append(AttemptHeld(time.time(), run, submission))
+        elif not self._was_ended(outcome):
+            events.append(AttemptFinished(outcome.report.ended, run, submission, outcome.report))
