@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple, NoReturn
 
 from prefectlite.errors import DefinitionTypeError
-from prefectlite.states.keys import RunKey
 
 
 class Layer(NamedTuple):
@@ -335,15 +334,13 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
     )
 
 
-def idempotency_key(run_id: str, key: RunKey) -> str:
+def idempotency_key(task_run_id: str) -> str:
     """Return a text that is the same for all attempts of one task run and differs from all others.
 
     Parameters
     ----------
-    run_id : str
-        The flow run's identity.
-    key : RunKey
-        The task run's name.
+    task_run_id : str
+        The flow run's identity and the task run's name.
 
     Returns
     -------
@@ -352,8 +349,7 @@ def idempotency_key(run_id: str, key: RunKey) -> str:
 
     Examples
     --------
-    >>> idempotency_key("f3a1", RunKey("charge-1", 7))
+    >>> idempotency_key("f3a1/charge-1[7]")
     'ba99a8961c29280f5b92027de75eb11c'
     """
-    text = f"{run_id}/{key}"
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return blake2b(task_run_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

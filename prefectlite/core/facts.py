@@ -131,18 +131,60 @@ def task_facts(
     dict
         Values by name.
     """
+    shared = shared_facts(key.slug, task_name, tags, attempt)
+    return {**shared, **own_facts(key, run_id, task_name), "time_left": time_left}
+
+
+def shared_facts(slug: str, task_name: str, tags: frozenset[str], attempt: int) -> dict[str, Any]:
+    """Return what the contexts of all children of a map hold alike.
+
+    Parameters
+    ----------
+    slug, task_name : str
+        The task's.
+    tags : frozenset of str
+        The task's tags.
+    attempt : int
+        Counted from 1.
+
+    Returns
+    -------
+    dict
+        Values by name.
+    """
     return {
         "task_name": task_name,
-        "task_full_name": task_name if key.index is None else f"{task_name}[{key.index}]",
-        "task_slug": key.slug,
-        "task_id": key.slug,
-        "task_run_id": f"{run_id}/{key}",
+        "task_slug": slug,
+        "task_id": slug,
         "task_tags": tags,
-        "map_index": key.index,
         "task_run_count": attempt,
         "attempt": attempt,
-        "idempotency_key": idempotency_key(run_id, key),
-        "time_left": time_left,
+    }
+
+
+def own_facts(key: RunKey, run_id: str, task_name: str) -> dict[str, Any]:
+    """Return what the context of a task run holds that is its own.
+
+    Parameters
+    ----------
+    key : RunKey
+        The task run.
+    run_id : str
+        The flow run's identity.
+    task_name : str
+        The task's name.
+
+    Returns
+    -------
+    dict
+        Values by name.
+    """
+    task_run_id = f"{run_id}/{key}"
+    return {
+        "task_full_name": task_name if key.index is None else f"{task_name}[{key.index}]",
+        "task_run_id": task_run_id,
+        "map_index": key.index,
+        "idempotency_key": idempotency_key(task_run_id),
     }
 
 

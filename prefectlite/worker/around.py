@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from prefectlite.core.context import LazyLayer, enter_layer
-from prefectlite.core.facts import task_facts
+from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.lowering.spec import Upstream
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
@@ -48,8 +48,8 @@ class Kind:
     """
 
     __slots__ = (
-        "apart", "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run", "slug",
-        "task",
+        "_shared", "apart", "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run",
+        "slug", "task",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,21 @@ class Kind:
             self.run = _Printing(envelope.run)
         #: Runs an attempt in a process of its own; None where bodies run in this one.
         self.apart = here.apart if envelope.isolate or envelope.timeout is not None else None
+        self._shared: dict[str, Any] | None = None
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What the contexts of all its attempts hold alike; to be copied."""
+        found = self._shared
+        if found is None:
+            envelope = self.task.envelope
+            found = self._shared = {
+                **self.flow.context,
+                **shared_facts(self.slug, envelope.name, envelope.tags, self.attempt),
+                "logger": self.task.logger,
+                "time_left": time_left,
+            }
+        return found
 
 
 class Told(Protocol):
@@ -177,17 +192,14 @@ class Around(LazyLayer):
         dict
             Values by name.
         """
-        kind = self.kind
-        envelope, facts, index = kind.task.envelope, kind.flow.facts, self.index
-        key = RunKey(kind.slug, index, kind.loop)
+        kind, told, index = self.kind, self.told, self.index
+        facts = kind.flow.facts
         return {
-            **kind.flow.context,
+            **kind.shared,
+            **own_facts(RunKey(kind.slug, index, kind.loop), facts.run_id, kind.task.envelope.name),
             "parameters": dict(facts.parameters),
-            **task_facts(key, facts.run_id, envelope.name, envelope.tags, kind.attempt),
-            "upstream_states": UpstreamStates(*self.told.upstreams(index)),
-            "logger": kind.task.logger,
-            "time_left": time_left,
-            **self.told.beside(),
+            "upstream_states": UpstreamStates(*told.upstreams(index)),
+            **told.beside(),
         }
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "Outcome",
     "called_off",
     "ended_by",
+    "exception_limit",
     "failed",
     "perform",
     "perform_packed",
@@ -266,7 +267,7 @@ def failed(kind: Kind, error: BaseException, started: float, making: str = "") -
         return Outcome(Report(crash, started, time.time(), where=where))
     envelope = kind.task.envelope
     retryable, note = is_retryable(envelope.retry_on, error)
-    state, look = failure(error, limit=_limit(kind), note=note, what=making)
+    state, look = failure(error, limit=exception_limit(kind), note=note, what=making)
     return Outcome(
         Report(state, started, time.time(), retryable=retryable, where=where),
         is_final=not retryable or kind.attempt > envelope.max_retries,
@@ -274,8 +275,19 @@ def failed(kind: Kind, error: BaseException, started: float, making: str = "") -
     )
 
 
-def _limit(kind: Kind) -> int | None:
-    """Return up to how many bytes an exception travels as itself; None where it need not."""
+def exception_limit(kind: Kind) -> int | None:
+    """Return up to how many bytes an exception travels as itself.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt raised it.
+
+    Returns
+    -------
+    int or None
+        None where it need not travel.
+    """
     if not kind.here.pickles:
         return None
     limit = kind.here.exception_limit
@@ -390,7 +402,7 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):
         retryable, note = is_retryable(kind.task.envelope.retry_on, signal)
-        state = _failed_by(signal, state, note, _limit(kind))
+        state = _failed_by(signal, state, note, exception_limit(kind))
     elif isinstance(state, Scheduled):
         state = _scheduled(state, kind, ended)
     elif isinstance(state, Looped):

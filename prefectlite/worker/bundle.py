@@ -10,30 +10,42 @@ import pickle
 import time
 from collections.abc import Sequence
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.core.context import enter_layer
-from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
-from prefectlite.worker.around import Around
+from prefectlite.states.signals import Signal
+from prefectlite.worker.around import Around, Kind
 from prefectlite.worker.attempt import HELD as HOLDS
-from prefectlite.worker.attempt import Interruption, Outcome, ended_by, failed, perform_at, returned, unopened
+from prefectlite.worker.attempt import (
+    Interruption,
+    Outcome,
+    ended_by,
+    exception_limit,
+    failed,
+    perform_at,
+    returned,
+    unopened,
+)
 from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
 from prefectlite.worker.entry import open_early
-from prefectlite.worker.failures import Look
+from prefectlite.worker.failures import Look, look_of
 from prefectlite.worker.here import Here
 from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.logs import current
 from prefectlite.worker.opened import open_flow, open_task
-from prefectlite.worker.records import DROPPED, VALUE
+from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
 from prefectlite.worker.strips import Strip, expand, held_places
-from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, plain_facts
+from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
+
+#: The outcome of an attempt that says what the last one said: its report would be the same.
+_AGAIN: Final = Outcome(None, is_final=False)
 
 
 def run_bundle(payload: bytes, count: int, flow: bytes | Packed, *rest: Any) -> Slots:
@@ -189,9 +201,8 @@ class _Runner:
         self._stop_word = desk.stop_word
         self._record = active.record
         self._flow, self._tasks, self._values = flow, tasks, values
-        # Of the last attempt that was no plain success.
+        # Of the last attempt that was no plain success, where others may say the same.
         self._look: Look | None = None
-        self._retryable = True
         self._last: Item | None = None
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -250,7 +261,7 @@ class _Runner:
             try:
                 value = copy_context().run(run, **arguments_of(place))
             except BaseException as error:
-                outcome = ended_by(kind, error, started, strip.making)
+                outcome = self._ended_by(kind, error, started, strip.making)
             ended = now()
             if around.lines is not None:
                 around.leave()
@@ -270,7 +281,7 @@ class _Runner:
                     outcome = returned(kind, value, None, started, ended)
                 except BaseException as error:
                     outcome = failed(kind, error, started)
-            if self._book(outcome, slot) > VALUE_LIMIT or now() > until:
+            if self._book(outcome, slot, started, ended) > VALUE_LIMIT or now() > until:
                 return False
         return True
 
@@ -305,12 +316,19 @@ class _Runner:
             self._book(HOLDS if is_held else unopened(error, started, self._here.where), slot)
         return time.time() <= until
 
-    def _book(self, outcome: Outcome, slot: int) -> int:
+    def _book(self, outcome: Outcome, slot: int, started: float = 0.0, ended: float = 0.0) -> int:
         """Note what became of a slot; return the size of its value."""
         report, wrapper, ledger = outcome.report, outcome.wrapper, self._ledger
+        if outcome is _AGAIN:
+            assert self._last is not None
+            item = like(self._last, ledger.names.key(slot), started, ended)
+            self._record.keep(AGAIN, started, ended, b"")
+            ledger.book(Held(item), item, started, ended)
+            return 0
         if report is None or wrapper is None:
             key = ledger.names.key(slot)
-            item: Item = (HELD, key) if report is None else self._encode(key, outcome)
+            item = (HELD, key) if report is None else encode(key, report)
+            self._look, self._last = (outcome.look if report and report.retryable else None), item
             started, ended = (0.0, 0.0) if report is None else (report.started, report.ended)
             keep_said(self._record, item, started, ended)
             ledger.book(Held(item), item, started, ended)
@@ -324,14 +342,18 @@ class _Runner:
             ledger.book(wrapper, facts, report.started, report.ended)
         return report.nbytes
 
-    def _encode(self, key: DataKey, outcome: Outcome) -> Item:
-        """Return the item of an attempt that was no plain success; one like the last is not pickled again."""
-        report, look = outcome.report, outcome.look
-        assert report is not None
-        is_like = look is not None and look is self._look and report.retryable == self._retryable
-        item = encode(key, report, self._last if is_like else None)
-        self._look, self._retryable, self._last = look, report.retryable, item
-        return item
+    def _ended_by(self, kind: Kind, error: BaseException, started: float, making: str) -> Outcome:
+        """Return the outcome of an attempt whose body raised; a short one if the last said just that."""
+        if (
+            self._look is not None
+            and not making
+            and isinstance(error, Exception)
+            and not isinstance(error, Signal)
+            and kind.task.envelope.retry_on is None
+            and look_of(error, exception_limit(kind)) is self._look
+        ):
+            return _AGAIN
+        return ended_by(kind, error, started, making)
 
 
 def _done(value: Any, started: float, ended: float, attempt: int) -> Done:

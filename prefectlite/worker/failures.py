@@ -98,7 +98,7 @@ def failure(
         look alike and are pickled to the same bytes.
     """
     before = what or "Unexpected error: "
-    look = None if limit is None or note else _look(error, limit)
+    look = None if note else look_of(error, limit)
     if look is not None:
         result = error if look.fits else _stand_in(error, look.text)
         return Failed(f"{before}{look.described}", result, traceback=look.text), look
@@ -107,8 +107,24 @@ def failure(
     return Failed(message, fit_to_travel(error, text, limit), traceback=text), None
 
 
-def _look(error: BaseException, limit: int) -> Look | None:
-    """Return how an exception looks; None for one whose look depends on others, or cannot be told."""
+def look_of(error: BaseException, limit: int | None) -> Look | None:
+    """Return how an exception looks.
+
+    Parameters
+    ----------
+    error : BaseException
+        What a body raised.
+    limit : int or None
+        Up to how many pickled bytes it travels as itself; None when it need not travel.
+
+    Returns
+    -------
+    Look or None
+        None for one whose look depends on others, or cannot be told. Failures with the same look are pickled
+        to the same bytes.
+    """
+    if limit is None:
+        return None
     if error.__cause__ is not None or error.__context__ is not None or isinstance(error, _DEEP):
         return None
     try:
@@ -122,7 +138,7 @@ def _look(error: BaseException, limit: int) -> Look | None:
     at = _users(error.__traceback__)
     while at is not None:
         code = at.tb_frame.f_code
-        marks += (code.co_filename, code.co_name, at.tb_lasti, at.tb_lineno)
+        marks += (code.co_filename, code.co_firstlineno, code.co_name, at.tb_lasti)
         if len(marks) > _MOST_MARKS:
             return None
         at = at.tb_next

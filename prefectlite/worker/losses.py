@@ -114,7 +114,7 @@ def _end_of(
     started = ended
     if found is not None and slot < len(found.kept):
         kept = found.kept[slot]
-        revived = revive(kept, key[3])
+        revived = revive(kept, key)
         if revived is not None:
             return revived
         cause, text, started, ended = "result-lost", _NOT_KEPT, kept.started, kept.ended

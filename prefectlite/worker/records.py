@@ -23,6 +23,8 @@ FACTS: Final = 3
 FACTS_DROPPED: Final = 4
 #: No plain success; the pickled item was kept.
 SAID: Final = 5
+#: No plain success; it said what the last one before it said whose item was kept, and nothing more is kept.
+AGAIN: Final = 6
 
 # Which of an attempt's outcomes is kept where: kind, bytes that follow, started, ended.
 _ENTRY: Final = struct.Struct("@iidd")
@@ -38,7 +40,7 @@ class Kept(NamedTuple):
     Parameters
     ----------
     kind : int
-        ``LOST``, ``VALUE``, ``DROPPED``, ``FACTS``, ``FACTS_DROPPED`` or ``SAID``.
+        ``LOST``, ``VALUE``, ``DROPPED``, ``FACTS``, ``FACTS_DROPPED``, ``SAID`` or ``AGAIN``.
     started, ended : float
         Seconds since the epoch.
     payload : bytes
@@ -155,6 +157,12 @@ def read_record(memory: bytes) -> Found | None:
         kept = list(_entries(memory, begun if word < 0 else begun - 1))
     except struct.error:
         return None
+    said = b""
+    for place, one in enumerate(kept):
+        if one.kind == AGAIN:
+            kept[place] = one._replace(payload=said) if said else one._replace(kind=LOST)
+        elif one.kind in (SAID, LOST):
+            said = one.payload  # what was lost may have been said
     return Found(begun, kept)
 
 
@@ -174,7 +182,8 @@ def trimmed(memory: bytes) -> bytes:
     found = read_record(memory)
     if found is None:
         return memory[:HEAD]
-    return memory[: HEAD + sum(ENTRY_SIZE + len(one.payload) for one in found.kept)]
+    sizes = [ENTRY_SIZE + (0 if one.kind == AGAIN else len(one.payload)) for one in found.kept]
+    return memory[: HEAD + sum(sizes)]
 
 
 def _entries(memory: bytes, count: int) -> Iterator[Kept]:

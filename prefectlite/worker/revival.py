@@ -6,9 +6,10 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Done, Held, Succeeded
-from prefectlite.worker.records import DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
-from prefectlite.worker.wire import Item, is_bare
+from prefectlite.worker.records import AGAIN, DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
+from prefectlite.worker.wire import Item, is_bare, like
 
 #: What stands for an attempt on the cluster.
 Wrapper: TypeAlias = Succeeded | Done | Held
@@ -51,15 +52,15 @@ def keep_said(record: Record, item: Item, started: float = 0.0, ended: float = 0
     record.keep(SAID, started, ended, pickle.dumps(item, 5))
 
 
-def revive(kept: Kept, attempt: int) -> tuple[Wrapper, Item] | None:
+def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
     """Return what was kept of an attempt as what it was.
 
     Parameters
     ----------
     kept : Kept
         From a record.
-    attempt : int
-        Counted from 1.
+    key : tuple
+        The attempt's data key.
 
     Returns
     -------
@@ -68,9 +69,12 @@ def revive(kept: Kept, attempt: int) -> tuple[Wrapper, Item] | None:
         cannot be unpickled here.
     """
     kind, started, ended, payload = kept
+    attempt = key[3]
     try:
-        if kind == SAID:
+        if kind in (SAID, AGAIN):
             item: Item = pickle.loads(payload)
+            if kind == AGAIN:
+                item = like(item, key, started, ended)
             return Held(item), item
         if kind in (VALUE, DROPPED):
             facts: Item = (started, ended, payload, len(payload), None, None, None, None)

@@ -256,7 +256,7 @@ class Strip:
         dict
             By name.
         """
-        return {name: make(recipe, self._values) for name, recipe in self._beside}
+        return {name: make(recipe, self._values) for name, recipe in self._beside} if self._beside else {}
 
     def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
         """Return what a child may know of its upstreams.

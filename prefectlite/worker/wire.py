@@ -211,7 +211,27 @@ def read_bundle(item: Sequence[Any]) -> BundleReport:
     )
 
 
-def encode(key: DataKey, report: Report, like: Item | None = None) -> Item:
+def like(item: Item, key: DataKey, started: float, ended: float) -> Item:
+    """Return the item of an attempt that said what another said.
+
+    Parameters
+    ----------
+    item : tuple
+        The other's ``OTHER`` item.
+    key : tuple
+        The attempt's data key.
+    started, ended : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    tuple
+        An ``OTHER`` item.
+    """
+    return OTHER, key, *item[2:5], started, ended
+
+
+def encode(key: DataKey, report: Report) -> Item:
     """Return the item of a report that is no plain success.
 
     Parameters
@@ -220,16 +240,12 @@ def encode(key: DataKey, report: Report, like: Item | None = None) -> Item:
         The attempt's data key.
     report : Report
         With a state.
-    like : tuple or None
-        The item of a report that said the same.
 
     Returns
     -------
     tuple
         An ``OTHER`` item.
     """
-    if like is not None:
-        return OTHER, key, *like[2:5], report.started, report.ended
     state = report.state
     text = _sendable(str(getattr(state, "message", None) or ""))
     name = type(state).__name__

@@ -113,13 +113,13 @@ def test_tags_are_a_list_of_texts() -> None:
 
 def test_an_idempotency_key_tells_task_runs_apart_and_nothing_else() -> None:
     keys = {
-        idempotency_key("r1", RunKey("a-1")),
-        idempotency_key("r1", RunKey("a-1", 0)),
-        idempotency_key("r1", RunKey("a-1", None, 2)),
-        idempotency_key("r2", RunKey("a-1")),
+        idempotency_key(f"r1/{RunKey('a-1')}"),
+        idempotency_key(f"r1/{RunKey('a-1', 0)}"),
+        idempotency_key(f"r1/{RunKey('a-1', None, 2)}"),
+        idempotency_key(f"r2/{RunKey('a-1')}"),
     }
     assert len(keys) == 4
-    assert idempotency_key("r1", RunKey("a-1")) in keys
+    assert idempotency_key(f"r1/{RunKey('a-1')}") in keys
     assert all(len(key) == 32 for key in keys)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from prefectlite.errors import TaskError
 from prefectlite.states.report import Report
-from prefectlite.worker import failures
+from prefectlite.worker import failures, wire
 from prefectlite.worker.failures import failure, traceback_text
 from prefectlite.worker.wire import ALIKE, HELD, OTHER, encode, grouped
 
@@ -172,7 +172,7 @@ def test_what_is_remembered_is_bounded(monkeypatch):
 def test_neighbours_that_were_encoded_alike_are_told_in_one_item():
     state, _ = failure(raised(loud, "x"), limit=LIMIT)
     first = encode(KEY, Report(state, 1.0, 2.0))
-    like = [encode(KEY, Report(state, at, at + 1.0), first) for at in (3.0, 5.0)]
+    like = [wire.like(first, KEY, at, at + 1.0) for at in (3.0, 5.0)]
     apart = encode(KEY, Report(state, 7.0, 8.0))
 
     assert first[2] is like[0][2]

@@ -11,8 +11,10 @@ import pytest
 
 from prefectlite.lowering.wrappers import Done, Held, Succeeded
 from prefectlite.states.report import Report
+from prefectlite.states.state import Failed
 from prefectlite.worker import marks, records
 from prefectlite.worker.records import (
+    AGAIN,
     DROPPED,
     ENTRY_SIZE,
     FACTS,
@@ -28,7 +30,7 @@ from prefectlite.worker.records import (
     trimmed,
 )
 from prefectlite.worker.revival import keep_said, keep_success, revive
-from prefectlite.worker.wire import plain_facts
+from prefectlite.worker.wire import decode, encode, plain_facts
 
 KEY = ("etl.load-1-0123abcd", 7, 1, 2, 3)
 
@@ -115,7 +117,7 @@ def test_a_plain_success_is_revived_as_it_was(wrapper, report):
     record.word[0] = 1
     keep_success(record, wrapper, facts)
     record.end()
-    found, told = revive(read_record(bytes(where)).kept[0], 4)
+    found, told = revive(read_record(bytes(where)).kept[0], (*KEY[:3], 4, 3))
     assert type(found) is type(wrapper)
     assert (found.started, found.ended, found.attempt) == (1.0, 2.0, 4)
     assert getattr(found, "value", None) == getattr(wrapper, "value", None)
@@ -135,7 +137,7 @@ def test_a_value_that_was_too_large_or_cannot_be_opened_is_not_revived():
     record.end()
     found = read_record(bytes(where))
     assert [one.kind for one in found.kept] == [LOST, VALUE]
-    assert [revive(one, 1) for one in found.kept] == [None, None]
+    assert [revive(one, KEY) for one in found.kept] == [None, None]
     assert {DROPPED, FACTS} == {2, 3}
 
 
@@ -146,9 +148,41 @@ def test_what_was_said_is_said_again():
     record.word[0] = 1
     keep_said(record, (2, KEY), 1.0, 2.0)
     record.end()
-    wrapper, item = revive(read_record(bytes(where)).kept[0], 1)
+    wrapper, item = revive(read_record(bytes(where)).kept[0], KEY)
     assert isinstance(wrapper, Held)
     assert item == wrapper.said == (2, KEY)
+
+
+def test_what_was_said_once_more_is_said_with_its_own_name_and_times():
+    where = memory()
+    record = Record(where)
+    record.begin(5)
+    for slot, (kind, payload) in enumerate(
+        [(VALUE, b"x"), (SAID, None), (VALUE, b"y"), (AGAIN, b""), (AGAIN, b"")]
+    ):
+        record.word[0] = slot + 1
+        if kind == SAID:
+            keep_said(record, encode(KEY, Report(Failed("no"), 1.0, 2.0)), 1.0, 2.0)
+        else:
+            record.keep(kind, slot + 0.25, slot + 0.5, payload)
+    record.end()
+    read = read_record(trimmed(bytes(where)))
+    assert read == read_record(bytes(where))
+    other = (*KEY[:-1], 7)
+    first, again = revive(read.kept[1], KEY)[1], revive(read.kept[4], other)[1]
+    assert again == (*first[:1], other, *first[2:5], 4.25, 4.5)
+    assert decode(again).state.message == "no"
+
+
+def test_what_was_said_once_more_is_lost_with_what_had_no_room():
+    where = memory(200)
+    record = Record(where)
+    record.begin(3)
+    for slot, (kind, payload) in enumerate([(SAID, b"x" * 40), (SAID, b"y" * 10**5), (AGAIN, b"")]):
+        record.word[0] = slot + 1
+        record.keep(kind, 1.0, 2.0, payload)
+    record.end()
+    assert [one.kind for one in read_record(bytes(where)).kept] == [SAID, LOST, LOST]
 
 
 def test_a_record_outlives_its_process(tmp_path):
