@@ -31,9 +31,10 @@ plus_one = task(bodies.plus_one)
 corners = task(bodies.corners)
 
 
-def fails_once(x: int) -> int:
-    if prefectlite.context.task_run_count == 1:
-        raise RuntimeError("The first attempt fails, on purpose.")
+def inc_but_at(attempt: int, x: int) -> int:
+    """Fail at one attempt; the same body without failures asks for an attempt that never comes."""
+    if prefectlite.context.task_run_count == attempt:
+        raise RuntimeError("This attempt fails, on purpose.")
     return x + 1
 
 
@@ -109,9 +110,9 @@ def pattern(executor: DaskExecutor, what: Pattern, micros: float) -> Work:
 
 
 def failing(executor: DaskExecutor, tasks: int, *, fails: bool) -> Work:
-    body = task(fails_once if fails else bodies.inc, name="once", max_retries=1)
+    body, attempt = task(inc_but_at, name="once", max_retries=1), 1 if fails else 0
     with Flow("retries") as flow:
-        end = total([body(i) for i in range(tasks)])
+        end = total([body(attempt, i) for i in range(tasks)])
     return _run(flow, executor, end, sum(range(1, tasks + 1)))
 
 
@@ -147,9 +148,9 @@ def apart(executor: DaskExecutor, nbytes: int, addresses: list[str], *, data_edg
 
 
 def mapped_failing(executor: DaskExecutor, tasks: int, *, fails: bool) -> Work:
-    body = task(fails_once if fails else bodies.inc, name="once", max_retries=1)
+    body, attempt = task(inc_but_at, name="once", max_retries=1), 1 if fails else 0
     with Flow("mapped-retries") as flow:
-        end = total(body.map(list(range(tasks))))
+        end = total(body.map(prefectlite.unmapped(attempt), list(range(tasks))))
     return _run(flow, executor, end, sum(range(1, tasks + 1)))
 
 
