@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from prefectlite.lowering.berths import Berths, DaskKey
 from prefectlite.lowering.envelope import dumps
 from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_of, spec_for
-from prefectlite.lowering.keys import BundleKey, data_key
+from prefectlite.lowering.keys import BundleKey, data_key, held_back
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
 from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Member, Part, Stretch
@@ -165,13 +165,13 @@ class Packer:
         packed: list[Shipment | Bundle] = []
         for piece in pieces:
             first = shipments[piece[0]]
-            if len(piece) > 1:
-                packed.append(self._bundle([shipments[place] for place in piece]))
-            elif self._is_free(first.needs):
-                self._berths.put(first.run, first.submission, first.key)
-                packed.append(first)
-            else:
-                packed.append(self._bundle([first]))
+            back = self._pace.is_long([first.task.digest])
+            if len(piece) > 1 or not self._is_free(first.needs):
+                packed.append(self._bundle([shipments[place] for place in piece], back=back))
+                continue
+            one = first._replace(key=_back(first.key)) if back else first
+            self._berths.put(one.run, one.submission, one.key)
+            packed.append(one)
         return packed
 
     def _pack_fold(self, one: Shipment) -> Iterator[Bundle]:
@@ -274,18 +274,20 @@ class Packer:
         size = 1 if alone else self._pace.size(tasks, width + group[0].left, mosts)
         # Even ones: the last of many should not be a small rest.
         count = -(-width // size)
-        together = None
-        if self._pace.is_large(tasks[0]) or (self._keeps_step and self._is_single(group[0])):
-            # Dask holds back what begins a graph and has a large group, so that workers keep step.
-            together = data_key(group[0].prefix, RunKey(group[0].slug, 0), 1, group[0].submission)[0]
+        # Dask holds back what begins a graph and has a large group, so that workers keep step, and none has a
+        # queue while another idles.
+        back = (
+            self._pace.is_large(tasks[0])
+            or (self._keeps_step and self._is_single(group[0]))
+            or self._pace.is_long(tasks)
+        )
         for number in range(count):
             start, stop = width * number // count, width * (number + 1) // count
-            yield self._bundle([one.part(start, stop) for one in group], together)
+            yield self._bundle([one.part(start, stop) for one in group], back=back)
 
-    def _bundle(self, shipments: Sequence[AnyShipment], together: str | None = None) -> Bundle:
+    def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False) -> Bundle:
         first = shipments[0]
-        like = _key_of(first)
-        key = self.new_key(like if together is None else (together, *like[1:]))
+        key = self.new_key(_back(_key_of(first)) if back else _key_of(first))
         slot = 0
         for one in shipments:
             if isinstance(one, Shipment):
@@ -358,6 +360,10 @@ def _joined(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
                 continue
         found.append((place, slot, count))
     return tuple(found)
+
+
+def _back(key: Any) -> Any:
+    return (held_back(key[0]), *key[1:])
 
 
 def _key_of(one: AnyShipment) -> Any:

@@ -66,6 +66,28 @@ def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey
     return f"{name}-{call // COMPANY}{run}", -1 - call, key.loop, attempt, submission
 
 
+def held_back(group: str) -> str:
+    """Return the group of values whose tasks Dask should hand out one by one, as workers get free.
+
+    Parameters
+    ----------
+    group : str
+        The first part of the name of one of them.
+
+    Returns
+    -------
+    str
+        The same for all runs of a map, and for all calls of a task.
+
+    Examples
+    --------
+    >>> held_back("etl.load-2-17-01234567"), held_back("etl.load-3-01234567")
+    ('etl.load-2-0-01234567', 'etl.load-0-01234567')
+    """
+    *name, number, run = group.rsplit("-", 2)
+    return f"{name[0]}-0-{run}" if name and number.isdecimal() else group
+
+
 def is_part(key: DataKey | BundleKey) -> bool:
     """Return whether a Dask task of ours is a call of a reduce on a part of its list.
 

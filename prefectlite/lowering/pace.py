@@ -89,6 +89,21 @@ class Pace:
         """
         return self._seconds.get(task)
 
+    def is_long(self, tasks: Sequence[str]) -> bool:
+        """Return whether attempts take as long as a bundle should, so that what Dask costs is nothing beside.
+
+        Parameters
+        ----------
+        tasks : sequence of str
+            The digests of tasks that run one after the other.
+
+        Returns
+        -------
+        bool
+            False while nobody knows.
+        """
+        return sum([self._seconds.get(task, 0.0) for task in tasks]) >= AIM
+
     @property
     def is_known(self) -> bool:
         """Whether anything was learned so far."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prefectlite.lowering.berths import Berths
 from prefectlite.lowering.bundles import Bundle, Packer
+from prefectlite.lowering.keys import COMPANY, held_back
 from prefectlite.lowering.order import AnyShipment
 from prefectlite.lowering.pace import AIM, FIRST, MEMORY, MOST, SHARES, VALUE_LIMIT, Pace, most_together
 from prefectlite.lowering.parts import PLAIN, READ, SELF, WHOLE, Block, Member
@@ -476,3 +477,28 @@ class TestPace:
         pace = Pace(None, lambda: 1)
         pace.note("a", -5.0, 10)
         assert pace.size(["a"], 10_000) == MOST
+
+
+class TestLongBodies:
+    """Dask hands them out one by one, as workers get free; a queue at each worker would leave some idle."""
+
+    def test_children_and_calls_that_take_long_share_a_group(self) -> None:
+        dock = Dock()
+        dock.pace.note("a", AIM, 10)
+        packed = dock.pack(block(range(8, 48)), *[shipment(run) for run in range(8)])
+        assert {one.key[0] for one in packed} == {"f.m-8-0-00000000", "f.t-0-00000000"}
+        assert len(packed) == 48 == len({one.key for one in packed})
+
+    def test_what_reads_them_finds_them_under_their_new_names(self) -> None:
+        dock = Dock()
+        dock.pace.note("a", AIM, 10)
+        check(dock, dock.pack(*[shipment(run) for run in range(8)], shipment(8, ((0, 1, 8),), 1)), set())
+
+    def test_short_ones_keep_out_of_the_queue(self) -> None:
+        dock = Dock(bundle_size=1)
+        dock.pace.note("a", AIM * 0.9, 10)
+        packed = dock.pack(block(range(8, 48)), *[shipment(run) for run in range(8)])
+        assert max(Counter(one.key[0] for one in packed).values()) == COMPANY
+
+    def test_a_name_without_a_number_is_a_group_of_its_own(self) -> None:
+        assert held_back("etl.load-01234567") == "etl.load-01234567"
