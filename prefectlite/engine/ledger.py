@@ -72,7 +72,8 @@ class Ledger:
             counts[before.__name__] -= 1
             if run not in board.families:
                 counts[after.__name__] = counts.get(after.__name__, 0) + 1
-        self.out.append(Transition(time, run, board.key(run), board.attempt[run], old, new, why))
+        key = board.keys[run] or board.key(run)
+        self.out.append(Transition(time, run, key, board.attempt[run], old, new, why))
 
     def commit_many(
         self, runs: range, new: State, why: Reason, times: Sequence[float], landing: Landing | None = None

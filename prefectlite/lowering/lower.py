@@ -36,21 +36,9 @@ BLOB_LIMIT: Final = 8 * 1024
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class _Shared(NamedTuple):
-    """What all calls of one task share."""
-
-    blob: Blob | SerializationError
-    annotations: Mapping[str, Any] | None
-    folds: bool
-    most: int | None
-
-
 class _Kit(NamedTuple):
-    """What all runs of one node share."""
+    """What all runs of a node share, and all calls of one task."""
 
-    slug: str
-    prefix: str
-    many: bool
     blob: Blob | SerializationError
     annotations: Mapping[str, Any] | None
     folds: bool
@@ -110,9 +98,9 @@ class Lowering:
         self._pickles = pickles
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
-        self._kits: dict[int, _Kit] = {}
         self._annotations: dict[str, Mapping[str, Any]] = {}
-        self._shared: dict[Any, _Shared] = {}
+        self._kits: dict[Any, _Kit] = {}
+        self._prefixes: dict[int, str] = {}
         self._by_digest: dict[str, Blob] = {}
         # Submissions that were refused, and what was left out because of them.
         self._unsent: set[tuple[int, int]] = set()
@@ -200,7 +188,7 @@ class Lowering:
         if self._unsent:
             return None
         node = self._nodes[submit.node]
-        kit = self._kits.get(submit.node) or self._kit(submit.node)
+        kit = self._kit(submit.node)
         if isinstance(kit.blob, SerializationError):
             return None
         needs = Needs()
@@ -243,7 +231,7 @@ class Lowering:
             submit.attempt,
             submit.submission,
             submit.slug,
-            kit.prefix,
+            self._prefix(submit.node),
             submit.first,
             self._flow,
             kit.blob,
@@ -262,16 +250,16 @@ class Lowering:
     def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:
         run, name = submit.run, submit.key
         number = run if run < len(self._nodes) else self._node_of(name.slug)
-        kit = self._kits.get(number) or self._kit(number)
+        kit = self._kit(number)
+        node = self._nodes[number]
         name_it = data_key if self._pickles else local_key
-        key = name_it(kit.prefix, name, submit.attempt, submit.submission)
+        key = name_it(self._prefix(number), name, submit.attempt, submit.submission)
         if isinstance(kit.blob, SerializationError):
             raise kit.blob
         needs = Needs()
         given, recipes = self._arguments(submit, number, kit, needs, state_of)
         for source in submit.after:
             needs.place((source.run, source.submission, 1))
-        node = self._nodes[number]
         upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
         spec = (
             name.slug,
@@ -299,7 +287,7 @@ class Lowering:
             run,
             submit.attempt,
             submit.submission,
-            kit.slug,
+            node.slug,
             self._flow,
             kit.blob,
             payload,
@@ -315,12 +303,12 @@ class Lowering:
     ) -> tuple[dict[str, Any], list[tuple[str, Recipe]]]:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
-        argument = ""
+        argument, many = "", self._nodes[number].is_mapped
         constants = self._compiled.constants.get(self._compiled.tasks[number])
         try:
             if constants:
                 for argument, value in constants.items():
-                    bound = self._pantry.bind(argument, value, given, needs, kit.many)
+                    bound = self._pantry.bind(argument, value, given, needs, many)
                     if bound is not None:
                         recipes.append((argument, bound))
             entries: Iterable[Argument] = submit.arguments
@@ -329,7 +317,7 @@ class Lowering:
                 entries = sorted(entries, key=lambda entry: not isinstance(entry.source, FromValue))
             for entry in entries:
                 argument = entry.key
-                recipe = self._pantry.recipe(entry.source, needs, state_of, kit.many)
+                recipe = self._pantry.recipe(entry.source, needs, state_of, many)
                 if recipe[0] == VALUE:
                     given[argument] = recipe[1]
                 else:
@@ -355,27 +343,32 @@ class Lowering:
         facts = facts_of_past(submit.past, submit.key.loop)
         return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 
+    def _prefix(self, number: int) -> str:
+        """Return the first part of the keys of a node's runs."""
+        node = self._nodes[number]
+        if not self._pickles:
+            return node.slug  # in this process nobody groups keys for a dashboard
+        prefix = self._prefixes.get(number)
+        if prefix is None:
+            prefix = key_prefix(self._flow_name, node.slug, self._run_id)
+            if node.is_mapped:
+                self._prefixes[number] = prefix
+        return prefix
+
     def _kit(self, number: int) -> _Kit:
         task = self._compiled.tasks[number]
-        node = self._nodes[number]
-        many = node.is_mapped
-        # In this process nobody groups keys for a dashboard.
-        prefix = key_prefix(self._flow_name, node.slug, self._run_id) if self._pickles else node.slug
         # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls
         # of one function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
         mark = (id(task.options), id(part), task.name, task.tags)
-        shared = self._shared.get(mark)
-        if shared is None:
-            shared = self._shared[mark] = self._share(task, bool(node.limits))
-        kit = _Kit(node.slug, prefix, many, *shared)
-        if many:
-            self._kits[number] = kit
+        kit = self._kits.get(mark)
+        if kit is None:
+            kit = self._kits[mark] = self._new_kit(task, bool(self._nodes[number].limits))
         return kit
 
-    def _share(self, task: Task, limited: bool) -> _Shared:
+    def _new_kit(self, task: Task, limited: bool) -> _Kit:
         if not self._pickles:
-            return _Shared(self._blob_of(task), None, False, None)
+            return _Kit(self._blob_of(task), None, False, None)
         annotations = annotations_of(task)
         if annotations is not None:
             # Equal ones become one object, by which the graph's layers are told apart.
@@ -383,9 +376,9 @@ class Lowering:
         options = task.options
         if limited:
             # Each place under a limit is one body's: none waits in a bundle, none runs in parts.
-            return _Shared(self._blob_of(task), annotations, False, 1)
+            return _Kit(self._blob_of(task), annotations, False, 1)
         most = most_together(options.bundle_size)
-        return _Shared(self._blob_of(task), annotations, options.associative, most)
+        return _Kit(self._blob_of(task), annotations, options.associative, most)
 
     def _blob_of(self, task: Task) -> Blob | SerializationError:
         options = task.options
