@@ -6,9 +6,7 @@ import json
 import logging
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,24 +15,16 @@ import click
 
 from prefectlite import __version__
 from prefectlite.cli.loading import load_file, load_module, pick_flow
+from prefectlite.cli.mending import mended
 from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
 from prefectlite.cli.settings import settings_text
+from prefectlite.cli.tls import tls_command
 from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import Service
 from prefectlite.driver.timetable import CATCH_UP, CatchUp
-from prefectlite.errors import (
-    ConfigError,
-    ContextError,
-    DefinitionError,
-    DefinitionTypeError,
-    ExecutorError,
-    FlowLoadError,
-    ParameterError,
-    SerializationError,
-)
 from prefectlite.executors.default import default_executor
 from prefectlite.flow import Flow
 from prefectlite.masking import mask
@@ -50,7 +40,6 @@ from prefectlite.views.terminal import terminal_progress
 
 SUCCESS: Final = 0
 FAILED: Final = 1
-USAGE: Final = 2
 UNFINISHED: Final = 75
 INTERRUPTED: Final = 130
 
@@ -72,6 +61,7 @@ _RUN_HELP: Final = """Run a flow and show how it goes.
       prefectlite run etl.py --workers 8             a local cluster with 8 processes
       prefectlite run etl.py --address tcp://10.0.0.5:8786
       prefectlite run etl.py --scheduler-file /shared/scheduler.json
+      prefectlite run etl.py --address tls://10.0.0.5:8786 --security ~/cluster-tls
 
     \b
     Exit status:
@@ -102,19 +92,6 @@ _CONFIG_HELP: Final = f"""Show each setting, its value, and where that comes fro
     that file; the values of secrets are masked.
     """
 
-#: Errors of the user's making.
-_UNMENDED: Final = (
-    FlowLoadError,
-    ParameterError,
-    DefinitionError,
-    DefinitionTypeError,
-    ExecutorError,
-    ConfigError,
-    ContextError,
-    SerializationError,
-)
-
-
 _SERVE_HELP: Final = """Run a flow at the times of its schedule, until there are no more or until Ctrl-C.
 
     FILE, -m and the other options are those of `prefectlite run`; the flow needs a schedule.
@@ -133,12 +110,6 @@ _SERVE_HELP: Final = """Run a flow at the times of its schedule, until there are
       2    it could not be served as asked: option, parameter, file, schedule
       130  it was ended by Ctrl-C or SIGTERM
     """
-
-
-class Unmended(click.ClickException):
-    """An error of the user's making: its text says what is wrong, where, and the mend."""
-
-    exit_code = USAGE
 
 
 @click.group(
@@ -224,6 +195,12 @@ def describe_command(
     metavar="N",
     help="Start a local cluster with N worker processes.",
 )
+@click.option(
+    "--security",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Certificates for a cluster with a tls:// address, made by `prefectlite tls`.",
+)
 @click.option("--local", is_flag=True, help="Run in this process, one task at a time, so that pdb works.")
 @click.option(
     "--log-level",
@@ -244,13 +221,14 @@ def run_command(
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
+    security: Path | None,
     local: bool,
     log_level: str | None,
     no_wait: bool,
     debug: bool,
 ) -> int:
     """Run a flow; the exit status is what it came to."""
-    place = Place(address, scheduler_file, workers, local)
+    place = Place(address, scheduler_file, workers, local, security)
     place.check()
     with mended(debug):
         flow = _flow(file, module, flow_name)
@@ -265,6 +243,9 @@ def config_command() -> int:
     with mended(False):
         click.echo(settings_text(told()), nl=False)
     return SUCCESS
+
+
+program.add_command(tls_command)
 
 
 # A service has nobody to ask about paused tasks.
@@ -296,6 +277,7 @@ def serve_command(
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
+    security: Path | None,
     local: bool,
     log_level: str | None,
     debug: bool,
@@ -303,7 +285,7 @@ def serve_command(
     max_instances: int,
 ) -> int:
     """Run a flow at the times of its schedule; the exit status is 1 if a run failed."""
-    place = Place(address, scheduler_file, workers, local)
+    place = Place(address, scheduler_file, workers, local, security)
     place.check()
     if file is None and module is None:
         raise click.UsageError("Give the FILE that holds the flow, or its module with -m.")
@@ -365,33 +347,6 @@ def status_of(state: State) -> int:
     if state.is_cancelled():
         return INTERRUPTED
     return SUCCESS if state.is_successful() else FAILED
-
-
-@contextmanager
-def mended(debug: bool) -> Iterator[None]:
-    """Let what the user can mend end the command with its text alone.
-
-    Parameters
-    ----------
-    debug : bool
-        Whether it also shows where it arose.
-
-    Yields
-    ------
-    None
-        Nothing.
-
-    Raises
-    ------
-    Unmended
-        With the text of the error.
-    """
-    try:
-        yield
-    except _UNMENDED as error:
-        if debug:
-            traceback.print_exc()
-        raise Unmended(mask(str(error))) from error
 
 
 def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:

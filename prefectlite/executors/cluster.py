@@ -287,8 +287,14 @@ def _local_cluster(
         kwargs.setdefault("memory_limit", int(MEMORY_LIMIT / count))
     if processes:
         kwargs.setdefault("worker_class", "prefectlite.executors.mainless.MainlessNanny")
-    # 8787 may be taken, and Dask would say so in red.
+    # Port 8787 may be taken, and Dask would say so in red.
     kwargs.setdefault("dashboard_address", ":0")
+    if not kwargs.get("host") and not kwargs.get("interface"):
+        # Scheduler and workers listen on the loopback then, but Dask shows the dashboard to the network.
+        for option in ("dashboard_address", "worker_dashboard_address"):
+            address = kwargs.get(option)
+            if isinstance(address, int) or (isinstance(address, str) and address.startswith(":")):
+                kwargs[option] = f"127.0.0.1:{str(address).lstrip(':')}"
     kwargs.setdefault("silence_logs", logging.CRITICAL)
     # Without workers at first: then the client, the plugin and the first graph are under way while they
     # start.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
 from prefectlite.lowering.wrappers import Slots, Succeeded
@@ -126,6 +127,7 @@ class DaskSession:
             When it cannot be used, or its workers cannot start.
         """
         self._place = place
+        warn_if_open(place.client)
         # By name: these two import Dask, and naming an executor must not.
         link_class: type[Link] = import_object("prefectlite.executors.link:Link")
         watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
