@@ -34,7 +34,7 @@ from prefectlite.states.state import State, Success
 from prefectlite.views.counts import class_named
 from prefectlite.views.describe import description, description_lines
 from prefectlite.views.lines import LineDisplay
-from prefectlite.views.printable import printable
+from prefectlite.views.printable import hanging, label, printable
 from prefectlite.views.progress import Progress
 from prefectlite.views.terminal import terminal_progress
 
@@ -321,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in typed:
             raise
         click.echo(
-            f"Error: prefectlite itself failed: {type(error).__name__}: {mask(str(error))}; "
+            f"Error: prefectlite itself failed: {type(error).__name__}: {printable(mask(str(error)))}; "
             "the same command with --debug shows where.",
             err=True,
         )
@@ -391,7 +391,7 @@ def _serve(
         make_run,
         catch_up=catch_up,
         max_instances=max_instances,
-        tell=lambda text: click.echo(f"{printable(flow.name)}: {printable(text)}", err=True),
+        tell=lambda text: click.echo(f"{label(flow.name)}: {hanging(text)}", err=True),
     )
     try:
         ended = service.serve()

@@ -21,6 +21,7 @@ from prefectlite.errors import (
     SerializationError,
 )
 from prefectlite.masking import mask
+from prefectlite.printable import printable
 
 #: The exit status.
 USAGE: Final = 2
@@ -69,4 +70,4 @@ def mended(debug: bool = False) -> Iterator[None]:
     except _UNMENDED as error:
         if debug:
             traceback.print_exc()
-        raise Unmended(mask(str(error))) from error
+        raise Unmended(printable(mask(str(error)))) from error

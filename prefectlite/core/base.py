@@ -17,6 +17,7 @@ from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.printable import label
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -391,7 +392,7 @@ class Task(Expression):
 
     def __repr__(self) -> str:
         """Return ``<Class: name>``."""
-        return f"<{type(self).__name__}: {self.name}>"
+        return f"<{type(self).__name__}: {label(self.name)}>"
 
     def _changed(self, values: Mapping[str, Any], task_args: Mapping[str, Any]) -> Self:
         new = self._twin(values)
