@@ -15,7 +15,14 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
+from prefectlite.core.options import (
+    DEFAULTS,
+    OPTION_NAMES,
+    OptionArgs,
+    TaskOptions,
+    as_resources,
+    default_options,
+)
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.printable import label
 
@@ -351,14 +358,15 @@ class Task(Expression):
         asked = dict(self.options.resources or {})
         for tag in sorted(self.tags):
             if tag.startswith(_RESOURCE_TAG):
-                name, _, amount = tag.removeprefix(_RESOURCE_TAG).partition("=")
+                name, _, text = tag.removeprefix(_RESOURCE_TAG).partition("=")
                 try:
-                    asked[name] = float(amount)
+                    amount = float(text)
                 except ValueError:
                     raise DefinitionError(
                         f"Task {self.name!r} has the tag {tag!r}, which asks for no amount of a resource; "
                         f"write '{_RESOURCE_TAG}GPU=1', or give resources={{'GPU': 1}}."
                     ) from None
+                asked |= as_resources(self.name, "tags", {name: amount})
         return asked
 
     @property

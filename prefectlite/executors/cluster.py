@@ -183,7 +183,7 @@ def import_object(path: str) -> Any:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ExecutorError(
             f"DaskExecutor was given {path!r}, which is no address and cannot be imported as a cluster class "
             f"({error}). Pass an address such as 'tcp://127.0.0.1:8786', or the import string of a class "
@@ -369,7 +369,7 @@ def scheduler_file_address(path: str | os.PathLike[str]) -> str:
             f"'dask scheduler --scheduler-file {file.name}' once that runs; start it, or give the file's "
             "full path."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExecutorError(
             f"The file {str(file)!r} is no scheduler file: it holds no JSON object with an 'address'. "
             "Pass the file that 'dask scheduler --scheduler-file' writes."

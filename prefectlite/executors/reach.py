@@ -226,9 +226,10 @@ def _door(address: str, host_and_port: str) -> socket.socket:
         try:
             # A scheduler that is started beside us may need a moment.
             return socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT)
-        except socket.gaierror as error:
+        except (socket.gaierror, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ExecutorError(
-                f"The host of the scheduler address {address!r} is not known here ({error.strerror}); "
+                f"The host of the scheduler address {address!r} is not known here ({why}); "
                 "check its spelling, or use its IP address."
             ) from error
         except (OSError, OverflowError) as error:
