@@ -267,6 +267,12 @@ class Flow(PortableGraph):
                     f"move the call of flow.{verb}() behind the block."
                 )
             layer = layer.outer
+        if not isinstance(parameters, Mapping | None):
+            raise ParameterError(
+                f"Flow {self.name!r} is given parameters={parameters!r}, which is a "
+                f"{type(parameters).__name__}; pass a dict of values by name. One for a parameter that is "
+                "itself named 'parameters' goes into that dict."
+            )
         given = {**(parameters or {}), **params}
         for name in _OF_RUNNERS & given.keys() - {one.name for one in self.parameters()}:
             raise ParameterError(

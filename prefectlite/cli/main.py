@@ -15,7 +15,7 @@ import click
 
 from prefectlite import __version__
 from prefectlite.cli.loading import load_file, load_module, pick_flow
-from prefectlite.cli.mending import mended
+from prefectlite.cli.mending import mended, where_it_arose
 from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
@@ -319,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         if "--debug" in typed:
-            raise
+            click.echo(where_it_arose(), err=True)
         click.echo(
             f"Error: prefectlite itself failed: {type(error).__name__}: {printable(mask(str(error)))}; "
             "the same command with --debug shows where.",

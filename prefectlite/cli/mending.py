@@ -69,5 +69,16 @@ def mended(debug: bool = False) -> Iterator[None]:
         yield
     except _UNMENDED as error:
         if debug:
-            traceback.print_exc()
+            click.echo(where_it_arose(), err=True)
         raise Unmended(printable(mask(str(error)))) from error
+
+
+def where_it_arose() -> str:
+    """Return the traceback of the exception that is being handled, without secrets.
+
+    Returns
+    -------
+    str
+        For ``--debug``.
+    """
+    return printable(mask(traceback.format_exc().rstrip()))

@@ -185,7 +185,8 @@ def check_arguments(name: str, value: str) -> None:
     for act in (
         lambda: gather([Parameter(name, type=int)], [f"{name}={value}"], None),
         lambda: context_from([f"{name}={value}"]),
-        lambda: Flow("f").run(**{name: value}),
+        lambda: Flow("f").run({name: value}),
+        lambda: Flow("f").run(value),
         lambda: DaskExecutor(value),
     ):
         shown_lines(refused(act))
