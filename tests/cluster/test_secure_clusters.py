@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.cli.main import main
@@ -187,7 +188,9 @@ def test_a_cluster_of_our_own_may_have_certificates(deployed: Deployed) -> None:
     assert state.result[told].result.startswith("tls://127.0.0.1:")
 
 
-def test_a_scheduler_that_listens_everywhere_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_listens_everywhere_is_warned_of_once_however_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(security, "_looked_at", set())
     with LocalCluster(
         n_workers=1, processes=False, host="tcp://0.0.0.0", dashboard_address="127.0.0.1:0"
@@ -195,6 +198,11 @@ def test_a_scheduler_that_listens_everywhere_is_warned_of_once(monkeypatch: pyte
         port = up.scheduler_address.rpartition(":")[2]
         if not security.is_open(up.scheduler_address):
             pytest.skip("this machine has no address but the loopback's")
-        with pytest.warns(InsecureClusterWarning, match=f":{port}' is open to the network") as caught:
-            assert [runs_on(DaskExecutor(f"tcp://127.0.0.1:{port}")) for _ in range(2)] == [True, True]
-    assert len([one for one in caught if one.category is InsecureClusterWarning]) == 1
+        file = tmp_path / "scheduler.json"
+        file.write_text(json.dumps({"address": f"tcp://127.0.0.1:{port}"}))
+        with Client(f"tcp://127.0.0.1:{port}", set_as_default=False) as client:
+            for target in (f"tcp://127.0.0.1:{port}", file, client, up):
+                security._looked_at.clear()
+                with pytest.warns(InsecureClusterWarning, match=f":{port}' is open to the network") as caught:
+                    assert [runs_on(DaskExecutor(target)) for _ in range(2)] == [True, True]
+                assert len([one for one in caught if one.category is InsecureClusterWarning]) == 1
