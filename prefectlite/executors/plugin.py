@@ -16,8 +16,9 @@ from typing import Any, Final
 from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
-from prefectlite.worker.losses import lose_bundle, run_lost
+from prefectlite.worker.losses import NOBODY, lose_bundle, run_lost
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -77,6 +78,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._patience = FLUSH_EVERY
         self._shares_disk = False
         self._relics = Relics()
+        self._exits: Exits
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -91,10 +93,13 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             Whom to listen to.
         """
         self._scheduler = scheduler
-        scheduler.handlers["prefectlite_open"] = self.open
+        scheduler.handlers["prefectlite_open"] = self._open_ready
         scheduler.handlers["prefectlite_close"] = self.shut
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
+        self._exits = Exits(scheduler)
+        scheduler.handlers["prefectlite_exited"] = self._exits.note
+        scheduler.handlers["prefectlite_exit_of"] = self._exits.of
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 
@@ -127,6 +132,12 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if self.name not in self._scheduler.plugins:
             self._scheduler.add_plugin(self, name=self.name)
         return "open"
+
+    async def _open_ready(self, client: str, route: str, shares_disk: bool = False) -> str:
+        """Open a stream, and wait until who is to tell of the workers' ends listens to them."""
+        answer = self.open(client, route, shares_disk)
+        await self._exits.ready()
+        return answer
 
     def shut(self, route: str) -> None:
         """End a flow run's stream; without streams, stop looking at the scheduler's transitions.
@@ -283,9 +294,12 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                     "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
                     "somebody's hand) before the attempt ended."
                 )
-            self._replace(task, "worker-lost", text, record)
+            where = self._relics.who_had(key) if task.suspicious else NOBODY
+            self._replace(task, "worker-lost", text, record, where)
 
-    def _replace(self, task: Any, cause: str, text: str, record: bytes | None) -> None:
+    def _replace(
+        self, task: Any, cause: str, text: str, record: bytes | None, where: tuple[str, int] = NOBODY
+    ) -> None:
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return
@@ -293,9 +307,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
         now = time.time()
         if len(task.key) == 5:
-            task.run_spec = Task(task.key, run_lost, cause, text, now, record)
+            task.run_spec = Task(task.key, run_lost, cause, text, now, record, *where)
         else:
-            task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record)
+            task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record, *where)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here.
@@ -310,6 +324,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if self._shares_disk:
             state = scheduler.workers[worker]
             self._relics.provide(worker, state.local_directory, state.nthreads, scheduler.address)
+            self._exits.expect(worker, state.nanny)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Forget the marks of a worker that is gone; what it had was seen to before.

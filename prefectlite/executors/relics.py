@@ -83,6 +83,25 @@ class Relics:
         found = [one for one in self._gone.values() if one is not None]
         return found if found and len(found) == len(self._gone) else None
 
+    def who_had(self, key: Any) -> tuple[str, int]:
+        """Return which of the workers that are gone had begun a task.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+
+        Returns
+        -------
+        (str, int)
+            Its address, and how many tasks of ours ran there at the end; 0 when that is not known. An empty
+            address when it may have been any of several.
+        """
+        for worker, snapshot in self._gone.items():
+            if snapshot is not None and snapshot.has_begun(key):
+                return worker, snapshot.running
+        return (next(iter(self._gone)), 0) if len(self._gone) == 1 else ("", 0)
+
     def record_of_ended(self, key: Any, workers: Container[str]) -> bytes | None:
         """Return what a task of ours had come to that has ended.
 

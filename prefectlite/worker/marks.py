@@ -270,6 +270,11 @@ class Snapshot:
             for at in range(pool.start, pool.end, pool.size)
         }
 
+    @property
+    def running(self) -> int:
+        """How many tasks had begun and not ended, as far as is remembered."""
+        return sum(mark != _NOBODY and not is_whole(found) for mark, found in self._records.items())
+
     def has_begun(self, key: Key) -> bool:
         """Return whether a task was begun.
 
