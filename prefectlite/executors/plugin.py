@@ -8,17 +8,13 @@ reports of every run.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from prefectlite.executors.exits import Exits
-from prefectlite.executors.relics import Relics
-from prefectlite.worker.losses import NOBODY, lose_bundle, run_lost
+from prefectlite.executors.seals import Seals
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -35,9 +31,6 @@ FLUSH_AT: Final = 256
 LARGE: Final = 1024 * 1024
 #: So many of what a task reads are looked at.
 LOOK_AT: Final = 16
-#: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
-#: suspicious to Dask, and is begun elsewhere while its thread there goes on.
-RETIRED: Final = ("retire-workers", "worker-close-gracefully")
 
 
 class Route:
@@ -77,8 +70,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._due = 0.0
         self._patience = FLUSH_EVERY
         self._shares_disk = False
-        self._relics = Relics()
-        self._exits: Exits
+        self.seals: Seals
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -97,9 +89,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["prefectlite_close"] = self.shut
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
-        self._exits = Exits(scheduler)
-        scheduler.handlers["prefectlite_exited"] = self._exits.note
-        scheduler.handlers["prefectlite_exit_of"] = self._exits.of
+        self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        scheduler.handlers["retire_workers"] = self._retire
+        scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
+        scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 
@@ -126,7 +119,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes[route] = Route(route, client, shares_disk)
         if shares_disk:
             self._shares_disk = True
-            self._relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
+            self.seals.relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
             for worker in self._scheduler.workers:
                 self.add_worker(self._scheduler, worker)
         if self.name not in self._scheduler.plugins:
@@ -136,7 +129,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
     async def _open_ready(self, client: str, route: str, shares_disk: bool = False) -> str:
         """Open a stream, and wait until who is to tell of the workers' ends listens to them."""
         answer = self.open(client, route, shares_disk)
-        await self._exits.ready()
+        await self.seals.exits.ready()
         return answer
 
     def shut(self, route: str) -> None:
@@ -150,6 +143,12 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
+
+    async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
+        """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""
+        if workers is not None and self._routes:
+            workers = [self._scheduler.aliases.get(one, one) for one in workers]
+        return await self._scheduler.retire_workers(workers=workers, **options)
 
     def recall(self, client: str, keys: Sequence[Any], sent: Sequence[Any] = ()) -> list[Any] | None:
         """Take tasks that wait for others off the scheduler, and all that waits for them.
@@ -200,12 +199,16 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         int
             How many tasks were asked back.
         """
-        stealing = self._scheduler.extensions.get("stealing")
         victims = {}
         for key in keys:
             task = self._scheduler.tasks.get(tuple(key))
             if task is not None and task.processing_on is not None:
                 victims[task.processing_on.address] = task.processing_on
+        return self._ask_back(victims, keys)
+
+    def _ask_back(self, victims: Mapping[str, Any], keys: Sequence[Any]) -> int:
+        """Ask workers for all tasks of ours but some; return how many were asked for."""
+        stealing = self._scheduler.extensions.get("stealing")
         others = [one for one in self._scheduler.running if one.address not in victims]
         if stealing is None or not others:
             return 0
@@ -214,14 +217,33 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         for victim in victims.values():
             for task in list(victim.processing):
                 key = task.key
-                is_ours = type(key) is tuple and type(key[0]) is str and key[0][-8:] in self._routes
-                if not is_ours or key in keys or task.worker_restrictions or task.resource_restrictions:
+                if (
+                    not self.is_ours(key)
+                    or key in keys
+                    or task.worker_restrictions
+                    or task.resource_restrictions
+                ):
                     continue
                 thief = min(loads, key=loads.__getitem__)
                 stealing.move_task_request(task, victim, thief)
                 loads[thief] += 1 / thief.nthreads
                 count += 1
         return count
+
+    def is_ours(self, key: Any) -> bool:
+        """Return whether a task belongs to a flow run that streams here.
+
+        Parameters
+        ----------
+        key : tuple or str
+            Its data key.
+
+        Returns
+        -------
+        bool
+            False for the tasks of other users.
+        """
+        return type(key) is tuple and type(key[0]) is str and key[0][-8:] in self._routes
 
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any
@@ -249,7 +271,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             return
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
-                self._seal(self._routes[key[0][-8:]], key, start, stimulus_id)
+                task = self._scheduler.tasks.get(key)
+                if task is not None:
+                    self.seals.seal(task, start, stimulus_id, self._routes[key[0][-8:]].shares_disk)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
@@ -260,56 +284,6 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             asked = "" if route is None or task is None else _asked_for(task)
             if route is not None and asked:  # else it waits for any worker, as one does while they start
                 self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
-
-    def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
-        """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
-        task = self._scheduler.tasks.get(key)
-        if task is None or len(key) < 5 or not key[4]:
-            return  # shared constants may be made again
-        if start == "memory":
-            # Let go by whoever held it, as values are; or lost, and still wanted.
-            if task.who_wants or task.waiters:
-                self._replace(
-                    task,
-                    "result-lost",
-                    "The worker that held the result ended before its last reader.",
-                    self._relics.record_of_ended(key, self._scheduler.workers),
-                )
-        elif task.suspicious or stimulus.startswith(RETIRED):
-            # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
-            # A run that began before there were marks has left none.
-            lost = self._relics.of_the_gone(self._scheduler.workers) if route.shares_disk else None
-            if lost is not None and not any(one.has_begun(key) for one in lost):
-                task.suspicious = 0  # it had not begun, so it may begin elsewhere
-                return
-            record = None
-            if lost is not None:
-                record = next((found for one in lost if (found := one.record(key)) is not None), None)
-            text = (
-                "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
-                "C code), the system did (memory ran out), or its machine is gone."
-            )
-            if not task.suspicious:
-                text = (
-                    "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
-                    "somebody's hand) before the attempt ended."
-                )
-            where = self._relics.who_had(key) if task.suspicious else NOBODY
-            self._replace(task, "worker-lost", text, record, where)
-
-    def _replace(
-        self, task: Any, cause: str, text: str, record: bytes | None, where: tuple[str, int] = NOBODY
-    ) -> None:
-        spec = task.run_spec
-        if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
-            return
-        # What stands in for it may be said by any worker: the one that it asked for may never come again.
-        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
-        now = time.time()
-        if len(task.key) == 5:
-            task.run_spec = Task(task.key, run_lost, cause, text, now, record, *where)
-        else:
-            task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record, *where)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here.
@@ -322,9 +296,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The worker's address.
         """
         if self._shares_disk:
-            state = scheduler.workers[worker]
-            self._relics.provide(worker, state.local_directory, state.nthreads, scheduler.address)
-            self._exits.expect(worker, state.nanny)
+            self.seals.watch(scheduler.workers[worker])
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Forget the marks of a worker that is gone; what it had was seen to before.
@@ -336,7 +308,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         worker : str
             The worker's address.
         """
-        self._relics.forget(worker)
+        self.seals.forget(worker)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)

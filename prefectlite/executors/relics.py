@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from ipaddress import ip_address
 from typing import Any
 
 from distributed.comm import get_address_host
 
-from prefectlite.worker.marks import Marks, Snapshot
+from prefectlite.worker.marks import Marks, Snapshot, mark_of
 
 
 class Relics:
@@ -61,6 +61,27 @@ class Relics:
         """
         for worker in [one for one in self._marks if one not in workers]:
             self.forget(worker)
+
+    def begun_by(self, worker: str, keys: Iterable[Any]) -> list[Any] | None:
+        """Return what a worker that is there has begun of some tasks.
+
+        Parameters
+        ----------
+        worker : str
+            Its address.
+        keys : iterable of tuple
+            Their data keys.
+
+        Returns
+        -------
+        list of tuple or None
+            Some of the keys; None when it leaves no marks that can be read here.
+        """
+        marks = self._marks.get(worker)
+        if marks is None:
+            return None
+        begun = marks.begun()
+        return [key for key in keys if mark_of(key) in begun]
 
     def of_the_gone(self, workers: Container[str]) -> list[Snapshot] | None:
         """Return what the workers that are gone have left, after which they begin nothing more.

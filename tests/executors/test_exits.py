@@ -20,7 +20,7 @@ def test_a_nanny_tells_how_its_process_ended_unless_it_ended_it_itself(bench, tm
         async def of_the_next(end):
             await b.until(lambda: b.scheduler.workers)
             [worker] = b.scheduler.workers
-            await b.plugin._exits.ready()
+            await b.plugin.seals.exits.ready()
             await end(worker)
             await b.until(lambda: worker not in b.scheduler.workers)
             return await b.client.scheduler.prefectlite_exit_of(worker=worker)
@@ -49,11 +49,11 @@ def test_a_nanny_tells_how_its_process_ended_unless_it_ended_it_itself(bench, tm
 
 def test_what_the_nanny_ended_for_its_memory_is_told_so(bench):
     async def test(b):
-        b.plugin._exits.expect("tcp://127.0.0.1:1", "tcp://127.0.0.1:2")
+        b.plugin.seals.exits.expect("tcp://127.0.0.1:1", "tcp://127.0.0.1:2")
         b.scheduler.log_event("worker-restart-memory", {"worker": "tcp://127.0.0.1:1", "pid": 1, "rss": 1})
-        b.plugin._exits.note("tcp://127.0.0.1:2", -15)
-        b.plugin._exits.note("tcp://127.0.0.1:2", -9)  # of a process that never became a worker
-        assert await b.plugin._exits.of("tcp://127.0.0.1:1") == Exit(-15, True)
+        b.plugin.seals.exits.note("tcp://127.0.0.1:2", -15)
+        b.plugin.seals.exits.note("tcp://127.0.0.1:2", -9)  # of a process that never became a worker
+        assert await b.plugin.seals.exits.of("tcp://127.0.0.1:1") == Exit(-15, True)
 
     bench(test)
 
@@ -63,7 +63,7 @@ def test_who_has_no_nanny_is_not_waited_for_and_a_silent_nanny_not_for_long(benc
     monkeypatch.setattr(exits, "MEMORY", 2)
 
     async def test(b):
-        found = b.plugin._exits
+        found = b.plugin.seals.exits
         found.expect("tcp://127.0.0.1:1", None)
         found.note("tcp://127.0.0.1:1", 3)
         assert await found.of("tcp://127.0.0.1:1") is None

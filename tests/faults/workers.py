@@ -322,7 +322,6 @@ def out_of_memory(ground: Ground) -> str:
     "cluster that is scaled down and up under a map of 500",
     "1 start each, all results right",
     slow=True,
-    missing="what runs on a worker when it is retired ends as Crashed(worker-lost), after 1 start: Dask does not wait",
 )
 def adaptive(ground: Ground) -> str:
     starts = ground.starts
