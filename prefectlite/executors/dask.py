@@ -61,6 +61,11 @@ class DaskExecutor:
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
         alone; else a task's own ``bundle_size``, if it has one, counts for its runs. By default, the setting
         ``bundle_size``, which is "auto" unless you set another.
+    stall_timeout : float or None
+        For how many seconds a task run may lack its inputs on a worker that has a thread for it (and a second
+        more for each 10 MB), because the machines that have them cannot be reached. Then another worker gets
+        it, and if that does not help, it is ``Crashed("input-unreachable")``. ``math.inf`` waits for ever; by
+        default, the setting ``stall_timeout``, a minute unless you set another. Not without the plugin.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class DaskExecutor:
         keep_limit: int | None = None,
         plugin: bool = True,
         bundle_size: int | Literal["auto", "config"] | None = "config",
+        stall_timeout: float | None = None,
     ) -> None:
         given = {
             "target": target,
@@ -116,6 +122,8 @@ class DaskExecutor:
         if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
+        _check_seconds("stall_timeout", stall_timeout)
+        self._stall_timeout = stall_timeout
         # What runs of this executor taught about how long tasks take; a few bytes for each task.
         self._seconds: dict[str, float] = {}
         if target is not None:
@@ -204,6 +212,7 @@ class DaskExecutor:
             plugin_allowed=self._plugin,
             bundle_size=most_together(size),
             seconds=self._seconds,
+            stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
         )
         reach = self._reach()
         if reach is None:
@@ -338,6 +347,11 @@ def _is_client(target: Any) -> bool:
 def _check_count(name: str, value: Any, what: str = "of workers") -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise DefinitionError(f"{name}={value!r} is no number {what}; pass a whole number from 1 on.")
+
+
+def _check_seconds(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise DefinitionError(f"{name}={value!r} is no time; pass a number of seconds greater than 0.")
 
 
 def _check_mapping(name: str, value: Any) -> None:

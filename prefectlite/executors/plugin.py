@@ -15,6 +15,7 @@ from typing import Any, Final
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.seals import Seals
+from prefectlite.executors.stalls import Waits, look_for_stalls
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -47,13 +48,14 @@ class Route:
         after a worker's death.
     """
 
-    __slots__ = ("client", "items", "name", "shares_disk")
+    __slots__ = ("client", "items", "name", "shares_disk", "waits")
 
     def __init__(self, name: str, client: str, shares_disk: bool) -> None:
         self.name = name
         self.client = client
         self.shares_disk = shares_disk
         self.items: list[Item] = []
+        self.waits = Waits()
 
 
 class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
@@ -90,6 +92,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
         scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
@@ -143,6 +146,28 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
+
+    def stalls(self, route: str, timeout: float) -> list[tuple[Any, str]]:
+        """Look for attempts of a flow run that never get their inputs.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+        timeout : float
+            For how many seconds one may lack small inputs while its worker has a thread for it.
+
+        Returns
+        -------
+        list of (tuple, str)
+            Those that no other worker can have either, and what they lack, in words.
+        """
+        found = self._routes.get(route)
+        if found is None:
+            return []
+        return look_for_stalls(
+            self._scheduler, found.waits, lambda key: self.is_ours(key) and key[0][-8:] == route, timeout
+        )
 
     async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
         """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""

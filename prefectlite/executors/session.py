@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import tempfile
 import threading
@@ -52,6 +53,8 @@ class DaskSession:
         Whether to install the scheduler plugin.
     bundle_size, seconds
         How many attempts travel together, as of ``Link``.
+    stall_timeout : float
+        As of ``Watch``.
     """
 
     pickles = True
@@ -66,6 +69,7 @@ class DaskSession:
         plugin_allowed: bool = True,
         bundle_size: int | None = 1,
         seconds: dict[str, float] | None = None,
+        stall_timeout: float = math.inf,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
@@ -74,6 +78,7 @@ class DaskSession:
         self._plugin_allowed = plugin_allowed
         self._bundle_size = bundle_size
         self._seconds = seconds
+        self._stall_timeout = stall_timeout
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -141,7 +146,7 @@ class DaskSession:
             self._seconds,
         )
         self._dashboard_link = place.client.dashboard_link
-        self._watch = watch_class(link)
+        self._watch = watch_class(link, self._stall_timeout)
         self._watch.start()
         # A body that ends its process at once would look like a worker that cannot start.
         place.settle()

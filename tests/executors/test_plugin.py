@@ -515,15 +515,6 @@ def _nothing_ran():
     RAN.clear()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _logging_as_before():
-    yield
-    # Some bodies here begin by hand and never end; no flow run's end lets go of the log records.
-    for desk in list(desks._desks.values()):
-        desk._active.clear()
-    desks.rest_all()
-
-
 MANY = [
     member_of(0, 10),
     member_of(1, "fail"),
