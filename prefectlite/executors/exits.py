@@ -95,7 +95,7 @@ class Exits:
         nanny : str or None
             The nanny's, if it has one.
         """
-        if nanny is None or worker in self._codes:
+        if not nanny or worker in self._codes:
             return
         self._codes[worker] = nanny, asyncio.get_running_loop().create_future()
         if len(self._codes) > MEMORY:

@@ -6,10 +6,11 @@ import os
 import signal
 
 import pytest
-from distributed import Nanny
+from distributed import Nanny, get_worker
 
 from prefectlite.executors import exits
 from prefectlite.executors.exits import ExitPlugin
+from prefectlite.worker.desk import desk_of
 from prefectlite.worker.exits import Exit
 
 pytestmark = pytest.mark.cluster
@@ -43,6 +44,30 @@ def test_a_nanny_tells_how_its_process_ended_unless_it_ended_it_itself(bench, tm
             ExitPlugin().setup(nanny)  # as each of its workers brings about; told once all the same
             assert await of_the_next(kill) == (-signal.SIGKILL, False)
             assert await of_the_next(restart) is None
+
+    bench(test)
+
+
+def test_it_is_noted_how_many_bodies_ran_in_a_process_that_ended(bench, gate):
+    keys = [("etl.load-1-0123abcd", index, 1, 1, 1) for index in range(3)]
+
+    def begin(is_over):
+        worker = get_worker()
+        active = desk_of(worker).begin(worker.get_current_task(), False)
+        active.record.word[0] = 1
+        if is_over:
+            active.record.end()
+            desk_of(worker).end(active)
+        gate.wait()
+
+    async def test(b):
+        victim = await b.worker(nthreads=3)
+        await b.open(shares_disk=True)
+        begun = [b.client.submit(begin, index == 0, key=key) for index, key in enumerate(keys)]
+        for _ in begun:
+            await b.until(gate.is_reached)
+        await b.lose(victim)
+        assert {b.scheduler.tasks[key].run_spec.args[-2:] for key in keys} == {(victim.address, 2)}
 
     bench(test)
 

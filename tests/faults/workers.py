@@ -273,12 +273,12 @@ def beside(ground: Ground, body: Any, told: str, size: int | None) -> str:
     return f"1 start each, Crashed(exited), 19 Success: {ends[7].message}"
 
 
-for _name, _body, _told in (
-    ("os._exit", lambda: os._exit(3), "exit status 3"),
-    ("os._exit(0)", lambda: os._exit(0), "exit status 0"),
-    ("segfault", segfault, "SIGSEGV"),
+for _name, _body, _told, _sizes in (
+    ("os._exit", lambda: os._exit(3), "exit status 3", (None, 20)),
+    ("os._exit(0)", lambda: os._exit(0), "exit status 0", (20,)),
+    ("segfault", segfault, "SIGSEGV", (None, 20)),
 ):
-    for _size in (None, 20):
+    for _size in _sizes:
 
         @row(
             f"{_name} in a body, {'each alone' if _size is None else 'in a bundle'}",
