@@ -11,7 +11,18 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from prefectlite import errors, notifications, schedules, signals, states, tasks, triggers
+    from prefectlite import (
+        cache_validators,
+        errors,
+        notifications,
+        results,
+        schedules,
+        serializers,
+        signals,
+        states,
+        tasks,
+        triggers,
+    )
     from prefectlite.core.annotations import flatten, mapped, unmapped
     from prefectlite.core.attributes import defaults_from_attrs
     from prefectlite.core.base import Task
@@ -67,6 +78,9 @@ __all__ = [
     "signals",
     "states",
     "errors",
+    "results",
+    "serializers",
+    "cache_validators",
     "schedules",
     "notifications",
     "testing",
@@ -120,6 +134,9 @@ _MODULES: Final = {
     "signals": "signals",
     "states": "states",
     "errors": "errors",
+    "results": "results",
+    "serializers": "serializers",
+    "cache_validators": "cache_validators",
     "schedules": "schedules",
     "notifications": "notifications",
     "testing": "testing",

@@ -55,6 +55,14 @@ class ResultUnavailable(PrefectliteError, LookupError):
     """A result was asked for that no longer exists; the text says when and why it went."""
 
 
+class ResultError(PrefectliteError, ValueError):
+    """A result cannot be stored where it should be."""
+
+
+class ResultCorrupt(PrefectliteError, ValueError):
+    """What lies where a result was stored is not what was written there."""
+
+
 class EngineError(PrefectliteError, RuntimeError):
     """An event reached the engine that cannot happen; the text carries the run's story."""
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("worker", "journal", "notifications"),
     ("executors", "views"),
     ("driver",),
-    ("flow", "triggers", "signals"),
+    ("flow", "triggers", "signals", "serializers", "cache_validators"),
     ("", "cli", "testing", "examples", "pytest_plugin"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "schedules": frozenset(),
     "core": frozenset({"rules", "results", "schedules", "states", "settings"}),
     "engine": frozenset({"rules", "states"}),
-    "lowering": frozenset({"core", "engine", "rules", "states"}),
+    # The results: a task's travels with it.
+    "lowering": frozenset({"core", "engine", "results", "rules", "states"}),
     # Tasks that come with the house: made of what users can use, and light, since workers import them.
     "tasks": frozenset({"core", "rules", "states"}),
     "worker": frozenset({"lowering", "core", "results", "rules", "states"}),
@@ -67,6 +68,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     # Names for users, who import what lies in a room below: `from prefectlite.triggers import all_finished`.
     "triggers": frozenset({"rules"}),
     "signals": frozenset({"states"}),
+    "serializers": frozenset({"results"}),
+    "cache_validators": frozenset({"rules"}),
 }
 # Where a room may see only a part of another.
 PARTS: dict[tuple[str, str], frozenset[str]] = {
@@ -82,6 +85,7 @@ DOORS: dict[str, frozenset[str]] = {
     # The errors of pydantic's serializer.
     "pydantic_core": frozenset({"core.parameter"}),
     "fsspec": frozenset({"results"}),
+    "pandas": frozenset({"results.formats"}),
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
     "croniter": frozenset({"schedules"}),
@@ -99,6 +103,8 @@ LAZY: dict[str, frozenset[str]] = {
     "lowering": frozenset({"dask"}),
     "lowering.envelope": frozenset({"cloudpickle"}),
     "results.serializers": frozenset({"cloudpickle"}),
+    "results.store": frozenset({"fsspec"}),
+    "results.formats": frozenset({"pandas"}),
     "views": frozenset({"rich"}),
     "cli": frozenset({"rich"}),
     "cli.certificates": frozenset({"cryptography"}),

@@ -15,16 +15,11 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
-from prefectlite.core.options import (
-    DEFAULTS,
-    OPTION_NAMES,
-    OptionArgs,
-    TaskOptions,
-    as_resources,
-    default_options,
-)
+from prefectlite.core.option_checks import as_resources
+from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.printable import label
+from prefectlite.results.result import Result
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -93,6 +88,12 @@ class Task(Expression):
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
     timeout = Option["float | None"]("After how many seconds the body is ended.")
     isolate = Option[bool]("Whether the body runs in a process of its own.")
+    cache_for = Option["float | None"]("For how many seconds a value may be used again.")
+    cache_validator = Option[Callable[..., Any]]("Says whether a kept value may be used.")
+    cache_key = Option["str | None"]("What tasks that share kept values have in common.")
+    target = Option[Any]("Where a value is looked for before the body runs: a template or a callable.")
+    result = Option[Result | None]("Where and how the value is stored.")
+    checkpoint = Option["bool | None"]("Whether the value is stored where there is a result for it.")
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
     associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
     bundle_size = Option["int | str | None"]("How many of the task's runs may travel as one Dask task.")

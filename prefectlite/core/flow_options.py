@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.results.result import Result
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ class FlowOptions(TypedDict, total=False):
         How many task runs of a run of the flow may run at once.
     tag_concurrency : mapping of str to int
         The same of the task runs that have a tag, by tag.
+    result : Result or None
+        Where the values of its tasks are stored that have no ``result`` of their own.
     """
 
     state_handlers: Sequence[FlowHandler] | None
@@ -37,6 +40,7 @@ class FlowOptions(TypedDict, total=False):
     terminal_state_handler: FlowHandler | None
     max_concurrency: int | None
     tag_concurrency: Mapping[str, int] | None
+    result: Result | None
 
 
 class FlowOption(Generic[T]):
@@ -121,6 +125,32 @@ def as_function(flow_name: str, option: str, value: Any) -> Callable[..., Any] |
             _text(flow_name, option, value, f"give a function that takes the flow{more}.")
         )
     return value  # type: ignore[no-any-return]  # callable() tells no more than that
+
+
+def as_result(flow_name: str, option: str, value: Any) -> Result | None:
+    """Return a flow's result.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    Result or None
+        The same.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else.
+    """
+    if value is not None and not isinstance(value, Result):
+        mend = "give a Result, as in result=LocalResult(dir='results')."
+        raise DefinitionTypeError(_text(flow_name, option, value, mend))
+    return value
 
 
 def as_limit(flow_name: str, option: str, value: Any) -> int | None:

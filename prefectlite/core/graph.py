@@ -20,11 +20,13 @@ from prefectlite.core.flow_options import (
     as_handlers,
     as_limit,
     as_limits,
+    as_result,
 )
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place, Rim
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.results.result import Result
 from prefectlite.schedules.schedule import Schedule, as_schedule
 
 
@@ -62,6 +64,8 @@ class FlowGraph(FlowBuilder):
     tag_concurrency : mapping of str to int or None
         The same of the task runs that have a tag, by tag. Where a limit is reached, who waits longest starts
         next; what is under a limit travels alone.
+    result : Result or None
+        Where the values of its tasks are stored that have no ``result`` of their own.
 
     Raises
     ------
@@ -81,6 +85,8 @@ class FlowGraph(FlowBuilder):
     max_concurrency = FlowOption(as_limit)
     #: The same by tag.
     tag_concurrency = FlowOption(as_limits)
+    #: Where values of tasks are stored.
+    result = FlowOption(as_result)
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class FlowGraph(FlowBuilder):
         terminal_state_handler: FlowHandler | None = None,
         max_concurrency: int | None = None,
         tag_concurrency: Mapping[str, int] | None = None,
+        result: Result | None = None,
     ) -> None:
         given: object = name
         if not isinstance(given, str) or not given:
@@ -109,6 +116,7 @@ class FlowGraph(FlowBuilder):
         self.terminal_state_handler = terminal_state_handler
         self.max_concurrency = max_concurrency
         self.tag_concurrency = tag_concurrency
+        self.result = result
         for task in tasks or ():
             self.add_task(task)
         for edge in edges or ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -11,17 +11,15 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
+from prefectlite.core.option_checks import CHECKS, Delay, DelayFunction, Where
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.results.result import Location, Result
+from prefectlite.rules.caching import all_inputs, never_use
 from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import Trigger, all_successful
 from prefectlite.settings import TaskSettings, current
-from prefectlite.states.signals import FAIL
 
-#: A delay: seconds, or a timedelta.
-Delay: TypeAlias = float | timedelta
-#: ``callable(attempt) -> delay``; the first attempt is 1.
-DelayFunction: TypeAlias = Callable[[int], Delay]
 #: What ``retry_on`` may be.
 RetryOn: TypeAlias = (
     type[BaseException] | Iterable[type[BaseException]] | Callable[[BaseException], bool] | None
@@ -76,6 +74,25 @@ class OptionArgs(TypedDict, total=False):
     isolate : bool
         Whether the body runs in such a process also without a limit, so that a cancel always ends it, and
         what ends the process ends nothing else.
+    cache_for : float, timedelta or None
+        For how long the value of a run (seconds) may be used in place of another run's body: of this task, or
+        of one with the same ``cache_key``, in whatever process. The run is then ``Cached``; where nothing
+        kept could be used, its message and log say why. Values are kept in the store of the task's or the
+        flow's ``result``, else in the folder of the setting ``results.dir``.
+    cache_validator : callable or None
+        Which kept values may be used: one of ``prefectlite.cache_validators``, or a function of the kept
+        state (``Cached``), the inputs and the flow's parameters. By default ``all_inputs``: for the same
+        arguments and the same code, and for the same parameters where the code names ``parameters``.
+    cache_key : str or None
+        Tasks with the same one share what is kept, whatever their names and code; by default, the task's
+        name and code.
+    target : str, callable or None
+        A template of a location, as of ``Result``, or a function: if a value lies there, it is used in place
+        of the body, and the run is ``Cached``; else, what the body returns is stored there.
+    result : Result or None
+        Where and how the value is stored; by default, as the flow says.
+    checkpoint : bool or None
+        False stores nothing, whatever ``result``, ``target`` and ``cache_for`` say; they are still looked at.
     map_lengths : {"equal", "shortest"}
         What a map over inputs of unequal length does: fail, or stop at the shortest.
     associative : bool
@@ -84,7 +101,7 @@ class OptionArgs(TypedDict, total=False):
         parts of the list are reduced where they lie while others are made, so that the values are never all
         in memory, nor in one place. Each call counts as a part of the one attempt, and should do nothing but
         return its value. Only the one argument that takes the list may come from other tasks; else, and in
-        this process, it is called as usual.
+        this process, and for a task whose values are stored, it is called as usual.
     bundle_size : int, "auto" or None
         How many of the task's runs may travel as one Dask task; by default, the executor decides. A number
         is kept however long they take, None lets each travel alone; where the executor's is None, all do.
@@ -117,6 +134,12 @@ class OptionArgs(TypedDict, total=False):
     keep_result: bool
     timeout: Delay | None
     isolate: bool
+    cache_for: Delay | None
+    cache_validator: Callable[..., bool] | None
+    cache_key: str | None
+    target: Location | None
+    result: Result | None
+    checkpoint: bool | None
     map_lengths: Literal["equal", "shortest"]
     associative: bool
     bundle_size: int | Literal["auto"] | None
@@ -151,7 +174,13 @@ class TaskOptions:
         As in ``OptionArgs``.
     timeout : float or None
         As in ``OptionArgs``, in seconds.
-    isolate, map_lengths, associative, bundle_size
+    isolate : bool
+        As in ``OptionArgs``.
+    cache_for : float or None
+        As in ``OptionArgs``, in seconds.
+    cache_validator, cache_key, target, result, checkpoint
+        As in ``OptionArgs``; the validator is ``never_use`` for tasks without ``cache_for``.
+    map_lengths, associative, bundle_size
         As in ``OptionArgs``.
     max_concurrency, nout, resources, priority
         As in ``OptionArgs``.
@@ -180,6 +209,12 @@ class TaskOptions:
     keep_result: bool = False
     timeout: float | None = None
     isolate: bool = False
+    cache_for: float | None = None
+    cache_validator: Callable[..., bool] = never_use
+    cache_key: str | None = None
+    target: Location | None = None
+    result: Result | None = None
+    checkpoint: bool | None = None
     map_lengths: Literal["equal", "shortest"] = "equal"
     associative: bool = False
     bundle_size: int | Literal["auto"] | None = "auto"
@@ -219,16 +254,22 @@ class TaskOptions:
             return self
         changes: dict[str, Any] = {}
         for option, value in given.items():
-            check = _CHECKS.get(option)
+            check = CHECKS.get(option)
             if check is None:
                 raise DefinitionTypeError(unknown_option(task_name, option))
-            changes[option] = check(_Place(task_name, option), value)
+            changes[option] = check(Where(task_name, option), value)
         if "max_concurrency" in changes:
             most = changes["max_concurrency"]
             changes["limit"] = None if most is None else Limit(f"task {task_name!r}", most)
         retries: int = changes.get("max_retries", self.max_retries)
         if retries == 0:
             _need_retries(task_name, changes)
+        if changes.get("cache_validator", self) is None:
+            changes["cache_validator"] = (
+                never_use if changes.get("cache_for", self.cache_for) is None else all_inputs
+            )
+        elif changes.get("cache_for") is not None and self.cache_for is None:
+            changes.setdefault("cache_validator", all_inputs)
         crashes: int | None = changes.pop("max_crashes", self.max_crashes if self.gave_crashes else None)
         changed = replace(
             self,
@@ -236,6 +277,7 @@ class TaskOptions:
             gave_crashes=crashes is not None,
             max_crashes=retries if crashes is None else crashes,
         )
+        _warn_of_odd(task_name, changed, changes)
         policy = RetryPolicy(
             max_retries=retries,
             delays=_seconds(changed.retry_delay),
@@ -269,6 +311,9 @@ class TaskOptions:
             on_failure=None,
             retry=_NO_RETRIES,
             limit=None,
+            cache_validator=never_use,
+            target=None,
+            result=None,
         )
 
 
@@ -308,9 +353,7 @@ def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
 
 
 #: Options of Prefect 1 that are still to come.
-_NOT_YET: Final = frozenset(
-    {"cache_for", "cache_validator", "cache_key", "checkpoint", "result", "target"} | {"task_run_name"}
-)
+_NOT_YET: Final = frozenset({"task_run_name"})
 
 
 def unknown_option(task_name: str, option: str) -> str:
@@ -328,7 +371,7 @@ def unknown_option(task_name: str, option: str) -> str:
     str
         What, where, and the mend.
     """
-    names = ["name", "slug", "tags", *_CHECKS]
+    names = ["name", "slug", "tags", *CHECKS]
     if option in _NOT_YET:
         return (
             f"Task {task_name!r} is given the option {option!r}, which this version does not have yet; leave "
@@ -337,35 +380,6 @@ def unknown_option(task_name: str, option: str) -> str:
     close = get_close_matches(option, names, n=1)
     mend = f"did you mean {close[0]!r}?" if close else f"remove it. The options are {', '.join(names)}."
     return f"Task {task_name!r} is given the option {option!r}, which does not exist; {mend}"
-
-
-def as_resources(task_name: str, option: str, value: Any) -> dict[str, float]:
-    """Return what a worker must have free to run a task.
-
-    Parameters
-    ----------
-    task_name : str
-        The task's.
-    option : str
-        Where it was given, for the error.
-    value : mapping of str to float
-        Amounts by name.
-
-    Returns
-    -------
-    dict of str to float
-        The same.
-
-    Raises
-    ------
-    DefinitionError, DefinitionTypeError
-        When it is something else, or an amount is none.
-    """
-    place, mend = _Place(task_name, option), "give names and amounts, as in resources={'GPU': 1}."
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise place.refuse_kind(value, mend)
-    _check_sendable(place, value)
-    return {name: _number(place, amount, mend) for name, amount in value.items()}
 
 
 def seconds(delay: Delay) -> float:
@@ -400,205 +414,28 @@ def _need_retries(task_name: str, changes: Mapping[str, Any]) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value was given, to be named in errors."""
-
-    task_name: str
-    option: str
-
-    def refuse(self, value: object, mend: str) -> DefinitionError:
-        return DefinitionError(self._text(value, mend))
-
-    def refuse_kind(self, value: object, mend: str) -> DefinitionTypeError:
-        return DefinitionTypeError(self._text(value, mend))
-
-    def _text(self, value: object, mend: str) -> str:
-        return f"Task {self.task_name!r} has {self.option}={value!r}; {mend}"
-
-
-def _count(place: _Place, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise place.refuse_kind(value, "give a whole number.")
-    if value < 0:
-        raise place.refuse(value, "give 0 or more.")
-    return value
+def _warn_of_odd(task_name: str, options: TaskOptions, changes: Mapping[str, Any]) -> None:
+    if options.cache_for is None and changes.get("cache_validator", never_use) is not never_use:
+        warnings.warn(
+            f"Task {task_name!r} has a cache_validator and no cache_for, so nothing is kept that it could "
+            "look at; give cache_for=timedelta(days=1), say.",
+            stacklevel=2,
+        )
+    result, target = options.result, options.target
+    if (
+        result is not None
+        and target is not None
+        and ("result" in changes or "target" in changes)
+        and result.location not in (None, target)
+    ):
+        warnings.warn(
+            f"Task {task_name!r} has target={target!r} and a result with location={result.location!r}; its "
+            "value is stored at the target.",
+            stacklevel=2,
+        )
 
 
-def _count_or_none(place: _Place, value: Any) -> int | None:
-    return None if value is None else _count(place, value)
-
-
-def _count_or_zero(place: _Place, value: Any) -> int:
-    return 0 if value is None else _count(place, value)
-
-
-def _whole(place: _Place, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise place.refuse_kind(value, "give a whole number.")
-    return value
-
-
-def _flag(place: _Place, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise place.refuse_kind(value, "give True or False.")
-    return value
-
-
-def _number(place: _Place, value: Any, mend: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise place.refuse_kind(value, mend)
-    if not (value >= 0 and math.isfinite(value)):
-        raise place.refuse(value, mend)
-    return value
-
-
-def _jitter(place: _Place, value: Any) -> float:
-    return _number(place, value, "give a fraction of the delay, 0 or more (0.1 is 10 %).")
-
-
-def _delay(place: _Place, value: Any) -> Delay:
-    mend = "give seconds (0 or more), a timedelta, a sequence of these, or a function of the attempt."
-    if isinstance(value, timedelta):
-        if value < timedelta(0):
-            raise place.refuse(value, mend)
-        return value
-    return _number(place, value, mend)
-
-
-def _delays(place: _Place, value: Any) -> Delay | tuple[Delay, ...] | DelayFunction | None:
-    if value is None or callable(value):
-        return value  # type: ignore[no-any-return]  # callable() tells no more than that
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        if not value:
-            raise place.refuse(value, "give at least one delay, or leave the option away.")
-        return tuple(_delay(place, one) for one in value)
-    return _delay(place, value)
-
-
-def _retry_on(place: _Place, value: Any) -> tuple[type[BaseException], ...] | Callable[..., bool] | None:
-    if value is None:
-        return None
-    if callable(value) and not isinstance(value, type):
-        return value  # type: ignore[no-any-return]  # as above
-    mend = "give exception types (retry_on=(OSError, TimeoutError)), or a function of the exception."
-    if isinstance(value, type) or not isinstance(value, Iterable):
-        value = (value,)
-    # In the order given: a set would print in another order each time.
-    kinds = tuple(dict.fromkeys(value))
-    if not kinds or not all(isinstance(one, type) and issubclass(one, Exception | FAIL) for one in kinds):
-        raise place.refuse_kind(value, mend)
-    return kinds
-
-
-def _trigger(place: _Place, value: Any) -> Callable[..., Any]:
-    if value is None:
-        return all_successful
-    if not callable(value):
-        raise place.refuse_kind(value, "give a function of the upstreams' states, all_finished say.")
-    return value  # type: ignore[no-any-return]  # as above
-
-
-def _callback(place: _Place, value: Any) -> Callable[..., Any] | None:
-    if value is not None and not callable(value):
-        raise place.refuse_kind(value, "give a function that takes the task and its state.")
-    return value  # type: ignore[no-any-return]  # as above
-
-
-def _handlers(place: _Place, value: Any) -> tuple[Callable[..., Any], ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(callable(one) for one in value):
-        raise place.refuse_kind(value, "give a list of functions of the task, its old and its new state.")
-    return tuple(value)
-
-
-def _timeout(place: _Place, value: Any) -> float | None:
-    if value is None:
-        return None
-    mend = "give seconds (more than 0) or a timedelta, or None for no limit."
-    limit = value.total_seconds() if isinstance(value, timedelta) else _number(place, value, mend)
-    if not limit > 0:
-        raise place.refuse(value, mend)
-    return float(limit)
-
-
-def _lengths(place: _Place, value: Any) -> Literal["equal", "shortest"]:
-    if value not in ("equal", "shortest"):
-        raise place.refuse(value, "give 'equal' or 'shortest'.")
-    return value  # type: ignore[no-any-return]  # one of the two
-
-
-def _bundle_size(place: _Place, value: Any) -> int | Literal["auto"] | None:
-    mend = "give a whole number from 1 on, 'auto', or None for runs that travel alone."
-    if value is None or (isinstance(value, str) and value == "auto"):
-        return value  # type: ignore[return-value]  # one of the two
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise place.refuse_kind(value, mend)
-    if value < 1:
-        raise place.refuse(value, mend)
-    return value
-
-
-def _limit(place: _Place, value: Any) -> int | None:
-    if value is None:
-        return None
-    mend = "give a whole number from 1 on, or None for no limit."
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise place.refuse_kind(value, mend)
-    if value < 1:
-        raise place.refuse(value, mend)
-    return value
-
-
-def _resources(place: _Place, value: Any) -> Mapping[str, float] | None:
-    return None if value is None else as_resources(place.task_name, place.option, value) or None
-
-
-def _workers(place: _Place, value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
-    if not all(isinstance(name, str) for name in names):
-        raise place.refuse_kind(value, "give a worker's address or name, or a list of them.")
-    _check_sendable(place, names)
-    return names or None
-
-
-def _check_sendable(place: _Place, names: Iterable[str]) -> None:
-    # The scheduler's connection would be lost over it, and with it every run of that client.
-    for name in names:
-        if not name.isascii() and name.encode("utf-8", "ignore").decode() != name:
-            raise place.refuse(
-                name, "a lone surrogate in it cannot be sent to a scheduler; use real characters."
-            )
-
-
-_CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {
-    "max_retries": _count_or_zero,
-    "retry_delay": _delays,
-    "retry_jitter": _jitter,
-    "retry_on": _retry_on,
-    "max_crashes": _count_or_none,
-    "idempotent": _flag,
-    "trigger": _trigger,
-    "skip_on_upstream_skip": _flag,
-    "state_handlers": _handlers,
-    "on_failure": _callback,
-    "log_stdout": _flag,
-    "keep_result": _flag,
-    "timeout": _timeout,
-    "isolate": _flag,
-    "map_lengths": _lengths,
-    "associative": _flag,
-    "bundle_size": _bundle_size,
-    "max_concurrency": _limit,
-    "nout": _count_or_none,
-    "resources": _resources,
-    "priority": _whole,
-    "workers": _workers,
-}
 #: The options that a task shares with its copies.
-OPTION_NAMES: Final = tuple(_CHECKS)
+OPTION_NAMES: Final = tuple(CHECKS)
 DEFAULTS: Final = TaskOptions()
 assert set(OPTION_NAMES) <= {field.name for field in fields(TaskOptions)}

@@ -9,11 +9,13 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from prefectlite.core.facts import checked_context, flow_facts
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.keeping import stored_value
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
@@ -131,6 +133,7 @@ class Run:
         self._began = 0.0
         settings = current_settings()
         self._inline_limit = settings.results.inline_limit
+        self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
         own = checked_context({**settings.context, **(context or {})}, graph.name)
         secrets = Secrets({**settings.secrets, **own["secrets"]})
@@ -360,7 +363,8 @@ class Run:
         self._is_open = True
         if self._values is None:
             secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
-            self._values = Values(self._session, secrets=secrets)
+            stored = partial(stored_value, self.slugs, self._graph.result, self._folder)
+            self._values = Values(self._session, secrets=secrets, stored=stored)
         else:
             self._values.read_from(self._session)
 
@@ -457,6 +461,7 @@ class Run:
                 pickles=session.pickles,
                 scheduled=self._began,
                 place=self._places,
+                folder=self._folder,
             )
             callbacks = Callbacks(
                 compiled.tasks,

@@ -26,6 +26,10 @@ RIDES_ALONG: Final = 512
 INLINE_BUDGET: Final = 64 * 1024 * 1024
 
 
+def _not_stored(slug: str, location: str) -> Any:
+    raise ResultUnavailable(f"task {slug!r} stores nothing at {location!r}.")
+
+
 class Values:
     """Hand out the results of one flow run, from any thread.
 
@@ -37,13 +41,21 @@ class Values:
         How many bytes of results that came with their reports to keep.
     secrets : container of str
         The slugs of tasks whose results are secrets.
+    stored : callable
+        Takes a task's slug and a location, and returns the value that was stored there.
     """
 
     def __init__(
-        self, session: Session, budget: int = INLINE_BUDGET, *, secrets: Container[str] = ()
+        self,
+        session: Session,
+        budget: int = INLINE_BUDGET,
+        *,
+        secrets: Container[str] = (),
+        stored: Callable[[str, str], Any] = _not_stored,
     ) -> None:
         self._sessions: list[Session] = []
         self._secrets = secrets
+        self._stored = stored
         self._budget = budget
         # What came alone by its parcel, what came with neighbours by that of the first.
         self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
@@ -164,6 +176,11 @@ class Values:
                 return session.fetch(number, ref.submission)
             except ResultUnavailable as error:
                 why = str(error)  # not the error: its traceback holds this frame, and so this object
+        if ref.location is not None:
+            try:
+                return self._stored(ref.run.slug, ref.location)
+            except Exception as error:
+                why = f"{why} What was stored of it cannot be read: {error}"
         if ref.run.slug in self._secrets:
             raise ResultUnavailable(
                 f"Task run {ref.run} is a secret, whose value was let go of when its last reader was done; "

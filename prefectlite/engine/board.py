@@ -14,7 +14,7 @@ from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules.tally import Tally
 from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Mapped, Pending, Skipped, State, Success
+from prefectlite.states.state import PLAIN, Mapped, Pending, Skipped, State
 
 # The stages of a run. States are for users; a stage says whose move it is.
 WAITING: Final = 0  # for upstreams
@@ -455,7 +455,7 @@ class Board:
                 family = self.families[edge.upstream]
                 if family.open or family.unsent:
                     return False
-            elif states[self.upstream_run(edge, run)].__class__ is not Success:
+            elif states[self.upstream_run(edge, run)].__class__ not in PLAIN:
                 return False
         return True
 

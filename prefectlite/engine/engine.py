@@ -56,6 +56,7 @@ from prefectlite.states.state import (
     Cancelled,
     Crashed,
     Failed,
+    State,
     Success,
 )
 
@@ -270,10 +271,18 @@ class Engine(EngineView):
             self._conduct.propose(run, outcome)
             return
         ref = ResultRef(
-            board.key(run), board.attempt[run], report.nbytes, report.inline, self._values, submission
+            board.key(run),
+            board.attempt[run],
+            report.nbytes,
+            report.inline,
+            self._values,
+            submission,
+            report.location,
         )
         why = _returned(report.where) if report.message is None else _told(report.message, report.where)
-        success = Success(report.message or DONE, ref)
+        success: State = Success(report.message or DONE, ref)
+        if report.cached is not None:
+            success = report.cached.replace(result=ref)
         if self.plan.nodes[node].policy.handled:
             self._conduct.propose(run, Proposal(success, why, "weigh", report.ended))
         else:

@@ -12,7 +12,7 @@ from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.proposal import with_exception
 from prefectlite.engine.sources import upstreams_of
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import Crashed, State, Success
+from prefectlite.states.state import PLAIN, Crashed, State, Success
 
 #: Why a run whose value was lost is not run again, though its task allows it.
 GONE: Final = "Its value was lost, and it cannot be computed again: its own inputs have been let go of."
@@ -54,7 +54,7 @@ class Losses:
         self._waiting: dict[int, list[int]] = {}
 
     def note(self, run: int, submission: int, text: str) -> None:
-        """Note that a value is gone.
+        """Note that a value is gone; one that was stored too is none.
 
         Parameters
         ----------
@@ -65,7 +65,12 @@ class Losses:
         """
         board = self._board
         is_held = board.stage[run] == FINAL and board.live[run] == submission
-        if is_held and board.states[run].__class__ is Success:
+        if not is_held or board.states[run].__class__ not in PLAIN:
+            return
+        ref = board.states[run].result_ref
+        if ref is not None and ref.location is not None:
+            self._ledger.free(run)  # whoever reads it from now on gets what was stored, through the driver
+        else:
             board.lost[run] = text
 
     @property
@@ -156,7 +161,7 @@ class Losses:
         state = board.states[run]
         board.again.discard(run)
         self._count(run, state, 1)
-        if state.__class__ is not Success:
+        if state.__class__ not in PLAIN:
             self._ledger.free(run)
             self._ahead.forfeit(run)
             # They may have been let through for a success.

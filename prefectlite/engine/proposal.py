@@ -113,7 +113,6 @@ def with_exception(state: Failed) -> Failed:
         return state
     error = TaskError(type(state).__name__, state.message or "It failed.")
     try:
-        changed = state.replace(result=error)
+        return state.replace(result=error)
     except Exception:  # a user's class may take other arguments; then its reader gets None
         return state
-    return changed if isinstance(changed, Failed) else state

@@ -9,7 +9,7 @@ from prefectlite.engine.board import FLYING, WAITING, Board, add, all_are
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers
-from prefectlite.states.state import Success
+from prefectlite.states.state import PLAIN
 
 
 class Settling:
@@ -84,7 +84,7 @@ class Settling:
         if run in board.families:
             self._unfolded(node)
             return
-        if board.states[run].__class__ is Success:
+        if board.states[run].__class__ in PLAIN:
             self._ahead.mark(run)
         else:
             self._ahead.unmark(run)

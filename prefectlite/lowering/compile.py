@@ -15,6 +15,7 @@ from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
 from prefectlite.errors import ParameterError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.limits import limits_of
+from prefectlite.results.result import Result
 from prefectlite.rules.triggers import Trigger
 
 
@@ -39,6 +40,8 @@ class Compiled:
         Values bound to arguments when the flow was built.
     parameters : mapping of str to object
         The parameters' final values.
+    result : Result or None
+        Where values are stored of tasks that have no result of their own.
     """
 
     plan: FlowPlan
@@ -48,6 +51,7 @@ class Compiled:
     assemblies: Mapping[int, Assembly]
     constants: Mapping[Task, Mapping[str, Any]]
     parameters: Mapping[str, Any]
+    result: Result | None = None
 
 
 def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noqa: A001  # its name everywhere
@@ -116,6 +120,7 @@ class _Compiler:
             self.assemblies,
             graph.constants,
             self.parameters,
+            graph.result,
         )
 
     def _take(self, task: Task, slug: str) -> None:

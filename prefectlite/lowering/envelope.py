@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from types import CodeType, ModuleType
 from typing import Any, Final, TypeAlias
 
+from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 
 #: Exception types, or a question about the exception; None accepts every failure.
@@ -47,6 +48,8 @@ class Envelope:
         After how many seconds the body is ended.
     isolate : bool
         Whether it runs in a process of its own also without that.
+    keeping : Keeping or None
+        What is stored of its values, and looked for before its body.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Envelope:
     is_secret: bool = False
     timeout: float | None = None
     isolate: bool = False
+    keeping: Keeping | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from prefectlite.core.keeping import Keeping, keeping_of
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
 from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
@@ -25,6 +26,7 @@ from prefectlite.lowering.recipes import Needs, Pantry, is_ours
 from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
 from prefectlite.lowering.spec import VALUE, Recipe, Spec, Upstream
 from prefectlite.lowering.upstreams import upstreams_of, upstreams_of_many
+from prefectlite.lowering.versions import version_of
 from prefectlite.states.state import State
 
 __all__ = ["Blob", "DataKey", "Literal", "Lowered", "Lowering", "Shipment", "StateOf"]
@@ -70,6 +72,8 @@ class Lowering:
         Secrets in the parameters, as texts that no process writes.
     place : int
         At which place in turn the flow run goes on, counted from 1: the names of shared constants differ.
+    folder : str or None
+        Where values are stored of tasks that do not say where; None for ``~/.prefectlite/results``.
 
     Raises
     ------
@@ -90,12 +94,14 @@ class Lowering:
         context: Mapping[str, Any] = _NOTHING,
         hidden: tuple[str, ...] = (),
         place: int = 1,
+        folder: str | None = None,
     ) -> None:
         self._compiled = compiled
         self._nodes = compiled.plan.nodes
         self._run_id = run_id
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
+        self._folder = folder
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
         self._annotations: dict[str, Mapping[str, Any]] = {}
@@ -367,8 +373,10 @@ class Lowering:
         return kit
 
     def _new_kit(self, task: Task, limited: bool) -> _Kit:
+        keeping = self._keeping_of(task)
+        blob = self._blob_of(task, keeping)
         if not self._pickles:
-            return _Kit(self._blob_of(task), None, False, None)
+            return _Kit(blob, None, False, None)
         annotations = annotations_of(task)
         if annotations is not None:
             # Equal ones become one object, by which the graph's layers are told apart.
@@ -376,11 +384,20 @@ class Lowering:
         options = task.options
         if limited:
             # Each place under a limit is one body's: none waits in a bundle, none runs in parts.
-            return _Kit(self._blob_of(task), annotations, False, 1)
+            return _Kit(blob, annotations, False, 1)
         most = most_together(options.bundle_size)
-        return _Kit(self._blob_of(task), annotations, options.associative, most)
+        # What is kept is one value of all inputs, and no part of it.
+        return _Kit(blob, annotations, options.associative and keeping is None, most)
 
-    def _blob_of(self, task: Task) -> Blob | SerializationError:
+    def _keeping_of(self, task: Task) -> Keeping | None:
+        keeping = keeping_of(task, self._compiled.result, self._folder)
+        if keeping is None or keeping.caching is None or keeping.caching.is_named:
+            return keeping
+        digest, reads_parameters = version_of(task)
+        caching = replace(keeping.caching, version=digest, reads_parameters=reads_parameters)
+        return replace(keeping, caching=caching)
+
+    def _blob_of(self, task: Task, keeping: Keeping | None) -> Blob | SerializationError:
         options = task.options
         body = task.run
         if self._pickles or options.runs_apart:
@@ -397,13 +414,15 @@ class Lowering:
             task.is_secret,
             options.timeout,
             options.isolate,
+            keeping,
         )
         try:
             return self._pack(envelope, options.runs_apart)
         except SerializationError as error:
             return SerializationError(
-                f"Task {task.name!r} cannot be sent to a worker: its function or retry_on cannot be "
-                f"pickled ({error}). Make such objects inside the function, not outside of it."
+                f"Task {task.name!r} cannot be sent to a worker: its function or another option that is "
+                f"called there cannot be pickled ({error}). Make such objects inside the function, not "
+                "outside of it."
             )
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:

@@ -54,10 +54,14 @@ class ResultSettings:
         cluster is gone.
     keep_limit : int
         How many bytes of larger results stay readable after a flow run's end, as long as its state is held.
+    dir : str or None
+        The folder where values are stored of tasks with ``cache_for`` or ``target`` that name no other; by
+        default ``~/.prefectlite/results``. All workers must reach it.
     """
 
     inline_limit: int = _setting(8192, ge=0)
     keep_limit: int = _setting(1024**3, ge=0)
+    dir: str | None = _setting(None, min_length=1)
 
 
 @dataclass(frozen=True, slots=True)

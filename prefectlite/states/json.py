@@ -61,7 +61,7 @@ class _MomentForm(_Form):
 
 
 class _RefForm(_Form):
-    """A ``ResultRef``: whose value it is, and the pickled value in base64 if it is inline."""
+    """A ``ResultRef``: whose value it is, where it is stored, and itself if inline (pickled, in base64)."""
 
     kind: Literal["ref"]
     slug: str
@@ -71,6 +71,7 @@ class _RefForm(_Form):
     submission: int
     nbytes: int
     inline: str | None
+    location: str | None = None
 
 
 class _OneStateForm(_Form):
@@ -254,6 +255,7 @@ def _ref_to_json(ref: ResultRef) -> dict[str, Any]:
         "submission": ref.submission,
         "nbytes": ref.nbytes,
         "inline": None if ref.inline is None else b64encode(ref.inline).decode(),
+        "location": ref.location,
     }
 
 
@@ -387,7 +389,9 @@ def _value_from(form: _AnyForm) -> Any:
         case _RefForm():
             run = RunKey(form.slug, form.index, form.loop)
             inline = None if form.inline is None else _bytes_from(form.inline)
-            return ResultRef(run, form.attempt, form.nbytes, inline, submission=form.submission)
+            return ResultRef(
+                run, form.attempt, form.nbytes, inline, submission=form.submission, location=form.location
+            )
         case _OneStateForm():
             return _state_from(form.state)
         case _ManyStatesForm():

@@ -12,7 +12,7 @@ from prefectlite.errors import ResultUnavailable
 from prefectlite.states.keys import RunKey
 
 if TYPE_CHECKING:
-    from prefectlite.states.state import State
+    from prefectlite.states.state import Cached, State
 
 
 class ValueSource(Protocol):
@@ -49,6 +49,8 @@ class ResultRef:
         Who can fetch a value that is not inline.
     submission : int
         The Dask graph that the attempt travelled in.
+    location : str or None
+        Where the value was stored too, for the task's ``Result``.
     """
 
     run: RunKey
@@ -57,6 +59,7 @@ class ResultRef:
     inline: bytes | None = None
     source: ValueSource | None = field(default=None, repr=False, compare=False)
     submission: int = 1
+    location: str | None = None
 
     def fetch(self) -> Any:
         """Return the value.
@@ -107,7 +110,12 @@ class Report(NamedTuple):
     forced : bool
         The state is an order (``ENDRUN``, ``RETRY``): the retry rule does not weigh it.
     message : str or None
-        What a body that raised ``SUCCESS`` had to say; None for one that returned.
+        What there is to say of a plain success: by a body that raised ``SUCCESS``, or of a value that was
+        stored or found.
+    cached : Cached or None
+        Of a plain success whose value was found or is kept for later runs: its state, without the value.
+    location : str or None
+        As in ``ResultRef``.
     """
 
     state: State | None
@@ -122,6 +130,8 @@ class Report(NamedTuple):
     where: str = ""
     forced: bool = False
     message: str | None = None
+    cached: Cached | None = None
+    location: str | None = None
 
 
 class Results:

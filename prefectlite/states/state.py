@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from prefectlite.errors import ResultUnavailable
 from prefectlite.printable import printable
@@ -115,7 +115,7 @@ class State:
             found[name] = getattr(self, name)
         return found
 
-    def replace(self, **changes: Any) -> State:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with some attributes changed.
 
         Parameters
@@ -219,7 +219,7 @@ class State:
         return isinstance(self, Skipped)
 
     def is_cached(self) -> bool:
-        """Return whether the value came from an earlier run."""
+        """Return whether the value came from an earlier run, or is kept for later ones."""
         return isinstance(self, Cached)
 
     def is_mapped(self) -> bool:
@@ -396,10 +396,48 @@ class Success(Finished):
 
 
 class Cached(Success):
-    """The value of an earlier run was used."""
+    """The value of an earlier run was used, or the value is kept for later ones (the message says which).
 
-    __slots__ = ()
+    Values of inputs and parameters are not kept here, but tokens, which are the same for equal values.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    cached_result_expiration : datetime or None
+        Until when the value may be used; None for ever.
+    hashed_inputs, cached_parameters : mapping of str to str, or None
+        The tokens of what the run was given, by name; a value that has none, and so never equals another, is
+        not among them.
+    """
+
+    __slots__ = ("cached_parameters", "cached_result_expiration", "hashed_inputs")
     color = "#34d058"
+    extras: ClassVar[tuple[str, ...]] = ("cached_result_expiration", "hashed_inputs", "cached_parameters")
+    cached_result_expiration: datetime | None
+    hashed_inputs: Mapping[str, str]
+    cached_parameters: Mapping[str, str]
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        cached_result_expiration: datetime | None = None,
+        hashed_inputs: Mapping[str, str] | None = None,
+        cached_parameters: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, result, context)
+        put = object.__setattr__
+        put(self, "cached_result_expiration", cached_result_expiration)
+        put(self, "hashed_inputs", dict(hashed_inputs or {}))
+        put(self, "cached_parameters", dict(cached_parameters or {}))
+
+
+#: The classes of states behind which stands a body's value that readers take where it lies. Users' classes
+#: are not among them: what such a state means for readers is weighed on the driver.
+PLAIN: Final[frozenset[type[State]]] = frozenset({Success, Cached})
 
 
 class Mapped(Success):
@@ -441,7 +479,7 @@ class Mapped(Success):
         held: Any = super().result
         return [state.result for state in self.map_states] if held is None else held
 
-    def replace(self, **changes: Any) -> State:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with some attributes changed.
 
         Parameters

@@ -86,8 +86,9 @@ class VirtualSession(AttemptSession):
         self, executor: VirtualExecutor, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs
     ) -> None:
         super().__init__(brief, deliver, deliver_logs)
-        # Bodies run here whatever their tasks say: real time is no limit to virtual time.
-        self._here = replace(self._here, apart=None)
+        # Bodies run here whatever their tasks say: real time is no limit to virtual time. And what is only
+        # played leaves nothing behind that a true run would find.
+        self._here = replace(self._here, apart=None, keeps=False)
         self._given = executor
         # What runs, by the time of its end; ends of the same moment come in the order of their beginnings.
         self._running: list[tuple[float, int, Attempt, Callable[[], None]]] = []

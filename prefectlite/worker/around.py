@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from prefectlite.core.context import LazyLayer, enter_layer
 from prefectlite.core.facts import own_facts, shared_facts
+from prefectlite.core.keeping import Keeping
 from prefectlite.lowering.spec import Upstream
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
@@ -48,8 +49,8 @@ class Kind:
     """
 
     __slots__ = (
-        "_shared", "apart", "attempt", "drop_value", "flow", "here", "inline_limit", "loop", "measure", "run",
-        "slug", "task",
+        "_shared", "apart", "attempt", "drop_value", "drops_kept", "flow", "here", "inline_limit", "keeping",
+        "loop", "measure", "run", "slug", "task",
     )  # fmt: skip
 
     def __init__(
@@ -69,9 +70,13 @@ class Kind:
         self.loop = loop
         self.attempt = attempt
         self.here = here
-        self.drop_value = drop_value
-        self.measure = measure
         envelope = task.envelope
+        #: What is stored of the values, and looked for before the body; None where nothing is.
+        self.keeping: Keeping | None = envelope.keeping if here.keeps else None
+        # A value that is stored is dropped after that, and not where it is made.
+        self.drop_value = drop_value and self.keeping is None
+        self.drops_kept = drop_value and self.keeping is not None
+        self.measure = measure
         #: Up to how many pickled bytes a result rides in its report; below zero when none does.
         self.inline_limit = -1 if envelope.is_secret else flow.facts.inline_limit
         #: The body; called with keyword arguments, inside a context that was entered.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.spec import Spec
@@ -44,6 +45,7 @@ from prefectlite.worker.failures import (
 )
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.inputs import all_plain
+from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
 from prefectlite.worker.strips import Strip
 
@@ -189,27 +191,66 @@ def perform_at(strip: Strip, place: int) -> Outcome:
     """
     if strip.held and place in strip.held:
         return HELD
+    keeping = strip.kind.keeping
+    return _perform(strip, place) if keeping is None else _perform_kept(keeping, strip, place)
+
+
+def _perform(strip: Strip, place: int) -> Outcome:
     kind = strip.kind
     if kind.apart is not None:
         outcome: Outcome = kind.apart(strip, place)
         return outcome
     started = time.time()
-    around = Around(kind, None if strip.first is None else strip.first + place, strip)
+    around = _around(strip, place)
     try:
-        arguments = strip.arguments(place)
-        # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
-        scope = copy_context()
-        scope.run(around.enter)
-        try:
-            value = scope.run(kind.run, **arguments)
-        finally:
-            around.leave()
+        value = _within(around, kind.run, strip.arguments(place))
     except BaseException as error:
         return ended_by(kind, error, started, strip.making)
+    return _checked(kind, value, started)
+
+
+def _checked(kind: Kind, value: Any, started: float) -> Outcome:
     try:
         return returned(kind, value, None, started, time.time())
     except BaseException as error:
         return failed(kind, error, started)
+
+
+def _around(strip: Strip, place: int) -> Around:
+    return Around(strip.kind, None if strip.first is None else strip.first + place, strip)
+
+
+def _within(around: Around, call: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
+    scope = copy_context()
+    scope.run(around.enter)
+    try:
+        return scope.run(call, **arguments)
+    finally:
+        around.leave()
+
+
+def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
+    """Run an attempt unless its value is there; store what its body returns."""
+    kind, started, around = strip.kind, time.time(), _around(strip, place)
+    try:
+        keeper = Keeper(keeping, kind, around.index, around.values, dict(strip.arguments(place)))
+        found: Found | None = _within(around, keeper.look, {})
+    except BaseException as error:
+        return failed(kind, error, started, strip.making or "The place of its value cannot be told: ")
+    outcome = _perform(strip, place) if found is None else _checked(kind, found.value, started)
+    report, wrapper = outcome.report, outcome.wrapper
+    if report is None or not isinstance(wrapper, Succeeded):
+        return outcome
+    if found is not None:
+        report = report._replace(message=found.state.message, cached=found.state, location=found.location)
+    else:
+        try:
+            report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
+        except BaseException as error:
+            return failed(kind, error, started, "Its value cannot be stored: ")
+    wrapper = Done(report.started, report.ended, kind.attempt) if kind.drops_kept else wrapper
+    return outcome._replace(report=report, wrapper=wrapper)
 
 
 def ended_by(kind: Kind, error: BaseException, started: float, making: str = "") -> Outcome:

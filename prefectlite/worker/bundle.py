@@ -216,8 +216,8 @@ class _Runner:
             except BaseException as error:
                 goes_on = self._refuse(part, error, until)
             else:
-                run = self._run_strip if strip.kind.apart is None else self._run_apart
-                goes_on = run(strip, until)
+                is_tight = strip.kind.apart is None and strip.kind.keeping is None
+                goes_on = (self._run_strip if is_tight else self._run_singly)(strip, until)
             if not goes_on:
                 break
         self._record.end()
@@ -285,8 +285,8 @@ class _Runner:
                 return False
         return True
 
-    def _run_apart(self, strip: Strip, until: float) -> bool:
-        """Run the attempts of a strip in a process of their own; return whether to go on with the next."""
+    def _run_singly(self, strip: Strip, until: float) -> bool:
+        """Run attempts of which each takes its time: apart, or with a look at what is stored."""
         active = self._active
         for place in range(strip.count):
             try:

@@ -188,7 +188,8 @@ class _Server:
         except BaseException as error:
             return unopened(error, started, where)
         sink = self._send_lines if job.captures else None
-        here = Here(where, True, sink, exception_limit=job.exception_limit)
+        # What is to be stored is stored where the attempt came from: this process may be ended at any moment.
+        here = Here(where, True, sink, exception_limit=job.exception_limit, keeps=False)
         watched = _Watched(task.envelope.run, task.envelope.timeout, self)
         level = flow.facts.log_level
         if job.captures:

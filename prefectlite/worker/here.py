@@ -31,6 +31,8 @@ class Here:
         Whether a body that runs apart is to end; where nobody can say so by an ``Interruption``.
     exception_limit : int or None
         Up to how many pickled bytes an exception travels as itself; by default, as many as a result.
+    keeps : bool
+        Whether values are stored, and looked for, as their tasks say.
     """
 
     where: str
@@ -39,3 +41,4 @@ class Here:
     apart: Callable[[Any, int], Any] | None = None
     is_called_off: Callable[[], bool] | None = None
     exception_limit: int | None = None
+    keeps: bool = True

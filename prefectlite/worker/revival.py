@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Done, Held, Succeeded
 from prefectlite.worker.records import AGAIN, DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
-from prefectlite.worker.wire import Item, is_bare, like
+from prefectlite.worker.wire import BARE, Item, is_bare, like
 
 #: What stands for an attempt on the cluster.
 Wrapper: TypeAlias = Succeeded | Done | Held
@@ -77,7 +77,7 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
                 item = like(item, key, started, ended)
             return Held(item), item
         if kind in (VALUE, DROPPED):
-            facts: Item = (started, ended, payload, len(payload), None, None, None, None)
+            facts: Item = (started, ended, payload, len(payload), *BARE)
         elif kind in (FACTS, FACTS_DROPPED):
             facts = pickle.loads(payload)
         else:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import pickle
 from array import array
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.results.serializers import dumps_failure
 from prefectlite.states.report import Report
-from prefectlite.states.state import Failed
+from prefectlite.states.state import Cached, Failed
 from prefectlite.worker.logs import LogLine
 
 #: What travels: the kind, then what the kind says.
@@ -49,6 +50,9 @@ ALIKE: Final = 9
 #: ``(UNPLACED, key, what)``: said by the scheduler; what the Dask task asks for and no worker has, in words;
 #: empty when one has it after all.
 UNPLACED: Final = 10
+
+#: What a plain success says beside its times and its value when it has nothing to say.
+BARE: Final = (None,) * 6
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
@@ -94,6 +98,27 @@ def plain_facts(report: Report) -> Item:
         report.flat_length,
         report.unmappable,
         _sendable(report.message),
+        None if report.cached is None else _cached_facts(report.cached),
+        _sendable(report.location),
+    )
+
+
+def _cached_facts(cached: Cached) -> Item:
+    expiration = cached.cached_result_expiration
+    return (
+        None if expiration is None else expiration.timestamp(),
+        tuple(cached.hashed_inputs.items()),
+        tuple(cached.cached_parameters.items()),
+    )
+
+
+def _cached_state(facts: Sequence[Any], message: str | None) -> Cached:
+    expiration, inputs, parameters = facts
+    return Cached(
+        message,
+        cached_result_expiration=None if expiration is None else datetime.fromtimestamp(expiration, UTC),
+        hashed_inputs=dict(inputs),
+        cached_parameters=dict(parameters),
     )
 
 
@@ -110,7 +135,7 @@ def is_bare(facts: Sequence[Any]) -> bool:
     bool
         Whether it can be told in columns, if its value is inline.
     """
-    return facts[4] is None and facts[5] is None and facts[6] is None and facts[7] is None
+    return tuple(facts[4:]) == BARE
 
 
 def plain_report(facts: Sequence[Any], where: str) -> Report:
@@ -128,7 +153,7 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
     Report
         As the worker wrote it.
     """
-    started, ended, inline, nbytes, length, flat_length, unmappable, message = facts
+    started, ended, inline, nbytes, length, flat_length, unmappable, message, cached, location = facts
     return Report(
         None,
         started,
@@ -140,6 +165,8 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
         unmappable,
         where=where,
         message=message,
+        cached=None if cached is None else _cached_state(cached, message),
+        location=location,
     )
 
 

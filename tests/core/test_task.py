@@ -494,7 +494,14 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": float("inf")}, DefinitionError, "timeout=inf; give seconds"),
     ({"timeout": timedelta(0)}, DefinitionError, "or None for no limit"),
     ({"isolate": 1}, DefinitionTypeError, "isolate=1; give True or False"),
-    ({"cache_for": 3}, DefinitionTypeError, "option 'cache_for', which this version does not have yet"),
+    ({"cache_for": 0}, DefinitionError, "cache_for=0; give seconds"),
+    ({"cache_for": "day"}, DefinitionTypeError, "or None to keep nothing"),
+    ({"cache_validator": "all"}, DefinitionTypeError, "give one of prefectlite.cache_validators"),
+    ({"cache_key": ""}, DefinitionTypeError, "cache_key=''; give a text that is not empty"),
+    ({"target": 3}, DefinitionTypeError, "target=3; give a template"),
+    ({"result": "results"}, DefinitionTypeError, "result='results'; give a Result"),
+    ({"checkpoint": 1}, DefinitionTypeError, "checkpoint=1; give True or False"),
+    ({"task_run_name": "x"}, DefinitionTypeError, "'task_run_name', which this version does not have yet"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 

@@ -42,6 +42,9 @@ EXTRAS: dict[str, Any] = {
     "traceback": "Traceback ...\n",
     "cause": "exited",
     "loop_count": 4,
+    "cached_result_expiration": TIME,
+    "hashed_inputs": {"x": "c0a8"},
+    "cached_parameters": {"p": "cfea"},
     "age": (1, 2),
 }
 
@@ -226,6 +229,7 @@ class TestReferences:
             "submission": 6,
             "nbytes": 500,
             "inline": None,
+            "location": None,
         }
         back = travel(Success(result=ref))
         assert back.result_ref == ref

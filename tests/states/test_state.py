@@ -47,6 +47,9 @@ EXTRAS: dict[str, Any] = {
     "traceback": "Traceback ...",
     "cause": "exited",
     "loop_count": 4,
+    "cached_result_expiration": TIME,
+    "hashed_inputs": {"x": "c0a8"},
+    "cached_parameters": {"p": "cfea"},
 }
 
 

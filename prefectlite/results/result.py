@@ -1,0 +1,419 @@
+"""A Result: where and how a task's value is stored. Knows stores and serializers; knows no tasks."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias
+from urllib.parse import quote
+
+from prefectlite.errors import ResultError
+from prefectlite.results.formats import PickleSerializer, Serializer
+from prefectlite.results.store import FolderStore, Store
+
+#: A template for ``str.format``, or a function of the same names that returns a text.
+Location: TypeAlias = str | Callable[..., str]
+#: The longest name of a file on the usual file systems is 255 bytes; a store adds to it.
+_LONGEST: Final = 200
+
+
+class Result:
+    """Where a task's value is stored, in what form, and under what name.
+
+    A subclass may define ``read``, ``write`` and ``exists`` itself; with a ``store``, all three are there.
+
+    Parameters
+    ----------
+    value : object
+        The value, of a result that was read or written.
+    location : str, callable or None
+        The name under which the value is stored: a template (``"{date:%Y}/{task_name}-{x}.pkl"``) of the
+        task's inputs, the context and the flow's parameters, in this order of preference; or a function that
+        takes them by name. By default, a name of the task run's own.
+    serializer : Serializer or None
+        How the value becomes bytes; by default, pickle.
+    store : Store or None
+        What keeps the bytes.
+
+    Examples
+    --------
+    >>> Result(location="{city}/{year}.pkl").format(city="Bergen", year=2026).location
+    'Bergen/2026.pkl'
+    """
+
+    def __init__(
+        self,
+        value: Any = None,
+        location: Location | None = None,
+        serializer: Serializer | None = None,
+        *,
+        store: Store | None = None,
+    ) -> None:
+        self.value = value
+        self.location = location
+        self.serializer: Serializer = PickleSerializer() if serializer is None else serializer
+        self.store = store
+
+    def read(self, location: str) -> Self:
+        """Read a value.
+
+        Parameters
+        ----------
+        location : str
+            Its name.
+
+        Returns
+        -------
+        Result
+            A copy, with that value and location.
+
+        Raises
+        ------
+        NotImplementedError
+            When there is neither a store nor a ``read`` of a subclass.
+        ResultUnavailable
+            When there is nothing.
+        ResultCorrupt
+            When it is not what was written.
+        """
+        content = self._need_store("read").read(location)
+        return self._found(self.serializer.deserialize(content), location)
+
+    def write(self, value: Any, /, **kwargs: Any) -> Self:
+        """Store a value.
+
+        Parameters
+        ----------
+        value : object
+            The value; None is one like any other.
+        **kwargs : object
+            What the location is made from.
+
+        Returns
+        -------
+        Result
+            A copy, with that value and its location.
+
+        Raises
+        ------
+        NotImplementedError
+            When there is neither a store nor a ``write`` of a subclass.
+        ResultError
+            When it cannot be stored there.
+        """
+        store = self._need_store("write")
+        location = self.named(**kwargs)
+        store.write(location, self.serializer.serialize(value))
+        return self._found(value, location)
+
+    def exists(self, location: Location, /, **kwargs: Any) -> bool:
+        """Return whether a value is stored.
+
+        Parameters
+        ----------
+        location : str or callable
+            Its name, or what it is made by.
+        **kwargs : object
+            What the name is made from.
+
+        Returns
+        -------
+        bool
+            Whether it is whole, only reading it tells.
+
+        Raises
+        ------
+        NotImplementedError
+            When there is neither a store nor an ``exists`` of a subclass.
+        """
+        return self._need_store("exists").exists(_formatted(location, kwargs))
+
+    def format(self, **kwargs: Any) -> Self:
+        """Return a copy whose location is a name.
+
+        Parameters
+        ----------
+        **kwargs : object
+            What the name is made from.
+
+        Returns
+        -------
+        Result
+            The copy; without a location, it has none either.
+
+        Raises
+        ------
+        ResultError
+            When the template needs what is not there, or the function gives no text.
+        """
+        new = self.copy()
+        if self.location is not None:
+            new.location = _formatted(self.location, kwargs)
+        return new
+
+    def from_value(self, value: Any) -> Self:
+        """Return a copy with another value.
+
+        Parameters
+        ----------
+        value : object
+            The value.
+
+        Returns
+        -------
+        Result
+            The copy.
+        """
+        new = self.copy()
+        new.value = value
+        return new
+
+    def copy(self) -> Self:
+        """Return a copy.
+
+        Returns
+        -------
+        Result
+            Of the same class; attributes are shared.
+        """
+        return copy.copy(self)
+
+    def named(self, **kwargs: Any) -> str:
+        """Return under which name a value is stored.
+
+        Parameters
+        ----------
+        **kwargs : object
+            What the name is made from.
+
+        Returns
+        -------
+        str
+            That of the location; without one, a name that no other run's value has.
+
+        Raises
+        ------
+        ResultError
+            As of ``format``.
+        """
+        return default_location(**kwargs) if self.location is None else _formatted(self.location, kwargs)
+
+    def _found(self, value: Any, location: str) -> Self:
+        new = self.from_value(value)
+        new.location = location
+        return new
+
+    def _need_store(self, what: str) -> Store:
+        if self.store is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} cannot {what} a value: it has no store; use LocalResult(dir=...), "
+                f"give {type(self).__name__}(store=...), or define {what} in a subclass."
+            )
+        return self.store
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether class and public attributes are the same."""
+        return type(self) is type(other) and _public(self) == _public(other)
+
+    __hash__ = None  # type: ignore[assignment]  # its attributes may change
+
+    def __repr__(self) -> str:
+        """Return class and location, not the value."""
+        return f"<{type(self).__name__}: {self.location!r}>"
+
+
+class LocalResult(Result):
+    """Stores a value as a file in a folder of the machine where the task runs.
+
+    Parameters
+    ----------
+    dir : str, path or None
+        The folder; by default ``results`` in ``~/.prefectlite``. Where workers run on several machines, it
+        must be one that all of them share.
+    validate_dir : bool
+        Whether the folder is made an absolute path now, and ``~`` a person's.
+    value, location, serializer
+        As of ``Result``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> result = LocalResult(tempfile.mkdtemp(), location="{x}.pkl")
+    >>> written = result.write([1, 2], x="first")
+    >>> result.read(written.location).value
+    [1, 2]
+    """
+
+    def __init__(
+        self,
+        dir: str | os.PathLike[str] | None = None,  # noqa: A002  # its name in Prefect 1
+        validate_dir: bool = True,
+        *,
+        value: Any = None,
+        location: Location | None = None,
+        serializer: Serializer | None = None,
+    ) -> None:
+        folder = default_folder() if dir is None else os.fspath(dir)
+        self.dir = str(Path(folder).expanduser().absolute()) if validate_dir else folder
+        super().__init__(value, location, serializer, store=FolderStore(self.dir))
+
+    def write(self, value: Any, /, **kwargs: Any) -> Self:
+        """Store a value.
+
+        Parameters
+        ----------
+        value : object
+            The value.
+        **kwargs : object
+            What the location is made from.
+
+        Returns
+        -------
+        Result
+            A copy, with that value and, as its location, the path of the file.
+
+        Raises
+        ------
+        ResultError
+            When it cannot be stored there.
+        """
+        written = super().write(value, **kwargs)
+        assert isinstance(written.location, str)
+        written.location = str(FolderStore(self.dir).path(written.location))
+        return written
+
+
+class ConstantResult(Result):
+    """A value that is always there, and stored nowhere.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Examples
+    --------
+    >>> ConstantResult(value=5).read("anywhere").value
+    5
+    """
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__(value)
+
+    def read(self, location: str) -> Self:
+        """Return the constant.
+
+        Parameters
+        ----------
+        location : str
+            Not looked at.
+
+        Returns
+        -------
+        Result
+            Itself.
+        """
+        return self
+
+    def write(self, value: Any, /, **kwargs: Any) -> Self:
+        """Refuse.
+
+        Parameters
+        ----------
+        value : object
+            Not looked at.
+        **kwargs : object
+            Not looked at.
+
+        Returns
+        -------
+        Result
+            Never.
+
+        Raises
+        ------
+        ResultError
+            Always: a constant is not stored.
+        """
+        raise ResultError("A ConstantResult cannot be written; use LocalResult(dir=...) to store values.")
+
+    def exists(self, location: Location, /, **kwargs: Any) -> bool:
+        """Return True: a constant is always there.
+
+        Parameters
+        ----------
+        location : str or callable
+            Not looked at.
+        **kwargs : object
+            Not looked at.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        return True
+
+
+def default_folder() -> str:
+    """Return where values are stored of which nobody says it.
+
+    Returns
+    -------
+    str
+        ``~/.prefectlite/results``.
+    """
+    return str(Path("~", ".prefectlite", "results"))
+
+
+def default_location(**kwargs: Any) -> str:
+    """Return a name for a value of which nobody says one.
+
+    Parameters
+    ----------
+    **kwargs : object
+        The context of a task run; its ``task_run_id`` makes the name.
+
+    Returns
+    -------
+    str
+        The same for all attempts of one task run; outside of one, from the time.
+
+    Examples
+    --------
+    >>> default_location(task_run_id="8fe2/load-1[3]")
+    '8fe2/load-1[3]'
+    """
+    run = kwargs.get("task_run_id")
+    if not isinstance(run, str):
+        return f"result-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.urandom(4).hex()}"
+    flow_run, _, name = run.partition("/")
+    # A slug may hold anything.
+    safe = quote(name, safe=" []@()+,=", errors="backslashreplace").replace("..", "%2E%2E")
+    if len(safe) > _LONGEST or safe in ("", "."):
+        digest = blake2b(run.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+        safe = f"{safe[: _LONGEST - 40]}-{digest}"
+    return f"{flow_run}/{safe}"
+
+
+def _formatted(location: Location, kwargs: dict[str, Any]) -> str:
+    if not isinstance(location, str):
+        found: object = location(**kwargs)
+        if not isinstance(found, str):
+            raise ResultError(f"The location function {location!r} returned {found!r}, which is no text.")
+        return found
+    try:
+        return location.format(**kwargs)
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise ResultError(
+            f"The location {location!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
+            f"{', '.join(sorted(kwargs)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
+        ) from error
+
+
+def _public(result: Result) -> dict[str, Any]:
+    return {name: value for name, value in vars(result).items() if not name.startswith("_")}

@@ -1,0 +1,371 @@
+"""Where bytes lie at rest, by location. Knows files; knows neither values nor tasks.
+
+A location is a relative path with ``/`` between its parts. It may be made from names and inputs, and those
+may be anything: no location leads out of its store.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, runtime_checkable
+
+from prefectlite.errors import ResultCorrupt, ResultError, ResultUnavailable
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What keeps bytes; a store of your own needs these three methods, and must be picklable."""
+
+    def read(self, location: str) -> bytes:
+        """Return what was written, or raise whatever says that it is not there, or broken.
+
+        Parameters
+        ----------
+        location : str
+            Where.
+
+        Returns
+        -------
+        bytes
+            All of it.
+        """
+        ...
+
+    def write(self, location: str, content: bytes) -> None:
+        """Keep bytes: whoever reads at the same time finds the old ones or the new, never a part.
+
+        Parameters
+        ----------
+        location : str
+            Where.
+        content : bytes
+            What.
+        """
+        ...
+
+    def exists(self, location: str) -> bool:
+        """Return whether something was written.
+
+        Parameters
+        ----------
+        location : str
+            Where.
+
+        Returns
+        -------
+        bool
+            Whether it is whole, only reading it tells.
+        """
+        ...
+
+
+def parts_of(location: str, store: object) -> tuple[str, ...]:
+    """Return the parts of a location that stays inside its store.
+
+    Parameters
+    ----------
+    location : str
+        What a user, a template or an input said.
+    store : object
+        Which store, for the error.
+
+    Returns
+    -------
+    tuple of str
+        At least one; none is empty, ``.`` or ``..``.
+
+    Raises
+    ------
+    ResultError
+        When it leads elsewhere, or can be no path.
+    """
+    path = PurePosixPath(location)
+    parts = path.parts
+    if not parts or path.is_absolute() or ".." in parts or "\0" in location or location.endswith("/"):
+        raise ResultError(
+            f"The location {location!r} does not name a file inside {store!r}; give a path below it, such as "
+            "'2026/rows.pkl', or a store of another folder."
+        )
+    return parts
+
+
+class FolderStore:
+    """Files in a folder, whole and checked.
+
+    A file is written under another name, brought to the disk and renamed. Beside it, a hidden file
+    (``.NAME.sum``) says what its bytes sum up to; a file without one, which somebody else put there, is taken
+    as it is.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where; it is made when something is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = FolderStore(tempfile.mkdtemp())
+    >>> store.write("2026/rows", b"1 2 3")
+    >>> store.read("2026/rows"), store.exists("2027/rows")
+    (b'1 2 3', False)
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = os.fspath(folder)
+
+    def read(self, location: str) -> bytes:
+        """Return the bytes of a file.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+
+        Returns
+        -------
+        bytes
+            All of them.
+
+        Raises
+        ------
+        ResultUnavailable
+            When there is no such file, or it cannot be read.
+        ResultCorrupt
+            When its bytes are not those that were written.
+        ResultError
+            When the location names no file inside the folder.
+        """
+        path = self.path(location)
+        try:
+            content = path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise ResultUnavailable(f"Nothing can be read at {location!r} of {self!r}: {error}.") from error
+        with suppress(FileNotFoundError):
+            if _sum_file(path).read_text(encoding="ascii", errors="replace") != _sum(content):
+                raise ResultCorrupt(
+                    f"The file {str(path)!r} is not what was written there; delete it, or "
+                    f"{_sum_file(path).name!r} beside it if somebody changed it on purpose."
+                )
+        return content
+
+    def write(self, location: str, content: bytes) -> None:
+        """Write a file.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+        content : bytes
+            What it is to hold.
+
+        Raises
+        ------
+        ResultError
+            When it cannot be written, or the location names no file inside the folder.
+        """
+        path = self.path(location)
+        # A name that no other thread or process has; it is short, as names have limits.
+        draft = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{os.urandom(4).hex()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_through(draft, content)
+            # Without its sum a file counts as it is, so at no moment is there one beside a foreign sum.
+            _sum_file(path).unlink(missing_ok=True)
+            draft.replace(path)
+            draft.write_text(_sum(content), encoding="ascii")
+            draft.replace(_sum_file(path))
+        except (OSError, ValueError) as error:
+            with suppress(OSError, ValueError):
+                draft.unlink(missing_ok=True)
+            raise ResultError(f"Nothing can be written at {location!r} of {self!r}: {error}.") from error
+
+    def exists(self, location: str) -> bool:
+        """Return whether there is such a file.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+
+        Returns
+        -------
+        bool
+            Whether it is whole, only reading it tells.
+
+        Raises
+        ------
+        ResultError
+            When the location names no file inside the folder.
+        """
+        try:
+            return self.path(location).is_file()
+        except (OSError, ValueError):
+            return False  # a name that no file can have
+
+    def path(self, location: str) -> Path:
+        """Return where a file lies.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder; an absolute one too, if it leads into the folder.
+
+        Returns
+        -------
+        Path
+            It need not exist.
+
+        Raises
+        ------
+        ResultError
+            When it leads elsewhere.
+        """
+        folder = Path(self.folder).expanduser()
+        if location.startswith("/"):
+            with suppress(ValueError):
+                location = PurePosixPath(location).relative_to(folder).as_posix()
+        return folder.joinpath(*parts_of(location, self))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same folder."""
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        """Return a hash of the folder's name."""
+        return hash(self.folder)
+
+    def __repr__(self) -> str:
+        """Return how it was made."""
+        return f"FolderStore({self.folder!r})"
+
+
+class FsspecStore:
+    """Files of anything that fsspec knows: ``s3://bucket/results``, ``sftp://host/path``, ``memory://x``.
+
+    Parameters
+    ----------
+    url : str
+        The folder, with its protocol.
+    **options : object
+        What fsspec's file system takes.
+
+    Examples
+    --------
+    >>> store = FsspecStore("memory://results")
+    >>> store.write("rows", b"1 2 3")
+    >>> store.read("rows")
+    b'1 2 3'
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = url.rstrip("/")
+        self.options = options
+
+    def read(self, location: str) -> bytes:
+        """Return the bytes of a file.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+
+        Returns
+        -------
+        bytes
+            All of them.
+
+        Raises
+        ------
+        ResultUnavailable
+            When there is no such file.
+        ResultError
+            When the location names no file inside the folder.
+        """
+        system, path = self._open(location)
+        try:
+            content: bytes = system.cat_file(path)
+        except OSError as error:
+            raise ResultUnavailable(f"Nothing can be read at {location!r} of {self!r}: {error}.") from error
+        return content
+
+    def write(self, location: str, content: bytes) -> None:
+        """Write a file under another name, and rename it.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+        content : bytes
+            What it is to hold.
+
+        Raises
+        ------
+        ResultError
+            When it cannot be written, or the location names no file inside the folder.
+        """
+        system, path = self._open(location)
+        try:
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            draft = f"{path}.{os.urandom(4).hex()}.part"
+            system.pipe_file(draft, content)
+            system.mv(draft, path)
+        except OSError as error:
+            raise ResultError(f"Nothing can be written at {location!r} of {self!r}: {error}.") from error
+
+    def exists(self, location: str) -> bool:
+        """Return whether there is such a file.
+
+        Parameters
+        ----------
+        location : str
+            Its path in the folder.
+
+        Returns
+        -------
+        bool
+            As the file system says.
+
+        Raises
+        ------
+        ResultError
+            When the location names no file inside the folder.
+        """
+        system, path = self._open(location)
+        return bool(system.isfile(path))
+
+    def _open(self, location: str) -> tuple[Any, str]:
+        import fsspec
+
+        system, folder = fsspec.core.url_to_fs(self.url, **self.options)
+        return system, "/".join((folder.rstrip("/"), *parts_of(location, self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same folder, opened alike."""
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        """Return a hash of the folder's name."""
+        return hash(self.url)
+
+    def __repr__(self) -> str:
+        """Return the folder, not the options, which may be secrets."""
+        return f"FsspecStore({self.url!r})"
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sum_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sum")
+
+
+def _sum(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

@@ -1,0 +1,197 @@
+"""The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; reads no clock.
+
+A token is a short text that is the same for equal values. A validator is any function of the kept state and
+of what the run is given, as in Prefect 1; those here compare tokens, and can say what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from prefectlite.states.state import Cached
+
+__all__ = [
+    "all_inputs",
+    "all_parameters",
+    "duration_only",
+    "never_use",
+    "partial_inputs_only",
+    "partial_parameters_only",
+]
+
+
+class Given(dict[str, Any]):
+    """What a run is given: values by name, with their tokens.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The values.
+    tokens : mapping of str to str
+        Their tokens, as far as they have one.
+    """
+
+    def __init__(self, values: Mapping[str, Any], tokens: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.tokens = dict(tokens)
+
+
+#: Takes the kept state, inputs and parameters, and answers whether the value may be used.
+CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """A validator that compares tokens by name.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    inputs, parameters : tuple of str, or None
+        Which of them must be the same; None for all.
+    uses : bool
+        Whether any value is used at all.
+    """
+
+    name: str
+    inputs: tuple[str, ...] | None = ()
+    parameters: tuple[str, ...] | None = ()
+    uses: bool = True
+
+    def __call__(self, state: Cached, inputs: Given, parameters: Given) -> bool:
+        """Return whether the value behind a kept state may be used."""
+        return self.objection(state, inputs, parameters) is None
+
+    def objection(self, state: Cached, inputs: Given, parameters: Given) -> str | None:
+        """Return why the value behind a kept state may not be used.
+
+        Parameters
+        ----------
+        state : Cached
+            What was kept.
+        inputs, parameters : Given
+            What the run is given.
+
+        Returns
+        -------
+        str or None
+            In a few words; None when it may be used.
+        """
+        if not self.uses:
+            return f"{self.name} uses no value"
+        return _difference("input", state.hashed_inputs, inputs, self.inputs) or _difference(
+            "parameter", state.cached_parameters, parameters, self.parameters
+        )
+
+    def tokens(self, inputs: Given, parameters: Given) -> tuple[dict[str, str], str | None]:
+        """Return the tokens that must be the same.
+
+        Parameters
+        ----------
+        inputs, parameters : Given
+            What a run is given.
+
+        Returns
+        -------
+        (dict of str to str, str or None)
+            By kind and name; and what is wrong when one that must be compared has no token.
+        """
+        found: dict[str, str] = {}
+        for kind, given, names in (
+            ("input", inputs, self.inputs),
+            ("parameter", parameters, self.parameters),
+        ):
+            for name in given if names is None else names:
+                if name in given and name not in given.tokens:
+                    return found, _no_token(kind, name, given[name])
+                found[f"{kind} {name}"] = given.tokens.get(name, "")
+        return found, None
+
+
+class PartialValidator(Validator):
+    """A validator that is told what to compare: ``partial_inputs_only(validate_on=["x"])``."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        state: Any = None,
+        inputs: Any = None,
+        parameters: Any = None,
+        *,
+        validate_on: Iterable[str] | None = None,
+    ) -> Any:
+        """Return a validator of some names alone; with a state, whether its value may be used."""
+        chosen: Validator = self
+        if validate_on is not None:
+            names = (validate_on,) if isinstance(validate_on, str) else tuple(validate_on)
+            is_of_inputs = self.name == "partial_inputs_only"
+            chosen = replace(self, inputs=names) if is_of_inputs else replace(self, parameters=names)
+        return chosen if state is None else chosen.objection(state, inputs, parameters) is None
+
+
+#: No kept value is used.
+never_use: Final = Validator("never_use", uses=False)
+#: A kept value is used until its time is over, whatever the inputs are.
+duration_only: Final = Validator("duration_only")
+#: A kept value is used for the same inputs; the default of tasks with ``cache_for``.
+all_inputs: Final = Validator("all_inputs", inputs=None)
+#: A kept value is used for the same parameters of the flow, whatever the inputs are.
+all_parameters: Final = Validator("all_parameters", parameters=None)
+#: A kept value is used if the inputs named in ``validate_on`` are the same.
+partial_inputs_only: Final = PartialValidator("partial_inputs_only")
+#: A kept value is used if the parameters named in ``validate_on`` are the same.
+partial_parameters_only: Final = PartialValidator("partial_parameters_only")
+
+
+def objection(
+    validator: CacheValidator, state: Cached, inputs: Given, parameters: Given, now: datetime
+) -> str | None:
+    """Return why a kept value may not be used.
+
+    Parameters
+    ----------
+    validator : callable
+        The task's.
+    state : Cached
+        What was kept.
+    inputs, parameters : Given
+        What the run is given.
+    now : datetime
+        The time.
+
+    Returns
+    -------
+    str or None
+        In a few words; None when it may be used.
+
+    Raises
+    ------
+    Exception
+        What a validator of the user's own raises.
+    """
+    expiration = state.cached_result_expiration
+    if expiration is not None and expiration <= now:
+        return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
+    if isinstance(validator, Validator):
+        return validator.objection(state, inputs, parameters)
+    if validator(state, inputs, parameters):
+        return None
+    return f"{getattr(validator, '__name__', type(validator).__name__)} refused what was kept"
+
+
+def _difference(kind: str, kept: Mapping[str, str], given: Given, names: Iterable[str] | None) -> str | None:
+    for name in sorted({*kept, *given}) if names is None else names:
+        if name in given and name not in given.tokens:
+            return _no_token(kind, name, given[name])
+        if kept.get(name) != given.tokens.get(name):
+            return f"{kind} {name!r} is another than what was kept for"
+    return None
+
+
+def _no_token(kind: str, name: str, value: object) -> str:
+    return f"{kind} {name!r} is of type {type(value).__name__}, which has no token that equal values share"

@@ -1,0 +1,270 @@
+"""What one attempt looks for before its body, and stores after it. Knows values and stores; runs no body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from prefectlite.core.keeping import Caching, Keeping
+from prefectlite.errors import ResultCorrupt, ResultUnavailable
+from prefectlite.lowering.tokens import token_of
+from prefectlite.lowering.wrappers import Succeeded, Veiled
+from prefectlite.masking import KNOWN, mask, secrets_in
+from prefectlite.results.kept import Kept, address, pack, unpack
+from prefectlite.results.serializers import dumps
+from prefectlite.rules.caching import Given, Validator, all_parameters, objection
+from prefectlite.states.report import Report
+from prefectlite.states.state import Cached
+from prefectlite.worker.around import Kind
+from prefectlite.worker.failures import described
+
+
+class Found(NamedTuple):
+    """A value that makes the body needless.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    location : str
+        Where it lies.
+    state : Cached
+        What the run becomes, but for the value.
+    """
+
+    value: Any
+    location: str
+    state: Cached
+
+
+class Keeper:
+    """Looks for the value of one attempt, and stores it; used inside the attempt's context.
+
+    Parameters
+    ----------
+    keeping : Keeping
+        The task's.
+    kind : Kind
+        What attempt.
+    index : int or None
+        The child's place in its map.
+    context : mapping of str to object
+        What the context holds.
+    arguments : mapping of str to object
+        The body's.
+
+    Raises
+    ------
+    ResultError
+        When the location of its value cannot be told.
+    """
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        kind: Kind,
+        index: int | None,
+        context: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        self._keeping = keeping
+        self._log = kind.task.logger
+        self._by = str(context["task_run_id"])
+        self._names = {**context["parameters"], **context, **arguments}
+        # Told before the body runs: a location that cannot be told must not cost its work.
+        self._location = "" if keeping.result is None else keeping.result.named(**self._names)
+        self._misses: list[str] = []
+        self._kept: _Kept | None = None
+        if keeping.caching is not None:
+            self._kept = _Kept(keeping.caching, index, arguments, context["parameters"], self._by)
+
+    def look(self) -> Found | None:
+        """Return the value that makes the body needless, if there is one.
+
+        Returns
+        -------
+        Found or None
+            What cannot be read is not there: it is told, and no failure.
+        """
+        found = self._at_target() if self._keeping.has_target else None
+        if found is None and self._kept is not None:
+            found = self._among_kept(self._kept)
+        return found
+
+    def _at_target(self) -> Found | None:
+        result, location = self._keeping.result, self._location
+        assert result is not None  # where there is a target, there is one
+        try:
+            # As in Prefect 1, what a class of the user's is asked about is filled in by itself; a brace in
+            # the name is none of a template's.
+            if not result.exists(location.replace("{", "{{").replace("}", "}}"), **self._names):
+                self._miss(f"nothing is stored at {location!r}")
+                return None
+            value = result.read(location).value
+        except Exception as error:
+            self._miss(f"what is stored at {location!r} cannot be used ({described(error)})", error)
+            return None
+        return Found(value, location, Cached(mask(f"The value that is stored at {location!r} was used.")))
+
+    def _among_kept(self, kept: _Kept) -> Found | None:
+        try:
+            found, why = kept.look()
+        except Exception as error:
+            self._miss(f"what was kept cannot be used ({described(error)})", error)
+            return None
+        if found is None:
+            self._miss(why)
+        return found
+
+    def _miss(self, why: str, error: Exception | None = None) -> None:
+        self._misses.append(why)
+        if error is None or isinstance(error, ResultUnavailable):
+            self._log.info("The body runs: %s.", why)
+        else:
+            self._log.warning("The body runs: %s.", why)
+
+    def store(self, report: Report, wrapper: Succeeded) -> Report:
+        """Store what the body returned.
+
+        Parameters
+        ----------
+        report : Report
+            Of a plain success.
+        wrapper : Succeeded
+            With its value.
+
+        Returns
+        -------
+        Report
+            That says so.
+
+        Raises
+        ------
+        Exception
+            When it cannot be stored where the user wants it.
+        """
+        told = [report.message or "The body returned."]
+        if self._misses:
+            told.append(f"It had to run: {'; '.join(self._misses)}.")
+        location = cached = None
+        if not self._keeping.writes:
+            pass
+        elif isinstance(wrapper, Veiled) or (KNOWN and secrets_in(dumps(wrapper.value))):
+            told.append("Its value is not stored: a secret stands in it.")
+        else:
+            if self._keeping.result is not None:
+                written = self._keeping.result.write(wrapper.value, **self._names)
+                location = written.location if isinstance(written.location, str) else self._location
+                told.append(f"Its value is stored at {location!r}.")
+            if self._kept is not None:
+                cached = self._keep(self._kept, wrapper.value, report.ended, told)
+                location = location or (None if cached is None else self._kept.location)
+        message = mask(" ".join(told))
+        if cached is not None:
+            cached = cached.replace(message=message)
+        return report._replace(message=message, cached=cached, location=location)
+
+    def _keep(self, kept: _Kept, value: Any, now: float, told: list[str]) -> Cached | None:
+        """Keep a value for later runs; what stands in the way is told, and no failure."""
+        try:
+            state = kept.keep(value, now)
+        except Exception as error:
+            told.append(f"Its value could not be kept ({described(error)}).")
+            self._log.warning("Its value could not be kept: %s", described(error))
+            return None
+        if state is not None:
+            told.append(
+                f"Its value may be used until {state.cached_result_expiration:%Y-%m-%d %H:%M:%S} UTC."
+            )
+        return state
+
+
+class _Kept:
+    """Where the value of one attempt is kept for later runs, and what it is kept for."""
+
+    def __init__(
+        self,
+        caching: Caching,
+        index: int | None,
+        arguments: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        by: str,
+    ) -> None:
+        self._caching = caching
+        self._by = by
+        self._inputs = _given(arguments)
+        validator = caching.validator
+        ours = validator if isinstance(validator, Validator) else None
+        needs = caching.reads_parameters or ours is None or ours.parameters != ()
+        self._parameters = _given(parameters if needs else {})
+        self._wrong: str | None = None
+        facts: dict[str, str] = {}
+        if ours is not None:
+            facts, self._wrong = ours.tokens(self._inputs, self._parameters)
+            if caching.reads_parameters and self._wrong is None:
+                more, self._wrong = all_parameters.tokens(self._inputs, self._parameters)
+                facts |= more
+        # Where not all inputs count, the value of a child must not be taken for a sibling's.
+        place = None if ours is not None and ours.inputs is None else index
+        name = "of the user's own" if ours is None else ours.name
+        self.location = address("value", caching.key, caching.version, name, place, facts)
+        self._last = address("last", caching.key, index)
+
+    def look(self) -> tuple[Found | None, str]:
+        """Return what is kept, or why it cannot be used."""
+        if self._wrong is not None:
+            return None, self._wrong
+        store, now = self._caching.store, datetime.now(UTC)
+        if not store.exists(self.location):
+            return None, self._why_not()
+        kept, payload = unpack(store.read(self.location), self.location)
+        state = _state(kept)
+        why = objection(self._caching.validator, state, self._inputs, self._parameters, now)
+        if why is not None:
+            return None, why
+        made = datetime.fromtimestamp(kept.made, UTC)
+        told = mask(f"The value that {kept.by} kept at {made:%Y-%m-%d %H:%M:%S} UTC was used.")
+        state = state.replace(message=told)
+        return Found(self._caching.serializer.deserialize(payload), self.location, state), ""
+
+    def _why_not(self) -> str:
+        """Return what differs from when something was last kept."""
+        store = self._caching.store
+        try:
+            last, _ = unpack(store.read(self._last), self._last)
+        except (ResultCorrupt, ResultUnavailable, LookupError, OSError):
+            return f"nothing was kept for {self._caching.key!r}"
+        if last.version != self._caching.version:
+            return f"the code of {self._caching.key!r} is another than what was last kept for"
+        for validator in (self._caching.validator, all_parameters):
+            if isinstance(validator, Validator):
+                why = validator.objection(_state(last), self._inputs, self._parameters)
+                if why is not None:
+                    return why
+        return "what was kept is gone"
+
+    def keep(self, value: Any, now: float) -> Cached | None:
+        """Keep a value; return None when nobody could ever use it."""
+        if self._wrong is not None:
+            return None
+        caching = self._caching
+        expires = now + caching.seconds
+        kept = Kept(now, self._by, expires, caching.version, self._inputs.tokens, self._parameters.tokens)
+        caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
+        caching.store.write(self._last, pack(kept))
+        return _state(kept)
+
+
+def _state(kept: Kept) -> Cached:
+    expiration = None if kept.expires is None else datetime.fromtimestamp(kept.expires, UTC)
+    return Cached(
+        cached_result_expiration=expiration,
+        hashed_inputs=kept.inputs,
+        cached_parameters=kept.parameters,
+    )
+
+
+def _given(values: Mapping[str, Any]) -> Given:
+    tokens = {name: token_of(value) for name, value in values.items()}
+    return Given(values, {name: token for name, token in tokens.items() if token is not None})
