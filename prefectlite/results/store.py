@@ -201,8 +201,9 @@ class FolderStore:
         ResultError
             When the location names no file inside the folder.
         """
+        path = self.path(location)
         try:
-            return self.path(location).is_file()
+            return path.is_file()
         except (OSError, ValueError):
             return False  # a name that no file can have
 

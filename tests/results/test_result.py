@@ -1,0 +1,136 @@
+"""Results: under which name a value is stored, read, and found again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefectlite.errors import ResultCorrupt, ResultError
+from prefectlite.results import ConstantResult, FolderStore, FsspecStore, LocalResult, Result
+from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
+from prefectlite.results.result import default_location
+from prefectlite.serializers import JSONSerializer, PickleSerializer
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("value", [None, 0, [1, {"a": None}]])
+def test_what_is_written_is_found_and_read(tmp_path: Path, value: Any) -> None:
+    for result in (
+        LocalResult(tmp_path, location="{x}/v"),
+        Result(store=FsspecStore("memory://results"), location="{x}/v"),
+    ):
+        assert not result.exists("{x}/v", x=tmp_path.name)
+        written = result.write(value, x=tmp_path.name)
+        assert type(written) is type(result)
+        assert result.exists("{x}/v", x=tmp_path.name)
+        assert isinstance(written.location, str)
+        assert (result.read(written.location).value, written.value) == (value, value)
+        assert (result.value, result.location) == (None, "{x}/v")
+
+
+def test_a_local_result_says_the_whole_path_of_a_file_that_others_can_read(tmp_path: Path) -> None:
+    result = LocalResult(tmp_path, location="{name}.json", serializer=JSONSerializer())
+    location = result.write({"a": 1}, name="n").location
+    assert location == str(tmp_path / "n.json")
+    assert Path(location).read_text() == '{"a": 1}'
+
+
+def test_a_local_result_lies_at_home_unless_it_is_told_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert LocalResult().dir == str(tmp_path / ".prefectlite" / "results")
+    assert LocalResult("here").dir == str(tmp_path / "here")
+    later = LocalResult("~/x", validate_dir=False)
+    assert later.dir == "~/x"
+    later.write(1, task_run_id="r/a")
+    assert LocalResult(tmp_path / "x").read("r/a").value == 1
+
+
+def test_a_location_is_a_template_or_a_function() -> None:
+    when = datetime(2030, 1, 2, tzinfo=UTC)
+    assert Result(location="{date:%Y}/{x[0]}.pkl").format(date=when, x=["a"]).location == "2030/a.pkl"
+    assert Result(location=lambda x, **_: f"{x}.pkl").format(x=1, y=2).location == "1.pkl"
+    assert Result().format(x=1).location is None
+    with pytest.raises(
+        ResultError, match=r"location '\{x\}' cannot be filled in \(KeyError: 'x'\); it may name y"
+    ):
+        Result(location="{x}").format(y=1)
+    with pytest.raises(ResultError, match="returned 5, which is no text"):
+        Result(location=lambda **_: 5).format()  # type: ignore[arg-type,return-value]
+
+
+def test_without_a_location_a_value_has_its_task_runs_name(tmp_path: Path) -> None:
+    result = LocalResult(tmp_path)
+    first = result.write(1, task_run_id="8fe2/load-1[3]")
+    assert first.location == str(tmp_path / "8fe2" / "load-1[3]")
+    names = {result.write(1).location for _ in range(3)}
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("slug", ["..", "../..", "a/b", "", ".", "x" * 500, "\0", "ä\ud800", "a\nb", "~"])
+def test_a_run_of_any_name_has_a_place_inside(slug: str, tmp_path: Path) -> None:
+    location = default_location(task_run_id=f"8fe2/{slug}")
+    FolderStore(tmp_path / "s").write(location, b"x")
+    assert names_in(tmp_path) == ["s"]
+    assert names_in(tmp_path / "s") == ["8fe2"]
+    assert location != default_location(task_run_id=f"8fe2/{slug}x")
+
+
+def test_equality_weighs_class_and_public_attributes(tmp_path: Path) -> None:
+    one = LocalResult(tmp_path, location="a")
+    assert one == one.copy() == LocalResult(tmp_path, location="a")
+    assert one != one.from_value(1)
+    assert one != LocalResult(tmp_path, location="b")
+    assert one != LocalResult(tmp_path, location="a", serializer=JSONSerializer())
+    assert Result() != ConstantResult()
+    assert one.copy().serializer == PickleSerializer()
+    assert repr(one) == "<LocalResult: 'a'>"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_a_result_without_a_store_says_what_it_needs() -> None:
+    for act in (lambda: Result().read("a"), lambda: Result().write(1), lambda: Result().exists("a")):
+        with pytest.raises(
+            NotImplementedError, match=r"Result cannot \w+ a value: it has no store; use LocalResult"
+        ):
+            act()
+
+
+def test_a_constant_is_always_there_and_is_not_written() -> None:
+    constant = ConstantResult(value=5)
+    assert constant.exists("anywhere")
+    assert constant.read("anywhere").value == 5
+    with pytest.raises(ResultError, match="cannot be written"):
+        constant.write(6)
+
+
+def test_a_kept_value_comes_back_with_what_it_was_made_from() -> None:
+    kept = Kept(1.5, "8fe2/load-1", 2.5, "v", {"x": "c0a8"}, {"p": "cfea"})
+    assert unpack(pack(kept, b"\nvalue\n"), "there") == (kept, b"\nvalue\n")
+    assert unpack(pack(kept), "there") == (kept, b"")
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b + b"x", lambda b: b"", lambda b: b"{}\n"])
+def test_a_kept_value_that_was_changed_is_corrupt(change: Any) -> None:
+    with pytest.raises(
+        ResultCorrupt, match="What lies at 'there' is no kept value, or a broken one; delete it"
+    ):
+        unpack(change(pack(Kept(1.5, "r"), b"value")), "there")
+
+
+def test_an_address_is_told_from_a_users_location() -> None:
+    where = address("value", "load", None, {"x": "c0a8"})
+    assert (
+        where == address("value", "load", None, {"x": "c0a8"}) != address("last", "load", None, {"x": "c0a8"})
+    )
+    assert is_kept(where)
+    assert not any(map(is_kept, ["a", "kept/a", f"x/{where}", "8fe2/load-1"]))

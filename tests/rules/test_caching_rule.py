@@ -1,0 +1,106 @@
+"""The cache rule: which kept values may be used, and why not."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from prefectlite.cache_validators import (
+    all_inputs,
+    all_parameters,
+    duration_only,
+    never_use,
+    partial_inputs_only,
+    partial_parameters_only,
+)
+from prefectlite.rules.caching import Given, objection
+from prefectlite.states import Cached
+
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+def given(**values: Any) -> Given:
+    return Given(values, {name: f"#{value}" for name, value in values.items() if value is not print})
+
+
+KEPT = Cached(
+    cached_result_expiration=NOW + timedelta(hours=1),
+    hashed_inputs={"x": "#1", "y": "#2"},
+    cached_parameters={"p": "#3", "q": "#4"},
+)
+SAME, PARAMETERS = given(x=1, y=2), given(p=3, q=4)
+
+
+@pytest.mark.parametrize(
+    ("validator", "inputs", "parameters", "why"),
+    [
+        (never_use, SAME, PARAMETERS, "never_use uses no value"),
+        (duration_only, given(x=7), given(), None),
+        (all_inputs, SAME, given(p=9), None),
+        (all_inputs, given(x=1, y=7), PARAMETERS, "input 'y' is another than what was kept for"),
+        (all_inputs, given(x=1), PARAMETERS, "input 'y' is another"),
+        (all_inputs, given(x=1, y=2, z=3), PARAMETERS, "input 'z' is another"),
+        (
+            all_inputs,
+            given(x=1, y=print),
+            PARAMETERS,
+            "input 'y' is of type builtin_function_or_method, which",
+        ),
+        (all_parameters, given(x=7), PARAMETERS, None),
+        (all_parameters, SAME, given(p=3, q=5), "parameter 'q' is another"),
+        (partial_inputs_only, given(x=7), given(), None),
+        (partial_inputs_only(validate_on=["x"]), given(x=1, y=7), given(), None),
+        (partial_inputs_only(validate_on="y"), given(x=1, y=7), given(), "input 'y' is another"),
+        (partial_inputs_only(validate_on=["w"]), SAME, given(), None),  # none of them has it
+        (partial_parameters_only, SAME, given(), None),
+        (partial_parameters_only(validate_on=["q"]), SAME, given(p=9, q=4), None),
+        (partial_parameters_only(validate_on=["p"]), SAME, given(p=9, q=4), "parameter 'p' is another"),
+        (lambda state, inputs, parameters: inputs["x"] == 1, SAME, PARAMETERS, None),
+        (
+            lambda state, inputs, parameters: inputs["x"] == 2,
+            SAME,
+            PARAMETERS,
+            "<lambda> refused what was kept",
+        ),
+    ],
+)
+def test_a_validator_says_why_not(validator: Any, inputs: Given, parameters: Given, why: str | None) -> None:
+    found = objection(validator, KEPT, inputs, parameters, NOW)
+
+    assert found is None if why is None else found is not None and found.startswith(why)
+    assert bool(validator(KEPT, inputs, parameters)) is (why is None)
+
+
+def test_what_is_too_old_is_shown_to_no_validator() -> None:
+    def never_asked(*_: Any) -> bool:
+        raise AssertionError
+
+    text = objection(never_asked, KEPT, SAME, PARAMETERS, NOW + timedelta(hours=1))
+
+    assert text == "what was kept expired at 2030-01-02 01:00:00 UTC"
+    assert objection(duration_only, Cached(), SAME, PARAMETERS, NOW) is None
+
+
+def test_a_validator_of_ones_own_may_ask_another() -> None:
+    def even(state: Cached, inputs: Given, parameters: Given) -> bool:
+        return inputs["y"] % 2 == 0 and all_inputs(state, inputs, parameters)
+
+    assert objection(even, KEPT, SAME, PARAMETERS, NOW) is None
+    assert objection(even, KEPT, given(x=2, y=2), PARAMETERS, NOW) == "even refused what was kept"
+
+
+@pytest.mark.parametrize("validator", [all_inputs, partial_inputs_only(validate_on=["x"])])
+def test_a_validator_travels_as_what_it_is(validator: Any) -> None:
+    assert pickle.loads(pickle.dumps(validator)) == validator
+
+
+def test_the_tokens_that_count_are_those_that_are_compared() -> None:
+    assert duration_only.tokens(SAME, PARAMETERS) == ({}, None)
+    assert all_inputs.tokens(SAME, PARAMETERS) == ({"input x": "#1", "input y": "#2"}, None)
+    assert all_parameters.tokens(SAME, PARAMETERS) == ({"parameter p": "#3", "parameter q": "#4"}, None)
+    chosen = partial_inputs_only(validate_on=["y", "w"])
+    assert chosen.tokens(SAME, PARAMETERS) == ({"input y": "#2", "input w": ""}, None)
+    assert "has no token" in str(all_inputs.tokens(given(x=print), PARAMETERS)[1])
