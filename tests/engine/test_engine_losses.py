@@ -9,7 +9,7 @@ from prefectlite.errors import EngineError
 from prefectlite.rules.crash import MOST_RECOMPUTED
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished
-from prefectlite.states.state import Crashed, Failed
+from prefectlite.states.state import Cached, Crashed, Failed
 from tests.engine.plans import Bench, follows, listed, maps, reads, task, value
 
 
@@ -342,3 +342,14 @@ def test_a_failure_to_send_it_again_ends_it() -> None:
     bench.refuse("a", ValueError("no"))
     assert isinstance(bench.state("a"), Failed)
     assert bench.states("b") == ["TriggerFailed"]
+
+
+def test_a_reader_on_its_way_is_sent_again_when_what_was_stored_is_all_that_is_left() -> None:
+    bench = Bench(task("a"), task("b", "a"))
+    bench.start()
+    bench.succeed("a", cached=Cached("found"), location="stored/a")
+    assert bench.lose("a").acts == ["release a.1"]
+    assert "submit b #1.2" in bench.hold("b").acts
+    assert bench.sources("b") == "driver a"
+    bench.succeed("b")
+    assert bench.states() == ["Cached", "Success"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from prefectlite.engine.events import AttemptFinished, TimerFired
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.report import Report
-from prefectlite.states.state import Crashed, Failed, Retrying
+from prefectlite.states.state import Cached, Crashed, Failed, Retrying
 from tests.engine.plans import Bench, maps, task, value
 
 # Early: the report of a run overtook that of its upstream
@@ -257,3 +259,45 @@ def test_a_report_comes_with_the_run_that_it_names() -> None:
     turn = bench.handle(AttemptFinished(5.0, 1, 1, Report(None, 3.0, 4.0)))
     assert turn.moves == ["b Pending > Running", "b Running > Success"]
     assert [turn.move("b", new).time for new in ("Running", "Success")] == [3.0, 4.0]
+
+
+# A value that was found: the run is Cached, and for its readers as good as any success
+
+
+def test_a_value_that_was_found_makes_its_run_cached_and_its_readers_go_on() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("c", "b"))
+    bench.start()
+    expires = datetime(2030, 1, 2, tzinfo=UTC)
+    found = Cached("It was there.", cached_result_expiration=expires, hashed_inputs={"x": "c0a8"})
+    turn = bench.succeed("a", cached=found, message="It was there.", inline=b"I1\n.")
+    assert turn.words == ["a Pending > Running", "a Running > Cached"]
+    assert turn.why("a", "Cached").text == "It was there."
+    state = bench.state("a")
+    assert isinstance(state, Cached)
+    assert (state.message, state.result, state.hashed_inputs) == ("It was there.", 1, {"x": "c0a8"})
+    assert state.cached_result_expiration == expires
+    assert bench.succeed("b", cached=found).acts == ["release a.1"]
+    assert bench.succeed("c").acts == ["release b.1", "end Success"]
+    assert bench.states() == ["Cached", "Cached", "Success"]
+
+
+def test_children_whose_values_were_found_are_read_where_they_lie() -> None:
+    bench = Bench(value("v", length=2), task("m", maps("v")), task("n", maps("m")), task("all", "n"))
+    bench.start()
+    for name in ("m[0]", "m[1]", "n[0]", "n[1]"):
+        bench.succeed(name, cached=Cached("It was there."))
+    assert bench.sources("all") == "[n[0].1, n[1].1]"
+    bench.succeed("all")
+    assert bench.states("m[0]", "n[1]", "all") == ["Cached", "Cached", "Success"]
+
+
+def test_a_handler_is_shown_that_a_value_was_found_and_may_replace_it() -> None:
+    bench = Bench(task("a", handled=True), task("b", "a"))
+    bench.start()
+    bench.agree("a")
+    turn = bench.succeed("a", cached=Cached("It was there."))
+    assert isinstance(turn.ask("handlers").new, Cached)
+    bench.answer("a", Cached("Another one.", 5))
+    assert bench.sources("b") == "driver a"
+    bench.succeed("b")
+    assert bench.states() == ["Cached", "Success"]
