@@ -13,6 +13,7 @@ from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import retiring, watch
+from prefectlite.results import LocalResult
 from prefectlite.states import Crashed, Success, TriggerFailed
 
 pytestmark = pytest.mark.cluster
@@ -216,6 +217,46 @@ def test_a_result_that_died_with_its_worker_is_not_made_again(borrowed, tmp_path
     assert state.result[made].cause == "result-lost"
     assert isinstance(state.result[end], TriggerFailed)
     assert not noted(log, "read")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["target", "cache_for"])
+def test_a_result_that_was_stored_outlives_its_worker(borrowed, tmp_path, option):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make():
+        note(log, "make")
+        return np.ones(100_000)
+
+    def slow():
+        note(log, "slow")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    def read(value, other):
+        note(log, "read")
+        return int(value.sum())
+
+    stored = {"target": "made.pkl"} if option == "target" else {"cache_for": 60}
+    with Flow("stored") as flow:
+        made, held = task(make, result=LocalResult(tmp_path / "stored"), **stored)(), task(slow)()
+        end = task(read)(made, held)
+    run = flow.start(executor=DaskExecutor(borrowed))
+    maker, holder = wait_for(log, "make")[0], wait_for(log, "slow")[0]
+    while not isinstance(run.states()[made], Success):
+        time.sleep(0.02)
+    if maker == holder:
+        pytest.skip("one worker ran both")
+    os.kill(maker, signal.SIGKILL)
+    while len(borrowed.scheduler_info()["workers"]) > 1:
+        time.sleep(0.01)
+    gate.touch()
+    state = run.wait(40)
+
+    assert state.is_successful()
+    assert state.result[end].result == 100_000
+    assert state.result[made].result.sum() == 100_000
+    assert (len(noted(log, "make")), len(noted(log, "read"))) == (1, 1)
 
 
 @pytest.mark.parametrize("idempotent", [False, True])

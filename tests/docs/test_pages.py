@@ -14,6 +14,8 @@ import pytest
 from prefectlite import DaskExecutor, Flow, LocalExecutor, signals, task
 from prefectlite.cli.tls import instructions
 from prefectlite.executors.protocol import Executor, RunBrief
+from prefectlite.results import Result
+from prefectlite.serializers import CompressedSerializer
 from prefectlite.states import Failed, Mapped, State
 from prefectlite.states.json import state_from_json, state_to_json
 from tests.docs.pages import FENCE, ROOT, definitions_of, python_of
@@ -67,7 +69,7 @@ def test_no_example_of_a_part_takes_more_than_forty_lines() -> None:
         for block in blocks
     ]
 
-    assert len(defined) == 5
+    assert len(defined) == 8
     assert max(defined) <= 40
 
 
@@ -162,6 +164,36 @@ def test_state_subclass_log_sink_and_serialized_value_work_across_processes(
     assert type(result[written].result).__name__ == "Text"
     [line] = [json.loads(one) for one in (tmp_path / "lines").read_text().splitlines()]
     assert (line["flow"], line["task"], line["message"]) == ("parts", "speaks-1", "spoken")
+
+
+def test_the_serializer_brings_back_what_it_was_given_and_is_equal_to_its_like(parts: dict[str, Any]) -> None:
+    kind = parts["CSVSerializer"]
+    rows = [["a", "b;c"], ['"', "d\ne"]]
+
+    for serializer in (kind(), kind(";"), CompressedSerializer(kind())):
+        assert serializer.deserialize(serializer.serialize(rows)) == rows
+    assert kind() == kind(",") != kind(";")
+
+
+@pytest.mark.cluster
+def test_serializer_and_store_work_across_processes(
+    parts: dict[str, Any], client: Any, tmp_path: Path
+) -> None:
+    store = parts["SQLiteStore"](tmp_path / "db")
+    kept = Result(store=store, location="{x}", serializer=parts["CSVSerializer"]())
+
+    @task(cache_for=60, result=kept)
+    def rows(x: str) -> list[list[str]]:
+        return [[x]]
+
+    with Flow("stored") as flow:
+        many = rows.map(["a", "b"])
+
+    for _ in range(2):
+        state = flow.run(executor=DaskExecutor(client)).result[many]
+        assert state.result == [[["a"]], [["b"]]]
+    assert [child.message.startswith("The value that ") for child in state.map_states] == [True, True]
+    assert store.read("b").strip() == b"b"
 
 
 def test_the_executor_is_one_and_says_where_it_runs(parts: dict[str, Any]) -> None:

@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 
 from prefectlite.errors import PrefectliteError, ResultCorrupt, ResultError, ResultUnavailable
 from prefectlite.results import FolderStore, FsspecStore, Store
+from tests.docs.pages import definitions_of
 
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture(params=["folder", "fsspec"])
+@pytest.fixture(params=["folder", "fsspec", "own"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Ours, and one of a user's own, from ``docs/parts.md``."""
+    if request.param == "own":
+        return definitions_of("docs/parts.md")["SQLiteStore"](tmp_path / "s")
     return FolderStore(tmp_path / "s") if request.param == "folder" else FsspecStore(f"file://{tmp_path}/s")
 
 
@@ -35,9 +39,11 @@ def test_what_is_written_is_read(store: Any) -> None:
         assert not store.exists("a")
 
 
-def test_what_is_not_there_is_said_to_be_unavailable(store: Any) -> None:
-    with pytest.raises(ResultUnavailable, match=r"Nothing can be read at 'a/b' of F.*Store"):
+def test_what_is_not_there_is_said_to_be_unavailable(store: Any, tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="'a/b' of "):
         store.read("a/b")
+    with pytest.raises(ResultUnavailable, match=r"Nothing can be read at 'a/b' of FolderStore"):
+        FolderStore(tmp_path).read("a/b")
 
 
 @pytest.mark.parametrize("location", ["", ".", "/", "../x", "a/../../x", "a/..", "/etc/passwd", "a\0b", "a/"])
@@ -64,12 +70,13 @@ def test_whatever_a_location_is_it_stays_inside_and_errors_are_ours(
     assert names_in(outer) in ([], ["inner"])
 
 
-def test_a_store_travels_and_is_equal_to_its_like(store: Any, tmp_path: Path) -> None:
-    again = pickle.loads(pickle.dumps(store))
-    assert again == store
-    assert hash(again) == hash(store)
-    assert store != FolderStore(tmp_path / "t")
-    assert store != FsspecStore("memory://t", secret="s")
+def test_a_store_travels_and_is_equal_to_its_like(tmp_path: Path) -> None:
+    for store in (FolderStore(tmp_path), FsspecStore(f"file://{tmp_path}")):
+        again = pickle.loads(pickle.dumps(store))
+        assert again == store
+        assert hash(again) == hash(store)
+        assert store != FolderStore(tmp_path / "t")
+    assert FsspecStore("memory://t") != FsspecStore("memory://t", secret="s")
     assert "secret" not in repr(FsspecStore("memory://t", secret="s"))
 
 
