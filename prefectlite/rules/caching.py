@@ -41,6 +41,8 @@ class Given(dict[str, Any]):
 
 #: Takes the kept state, inputs and parameters, and answers whether the value may be used.
 CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
+#: What a validator of ours takes: a mapping that is no ``Given`` is taken for the tokens.
+AnyGiven: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,18 @@ class Validator:
     parameters: tuple[str, ...] | None = ()
     uses: bool = True
 
-    def __call__(self, state: Cached, inputs: Given, parameters: Given) -> bool:
+    def __call__(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> bool:
         """Return whether the value behind a kept state may be used."""
         return self.objection(state, inputs, parameters) is None
 
-    def objection(self, state: Cached, inputs: Given, parameters: Given) -> str | None:
+    def objection(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> str | None:
         """Return why the value behind a kept state may not be used.
 
         Parameters
         ----------
         state : Cached
             What was kept.
-        inputs, parameters : Given
+        inputs, parameters : mapping of str to object
             What the run is given.
 
         Returns
@@ -184,7 +186,10 @@ def objection(
     return f"{getattr(validator, '__name__', type(validator).__name__)} refused what was kept"
 
 
-def _difference(kind: str, kept: Mapping[str, str], given: Given, names: Iterable[str] | None) -> str | None:
+def _difference(
+    kind: str, kept: Mapping[str, str], told: AnyGiven, names: Iterable[str] | None
+) -> str | None:
+    given = told if isinstance(told, Given) else Given(told, told)
     for name in sorted({*kept, *given}) if names is None else names:
         if name in given and name not in given.tokens:
             return _no_token(kind, name, given[name])

@@ -11,15 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
-from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Done, Packed, Succeeded, Veiled
-from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
-from prefectlite.results.serializers import weigh
+from prefectlite.lowering.wrappers import Done, Packed, Succeeded
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -34,7 +31,6 @@ from prefectlite.states.state import (
 )
 from prefectlite.worker.around import Around, Kind
 from prefectlite.worker.failures import (
-    Look,
     described,
     failure,
     fit_for_driver,
@@ -47,6 +43,7 @@ from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.inputs import all_plain
 from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
+from prefectlite.worker.outcomes import HELD, Outcome, returned
 from prefectlite.worker.strips import Strip
 
 __all__ = [
@@ -63,32 +60,6 @@ __all__ = [
     "returned",
     "unopened",
 ]
-
-
-class Outcome(NamedTuple):
-    """How an attempt went.
-
-    Parameters
-    ----------
-    report : Report or None
-        What it says of itself; None when it held before its body, since an input was no plain success.
-    wrapper : Succeeded, Done or None
-        What stands for it on the cluster; None when it holds: it is no plain success.
-    is_final : bool
-        Whether no other attempt is likely to follow. The driver decides that; what stands on the cluster
-        until then depends on it.
-    look : Look or None
-        Reports of one attempt kind with the same look, and the same facts, are pickled to the same bytes.
-    """
-
-    report: Report | None
-    wrapper: Succeeded | Done | None = None
-    is_final: bool = True
-    look: Look | None = None
-
-
-#: An attempt that stopped before its body.
-HELD = Outcome(None, is_final=False)
 
 
 def perform_packed(
@@ -191,8 +162,10 @@ def perform_at(strip: Strip, place: int) -> Outcome:
     """
     if strip.held and place in strip.held:
         return HELD
-    keeping = strip.kind.keeping
-    return _perform(strip, place) if keeping is None else _perform_kept(keeping, strip, place)
+    kind = strip.kind
+    if kind.keeping is not None:
+        return _perform_kept(kind.keeping, strip, place)
+    return _perform(strip, place)
 
 
 def _perform(strip: Strip, place: int) -> Outcome:
@@ -201,7 +174,7 @@ def _perform(strip: Strip, place: int) -> Outcome:
         outcome: Outcome = kind.apart(strip, place)
         return outcome
     started = time.time()
-    around = _around(strip, place)
+    around = Around(kind, None if strip.first is None else strip.first + place, strip)
     try:
         value = _within(around, kind.run, strip.arguments(place))
     except BaseException as error:
@@ -216,10 +189,6 @@ def _checked(kind: Kind, value: Any, started: float) -> Outcome:
         return failed(kind, error, started)
 
 
-def _around(strip: Strip, place: int) -> Around:
-    return Around(strip.kind, None if strip.first is None else strip.first + place, strip)
-
-
 def _within(around: Around, call: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     # A copy of its own: what the body sets in it, and blocks that it leaves open, end with it.
     scope = copy_context()
@@ -232,7 +201,8 @@ def _within(around: Around, call: Callable[..., Any], arguments: Mapping[str, An
 
 def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     """Run an attempt unless its value is there; store what its body returns."""
-    kind, started, around = strip.kind, time.time(), _around(strip, place)
+    kind, started = strip.kind, time.time()
+    around = Around(kind, None if strip.first is None else strip.first + place, strip)
     try:
         keeper = Keeper(keeping, kind, around.index, around.values, dict(strip.arguments(place)))
         found: Found | None = _within(around, keeper.look, {})
@@ -352,86 +322,6 @@ def called_off(started: float, here: Here) -> Report:
     """
     state = Cancelled("Interrupted by Ctrl-C while its body ran.")
     return Report(state, started, time.time(), where=here.where, forced=True)
-
-
-def returned(kind: Kind, value: Any, message: str | None, started: float, ended: float) -> Outcome:
-    """Return the outcome of an attempt whose body succeeded.
-
-    Parameters
-    ----------
-    kind : Kind
-        What attempt.
-    value : object
-        What the body returned.
-    message : str or None
-        What it had to say.
-    started, ended : float
-        Seconds since the epoch.
-
-    Returns
-    -------
-    Outcome
-        A plain success; a failure when the value cannot travel to its readers.
-    """
-    length = flat_length = unmappable = None
-    if kind.measure:
-        length, flat_length, unmappable = _measured(value, kind.measure)
-    try:
-        # What nobody reads goes nowhere, so it may be anything.
-        weight = weigh(value, kind.inline_limit, prove=kind.here.pickles and not kind.drop_value)
-    except SerializationError as error:
-        state = _unpicklable(kind, value, error)
-        return Outcome(Report(state, started, ended, where=kind.here.where, retryable=False))
-    inline = weight.inline
-    secrets: tuple[str, ...] = ()
-    is_veiled = kind.task.envelope.is_secret or is_secret(value)
-    if is_veiled:
-        inline, secrets = None, hide(value)
-    elif KNOWN and inline is not None:
-        secrets = secrets_in(inline)
-        if secrets:
-            inline, is_veiled = None, True
-    report = Report(
-        None,
-        started,
-        ended,
-        inline,
-        weight.nbytes,
-        length,
-        flat_length,
-        unmappable,
-        where=kind.here.where,
-        message=message and mask(message),
-    )
-    if kind.drop_value:
-        return Outcome(report, Done(started, ended, kind.attempt))
-    if is_veiled:
-        return Outcome(report, Veiled(value, started, ended, kind.attempt, secrets))
-    return Outcome(report, Succeeded(value, started, ended, kind.attempt))
-
-
-def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | None, str | None]:
-    try:
-        length = length_of(value) if "length" in measure else None
-        flat_length = flat_length_of(value) if "flat" in measure else None
-    except Exception as error:  # a class of the user's own says how long it is
-        why = f"its length could not be read ({described(error)})"
-        return None, None, f"{why}; make it a list, or wrap it in unmapped(...)"
-    return (
-        length if isinstance(length, int) else None,
-        flat_length if isinstance(flat_length, int) else None,
-        next((why for why in (length, flat_length) if isinstance(why, str)), None),
-    )
-
-
-def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
-    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    mend = "list(...) of it" if name == "generator" else "what it is made from"
-    text = mask(
-        f"Task {kind.slug!r} returned an object of type {name}, which cannot be pickled ({error}), "
-        f"so its readers cannot get it; return {mend} instead."
-    )
-    return Failed(text, SerializationError(text))
 
 
 def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:

@@ -97,6 +97,11 @@ def test_a_validator_travels_as_what_it_is(validator: Any) -> None:
     assert pickle.loads(pickle.dumps(validator)) == validator
 
 
+def test_a_plain_mapping_is_taken_for_the_tokens() -> None:
+    assert all_inputs(KEPT, {"x": "#1", "y": "#2"}, {})
+    assert not all_inputs(KEPT, {"x": "#1", "y": "#3"}, {})
+
+
 def test_the_tokens_that_count_are_those_that_are_compared() -> None:
     assert duration_only.tokens(SAME, PARAMETERS) == ({}, None)
     assert all_inputs.tokens(SAME, PARAMETERS) == ({"input x": "#1", "input y": "#2"}, None)

@@ -41,12 +41,15 @@ from prefectlite import (
     triggers,
     unmapped,
 )
+from prefectlite.cache_validators import all_inputs, partial_inputs_only
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
+from prefectlite.results import FsspecStore, LocalResult, Result
 from prefectlite.schedules import CronSchedule, Schedule, clocks
+from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.signals import SKIP
-from prefectlite.states import Failed, RunKey, State
+from prefectlite.states import Cached, Failed, RunKey, State
 from prefectlite.tasks.shell import ShellTask
 from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
@@ -307,3 +310,25 @@ words.copy(max_concurrency=2, state_handlers=[tell])
 @flow(name="both", state_handlers=[tell], max_concurrency=1)
 def both() -> None:
     inc(1)
+
+
+def even(state: Cached, inputs: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    return bool(inputs["x"] % 2 == 0 and all_inputs(state, inputs, parameters))
+
+
+stored = LocalResult("results", location="{x}.json", serializer=CompressedSerializer(JSONSerializer()))
+assert_type(stored.write(1, x=2), LocalResult)
+assert_type(stored.read("2.json").value, Any)
+assert_type(stored.exists("{x}.json", x=2), bool)
+assert_type(Flow("stored", result=Result(store=FsspecStore("memory://results"))).result, Result | None)
+words.copy(cache_for=timedelta(days=1), cache_validator=even, cache_key="words")
+words.copy(cache_for=60, cache_validator=partial_inputs_only(validate_on=["text"]), checkpoint=False)
+words.copy(target=lambda x, **_: f"{x}.pkl", result=stored)
+
+
+@task(target="{x}.pkl", result=stored, cache_for=timedelta(hours=1), cache_validator=all_inputs)
+def kept(x: int) -> int:
+    return x
+
+
+assert_type(kept.cache_for, float | None)

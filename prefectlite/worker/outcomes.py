@@ -1,0 +1,121 @@
+"""How an attempt went, and what the value of a body that succeeded comes to. Knows no plan, no Dask."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from prefectlite.errors import SerializationError
+from prefectlite.lowering.elements import flat_length_of, length_of
+from prefectlite.lowering.wrappers import Done, Succeeded, Veiled
+from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
+from prefectlite.results.serializers import weigh
+from prefectlite.states.report import Report
+from prefectlite.states.state import Failed
+from prefectlite.worker.around import Kind
+from prefectlite.worker.failures import Look, described
+
+
+class Outcome(NamedTuple):
+    """How an attempt went.
+
+    Parameters
+    ----------
+    report : Report or None
+        What it says of itself; None when it held before its body, since an input was no plain success.
+    wrapper : Succeeded, Done or None
+        What stands for it on the cluster; None when it holds: it is no plain success.
+    is_final : bool
+        Whether no other attempt is likely to follow. The driver decides that; what stands on the cluster
+        until then depends on it.
+    look : Look or None
+        Reports of one attempt kind with the same look, and the same facts, are pickled to the same bytes.
+    """
+
+    report: Report | None
+    wrapper: Succeeded | Done | None = None
+    is_final: bool = True
+    look: Look | None = None
+
+
+#: An attempt that stopped before its body.
+HELD = Outcome(None, is_final=False)
+
+
+def returned(kind: Kind, value: Any, message: str | None, started: float, ended: float) -> Outcome:
+    """Return the outcome of an attempt whose body succeeded.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    value : object
+        What the body returned.
+    message : str or None
+        What it had to say.
+    started, ended : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    Outcome
+        A plain success; a failure when the value cannot travel to its readers.
+    """
+    length = flat_length = unmappable = None
+    if kind.measure:
+        length, flat_length, unmappable = _measured(value, kind.measure)
+    try:
+        # What nobody reads goes nowhere, so it may be anything.
+        weight = weigh(value, kind.inline_limit, prove=kind.here.pickles and not kind.drop_value)
+    except SerializationError as error:
+        state = _unpicklable(kind, value, error)
+        return Outcome(Report(state, started, ended, where=kind.here.where, retryable=False))
+    inline = weight.inline
+    secrets: tuple[str, ...] = ()
+    is_veiled = kind.task.envelope.is_secret or is_secret(value)
+    if is_veiled:
+        inline, secrets = None, hide(value)
+    elif KNOWN and inline is not None:
+        secrets = secrets_in(inline)
+        if secrets:
+            inline, is_veiled = None, True
+    report = Report(
+        None,
+        started,
+        ended,
+        inline,
+        weight.nbytes,
+        length,
+        flat_length,
+        unmappable,
+        where=kind.here.where,
+        message=message and mask(message),
+    )
+    if kind.drop_value:
+        return Outcome(report, Done(started, ended, kind.attempt))
+    if is_veiled:
+        return Outcome(report, Veiled(value, started, ended, kind.attempt, secrets))
+    return Outcome(report, Succeeded(value, started, ended, kind.attempt))
+
+
+def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | None, str | None]:
+    try:
+        length = length_of(value) if "length" in measure else None
+        flat_length = flat_length_of(value) if "flat" in measure else None
+    except Exception as error:  # a class of the user's own says how long it is
+        why = f"its length could not be read ({described(error)})"
+        return None, None, f"{why}; make it a list, or wrap it in unmapped(...)"
+    return (
+        length if isinstance(length, int) else None,
+        flat_length if isinstance(flat_length, int) else None,
+        next((why for why in (length, flat_length) if isinstance(why, str)), None),
+    )
+
+
+def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    mend = "list(...) of it" if name == "generator" else "what it is made from"
+    text = mask(
+        f"Task {kind.slug!r} returned an object of type {name}, which cannot be pickled ({error}), "
+        f"so its readers cannot get it; return {mend} instead."
+    )
+    return Failed(text, SerializationError(text))
