@@ -45,7 +45,7 @@ CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
 AnyGiven: TypeAlias = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Validator:
     """A validator that compares tokens by name.
 
@@ -68,6 +68,13 @@ class Validator:
         """Return whether the value behind a kept state may be used."""
         return self.objection(state, inputs, parameters) is None
 
+    def __repr__(self) -> str:
+        """Return it as it is written."""
+        chosen = {"partial_inputs_only": self.inputs, "partial_parameters_only": self.parameters}.get(
+            self.name
+        )
+        return f"{self.name}(validate_on={list(chosen)!r})" if chosen else self.name
+
     def objection(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> str | None:
         """Return why the value behind a kept state may not be used.
 
@@ -84,7 +91,7 @@ class Validator:
             In a few words; None when it may be used.
         """
         if not self.uses:
-            return f"{self.name} uses no value"
+            return f"{self} uses no value"
         return _difference("input", state.hashed_inputs, inputs, self.inputs) or _difference(
             "parameter", state.cached_parameters, parameters, self.parameters
         )

@@ -27,14 +27,14 @@ class Found(NamedTuple):
     ----------
     value : object
         The value.
-    location : str
-        Where it lies.
+    location : str or None
+        Where it lies, if that may be told.
     state : Cached
         What the run becomes, but for the value.
     """
 
     value: Any
-    location: str
+    location: str | None
     state: Cached
 
 
@@ -105,7 +105,9 @@ class Keeper:
         except Exception as error:
             self._miss(f"what is stored at {location!r} cannot be used ({described(error)})", error)
             return None
-        return Found(value, location, Cached(mask(f"The value that is stored at {location!r} was used.")))
+        return Found(
+            value, _told(location), Cached(mask(f"The value that is stored at {location!r} was used."))
+        )
 
     def _among_kept(self, kept: _Kept) -> Found | None:
         try:
@@ -163,7 +165,7 @@ class Keeper:
         message = mask(" ".join(told))
         if cached is not None:
             cached = cached.replace(message=message)
-        return report._replace(message=message, cached=cached, location=location)
+        return report._replace(message=message, cached=cached, location=_told(location))
 
     def _keep(self, kept: _Kept, value: Any, now: float, told: list[str]) -> Cached | None:
         """Keep a value for later runs; what stands in the way is told, and no failure."""
@@ -254,6 +256,11 @@ class _Kept:
         caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
         caching.store.write(self._last, pack(kept))
         return _state(kept)
+
+
+def _told(location: str | None) -> str | None:
+    """Return a location unless a secret stands in it."""
+    return None if location is None or secrets_in(location) else location
 
 
 def _state(kept: Kept) -> Cached:

@@ -550,10 +550,13 @@ def _(kit: Kit) -> None:
         secret = Vault()()
         task(lambda s: f"x{s}", name="tells", target="tells", cache_for=DAY)(secret)
         task(lambda s: len(s), name="counts", target="counts", cache_for=DAY)(secret)
+        task(lambda s: len(s), name="names", target="by {s}")(secret)
     found = kit.run(flow)
     assert type(found["tells-1"]) is Success
     assert found["tells-1"].message.endswith("Its value is not stored: a secret stands in it.")
-    assert kit.files == {"counts"}
+    assert kit.files == {"counts", "by correct horse battery"}  # who puts it into a name wants it there
+    assert found["names-1"].result_ref.location is None
+    assert "correct horse" not in json.dumps(state_to_json(found["names-1"]))
     everything = b"".join(path.read_bytes() for path in kit.folder.rglob("*") if path.is_file())
     assert b"correct horse" not in everything
 

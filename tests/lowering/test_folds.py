@@ -234,7 +234,7 @@ def test_a_large_constant_has_the_first_position(bench: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["off", "twice", "flat", "tuple", "two", "after", "known", "of maps", "same"]
+    "kind", ["off", "twice", "flat", "tuple", "two", "after", "known", "of maps", "same", "stored"]
 )
 def test_the_others_cannot(kind: str, bench: Any) -> None:
     with Flow("no") as flow:
@@ -260,6 +260,8 @@ def test_the_others_cannot(kind: str, bench: Any) -> None:
                 end = added([made, one])
             case "same":
                 end = added([one, one])
+            case "stored":  # one value of all inputs is stored, and no part of it
+                end = added(made, task_args={"target": "total"})
     assert lowered(bench, flow, end).fold is None
 
 

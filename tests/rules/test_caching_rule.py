@@ -97,6 +97,12 @@ def test_a_validator_travels_as_what_it_is(validator: Any) -> None:
     assert pickle.loads(pickle.dumps(validator)) == validator
 
 
+def test_a_validator_is_shown_as_it_is_written() -> None:
+    assert repr(all_inputs) == "all_inputs"
+    assert repr(partial_inputs_only) == "partial_inputs_only"
+    assert repr(partial_parameters_only(validate_on="p")) == "partial_parameters_only(validate_on=['p'])"
+
+
 def test_a_plain_mapping_is_taken_for_the_tokens() -> None:
     assert all_inputs(KEPT, {"x": "#1", "y": "#2"}, {})
     assert not all_inputs(KEPT, {"x": "#1", "y": "#3"}, {})
