@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -195,23 +195,24 @@ class _Kept:
     ) -> None:
         self._caching = caching
         self._by = by
-        self._inputs = _given(arguments)
         validator = caching.validator
         ours = validator if isinstance(validator, Validator) else None
-        needs = caching.reads_parameters or ours is None or ours.parameters != ()
-        self._parameters = _given(parameters if needs else {})
+        reads_all = ours is None or caching.reads_parameters
+        # Only what counts has its token taken: an input may be large.
+        self._inputs = _given(arguments, None if ours is None else ours.inputs)
+        self._parameters = _given(parameters, None if reads_all or ours is None else ours.parameters)
         self._wrong: str | None = None
         facts: dict[str, str] = {}
         if ours is not None:
-            facts, self._wrong = ours.tokens(self._inputs, self._parameters)
-            if caching.reads_parameters and self._wrong is None:
-                more, self._wrong = all_parameters.tokens(self._inputs, self._parameters)
-                facts |= more
+            for one in (ours, all_parameters) if reads_all else (ours,):
+                found, wrong = one.tokens(self._inputs, self._parameters)
+                facts |= found
+                self._wrong = self._wrong or wrong
         # Where not all inputs count, the value of a child must not be taken for a sibling's.
         place = None if ours is not None and ours.inputs is None else index
-        name = "of the user's own" if ours is None else ours.name
+        name = "of the user's own" if ours is None else repr(ours)
         self.location = address("value", caching.key, caching.version, name, place, facts)
-        self._last = address("last", caching.key, index)
+        self._last = address("last", caching.key, name, index)
 
     def look(self) -> tuple[Found | None, str]:
         """Return what is kept, or why it cannot be used."""
@@ -239,9 +240,12 @@ class _Kept:
             return f"nothing was kept for {self._caching.key!r}"
         if last.version != self._caching.version:
             return f"the code of {self._caching.key!r} is another than what was last kept for"
-        for validator in (self._caching.validator, all_parameters):
+        state, validators = _state(last), [self._caching.validator]
+        if self._caching.reads_parameters:
+            validators.append(all_parameters)
+        for validator in validators:
             if isinstance(validator, Validator):
-                why = validator.objection(_state(last), self._inputs, self._parameters)
+                why = validator.objection(state, self._inputs, self._parameters)
                 if why is not None:
                     return why
         return "what was kept is gone"
@@ -272,6 +276,7 @@ def _state(kept: Kept) -> Cached:
     )
 
 
-def _given(values: Mapping[str, Any]) -> Given:
-    tokens = {name: token_of(value) for name, value in values.items()}
+def _given(values: Mapping[str, Any], names: Iterable[str] | None) -> Given:
+    wanted = values if names is None else [name for name in names if name in values]
+    tokens = {name: token_of(values[name]) for name in wanted}
     return Given(values, {name: token for name, token in tokens.items() if token is not None})

@@ -1,0 +1,97 @@
+"""What is stored when places to store fail, fill up or are emptied; in this process, with bodies that are counted."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefectlite import Flow, LocalExecutor, context, task
+from prefectlite.cache_validators import duration_only, partial_inputs_only
+from prefectlite.errors import ResultUnavailable
+from prefectlite.results import FolderStore, LocalResult, Result
+from prefectlite.states import Cached, Success
+
+
+class Full(FolderStore):
+    """Has no room for what is kept for later."""
+
+    def write(self, location: str, content: bytes) -> None:
+        if location.startswith("kept/"):
+            raise OSError(28, "No space left on device")
+        super().write(location, content)
+
+
+def run(flow: Flow, **parameters: Any) -> dict[str, Any]:
+    state = flow.run(executor=LocalExecutor(), **parameters)
+    return {flow.slugs[one]: found for one, found in state.result.items()}
+
+
+def test_a_value_that_cannot_be_kept_for_later_is_a_success_all_the_same(tmp_path: Path, lines: Any) -> None:
+    with Flow("full", result=Result(store=Full(tmp_path), location="{x}")) as flow:
+        task(lambda x: x, name="kept", cache_for=60)(1)
+    found = run(flow)["kept-1"]
+    assert type(found) is Success
+    assert found.message.endswith(
+        "Its value could not be kept (OSError: [Errno 28] No space left on device)."
+    )
+    assert found.result_ref.location == "1"
+    assert [one.levelname for one in lines if "could not be kept" in one.getMessage()] == ["WARNING"]
+
+
+def test_what_was_deleted_is_said_to_be_gone(tmp_path: Path) -> None:
+    with Flow("gone", result=LocalResult(tmp_path)) as flow:
+        task(lambda x: (x, context.get("parameters")), name="kept", cache_for=60)(1)
+    run(flow)
+    shutil.rmtree(tmp_path / "kept" / "value")
+    assert "It had to run: what was kept is gone." in run(flow)["kept-1"].message
+    shutil.rmtree(tmp_path / "kept" / "last")
+    assert run(flow)["kept-1"].message.startswith("The value that ")
+
+
+@pytest.mark.parametrize("options", [{"target": "there"}, {"cache_for": 60}])
+def test_a_value_that_was_let_go_of_is_read_from_where_it_is_stored(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with Flow("large", result=LocalResult(tmp_path)) as flow:
+        large = task(lambda: bytes(100_000), name="large", **options)()
+        task(lambda x: len(x), name="reads", checkpoint=False)(large)
+    for _ in range(2):
+        found = run(flow)
+        assert (found["large-1"].result, found["reads-1"].result) == (bytes(100_000), 100_000)
+    assert type(found["large-1"]) is Cached
+    shutil.rmtree(tmp_path)
+    with pytest.raises(
+        ResultUnavailable, match=r"What was stored of it cannot be read: Nothing can be read at"
+    ):
+        _ = found["large-1"].result
+
+
+def test_a_kept_value_is_used_until_its_time_is_over(tmp_path: Path) -> None:
+    with Flow("time", result=LocalResult(tmp_path)) as flow:
+        task(lambda: 1, name="kept", cache_for=60)()
+    before = datetime.now(UTC)
+    first, second = run(flow)["kept-1"], run(flow)["kept-1"]
+    assert 59 < (first.cached_result_expiration - before).total_seconds() < 70
+    assert second.cached_result_expiration == first.cached_result_expiration
+    assert f"until {first.cached_result_expiration:%Y-%m-%d %H:%M:%S} UTC" in first.message
+
+
+def test_only_inputs_that_count_have_their_tokens_taken(tmp_path: Path) -> None:
+    asked = []
+
+    class Large:
+        def __dask_tokenize__(self) -> Any:
+            asked.append(self)
+            return "large"
+
+    with Flow("tokens", result=LocalResult(tmp_path)) as flow:
+        for name, validator in (("x_only", partial_inputs_only(validate_on="x")), ("all", duration_only)):
+            kept = task(lambda x, y: x, name=name, cache_for=60, cache_validator=validator, checkpoint=None)
+            kept(1, Large())
+    found = run(flow)
+    assert (list(found["x_only-1"].hashed_inputs), found["all-1"].hashed_inputs) == (["x"], {})
+    assert not asked
