@@ -94,6 +94,59 @@ class Done:
         return type(self), (self.started, self.ended, self.attempt)
 
 
+class Noted(Succeeded):
+    """A plain success of which there is more to tell than its value and times: it was found, or stored.
+
+    Parameters
+    ----------
+    value, started, ended, attempt
+        As of ``Succeeded``.
+    told : tuple
+        What is to be told, as reports travel.
+    """
+
+    __slots__ = ("told",)
+
+    def __init__(
+        self,
+        value: Any,
+        started: float = 0.0,
+        ended: float = 0.0,
+        attempt: int = 0,
+        told: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(value, started, ended, attempt)
+        self.told = told
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.value, self.started, self.ended, self.attempt, self.told)
+
+
+class NotedDone(Done):
+    """The same without the value, which nobody reads.
+
+    Parameters
+    ----------
+    started, ended, attempt
+        As of ``Done``.
+    told : tuple
+        As of ``Noted``.
+    """
+
+    __slots__ = ("told",)
+
+    def __init__(
+        self, started: float = 0.0, ended: float = 0.0, attempt: int = 0, told: tuple[Any, ...] = ()
+    ) -> None:
+        super().__init__(started, ended, attempt)
+        self.told = told
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as constructor arguments."""
+        return type(self), (self.started, self.ended, self.attempt, self.told)
+
+
 class Packed:
     """Bytes that travel once per worker and are opened there by whoever reads them.
 

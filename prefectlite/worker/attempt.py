@@ -16,7 +16,7 @@ from typing import Any
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Done, Packed, Succeeded
+from prefectlite.lowering.wrappers import Noted, NotedDone, Packed, Succeeded, Veiled
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -45,6 +45,7 @@ from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
 from prefectlite.worker.outcomes import HELD, Outcome, returned
 from prefectlite.worker.strips import Strip
+from prefectlite.worker.wire import told_of
 
 __all__ = [
     "HELD",
@@ -219,8 +220,12 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
         except BaseException as error:
             return failed(kind, error, started, "Its value cannot be stored: ")
-    wrapper = Done(report.started, report.ended, kind.attempt) if kind.drops_kept else wrapper
-    return outcome._replace(report=report, wrapper=wrapper)
+    told = told_of(report)
+    if kind.drops_kept:
+        return Outcome(report, NotedDone(report.started, report.ended, kind.attempt, told))
+    if isinstance(wrapper, Veiled):
+        return outcome._replace(report=report)
+    return Outcome(report, Noted(wrapper.value, report.started, report.ended, kind.attempt, told))
 
 
 def ended_by(kind: Kind, error: BaseException, started: float, making: str = "") -> Outcome:

@@ -15,14 +15,24 @@ from typing import Any
 
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded, Veiled
+from prefectlite.lowering.wrappers import Done, Held, Hold, Noted, NotedDone, Packed, Slots, Succeeded, Veiled
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.revival import Wrapper, keep_said, keep_success
-from prefectlite.worker.wire import HELD, MARK, PLAIN, BundleReport, Item, bundle_item, encode, plain_facts
+from prefectlite.worker.wire import (
+    HELD,
+    MARK,
+    PLAIN,
+    BundleReport,
+    Item,
+    bundle_item,
+    encode,
+    noted,
+    plain_facts,
+)
 
 #: Up to how many pickled bytes a result rides in a report that is told a second time.
 RETOLD_LIMIT = 8192
@@ -296,7 +306,10 @@ def _bundle_of(key: BundleKey, slots: Slots, where: str) -> Item:
 
 
 def _entry_of(wrapper: Wrapper, where: str) -> Item:
-    return wrapper.said if isinstance(wrapper, Held) else plain_facts(_report_of(wrapper, where))
+    if isinstance(wrapper, Held):
+        return wrapper.said
+    report = _report_of(wrapper, where)
+    return plain_facts(noted(report, wrapper.told) if isinstance(wrapper, Noted | NotedDone) else report)
 
 
 def _report_of(wrapper: Succeeded | Done, where: str) -> Report:

@@ -9,9 +9,9 @@ from typing import Any, Final
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import element, flat_element, flatten
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
-from prefectlite.lowering.wrappers import Done, Packed, Succeeded, Unreadable, Veiled
+from prefectlite.lowering.wrappers import Done, Noted, NotedDone, Packed, Succeeded, Unreadable, Veiled
 
-_PLAIN: Final = frozenset({Succeeded, Veiled, Done, Packed, Unreadable})
+_PLAIN: Final = frozenset({Succeeded, Veiled, Noted, Done, NotedDone, Packed, Unreadable})
 
 
 def all_plain(values: Sequence[Any]) -> bool:

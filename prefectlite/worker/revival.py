@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.wrappers import Done, Held, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Noted, NotedDone, Succeeded
 from prefectlite.worker.records import AGAIN, DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
 from prefectlite.worker.wire import BARE, Item, is_bare, like
 
@@ -82,8 +82,12 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
             facts = pickle.loads(payload)
         else:
             return None
+        times = (started, ended, attempt)
+        told = tuple(facts[-3:])  # as of ``told_of``
+        has_news = any(told[1:])
         if kind in (DROPPED, FACTS_DROPPED):
-            return Done(started, ended, attempt), facts
-        return Succeeded(pickle.loads(facts[2]), started, ended, attempt), facts
+            return NotedDone(*times, told) if has_news else Done(*times), facts
+        value = pickle.loads(facts[2])
+        return Noted(value, *times, told) if has_news else Succeeded(value, *times), facts
     except Exception:
         return None

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prefectlite.lowering.spec import Upstream
+from prefectlite.lowering.wrappers import Noted, NotedDone
+from prefectlite.states.report import Report
 from prefectlite.states.state import Mapped, State, Success
+from prefectlite.worker.wire import noted
 
 _RETURNED = "The body returned."
 
@@ -87,4 +90,9 @@ class UpstreamStates(Mapping[str, State]):
             return Success(_RETURNED)
         told = self._values[fact]
         times = {"started": told.started, "ended": told.ended, "task_run_count": told.attempt}
-        return Success(_RETURNED, context=times)
+        if not isinstance(told, Noted | NotedDone):
+            return Success(_RETURNED, context=times)
+        report = noted(Report(None, told.started, told.ended), told.told)
+        if report.cached is not None:
+            return report.cached.replace(context=times)
+        return Success(report.message, context=times)

@@ -97,10 +97,45 @@ def plain_facts(report: Report) -> Item:
         report.length,
         report.flat_length,
         report.unmappable,
-        _sendable(report.message),
-        None if report.cached is None else _cached_facts(report.cached),
-        _sendable(report.location),
+        *told_of(report),
     )
+
+
+def told_of(report: Report) -> Item:
+    """Return what a plain success has to tell beside its value and times; a part of its facts.
+
+    Parameters
+    ----------
+    report : Report
+        With no state.
+
+    Returns
+    -------
+    tuple
+        What ``noted`` reads.
+    """
+    cached = None if report.cached is None else _cached_facts(report.cached)
+    return _sendable(report.message), cached, _sendable(report.location)
+
+
+def noted(report: Report, told: Sequence[Any]) -> Report:
+    """Return the report of a plain success that has something to tell.
+
+    Parameters
+    ----------
+    report : Report
+        The rest of it.
+    told : sequence
+        From ``told_of``.
+
+    Returns
+    -------
+    Report
+        As the worker wrote it.
+    """
+    message, cached, location = told
+    state = None if cached is None else _cached_state(cached, message)
+    return report._replace(message=message, cached=state, location=location)
 
 
 def _cached_facts(cached: Cached) -> Item:
@@ -153,8 +188,8 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
     Report
         As the worker wrote it.
     """
-    started, ended, inline, nbytes, length, flat_length, unmappable, message, cached, location = facts
-    return Report(
+    started, ended, inline, nbytes, length, flat_length, unmappable, *told = facts
+    report = Report(
         None,
         started,
         ended,
@@ -164,10 +199,8 @@ def plain_report(facts: Sequence[Any], where: str) -> Report:
         flat_length,
         unmappable,
         where=where,
-        message=message,
-        cached=None if cached is None else _cached_state(cached, message),
-        location=location,
     )
+    return noted(report, told) if any(told) else report
 
 
 class BundleReport(NamedTuple):

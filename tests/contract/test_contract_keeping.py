@@ -461,6 +461,20 @@ def _(kit: Kit) -> None:
     assert run.counts()["Cached"] == 1
 
 
+@row("13", "a reader is told that its upstream was Cached, with or without its value")
+def _(kit: Kit) -> None:
+    def classes(x: Any = None) -> dict[str, str]:
+        return {name: type(one).__name__ for name, one in context.upstream_states.items()}
+
+    with Flow("upstreams") as flow:
+        read, after = (task(lambda: 1, name=name, cache_for=DAY) for name in ("read", "after"))
+        stored = task(lambda: 1, name="stored", result=LocalResult(kit.folder))
+        tells = task(classes)(read(), upstream_tasks=[after(), stored()])
+    kit.run(flow)
+    expected = {"read-1": "Cached", "x": "Cached", "after-1": "Cached", "stored-1": "Success"}
+    assert kit.run(flow)[flow.slugs[tells]].result == expected
+
+
 @row("10", "the trigger decides before target and cache: a refused or skipped run is not Cached")
 def _(kit: Kit) -> None:
     def end(x: Any) -> None:

@@ -23,12 +23,14 @@ from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.futures import Futures, _release
 from prefectlite.lowering.envelope import FlowFacts
-from prefectlite.lowering.wrappers import Done, Held, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Noted, Succeeded
 from prefectlite.masking import hide
+from prefectlite.states import Cached
+from prefectlite.states.report import Report
 from prefectlite.worker import desk as desks
 from prefectlite.worker import entry, spool
 from prefectlite.worker.marks import FILE_NAME, Marks
-from prefectlite.worker.wire import HELD, PLAIN, STARTED
+from prefectlite.worker.wire import HELD, PLAIN, STARTED, plain_report, told_of
 
 KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
 OTHER_KEY = ("etl.other-1-0123abcd", -1, 1, 1, 1)
@@ -390,6 +392,17 @@ def test_a_report_is_told_again_from_the_value(near, near_worker, until, wrapper
     length, flat, why = facts[4:7]
     assert (length, flat) == expected[:2]
     assert (why or "").startswith(expected[2] or "")
+
+
+def test_what_was_found_or_stored_is_told_again_with_its_value(near, near_worker, until):
+    report = Report(None, 1.0, 2.0, message="found", cached=Cached("found"), location="there")
+    future = near.submit(hand_over, Noted(1, 1.0, 2.0, 1, told_of(report)), key=KEY)
+    until(lambda: future.status == "finished")
+
+    [(_, _, where, facts)] = near.run(entry.retell, [KEY])[near_worker.address]
+    again = plain_report(facts, where)
+    assert (again.message, again.cached, again.location) == ("found", Cached("found"), "there")
+    assert pickle.loads(again.inline) == 1
 
 
 def test_what_is_to_be_tried_again_is_told_again_as_it_was_said(near, near_worker, until):

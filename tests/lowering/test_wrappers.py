@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from dask.sizeof import sizeof
 
-from prefectlite.lowering.wrappers import Done, Hold, Packed, Succeeded, Unreadable, open_literal
+from prefectlite.lowering.wrappers import (
+    Done,
+    Hold,
+    Noted,
+    NotedDone,
+    Packed,
+    Succeeded,
+    Unreadable,
+    open_literal,
+)
+from prefectlite.worker.inputs import all_plain
 
 
 def test_a_success_keeps_value_and_times_through_pickle() -> None:
@@ -63,3 +73,12 @@ def test_a_literal_that_cannot_be_opened_says_why_instead_of_raising() -> None:
     closed = open_literal(b"no pickle")
     assert isinstance(closed, Unreadable)
     assert closed.text.startswith("UnpicklingError: ")
+
+
+def test_what_is_told_beside_a_value_travels_with_it() -> None:
+    told = ("It was found.", (None, (("x", "c0a8"),), ()), "there")
+    for wrapper in (Noted([1], 1.0, 2.0, 3, told), NotedDone(1.0, 2.0, 3, told)):
+        again = pickle.loads(pickle.dumps(wrapper))
+        assert type(again) is type(wrapper)
+        assert (again.started, again.ended, again.attempt, again.told) == (1.0, 2.0, 3, told)
+        assert all_plain([again])

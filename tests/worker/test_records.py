@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from prefectlite.lowering.wrappers import Done, Held, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Noted, NotedDone, Succeeded
 from prefectlite.states.report import Report
-from prefectlite.states.state import Failed
+from prefectlite.states.state import Cached, Failed
 from prefectlite.worker import marks, records
 from prefectlite.worker.records import (
     AGAIN,
@@ -107,6 +107,8 @@ def test_with_more_slots_than_there_is_room_for_nothing_is_kept(tmp_path, monkey
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17)),
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, None, 10**6)),
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, None, 10**6, length=3)),
+        (Noted([1], 1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17, cached=Cached("found"))),
+        (NotedDone(1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17, location="there")),
     ],
 )
 def test_a_plain_success_is_revived_as_it_was(wrapper, report):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 from array import array
+from datetime import UTC, datetime
 
 from prefectlite.errors import SerializationError, TaskError
-from prefectlite.states import Failed, Skipped
+from prefectlite.states import Cached, Failed, Skipped
 from prefectlite.states.report import Report
 from prefectlite.worker import wire
 from prefectlite.worker.logs import LogLine
@@ -27,6 +28,18 @@ def test_a_plain_success_arrives_as_it_was_written():
     report = Report(None, 1.0, 2.0, b"x", 1, 3, 4, "no order", True, "tcp://w:1")
 
     assert wire.plain_report(wire.plain_facts(report), "tcp://w:1") == report
+
+
+def test_what_was_found_or_stored_arrives_with_what_it_was_kept_for():
+    until = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    for cached in (
+        Cached("found"),
+        Cached("kept", None, None, cached_result_expiration=until, hashed_inputs={"x": "c0"}),
+    ):
+        report = Report(None, 1.0, 2.0, message=cached.message, cached=cached, location="there")
+        again = wire.plain_report(wire.plain_facts(report), "")
+        assert again == report
+        assert again.cached.message == cached.message
 
 
 def test_another_report_arrives_as_it_was_written():
