@@ -4,7 +4,16 @@
 serializers are in ``prefectlite.serializers``.
 """
 
-from prefectlite.results.result import ConstantResult, LocalResult, Result
+from prefectlite.results.result import LocalResult, Result
 from prefectlite.results.store import FolderStore, FsspecStore, Store
+from prefectlite.results.storeless import ConstantResult, PrefectResult
 
-__all__ = ["ConstantResult", "FolderStore", "FsspecStore", "LocalResult", "Result", "Store"]
+__all__ = [
+    "ConstantResult",
+    "FolderStore",
+    "FsspecStore",
+    "LocalResult",
+    "PrefectResult",
+    "Result",
+    "Store",
+]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prefectlite.errors import ResultCorrupt, ResultError
-from prefectlite.results import ConstantResult, FolderStore, FsspecStore, LocalResult, Result
+from prefectlite.results import ConstantResult, FolderStore, FsspecStore, LocalResult, PrefectResult, Result
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.result import default_location
 from prefectlite.serializers import JSONSerializer, PickleSerializer
@@ -111,6 +111,18 @@ def test_a_constant_is_always_there_and_is_not_written() -> None:
     assert constant.read("anywhere").value == 5
     with pytest.raises(ResultError, match="cannot be written"):
         constant.write(6)
+
+
+def test_a_prefect_result_is_its_own_location() -> None:
+    result = PrefectResult()
+    written = result.write({"a": [1, None]})
+    assert written.location == '{"a": [1, null]}'
+    assert result.exists(written.location)
+    assert result.read(written.location).value == {"a": [1, None]}
+    assert result.exists(lambda x, **_: f"[{x}]", x=1)
+    assert not result.exists("{a}")
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        result.write(object())
 
 
 def test_a_kept_value_comes_back_with_what_it_was_made_from() -> None:

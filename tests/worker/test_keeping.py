@@ -12,7 +12,7 @@ import pytest
 from prefectlite import Flow, LocalExecutor, context, task
 from prefectlite.cache_validators import duration_only, partial_inputs_only
 from prefectlite.errors import ResultUnavailable
-from prefectlite.results import FolderStore, LocalResult, Result
+from prefectlite.results import FolderStore, LocalResult, PrefectResult, Result
 from prefectlite.states import Cached, Success
 
 
@@ -68,6 +68,12 @@ def test_a_value_that_was_let_go_of_is_read_from_where_it_is_stored(
         ResultUnavailable, match=r"What was stored of it cannot be read: Nothing can be read at"
     ):
         _ = found["large-1"].result
+
+
+def test_a_small_value_may_be_its_own_location() -> None:
+    with Flow("json", result=PrefectResult()) as flow:
+        task(lambda: {"a": 1}, name="small")()
+    assert run(flow)["small-1"].result_ref.location == '{"a": 1}'
 
 
 def test_a_kept_value_is_used_until_its_time_is_over(tmp_path: Path) -> None:
