@@ -1,0 +1,206 @@
+"""The page for people who come from Prefect 1: its tables are complete, and what they say is so."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import prefectlite
+from prefectlite import Flow, Task
+from prefectlite.core.options import OptionArgs
+from prefectlite.states import State
+from tests.docs.pages import FENCE, ROOT
+from tests.docs.test_readme import run_script
+
+PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+MOVES, DIFFERENT, OUT, LATER = (
+    "Where the names are",
+    "What is different",
+    "What is out, and why",
+    "Not yet",
+)
+
+#: What Prefect Core 1.4.1 offered to authors of flows, by module: its ``__all__`` where it has one.
+OFFERED = {
+    "prefect": "Client Flow Parameter Task api apply_map case config context flatten mapped models plugins "
+    "resource_manager tags task unmapped agent artifacts backend schedules serialization storage tasks triggers",
+    "prefect.core": "Edge Flow Parameter Task",
+    "prefect.core.parameter": "DateTimeParameter Parameter",
+    "prefect.engine": "FlowRunner TaskRunner cache_validators results serializers",
+    "prefect.engine.signals": "ENDRUN FAIL LOOP PAUSE RETRY SKIP SUCCESS TRIGGERFAIL VALIDATIONFAIL "
+    "PrefectStateSignal signal_from_state",
+    "prefect.engine.state": "Cached Cancelled Cancelling ClientFailed Failed Finished Looped Mapped Paused Pending "
+    "Queued Resume Retrying Running Scheduled Skipped State Submitted Success TimedOut TriggerFailed ValidationFailed",
+    "prefect.executors": "DaskExecutor Executor LocalDaskExecutor LocalExecutor",
+    "prefect.triggers": "all_failed all_finished all_successful always_run any_failed any_successful manual_only "
+    "not_all_skipped some_failed some_successful",
+    "prefect.schedules": "CronSchedule IntervalSchedule RRuleSchedule Schedule adjustments clocks filters",
+    "prefect.schedules.adjustments": "add next_weekday",
+    "prefect.schedules.clocks": "Clock ClockEvent CronClock DatesClock IntervalClock RRuleClock",
+    "prefect.schedules.filters": "at_time between_dates between_datetimes between_times is_day_of_week is_month_end "
+    "is_month_start is_weekday is_weekend on_date on_datetime",
+    "prefect.tasks.control_flow": "FilterTask case ifelse merge switch",
+    "prefect.tasks.core.collections": "Dict List Set Tuple",
+    "prefect.tasks.core.constants": "Constant",
+    "prefect.tasks.core.function": "FunctionTask",
+    "prefect.tasks.core.operators": "Add And Div Equal FloorDiv GetAttr GetItem GreaterThan GreaterThanOrEqual "
+    "LessThan LessThanOrEqual Mod Mul Not NotEqual Or Pow Sub",
+    "prefect.tasks.core.resource_manager": "ResourceManager resource_manager",
+    "prefect.tasks.secrets": "EnvVarSecret PrefectSecret SecretBase",
+    "prefect.tasks.shell": "ShellTask",
+    "prefect.tasks.templates": "JinjaTemplate StringFormatter",
+    "prefect.client": "Secret",
+    "prefect.utilities.configuration": "set_temporary_config",
+    "prefect.utilities.context": "context",
+    "prefect.utilities.debug": "is_serializable raise_on_exception",
+    "prefect.utilities.edges": "flatten mapped unmapped",
+    "prefect.utilities.logging": "get_logger",
+    "prefect.utilities.notifications": "callback_factory gmail_notifier slack_notifier",
+    "prefect.utilities.tasks": "apply_map as_task defaults_from_attrs pause_task tags task",
+}
+#: The options and methods of its classes.
+OPTIONS = {
+    "@task": "name slug tags max_retries retry_delay retry_on timeout trigger skip_on_upstream_skip cache_for "
+    "cache_validator cache_key checkpoint result target state_handlers on_failure log_stdout task_run_name nout",
+    "Flow": "name schedule executor run_config storage tasks edges reference_tasks state_handlers on_failure "
+    "validate result terminal_state_handler",
+}
+MEMBERS = {
+    "Flow": "add_edge add_task all_downstream_edges all_upstream_edges chain constants copy diagnostics "
+    "downstream_tasks edges edges_from edges_to get_tasks load parameters reference_tasks register replace "
+    "root_tasks run run_agent save serialize serialized_hash set_dependencies set_reference_tasks slugs "
+    "sorted_tasks tasks terminal_tasks update upstream_tasks validate visualize",
+    "Task": "bind copy inputs is_equal is_not_equal logger map not_ or_ outputs pipe run serialize "
+    "set_dependencies set_downstream set_upstream",
+    "State": "cached_inputs children color context deserialize is_cached is_failed is_finished is_looped is_mapped "
+    "is_meta_state is_pending is_queued is_retrying is_running is_scheduled is_skipped is_submitted "
+    "is_successful load_result message parents result serialize",
+}
+
+
+def rows(title: str) -> Iterator[list[str]]:
+    """Return the cells of a section's rows, without the heads of its tables."""
+    section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert section, title
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if not line.startswith("|---") and not after.startswith("|---"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def moves() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return module and name here of those that there were, from the first table."""
+    found = {}
+    for row in rows(MOVES):
+        if len(row) == 3:
+            [old], names, [new] = map(quoted, row)
+            for name in names:
+                before, _, after = name.partition(" → ")
+                found[old, before] = new, after or before
+    return found
+
+
+def named_in(*titles: str) -> set[str]:
+    """Return what the first cells of tables name, without their values: ``Flow(storage)``, ``@task(target)``."""
+    return {name.replace("=...", "") for title in titles for row in rows(title) for name in quoted(row[0])}
+
+
+@pytest.mark.parametrize("module", sorted({new for new, _ in moves().values()}))
+def test_each_name_is_where_the_table_says(module: str) -> None:
+    home = importlib.import_module(module)
+
+    assert [name for new, name in moves().values() if new == module and not hasattr(home, name)] == []
+
+
+@pytest.mark.parametrize("module", OFFERED)
+def test_each_name_of_prefect_1_is_in_a_table(module: str) -> None:
+    left = named_in(OUT, LATER)
+    moved = moves()
+
+    missing = [
+        name
+        for name in OFFERED[module].split()
+        if (module, name) not in moved and not {name, f"{module}.{name}"} & left
+    ]
+
+    assert missing == []
+
+
+def test_the_table_names_nothing_that_prefect_1_did_not_offer() -> None:
+    offered = {(module, name) for module, names in OFFERED.items() for name in names.split()}
+
+    assert moves().keys() - offered == set()
+
+
+@pytest.mark.parametrize(
+    ("owner", "taken"),
+    [("@task", {*OptionArgs.__annotations__, "name"}), ("Flow", set(Flow.__init__.__annotations__))],
+)
+def test_each_option_of_prefect_1_is_there_or_in_a_table(owner: str, taken: set[str]) -> None:
+    left = named_in(OUT, LATER)
+
+    offered = set(OPTIONS[owner].split())
+
+    assert offered - taken == {name for name in offered if f"{owner}({name})" in left}
+
+
+@pytest.mark.parametrize("owner", [Flow, Task, State], ids=lambda owner: owner.__name__)
+def test_each_method_of_prefect_1_is_there_or_in_a_table(owner: type[Any]) -> None:
+    left = named_in(OUT, LATER)
+    instance = owner("f")
+
+    offered = set(MEMBERS[owner.__name__].split())
+
+    assert {name for name in offered if not hasattr(instance, name)} == {
+        name for name in offered if f"{owner.__name__}.{name}" in left
+    }
+
+
+def test_what_is_said_to_be_missing_is_missing() -> None:
+    there = {*prefectlite.__all__, *prefectlite.states.__all__, *(name for _, name in moves().values())}
+
+    assert {name.rpartition(".")[2] for name in named_in(OUT, LATER)} & there == set()
+
+
+def test_the_two_ways_to_write_the_example_differ_in_imports_that_the_table_maps() -> None:
+    before = re.search(r"^```py\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    after = FENCE.search(PAGE)
+    assert before is not None
+    assert after is not None
+    moved = moves()
+
+    mapped = [moved[name] for name in imported(before[1])]
+
+    assert mapped == imported(after[1])
+
+
+def imported(source: str) -> list[tuple[str, str]]:
+    return [
+        (str(line.module), alias.name)
+        for line in ast.parse(source).body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    ]
+
+
+def test_each_row_of_differences_says_what_was_and_what_is() -> None:
+    told = list(rows(DIFFERENT))
+
+    assert len(told) > 20
+    assert all(len(row) == 3 and row[1] and row[2] for row in told)
+
+
+def test_the_python_of_the_page_runs_as_a_script(tmp_path: Path) -> None:
+    done = run_script(PAGE, tmp_path)
+
+    assert done.returncode == 0, done.stderr
