@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
 
 class PrefectliteError(Exception):
     """The base of every error that prefectlite raises on its own behalf."""
@@ -93,3 +98,59 @@ class TaskError(Exception):
     def __str__(self) -> str:
         """Return the original's type and message."""
         return f"{self.type_name}: {self.message}"
+
+
+class NoOptions(TypedDict):
+    """No options: a type checker lets none through, and what comes all the same is refused by name."""
+
+
+def unknown_option(owner: str, option: str, names: Sequence[str], elsewhere: Mapping[str, str]) -> str:
+    """Return the text for an option that does not exist.
+
+    Parameters
+    ----------
+    owner : str
+        Whose.
+    option : str
+        What was given.
+    names : sequence of str
+        The options that there are.
+    elsewhere : mapping of str to str
+        What to do about options of Prefect 1 that are none here, as the rest of a sentence after "which".
+
+    Returns
+    -------
+    str
+        What, where, and the mend.
+    """
+    if option in elsewhere:
+        return f"{owner} is given the option {option!r}, which {elsewhere[option]}."
+    close = get_close_matches(option, names, n=1)
+    mend = f"did you mean {close[0]!r}?" if close else f"remove it. The options are {', '.join(names)}."
+    return f"{owner} is given the option {option!r}, which does not exist; {mend}"
+
+
+def refuse_options(
+    owner: str, given: Mapping[str, object], takes: Callable[..., Any], elsewhere: Mapping[str, str]
+) -> None:
+    """Refuse keyword arguments that do not exist, by name.
+
+    Parameters
+    ----------
+    owner : str
+        What they were given to.
+    given : mapping of str to object
+        The arguments; usually there are none.
+    takes : callable
+        What its other parameters are is told; names that begin with ``_`` are left out.
+    elsewhere : mapping of str to str
+        As in ``unknown_option``.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When there are any.
+    """
+    for option in given:
+        names = [name for name in inspect.signature(takes).parameters if not name.startswith("_")]
+        raise DefinitionTypeError(unknown_option(owner, option, names, elsewhere))

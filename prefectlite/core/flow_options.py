@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
+from typing import Any, Final, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.results.result import Result
@@ -12,6 +12,15 @@ T = TypeVar("T")
 
 #: Called with flow, old and new state; returns another new state, or None to let the transition stand.
 FlowHandler: TypeAlias = Callable[[Any, Any, Any], Any]
+
+#: Options of Prefect 1 that are not here.
+ELSEWHERE: Final = {
+    "run_config": "tells a server how to start the flow, and there is no server; leave it out, and say where "
+    "the flow runs with executor=DaskExecutor(...)",
+    "storage": "tells a server where the flow is, and there is no server; leave it out: `prefectlite run "
+    "FILE.py` finds the flow in its file",
+    "result": "this version does not have yet; leave it out until it does",
+}
 
 
 class FlowOptions(TypedDict, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.blocks import Block
@@ -14,6 +14,7 @@ from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.context import current_layer, pop, push
 from prefectlite.core.edge import Edge
 from prefectlite.core.flow_options import (
+    ELSEWHERE,
     FlowHandler,
     FlowOption,
     as_function,
@@ -25,7 +26,7 @@ from prefectlite.core.flow_options import (
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place, Rim
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
 from prefectlite.schedules.schedule import Schedule, as_schedule
 
@@ -39,10 +40,10 @@ class FlowGraph(FlowBuilder):
     ----------
     name : str
         What the flow is called.
-    executor : object
-        Where it runs by default; not looked at here.
     schedule : Schedule or None
         When it runs by itself; not followed here.
+    executor : object
+        Where it runs by default; not looked at here.
     tasks : iterable of Task or None
         Tasks to take in.
     edges : iterable of Edge or None
@@ -72,7 +73,7 @@ class FlowGraph(FlowBuilder):
     DefinitionError
         When the name is empty, a limit is less than 1, or an edge or reference task is refused.
     DefinitionTypeError
-        When an option is of the wrong kind.
+        When an option is of the wrong kind, or there is no such option.
     """
 
     #: Called at the flow run's beginning and end.
@@ -91,9 +92,9 @@ class FlowGraph(FlowBuilder):
     def __init__(
         self,
         name: str,
-        *,
-        executor: Any = None,
         schedule: Schedule | None = None,
+        executor: Any = None,
+        *,
         tasks: Iterable[AnyTask] | None = None,
         edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[AnyTask] | None = None,
@@ -104,10 +105,12 @@ class FlowGraph(FlowBuilder):
         max_concurrency: int | None = None,
         tag_concurrency: Mapping[str, int] | None = None,
         result: Result | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
         given: object = name
         if not isinstance(given, str) or not given:
             raise DefinitionError(f"A flow has name={name!r}; give a text that is not empty.")
+        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
         super().__init__(name)
         self.executor = executor
         self.schedule: Schedule | None = as_schedule(schedule, f"Flow {name!r}")

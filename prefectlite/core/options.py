@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from prefectlite.core.option_checks import CHECKS, Delay, DelayFunction, Where
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, unknown_option
 from prefectlite.results.result import Location, Result
 from prefectlite.rules.caching import all_inputs, never_use
 from prefectlite.rules.limit import Limit
@@ -256,7 +255,8 @@ class TaskOptions:
         for option, value in given.items():
             check = CHECKS.get(option)
             if check is None:
-                raise DefinitionTypeError(unknown_option(task_name, option))
+                names = ["name", "slug", "tags", *CHECKS]
+                raise DefinitionTypeError(unknown_option(f"Task {task_name!r}", option, names, _ELSEWHERE))
             changes[option] = check(Where(task_name, option), value)
         if "max_concurrency" in changes:
             most = changes["max_concurrency"]
@@ -352,34 +352,10 @@ def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
     return DEFAULTS.changed("of the settings", changes)
 
 
-#: Options of Prefect 1 that are still to come.
-_NOT_YET: Final = frozenset({"task_run_name"})
-
-
-def unknown_option(task_name: str, option: str) -> str:
-    """Return the error text for an option that does not exist.
-
-    Parameters
-    ----------
-    task_name : str
-        Whose.
-    option : str
-        What was given.
-
-    Returns
-    -------
-    str
-        What, where, and the mend.
-    """
-    names = ["name", "slug", "tags", *CHECKS]
-    if option in _NOT_YET:
-        return (
-            f"Task {task_name!r} is given the option {option!r}, which this version does not have yet; leave "
-            "it out until it does."
-        )
-    close = get_close_matches(option, names, n=1)
-    mend = f"did you mean {close[0]!r}?" if close else f"remove it. The options are {', '.join(names)}."
-    return f"Task {task_name!r} is given the option {option!r}, which does not exist; {mend}"
+#: Options of Prefect 1 that are not here.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "task_run_name": "only a server showed; leave it out: a run is named by its task and number, load-1[3]"
+}
 
 
 def seconds(delay: Delay) -> float:

@@ -40,6 +40,8 @@ class _NoDefault:
 NO_DEFAULT: Final = _NoDefault()
 #: The type of a parameter that takes every value.
 ANY: Final = Any
+#: How Python writes what JSON writes otherwise.
+_WORDS: Final = {"True": True, "False": False, "None": None}
 _LONGEST_VALUE = 80
 _AS_JSON = "; write lists and dicts as JSON, as in '[1, 2]'"
 
@@ -248,7 +250,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         object
             For a text type, the text itself; for others, what the text reads as (``12``, ``2026-01-31``,
             ``yes``), else what it means as JSON. Without a type: the text itself where the default is a text,
-            else its meaning as JSON, or the text when it is no JSON.
+            else its meaning as JSON (or ``True``, ``False`` and ``None``), or the text when it has none.
 
         Raises
         ------
@@ -258,6 +260,8 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         if self.type is ANY:
             if isinstance(self.default, str):
                 return text
+            if text in _WORDS:
+                return _WORDS[text]
             try:
                 return json.loads(text)
             except (ValueError, RecursionError):

@@ -29,6 +29,7 @@ from prefectlite import (
     triggers,
 )
 from prefectlite.core.constants import Constant, Dict, List, Set, Tuple
+from prefectlite.schedules import IntervalSchedule
 from tests.contract.rows import Rows
 from tests.contract.test_contract_tasks import OPERATORS, refused
 
@@ -85,6 +86,25 @@ def _() -> None:
     assert flow.edges == (Edge(one, two),)
     assert flow.reference_tasks() == {one}
     assert flow.executor is local
+
+
+@row("4.1", "name, schedule and executor may be given by place, in this order")
+def _() -> None:
+    schedule, local = IntervalSchedule(interval=timedelta(hours=1)), LocalExecutor()
+    flow = Flow("f", schedule, local)
+    assert (flow.name, flow.schedule, flow.executor) == ("f", schedule, local)
+
+
+@row("4.1", "run_config and storage, which a server needs, are refused by name, as is what does not exist")
+def _() -> None:
+    with refused(TypeError, r"Flow 'f' is given the option 'run_config', which .* no server; .* executor="):
+        Flow("f", run_config=None)  # type: ignore[call-arg]
+    with refused(
+        TypeError, "the option 'storage', which .* no server; leave it out: `prefectlite run FILE.py`"
+    ):
+        Flow("f", storage=None)  # type: ignore[call-arg]
+    with refused(TypeError, "the option 'schedul', which does not exist; did you mean 'schedule'"):
+        Flow("f", schedul=None)  # type: ignore[call-arg]
 
 
 # 4.2 Building

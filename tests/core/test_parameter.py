@@ -224,6 +224,10 @@ def test_a_text_that_the_type_does_not_take_is_refused(kind: Any, text: str, tol
         (0, "[1]", [1]),
         ("some", "12", "12"),
         (None, "null", None),
+        (1, "None", None),
+        (False, "True", True),
+        (NO_DEFAULT, "False", False),
+        ("", "True", "True"),
     ],
 )
 def test_a_text_without_a_type_is_json_unless_the_default_is_a_text(

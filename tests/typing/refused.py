@@ -37,4 +37,5 @@ wrong: FunctionTask[[str], int] = inc  # refused: assignment
 flow.add_edge(1, 2, key=3)  # refused: arg-type
 Parameter(3)  # refused: arg-type
 Flow()  # refused: call-arg
+Flow("etl", storage=None)  # refused: call-arg
 task(trigger="all_failed")  # refused: call-overload
