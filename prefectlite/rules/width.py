@@ -42,7 +42,7 @@ def decide_width(
     if unmappable:
         told = "; ".join(f"its input {name!r}: {why}" for name, why in unmappable)
         return _fail(
-            DefinitionTypeError(f"The task cannot map: {told}."),
+            DefinitionTypeError(f"The task cannot map: {told.removesuffix('.')}."),
             tuple(unmappable),
         )
     widths = [length for _, length in lengths]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Failed, Skipped, State
+from prefectlite.states.state import Failed, Paused, Skipped, State
 from prefectlite.views.counts import in_reading_order, style_of
 from prefectlite.views.failures import FailureGroup, every_run, group_failures
 from prefectlite.views.printable import counted, hanging, label, lasting, printable
@@ -18,6 +18,7 @@ Line: TypeAlias = tuple[tuple[str, str], ...]
 _GROUPS: Final = 10
 _TASKS: Final = 4
 _NOTES: Final = 3
+_ASKED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Summary:
         For each state class, how many runs of each task are in it.
     skipped : tuple of (RunKey, str)
         Runs that were left out, and why.
+    paused : tuple of (RunKey, str)
+        Runs that wait for an approval, and of what.
     """
 
     flow: str
@@ -46,6 +49,7 @@ class Summary:
     groups: tuple[FailureGroup, ...] = ()
     counts: Mapping[str, Mapping[str, int]] | None = None
     skipped: tuple[tuple[RunKey, str], ...] = ()
+    paused: tuple[tuple[RunKey, str], ...] = ()
 
 
 def summarize(flow: str, state: State, tasks: Iterable[tuple[str, State]], seconds: float) -> Summary:
@@ -70,6 +74,7 @@ def summarize(flow: str, state: State, tasks: Iterable[tuple[str, State]], secon
     counts: dict[str, dict[str, int]] = {}
     failed: list[tuple[RunKey, State]] = []
     skipped: list[tuple[RunKey, str]] = []
+    paused: list[tuple[RunKey, str]] = []
     for run, run_state in every_run(tasks):
         of_class = counts.setdefault(type(run_state).__name__, {})
         of_class[run.slug] = of_class.get(run.slug, 0) + 1
@@ -77,7 +82,10 @@ def summarize(flow: str, state: State, tasks: Iterable[tuple[str, State]], secon
             failed.append((run, run_state))
         elif isinstance(run_state, Skipped) and len(skipped) < _NOTES:
             skipped.append((run, run_state.message or "skipped"))
-    return Summary(flow, state, seconds, tuple(group_failures(failed)), counts, tuple(skipped))
+        elif isinstance(run_state, Paused) and len(paused) < _ASKED:
+            paused.append((run, run_state.message or "paused"))
+    groups = tuple(group_failures(failed))
+    return Summary(flow, state, seconds, groups, counts, tuple(skipped), tuple(paused))
 
 
 def lay_out(summary: Summary) -> list[Line]:
@@ -102,6 +110,9 @@ def lay_out(summary: Summary) -> list[Line]:
         lines += [((f"and {counted(runs, 'task run')} that failed in {len(left)} other ways", ""),), ()]
     lines += _table(summary.counts or {})
     lines += [((f"{label(str(run))} was skipped: {hanging(why)}", "dim"),) for run, why in summary.skipped]
+    lines += [
+        ((f"{label(str(run))} waits for an approval: {hanging(what)}", ""),) for run, what in summary.paused
+    ]
     return lines
 
 

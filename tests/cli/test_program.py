@@ -205,3 +205,4 @@ def test_a_flow_that_is_left_with_paused_tasks_exits_with_75_where_nobody_can_ap
     assert done.stdout == ""
     assert "approval ended Running" in done.stderr
     assert "2 Paused" in done.stderr
+    assert "approve-1[1] waits for an approval: look at 2" in done.stderr

@@ -49,9 +49,9 @@ def test_unequal_lengths_are_told_with_the_names_of_the_inputs_and_the_mend() ->
 def test_an_input_that_cannot_be_mapped_fails_whatever_the_lengths(
     map_lengths: Literal["equal", "shortest"],
 ) -> None:
-    verdict = decide_width([("x", 3)], map_lengths, [("rows", "a set has no order; sort it")])
+    verdict = decide_width([("x", 3)], map_lengths, [("rows", "a set has no order; sort it.")])
     assert isinstance(verdict, Become)
     assert type(verdict.state) is Failed
-    assert "'rows': a set has no order" in str(verdict.state.message)
+    assert verdict.state.message == "The task cannot map: its input 'rows': a set has no order; sort it."
     assert isinstance(verdict.state.result, DefinitionTypeError)
-    assert verdict.why.read == (("rows", "a set has no order; sort it"),)
+    assert verdict.why.read == (("rows", "a set has no order; sort it."),)

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from prefectlite.states.state import Failed, Mapped, Skipped, Success, TriggerFailed
+from prefectlite.states.state import (
+    Failed,
+    Mapped,
+    Paused,
+    Running,
+    Skipped,
+    Success,
+    TriggerFailed,
+)
 from prefectlite.views.summary import lay_out, plain, summarize
 
 
@@ -34,6 +42,14 @@ def test_failures_come_before_the_counts_and_refused_runs_after_those_that_faile
         "1 Skipped        compare\n"
         "compare was skipped: no earlier report\n"
     )
+
+
+def test_what_waits_for_an_approval_is_told_with_what_it_asks():
+    tasks = [("approve", Mapped(map_states=[Paused("publish?"), Success(), *[Paused()] * 12]))]
+    text = text_of(Running("The flow run is not over."), tasks)
+    assert "13 Paused   approve 13\n" in text
+    assert text.count("waits for an approval") == 10
+    assert "approve[0] waits for an approval: publish?\napprove[2] waits for an approval: paused\n" in text
 
 
 def test_a_run_without_tasks_or_message_is_a_verdict_alone():
