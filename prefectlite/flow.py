@@ -27,6 +27,7 @@ from prefectlite.schedules.schedule import Schedule
 from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, State
+from prefectlite.views.aftermath import Aftermath
 from prefectlite.views.describe import diagnostics
 from prefectlite.views.explain import explain
 from prefectlite.views.terminal import terminal_progress
@@ -187,7 +188,7 @@ class Flow(PortableGraph):
         return Service(
             self,
             self._given("serve", parameters, params),
-            self._maker(executor, lambda: (Echo(),), context),
+            self._maker(executor, _listeners, context),
             timepiece=clock,
             catch_up=catch_up,
             max_instances=max_instances,
@@ -241,7 +242,7 @@ class Flow(PortableGraph):
             When the flow is still being built.
         """
         waits = is_attended() if wait_for_approval is None else wait_for_approval
-        make_run = self._maker(executor, lambda: (Echo(),), context, waits=waits)
+        make_run = self._maker(executor, _listeners, context, waits=waits)
         run = make_run(self._given("start", parameters, params), None)
         _drive_in_thread(run)
         return FlowRun(run)
@@ -615,11 +616,17 @@ def _place(executor: object, flow_name: str) -> Executor:
     return executor
 
 
+def _listeners() -> tuple[Observer, ...]:
+    """Return who brings a run's words to the program: those of its tasks, and at the end what failed."""
+    echo = Echo()
+    return (echo,) if raises_on_exception() else (echo, Aftermath(echo.tell))
+
+
 @contextlib.contextmanager
 def _watchers(progress: bool | None) -> Iterator[tuple[tuple[Observer, ...], Aside]]:
     """Yield who watches a run, and what moves aside while somebody is asked at the terminal."""
     if not (current_settings().progress if progress is None else progress):
-        yield (Echo(),), contextlib.nullcontext
+        yield _listeners(), contextlib.nullcontext
         return
     with terminal_progress() as shown:
         yield (shown,), shown.aside

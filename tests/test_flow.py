@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -10,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, Parameter, flow, task
+from prefectlite import Flow, LocalExecutor, Parameter, flow, raise_on_exception, task
 from prefectlite.driver.echo import Echo
 from prefectlite.errors import DefinitionTypeError, ExecutorError, ParameterError
 from prefectlite.states import Cancelled, RunKey, Success
@@ -426,21 +428,58 @@ class TestEcho:
         assert "Traceback: boom" in caplog.text
 
     def test_a_flow_run_says_what_its_bodies_print(self, capsys: pytest.CaptureFixture[str]) -> None:
-        root = logging.getLogger()
-        handlers, root.handlers = root.handlers, []
-
         @task(log_stdout=True)
         def speaks() -> None:
             print("hello from a body")
 
-        try:
-            with Flow("speaks") as made:
-                speaks()
+        with Flow("speaks") as made:
+            speaks()
+        with no_logging():
             made.run(executor=HERE)
-        finally:
-            root.handlers = handlers
 
         assert "speaks · speaks-1 · attempt 1 | hello from a body" in capsys.readouterr().err
+
+    def test_a_flow_run_says_what_failed(
+        self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Flow("fails") as made:
+            double.map([1, None])
+
+        with no_logging():
+            made.run(executor=HERE)
+        said = capsys.readouterr().err
+        made.start(executor=HERE).wait(30)
+
+        assert said.startswith("fails: Failed  double-1[1]\n  TypeError: unsupported operand type")
+        assert "return 2 * x" in said
+        [record] = caplog.records
+        assert (record.name, record.levelname) == ("prefectlite.runs", "ERROR")
+        assert record.getMessage() == said.removesuffix("\n")
+        assert record.flow_name == "fails"  # type: ignore[attr-defined]
+
+    def test_what_failed_is_not_said_twice(
+        self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Flow("fails") as made:
+            double(None)
+
+        made.run(executor=HERE, progress=True)
+        with raise_on_exception(), pytest.raises(TypeError):
+            made.run(executor=HERE)
+
+        assert capsys.readouterr().err.count("return 2 * x") == 1
+        assert caplog.records == []
+
+
+@contextlib.contextmanager
+def no_logging() -> Iterator[None]:
+    """Take away the handlers that pytest gave to logging, as in a script that has set up nothing."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        yield
+    finally:
+        root.handlers = handlers
 
 
 def test_progress_shows_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

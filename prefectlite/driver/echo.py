@@ -10,14 +10,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.instructions import Transition
+from prefectlite.masking import mask
 from prefectlite.printable import hanging
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 from prefectlite.worker.logs import LogLine, record_labels
+
+#: The logger that tells of runs.
+_RUNS: Final = logging.getLogger("prefectlite.runs")
 
 
 class Echo:
@@ -31,7 +36,7 @@ class Echo:
     def __init__(self) -> None:
         settings = current().logging
         self._formatter = logging.Formatter(settings.format, settings.datefmt)
-        self._run_id = ""
+        self._flow_name = self._run_id = ""
         self._names: Mapping[str, str] = {}
 
     def started(self, run: RunView) -> None:
@@ -42,7 +47,7 @@ class Echo:
         run : RunView
             The run.
         """
-        self._run_id = run.run_id
+        self._flow_name, self._run_id = run.flow_name, run.run_id
         self._names = {slug: task.name for task, slug in run.slugs.items()}
 
     def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
@@ -66,6 +71,19 @@ class Echo:
         """
         for line in lines:
             self._log(line)
+
+    def tell(self, text: str) -> None:
+        """Log an error of the run as a whole.
+
+        Parameters
+        ----------
+        text : str
+            What is wrong; it may have several lines.
+        """
+        if _is_set_up(_RUNS):
+            _RUNS.error(mask(text), extra={"flow_name": self._flow_name, "flow_run_id": self._run_id})
+        else:
+            sys.stderr.write(mask(text) + "\n")
 
     def ended(self, state: State) -> None:
         """Do nothing.

@@ -119,10 +119,18 @@ def group_failures(runs: Iterable[tuple[RunKey, State]], line_limit: int = 20) -
         group = groups.get(found)
         if group is None:
             lines = own_lines(state.traceback, line_limit) if state.traceback else []
+            lines = _before_the_end(lines, f"{error_type}: {message_of(state, error)}")
             refused = isinstance(state, TriggerFailed)
             group = groups[found] = FailureGroup(*found, lines=lines, is_consequence=refused)
         group.add(run, message_of(state, error))
     return sorted(groups.values(), key=lambda group: group.is_consequence)
+
+
+def _before_the_end(lines: list[str], said: str) -> list[str]:
+    """Return the lines of a traceback, without its end if that only says once more what is said already."""
+    start = len(lines) - len(said.splitlines())
+    is_said = start >= 0 and not lines[start].startswith(" ") and "\n".join(lines[start:]).endswith(said)
+    return lines[:start] if is_said else lines
 
 
 def exception_of(state: State) -> BaseException | None:

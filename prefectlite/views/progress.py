@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, Self
 
-from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.parameter import Parameter
 from prefectlite.engine.instructions import Transition
 from prefectlite.states.state import State
 from prefectlite.views.logs import LoggedLine
-from prefectlite.views.summary import Summary, summarize
+from prefectlite.views.summary import Summary, summarize, tasks_of
 
 _PERIOD: Final = 0.2  # seconds between two looks; what the loop pays does not depend on it
 
@@ -171,14 +169,7 @@ class Progress:
         self._flush()
         # What a short run came by since the last look, such as the place where it ran, shows too.
         self._show(self._snapshot(run))
-        found = state.result
-        by_task: Mapping[Any, State] = found if isinstance(found, Mapping) else {}
-        tasks = [
-            (slug, by_task[task])
-            for task, slug in run.slugs.items()
-            # As in the counts: what only carries a value is no news.
-            if task in by_task and not isinstance(task, Parameter | Constant | Collection)
-        ]
+        tasks = tasks_of(state, run.slugs)
         summary = summarize(run.flow_name, state, tasks, self._clock() - self._began)
         self._draw(lambda display: display.end(summary))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.parameter import Parameter
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, Paused, Skipped, State
 from prefectlite.views.counts import in_reading_order, style_of
@@ -88,6 +90,53 @@ def summarize(flow: str, state: State, tasks: Iterable[tuple[str, State]], secon
     return Summary(flow, state, seconds, groups, counts, tuple(skipped), tuple(paused))
 
 
+def tasks_of(state: State, slugs: Mapping[Any, str]) -> list[tuple[str, State]]:
+    """Return the tasks of a flow run that are news; parameters, constants and collections only carry values.
+
+    Parameters
+    ----------
+    state : State
+        How the flow run ended; its result maps each task to its state.
+    slugs : mapping of Task to str
+        The slug of each task.
+
+    Returns
+    -------
+    list of (str, State)
+        Slugs and states, in the flow's order.
+    """
+    found = state.result
+    by_task: Mapping[Any, State] = found if isinstance(found, Mapping) else {}
+    return [
+        (slug, by_task[task])
+        for task, slug in slugs.items()
+        if task in by_task and not isinstance(task, Parameter | Constant | Collection)
+    ]
+
+
+def failure_lines(groups: Sequence[FailureGroup]) -> list[Line]:
+    """Return the lines that tell what failed.
+
+    Parameters
+    ----------
+    groups : sequence of FailureGroup
+        From ``group_failures``; of many, the last are only counted.
+
+    Returns
+    -------
+    list of Line
+        An empty tuple, which is an empty line, after each group.
+    """
+    lines: list[Line] = []
+    for group in groups[:_GROUPS]:
+        lines += [*_failure(group), ()]
+    left = groups[_GROUPS:]
+    if left:
+        runs = sum(group.count for group in left)
+        lines += [((f"and {counted(runs, 'task run')} that failed in {len(left)} other ways", ""),), ()]
+    return lines
+
+
 def lay_out(summary: Summary) -> list[Line]:
     """Return the lines that tell what came of a flow run.
 
@@ -101,13 +150,7 @@ def lay_out(summary: Summary) -> list[Line]:
     list of Line
         The verdict, the failures, the counts by state; an empty tuple is an empty line.
     """
-    lines: list[Line] = [_verdict(summary), ()]
-    for group in summary.groups[:_GROUPS]:
-        lines += [*_failure(group), ()]
-    left = summary.groups[_GROUPS:]
-    if left:
-        runs = sum(group.count for group in left)
-        lines += [((f"and {counted(runs, 'task run')} that failed in {len(left)} other ways", ""),), ()]
+    lines: list[Line] = [_verdict(summary), (), *failure_lines(summary.groups)]
     lines += _table(summary.counts or {})
     lines += [((f"{label(str(run))} was skipped: {hanging(why)}", "dim"),) for run, why in summary.skipped]
     lines += [

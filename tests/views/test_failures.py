@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 from prefectlite.errors import TaskError
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
@@ -50,6 +52,23 @@ def test_failures_of_one_task_with_one_type_of_exception_are_one_group():
     assert group.messages == ["bad row"]
     assert group.lines == ['  File "/me/etl.py", line 3, in load', "    int(row)"]
     assert (other.error_type, other.count, other.who) == ("KeyError", 1, "load[40]")
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "kept"),
+    [
+        (ValueError("bad"), ["ValueError: bad"], []),
+        (ValueError("bad\nworse"), ["ValueError: bad", "worse"], []),
+        (TaskError("shop.Sold", "out"), ["shop.Sold: out"], []),
+        (ValueError("bad"), ["ValueError: bad", "a note"], ["ValueError: bad", "a note"]),
+        (ValueError("bad"), ["    x = ValueError: bad"], ["    x = ValueError: bad"]),
+        (ValueError("1\n2\n3"), ["2", "3"], ["2", "3"]),
+    ],
+)
+def test_the_end_of_a_traceback_is_left_out_where_the_message_says_the_same(error, ending, kept):
+    lines = ['  File "/me/etl.py", line 3, in load', *ending]
+    (group,) = group_failures([(RunKey("load"), Failed("bad", error, traceback="\n".join(lines)))])
+    assert group.lines == [lines[0], *kept]
 
 
 def test_messages_that_differ_are_quoted_up_to_three():
