@@ -96,8 +96,8 @@ class TaskError(Exception):
         self.traceback_text = traceback_text
 
     def __str__(self) -> str:
-        """Return the original's type and message."""
-        return f"{self.type_name}: {self.message}"
+        """Return the original's type and message, as a traceback ends."""
+        return f"{self.type_name}: {self.message}" if self.message else self.type_name
 
 
 class NoOptions(TypedDict):

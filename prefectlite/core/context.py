@@ -114,6 +114,14 @@ def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
         _current.set(before)
 
 
+#: What changes a dict in place.
+_CHANGES: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update"})
+_UNSET: Final = (
+    "The context's {name!r} cannot be set; use `with context({name}=...):`, "
+    "which sets it for a block of code."
+)
+
+
 class Context(Mapping[str, Any]):
     """A read-only view of what surrounds the code that asks: attributes and items are the same things.
 
@@ -175,6 +183,11 @@ class Context(Mapping[str, Any]):
         values = current_layer().values
         if name in values:
             return values[name]
+        if name in _CHANGES:
+            raise AttributeError(
+                f"The context has no {name}(), since nothing can change it; use `with context(name=value):`, "
+                "which sets a value for a block of code, or flow.run(context={...})."
+            )
         held = ", ".join(sorted(values)) or "nothing"
         raise AttributeError(
             f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
@@ -183,10 +196,11 @@ class Context(Mapping[str, Any]):
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         """Refuse: values are set for a block."""
-        raise AttributeError(
-            f"The context's {name!r} cannot be set; use `with context({name}=...):`, "
-            "which sets it for a block of code."
-        )
+        raise AttributeError(_UNSET.format(name=name))
+
+    def __setitem__(self, name: str, value: Any) -> NoReturn:
+        """Refuse likewise."""
+        raise TypeError(_UNSET.format(name=name))
 
     def __iter__(self) -> Iterator[str]:
         """Return the names that are visible."""

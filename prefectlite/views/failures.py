@@ -184,8 +184,10 @@ def message_of(state: State, error: BaseException | None) -> str:
     str
         The exception's own text where it has one, else the state's message.
     """
-    own = error.message if isinstance(error, TaskError) else ""
-    if error is not None and not own:
+    own = ""
+    if isinstance(error, TaskError):
+        own = error.message
+    elif error is not None:
         try:
             own = str(error)
         except Exception:  # a user's __str__ may fail like any other code of theirs

@@ -58,6 +58,13 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
 def test_the_context_is_read_only() -> None:
     with pytest.raises(AttributeError, match=r"'x' cannot be set; use `with context\(x="):
         context.x = 1
+    with pytest.raises(TypeError, match=r"'x' cannot be set; use `with context\(x="):
+        context["x"] = 1  # as Prefect 1 allowed
+    for change in ("clear", "pop", "popitem", "setdefault", "update"):
+        with pytest.raises(
+            AttributeError, match=rf"has no {change}\(\), since nothing can change it; use `with"
+        ):
+            getattr(context, change)
 
 
 def test_a_body_sees_its_own_surroundings_only_and_leaves_no_trace() -> None:

@@ -106,6 +106,7 @@ def test_a_failure_without_a_text_of_its_own_says_its_states_message():
     assert message_of(Failed("it broke"), None) == "it broke"
     assert message_of(Crashed(), None) == "ended Crashed"
     assert message_of(Failed("it broke"), Unspeakable()) == "it broke"
+    assert message_of(Failed(), TaskError("FAIL", "")) == "ended Failed"
 
 
 def test_a_long_message_is_cut():
