@@ -80,3 +80,19 @@ class ChildStates(Sequence["State"]):
             In order.
         """
         return map(type, self._states)
+
+
+def classes_of(states: Sequence[State]) -> Iterator[type[State]]:
+    """Return the class of each state; those of a large map's children are not made for it.
+
+    Parameters
+    ----------
+    states : sequence of State
+        Of whose classes.
+
+    Returns
+    -------
+    iterator of type
+        In order.
+    """
+    return states.classes() if isinstance(states, ChildStates) else map(type, states)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 
 from prefectlite.errors import ResultUnavailable
 from prefectlite.printable import printable
-from prefectlite.states.children import ChildStates
+from prefectlite.states.children import ChildStates, classes_of
 from prefectlite.states.report import ResultRef
 
 
@@ -637,6 +637,6 @@ def count_by_class(states: Sequence[State]) -> dict[str, int]:
         In order of first appearance.
     """
     counts: dict[str, int] = {}
-    for kind in states.classes() if isinstance(states, ChildStates) else map(type, states):
+    for kind in classes_of(states):
         counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
     return counts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from prefectlite.engine.instructions import Transition
 from prefectlite.states.state import Failed, State
 from prefectlite.views.counts import class_named
-from prefectlite.views.failures import every_run, group_failures
+from prefectlite.views.failures import failed_runs, group_failures
 from prefectlite.views.logs import LoggedLine
 from prefectlite.views.printable import label
 from prefectlite.views.progress import WatchedRun
@@ -75,7 +75,7 @@ class Aftermath:
         failed = any(issubclass(class_named(name), Failed) for name in self._counts)
         if not failed or not state.is_finished():
             return
-        groups = group_failures(every_run(tasks_of(state, self._slugs)))
+        groups = group_failures(failed_runs(tasks_of(state, self._slugs)))
         told = [group for group in groups if not group.is_consequence] or groups
         if told:
             self._tell(f"{label(self._flow_name)}: {plain(failure_lines(told)).rstrip()}")

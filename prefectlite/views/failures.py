@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from prefectlite.errors import TaskError
+from prefectlite.states.children import classes_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import Failed, Mapped, State, TriggerFailed
@@ -91,6 +92,28 @@ def every_run(states: Iterable[tuple[str, State]]) -> Iterator[tuple[RunKey, Sta
             for index, child in enumerate(state.map_states):
                 yield RunKey(slug, index), child
         else:
+            yield RunKey(slug), state
+
+
+def failed_runs(states: Iterable[tuple[str, State]]) -> Iterator[tuple[RunKey, State]]:
+    """Yield each task run that failed, with its state; of a large map, only their states are made.
+
+    Parameters
+    ----------
+    states : iterable of (str, State)
+        Slugs and states of tasks.
+
+    Yields
+    ------
+    (RunKey, State)
+        Children of maps one by one.
+    """
+    for slug, state in states:
+        if isinstance(state, Mapped):
+            for index, kind in enumerate(classes_of(state.map_states)):
+                if issubclass(kind, Failed):
+                    yield RunKey(slug, index), state.map_states[index]
+        elif isinstance(state, Failed):
             yield RunKey(slug), state
 
 

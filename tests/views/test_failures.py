@@ -5,10 +5,18 @@ import pickle
 import pytest
 
 from prefectlite.errors import TaskError
+from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import Crashed, Failed, Mapped, Success, TriggerFailed
-from prefectlite.views.failures import every_run, exception_of, group_failures, message_of, type_name
+from prefectlite.views.failures import (
+    every_run,
+    exception_of,
+    failed_runs,
+    group_failures,
+    message_of,
+    type_name,
+)
 
 
 class Unspeakable(Exception):
@@ -33,6 +41,13 @@ def test_a_map_is_seen_as_its_children():
     children = (Success(), Failed("no"))
     states = [("load", Mapped(map_states=children)), ("save", Success()), ("empty", Mapped())]
     assert [str(run) for run, _ in every_run(states)] == ["load[0]", "load[1]", "save", "empty"]
+
+
+def test_of_a_large_map_only_the_states_of_failures_are_made():
+    common, failed = Success(), Failed("no")
+    children = ChildStates([common, failed, common, TriggerFailed("no")], common, pytest.fail)
+    states = [("load", Mapped(map_states=children)), ("save", failed), ("fine", Success()), ("no", Mapped())]
+    assert [str(run) for run, _ in failed_runs(states)] == ["load[1]", "load[3]", "save"]
 
 
 def test_failures_of_one_task_with_one_type_of_exception_are_one_group():
