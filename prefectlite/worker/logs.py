@@ -323,12 +323,8 @@ class Installation:
         with self._lock:
             if not self._levels:
                 self._before = root.level
-                for handler in root.handlers:
-                    keep = _AsBefore(self._before)
-                    handler.addFilter(keep)
-                    self._filters.append((handler, keep))
-                root.addHandler(self._handler)
                 concealing.acquire()
+            self._attend(root)
             self._levels.append(level)
             self._set_level(root)
 
@@ -352,6 +348,16 @@ class Installation:
             for handler, keep in self._filters:
                 handler.removeFilter(keep)
             self._filters.clear()
+
+    def _attend(self, root: logging.Logger) -> None:
+        # Not once for all: a program may set up logging anew while its cluster of threads lives on.
+        known = {handler for handler, _ in self._filters}
+        for handler in root.handlers:
+            if handler is not self._handler and handler not in known:
+                keep = _AsBefore(self._before)
+                handler.addFilter(keep)
+                self._filters.append((handler, keep))
+        root.addHandler(self._handler)
 
     def _set_level(self, root: logging.Logger) -> None:
         # NOTSET lets all through, so it is the lowest of all.

@@ -153,6 +153,20 @@ def test_logging_is_as_before_once_nobody_captures() -> None:
         assert (root.level, root.handlers, kept.filters) == (logging.WARNING, [kept], [])
 
 
+def test_logging_that_is_set_up_anew_meanwhile_is_attended_to_from_the_next_time_on() -> None:
+    kept = logging.StreamHandler(io.StringIO())
+    with bare_root() as root:
+        installation.acquire(20)
+        root.handlers = [kept]
+        installation.acquire(20)
+        installation.acquire(20)
+        assert [type(handler) for handler in root.handlers] == [logging.StreamHandler, CaptureHandler]
+        assert len(kept.filters) == 1
+        for _ in range(3):
+            installation.release(20)
+        assert (root.handlers, kept.filters) == ([kept], [])
+
+
 def test_other_handlers_see_no_more_than_before() -> None:
     stream = io.StringIO()
     loud = logging.getLogger("mine.loud")
