@@ -19,7 +19,6 @@ ELSEWHERE: Final = {
     "the flow runs with executor=DaskExecutor(...)",
     "storage": "tells a server where the flow is, and there is no server; leave it out: `prefectlite run "
     "FILE.py` finds the flow in its file",
-    "result": "this version does not have yet; leave it out until it does",
 }
 
 
