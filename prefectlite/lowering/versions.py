@@ -11,13 +11,14 @@ import dis
 import functools
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from inspect import getattr_static
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.lowering.tokens import token_of
 
-_CONSTANTS: Final = (int, float, complex, str, bytes, type(None), type(Ellipsis))
+_CONSTANTS: Final = frozenset({bool, int, float, complex, str, bytes, type(None), type(Ellipsis)})
 _OF_TASKS: Final = frozenset({"name", "slug", "tags", "options"})
 
 
@@ -53,7 +54,7 @@ def version_of(task: Task) -> Version:
     facts = walk.of(task.run)
     if not isinstance(task, FunctionTask):
         methods = [walk.of(one) for cls in _own_classes(task) for one in vars(cls).values() if callable(one)]
-        own = {name: value for name, value in vars(task).items() if name not in _OF_TASKS}
+        own = {name: value for name, value in getattr(task, "__dict__", {}).items() if name not in _OF_TASKS}
         told = [[name, token_of(value) or type(value).__qualname__] for name, value in own.items()]
         facts = [facts, methods, told]
     digest = blake2b(repr(facts).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
@@ -78,7 +79,9 @@ class _Walk:
     def of(self, value: Any) -> Any:
         """Return what counts of something that code refers to, as lists of texts."""
         kind = type(value).__qualname__
-        if isinstance(value, _CONSTANTS):
+        if isinstance(value, int) and type(value) in _CONSTANTS:
+            return f"{kind} {value:x}"  # a long one has no decimal text
+        if type(value) in _CONSTANTS:
             return f"{kind} {value!r}"
         if isinstance(value, tuple):
             return [kind, *map(self.of, value)]
@@ -94,6 +97,9 @@ class _Walk:
             return self.of(value.run)
         if isinstance(value, FunctionType) and _package(value) == self._package:
             return self._function(value)
+        inner = getattr(value, "__wrapped__", None) or getattr_static(type(value), "__call__", None)
+        if isinstance(inner, FunctionType) and inner is not value and not isinstance(value, FunctionType):
+            return [kind, self.of(inner)]  # what a decorator hides, or calls of an object
         # Whatever else may change while the program runs, and so says nothing of the code.
         return f"{kind} {getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
 

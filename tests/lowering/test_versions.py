@@ -82,6 +82,19 @@ def test_comments_and_places_are_no_part_of_the_code() -> None:
     assert version_of(made("def f(x):\n    return x + 1")) != version_of(made("def f(x):\n    return x + 2"))
 
 
+class Plus:
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def __call__(self, x: int) -> int:
+        return x + self.k
+
+
+class Times(Plus):
+    def __call__(self, x: int) -> int:
+        return x * self.k
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -91,6 +104,8 @@ def test_comments_and_places_are_no_part_of_the_code() -> None:
         (made_with(uses), made_with(made_with(3))),
         (made_with(True), made_with(1)),
         (task(functools.partial(helper, 1), name="a"), task(functools.partial(helper, 2), name="a")),
+        (task(Plus(1), name="a"), task(Times(1), name="a")),
+        (made_with(functools.cache(helper)), made_with(functools.cache(tower))),
         (made("def f(x, y=1):\n    return x"), made("def f(x, y=2):\n    return x")),
         (made("def f(x, *, y=1):\n    return x"), made("def f(x, *, y=2):\n    return x")),
         (made("def f(x):\n    return [y + 1 for y in x]"), made("def f(x):\n    return [y + 2 for y in x]")),
@@ -124,6 +139,29 @@ def test_attributes_and_methods_of_a_task_are_a_part_of_what_it_does() -> None:
     assert version_of(Greet(["hi"])) != version_of(Greet(["ho"]))
     assert version_of(Greet(["hi"])) != version_of(Shout(["hi"]))
     assert version_of(Greet(object())) == version_of(Greet(object()))
+
+
+class Slotted(Task):
+    __slots__ = ()
+
+    def run(self) -> int:
+        return 1
+
+
+def test_odd_tasks_have_versions_too() -> None:
+    assert version_of(Slotted()) == version_of(Slotted())
+    assert version_of(made_with(10**5000)) != version_of(made_with(10**5000 + 1))
+    assert version_of(task(Whim(), name="whim")) == version_of(task(Whim(), name="whim"))
+
+
+class Whim(str):
+    """A text whose ``repr`` raises, and that can be called."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    def __call__(self, x: int) -> int:
+        return x
 
 
 def test_code_that_may_read_parameters_is_known() -> None:
