@@ -223,13 +223,18 @@ class FolderStore:
         Raises
         ------
         ResultError
-            When it leads elsewhere.
+            When it leads elsewhere, or no file can be called so.
         """
         folder = Path(self.folder).expanduser()
         if location.startswith("/"):
             with suppress(ValueError):
                 location = PurePosixPath(location).relative_to(folder).as_posix()
-        return folder.joinpath(*parts_of(location, self))
+        path = folder.joinpath(*parts_of(location, self))
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError as error:
+            raise ResultError(f"The location {location!r} can be no file's name: {error}.") from error
+        return path
 
     def __eq__(self, other: object) -> bool:
         """Return whether both are the same folder."""

@@ -34,6 +34,8 @@ from prefectlite.errors import PrefectliteError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.lowering.keys import data_key, key_prefix
+from prefectlite.results import FolderStore, Result
+from prefectlite.results.result import default_location
 from prefectlite.rules.verdict import Reason
 from prefectlite.settings import Setting
 from prefectlite.states import Failed, Paused, Pending, RunKey, Skipped, State, Success
@@ -51,7 +53,13 @@ RUN_ID = "0123456789abcdef0123456789abcdef"
 SAFE = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 #: What makes a path of a folder and two texts of the user's, as a result store does: each is inside the folder,
 #: or refused with an error of ours.
-PATHS: tuple[Callable[[Path, str, str], Path], ...] = ()
+PATHS: tuple[Callable[[Path, str, str], Path], ...] = (
+    lambda folder, name, other: FolderStore(folder).path(f"{name}/{other}"),
+    lambda folder, name, other: FolderStore(folder).path(default_location(task_run_id=f"{RUN_ID}/{name}")),
+    lambda folder, name, other: FolderStore(folder).path(
+        Result(location="{a}/{b}.pkl").named(a=name, b=other)
+    ),
+)
 
 
 def body(x: Any) -> None: ...
