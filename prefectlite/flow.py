@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final, Unpack, overload
 
@@ -26,7 +27,7 @@ from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedule import Schedule
 from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Mapped, State
+from prefectlite.states.state import Mapped, Pending, State
 from prefectlite.views.describe import diagnostics
 from prefectlite.views.explain import explain
 from prefectlite.views.terminal import terminal_progress
@@ -101,7 +102,8 @@ class Flow(PortableGraph):
         -------
         State
             How the flow ended, the last time, or ``Running`` for one that is left with paused tasks;
-            ``state.result[task]`` is the State of a task.
+            ``state.result[task]`` is the State of a task. ``Pending`` while ``prefectlite run`` reads the
+            file that calls it, in which nothing is run.
 
         Raises
         ------
@@ -123,6 +125,9 @@ class Flow(PortableGraph):
             After Ctrl-C, once everything has ended.
         """
         given = self._given("run", parameters, params)
+        if self._is_only_read("run"):
+            unrun = Pending("Not run: the file was being read.")
+            return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
         waits = is_attended() if wait_for_approval is None else wait_for_approval
         with _watchers(progress) as (watchers, aside):
             ask = Prompt(aside=aside) if waits else None
@@ -184,9 +189,12 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
+        given = self._given("serve", parameters, params)
+        if self._is_only_read("serve"):
+            return {}
         return Service(
             self,
-            self._given("serve", parameters, params),
+            given,
             self._maker(executor, lambda: (Echo(),), context),
             timepiece=clock,
             catch_up=catch_up,
@@ -280,6 +288,17 @@ class Flow(PortableGraph):
                 "as a keyword; give it once."
             )
         return given
+
+    def _is_only_read(self, verb: str) -> bool:
+        """Return whether the program reads the flow's file, in which case it is warned of."""
+        if not current_layer().values.get("loading_flow"):
+            return False
+        warnings.warn(
+            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; put it "
+            "below `if __name__ == '__main__':`.",
+            stacklevel=3,
+        )
+        return True
 
     def _maker(
         self,
