@@ -294,8 +294,8 @@ class Flow(PortableGraph):
         if not current_layer().values.get("loading_flow"):
             return False
         warnings.warn(
-            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; put it "
-            "below `if __name__ == '__main__':`.",
+            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; put "
+            "it below `if __name__ == '__main__':`.",
             stacklevel=3,
         )
         return True

@@ -36,6 +36,7 @@ NAMES = {
     "flatten",
     "flow",
     "ifelse",
+    "is_serializable",
     "mapped",
     "merge",
     "notifications",

@@ -18,7 +18,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.relics import Relics
 from prefectlite.worker.losses import lose_bundle, run_lost
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -123,7 +123,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             self._shares_disk = True
             self._relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
             for worker in self._scheduler.workers:
-                self.add_worker(self._scheduler, worker)
+                self._provide(worker)
         if self.name not in self._scheduler.plugins:
             self._scheduler.add_plugin(self, name=self.name)
         return "open"
@@ -298,21 +298,25 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """Provide a new worker with a place for its marks, if they can be read here.
+        """Provide a new worker with a place for its marks, if they can be read here, and tell of it.
 
         Parameters
         ----------
         scheduler : distributed.Scheduler
-            Who knows the worker.
+            Not read.
         worker : str
             The worker's address.
         """
+        self._provide(worker)
+        self._tell_all((WORKER, worker, True))
+
+    def _provide(self, worker: str) -> None:
         if self._shares_disk:
-            state = scheduler.workers[worker]
-            self._relics.provide(worker, state.local_directory, state.nthreads, scheduler.address)
+            state = self._scheduler.workers[worker]
+            self._relics.provide(worker, state.local_directory, state.nthreads, self._scheduler.address)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """Forget the marks of a worker that is gone; what it had was seen to before.
+        """Forget the marks of a worker that is gone, and tell of it; what it had was seen to before.
 
         Parameters
         ----------
@@ -322,6 +326,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The worker's address.
         """
         self._relics.forget(worker)
+        self._tell_all((WORKER, worker, False))
+
+    def _tell_all(self, item: Item) -> None:
+        for route in self._routes.values():
+            self._post(route, [item], is_urgent=False)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)

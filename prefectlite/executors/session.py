@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
+from prefectlite.executors.performance import PerformanceReport
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
@@ -65,6 +66,8 @@ class DaskSession:
         plugin_allowed: bool = True,
         bundle_size: int | None = 1,
         seconds: dict[str, float] | None = None,
+        watch_workers: bool = False,
+        report_path: str | None = None,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
@@ -73,6 +76,9 @@ class DaskSession:
         self._plugin_allowed = plugin_allowed
         self._bundle_size = bundle_size
         self._seconds = seconds
+        self._watch_workers = watch_workers
+        self._report_path = report_path
+        self._report: PerformanceReport | None = None
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -138,7 +144,11 @@ class DaskSession:
             self._bundle_size,
             self._seconds,
         )
+        link.watches_workers = self._watch_workers
         self._dashboard_link = place.client.dashboard_link
+        if self._report_path is not None:
+            self._report = PerformanceReport(place.client, self._report_path)
+            self._report.begin()
         self._watch = watch_class(link)
         self._watch.start()
         # A body that ends its process at once would look like a worker that cannot start.
@@ -375,6 +385,8 @@ class DaskSession:
         if self._watch is not None:
             self._watch.stop()
         place, link = self._place, self._link
+        if self._report is not None:
+            self._report.end()
         if place is None:
             return
         if link is None:

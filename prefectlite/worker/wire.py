@@ -50,6 +50,9 @@ ALIKE: Final = 9
 #: empty when one has it after all.
 UNPLACED: Final = 10
 
+#: ``(WORKER, address, came)``: said by the scheduler; whether the worker came or is gone.
+WORKER: Final = 11
+
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
 #: The operation of a worker's own message to the scheduler plugin.

@@ -62,15 +62,20 @@ def test_what_stands_below_the_main_guard_does_not_run(write):
 
 @pytest.mark.parametrize("load", ["file", "module"])
 def test_a_flow_that_a_file_runs_is_not_run_while_it_is_read(load, write, monkeypatch, tmp_path):
-    source = FLOW + """
+    source = (
+        FLOW
+        + """
 def ran(task, old, new): raise AssertionError
 flow.state_handlers.append(ran)
 state = flow.run()
 served = flow.serve()
 """
+    )
     path = write(source, f"h8_eager_{load}.py")
     monkeypatch.chdir(tmp_path)
-    with pytest.warns(UserWarning, match=r"flow.(run|serve)\(\) of flow 'etl' does nothing here.*__main__") as warned:
+    with pytest.warns(
+        UserWarning, match=r"flow.(run|serve)\(\) of flow 'etl' does nothing here.*__main__"
+    ) as warned:
         module = load_file(path) if load == "file" else load_module(path.stem)
     assert module.state.is_pending()
     assert [type(state).__name__ for state in module.state.result.values()] == ["Pending"]

@@ -1,0 +1,152 @@
+"""The inventory: each rule of the reference, and the rows and tests that show it.
+
+A rule that nobody shows, a row that belongs to no rule, and a name that nothing bears are problems, in words.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from tests.contract.rows import Rows
+
+TESTS = Path(__file__).parents[1]
+CONTRACT = TESTS / "contract"
+#: The sections of SEMANTICS.md, which say where we differ, and what we add.
+SEMANTICS = {
+    "S1": "The promises",
+    "S2": "Tasks",
+    "S3": "Context inside a body",
+    "S4": "States and signals",
+    "S5": "Rules",
+    "S6": "Mapping",
+    "S7": "Flows",
+    "S8": "Where it runs",
+}
+#: What may be said of a rule beside those: Prefect 1 was wrong there and is mended, or odd and is kept.
+OTHERWISE = ("mended", "kept")
+#: Marks with which a test does not always run.
+_NOT_ALWAYS = {"skip", "skipif", "xfail"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule, where it is shown, and where we differ.
+
+    ``section`` is one of the reference, or of SEMANTICS.md for what only we have. ``shown`` names rows
+    (``"2: a call makes a copy, binds it and returns it"``) and tests (``"core/test_task.py::test_..."``).
+    ``differs`` cites the section of SEMANTICS.md that decides otherwise than Prefect 1, or is one of
+    ``OTHERWISE``; it is empty where Prefect 1 did the same.
+    """
+
+    section: str
+    name: str
+    says: str
+    shown: tuple[str, ...]
+    differs: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.section} {self.name}"
+
+
+def inventory() -> list[Rule]:
+    """All rules, from the modules of ``tests/contract/rules``."""
+    return [rule for module in _modules(CONTRACT / "rules", "*.py") for rule in module.RULES]
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What can show a rule: the rows that a test plays, and the tests."""
+
+    rows: frozenset[str]
+    tests: frozenset[str]
+    #: The tests of the contract that stand for themselves, and do not play rows.
+    own: frozenset[str]
+
+
+@cache
+def shows() -> Shows:
+    """Find the rows and tests that there are."""
+    rows: set[str] = set()
+    players: set[str] = set()
+    for module in _modules(CONTRACT, "test_contract_*.py"):
+        played = _played(module)
+        for name, value in vars(module).items():
+            if isinstance(value, Rows) and value:
+                plays = [test for test, names in played.items() if names >= set(value)]
+                assert plays, f"{module.__name__}: no test plays the rows of {name!r}"
+                rows |= set(value)
+                players |= {f"contract/{module.__name__.rpartition('.')[2]}.py::{test}" for test in plays}
+    tests = {
+        f"{path.relative_to(TESTS)}::{name}" for path in TESTS.rglob("test_*.py") for name in named(path)
+    }
+    contract = {name for name in tests if name.startswith("contract/test_contract_")}
+    return Shows(frozenset(rows), frozenset(tests), frozenset(contract - players))
+
+
+def problems(rules: Iterable[Rule], found: Shows) -> Iterator[str]:
+    """Say in words what is wrong with an inventory."""
+    rules = list(rules)
+    for name, times in Counter(map(str, rules)).items():
+        if times > 1:
+            yield f"{name}: stands there {times} times"
+    listed = {show for rule in rules for show in rule.shown}
+    for rule in rules:
+        if not rule.shown:
+            yield f"{rule}: nothing shows it"
+        for show in rule.shown:
+            if show not in found.rows | found.tests:
+                yield f"{rule}: there is no {show!r}"
+        if rule.differs and rule.differs not in {*SEMANTICS, *OTHERWISE}:
+            yield f"{rule}: differs={rule.differs!r} is no section of SEMANTICS.md, nor one of {OTHERWISE}"
+    for show in sorted((found.rows | found.own) - listed):
+        yield f"{show!r} belongs to no rule"
+    for show in sorted(found.rows & listed):
+        for cited in cited_by(show) - {rule.differs for rule in rules if show in rule.shown}:
+            yield f"{show!r} cites {cited}, and no rule that it shows does"
+
+
+def cited_by(row: str) -> set[str]:
+    """The sections of SEMANTICS.md that the text of a row names: ``S2``, ``S1.5`` or ``SEMANTICS 5``."""
+    return {f"S{number}" for number in re.findall(r"\bS(?:EMANTICS )?(\d)", row)}
+
+
+def named(path: Path) -> Iterator[str]:
+    """The names of the tests of a file that always run, also of those in classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    classes = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name.startswith("Test")]
+    for node in [*tree.body, *(inner for one in classes for inner in one.body)]:
+        is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        if is_test and not any(_NOT_ALWAYS & set(_words(mark)) for mark in node.decorator_list):
+            yield node.name
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    return (one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute))
+
+
+def _played(module: ModuleType) -> dict[str, set[str]]:
+    """The rows that each test of a module is played with, by pytest's own mark."""
+    return {
+        name: {
+            value for mark in test.pytestmark if mark.name == "parametrize" for value in _texts(mark.args[1])
+        }
+        for name, test in vars(module).items()
+        if name.startswith("test_") and hasattr(test, "pytestmark")
+    }
+
+
+def _texts(values: object) -> Iterator[str]:
+    return (value for value in values if isinstance(value, str)) if isinstance(values, Iterable) else iter(())
+
+
+def _modules(folder: Path, pattern: str) -> list[ModuleType]:
+    package = ".".join(["tests", *folder.relative_to(TESTS).parts])
+    return [importlib.import_module(f"{package}.{path.stem}") for path in sorted(folder.glob(pattern))]
