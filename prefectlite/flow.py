@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,7 +14,7 @@ from prefectlite.core.context import current_layer, raises_on_exception
 from prefectlite.core.flow_options import FlowOptions
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
-from prefectlite.driver.approval import Aside, Prompt, is_attended
+from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
@@ -30,6 +31,7 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, Pending, State
 from prefectlite.views.describe import diagnostics
 from prefectlite.views.explain import explain
+from prefectlite.views.picture import draw, picture_of, render
 from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
@@ -263,6 +265,49 @@ class Flow(PortableGraph):
             JSON: versions, platform, and counts of the flow's parts.
         """
         return diagnostics(self)
+
+    def visualize(
+        self,
+        flow_state: State | None = None,
+        filename: str | os.PathLike[str] | None = None,
+        format: str | None = None,  # noqa: A002
+        horizontal: bool = False,
+    ) -> Any:
+        """Draw the flow; needs the extra ``draw`` and the program graphviz.
+
+        A map is a box, and what is handed over item by item a dashed arrow; arrows bear the names of
+        arguments. Without a file name, a notebook shows what is returned, and elsewhere a viewer opens.
+
+        Parameters
+        ----------
+        flow_state : State or None
+            What a run returned: tasks are drawn in the colours of their states, and the children of maps one
+            by one, up to 50 a map.
+        filename : str, path or None
+            Where to write the picture.
+        format : str or None
+            ``"svg"``, ``"png"``, ``"pdf"`` ...; by default what the file's name ends with, else ``"pdf"``.
+        horizontal : bool
+            Whether it goes from left to right instead of from top to bottom.
+
+        Returns
+        -------
+        graphviz.Digraph
+            The graph.
+
+        Raises
+        ------
+        DefinitionError
+            When the state is of another flow, or the format unknown.
+        DefinitionTypeError
+            When ``flow_state`` is no state.
+        ImportError
+            When graphviz, the library or the program, is not installed.
+        """
+        graph = draw(picture_of(self, flow_state), horizontal=horizontal)
+        if filename is not None or not is_notebook():
+            render(graph, filename, format)
+        return graph
 
     def _given(
         self, verb: str, parameters: Mapping[str, Any] | None, params: Mapping[str, Any]

@@ -81,6 +81,7 @@ DOORS: dict[str, frozenset[str]] = {
     # The errors of pydantic's serializer.
     "pydantic_core": frozenset({"core.parameter"}),
     "fsspec": frozenset({"results"}),
+    "graphviz": frozenset({"views"}),
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
     "croniter": frozenset({"schedules"}),
@@ -97,7 +98,7 @@ LAZY: dict[str, frozenset[str]] = {
     "lowering": frozenset({"dask"}),
     "lowering.envelope": frozenset({"cloudpickle"}),
     "results.serializers": frozenset({"cloudpickle"}),
-    "views": frozenset({"rich"}),
+    "views": frozenset({"graphviz", "rich"}),
     "cli": frozenset({"rich"}),
     "settings": frozenset({"pydantic"}),
     "states.json": frozenset({"pydantic"}),

@@ -56,7 +56,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"diagnostics", "run", "serve", "start"},
+    "Flow": {"diagnostics", "run", "serve", "start", "visualize"},
     "FlowRun": {
         "cancel",
         "counts",
