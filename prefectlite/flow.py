@@ -20,7 +20,7 @@ from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
-from prefectlite.errors import DefinitionTypeError, ParameterError
+from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
@@ -36,8 +36,23 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
-#: What ``flow.run`` of Prefect 1 took for its runner classes, and for handlers that get a runner.
-_OF_RUNNERS: Final = frozenset({"runner_cls", "task_runner_state_handlers"})
+_NO_RUNNERS: Final = (
+    "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the tasks, "
+    "or to the flow: Flow(..., state_handlers=[...])"
+)
+_BEGINS_ANEW: Final = "a run begins with the flow's first tasks; leave it away"
+_NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
+#: What ``flow.run`` of Prefect 1 took and this one does not, and what to do about it.
+_NOT_HERE: Final = {
+    "runner_cls": _NO_RUNNERS,
+    "task_runner_state_handlers": _NO_RUNNERS,
+    "state": _BEGINS_ANEW,
+    "task_states": _BEGINS_ANEW,
+    "task_contexts": "context={...} holds for all tasks; give it that",
+    "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
+    "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
+    "return_tasks": "the state of every task is returned, in state.result; leave it away",
+}
 
 
 class Flow(PortableGraph):
@@ -320,12 +335,16 @@ class Flow(PortableGraph):
                     f"move the call of flow.{verb}() behind the block."
                 )
             layer = layer.outer
-        given = {**(parameters or {}), **params}
-        for name in _OF_RUNNERS & given.keys() - {one.name for one in self.parameters()}:
+        by_name: object = parameters or {}
+        if not isinstance(by_name, Mapping):
             raise ParameterError(
-                f"Flow {self.name!r} is run with {name}={given[name]!r}, but there are no runners here, the "
-                "driver applies the rules itself; give state_handlers=[...] to the tasks, or to the flow: "
-                "Flow(..., state_handlers=[...])."
+                f"Flow {self.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "
+                "parameters={'limit': 3}."
+            )
+        given = {**by_name, **params}
+        for name in _NOT_HERE.keys() & given.keys() - {one.name for one in self.parameters()}:
+            raise ParameterError(
+                f"Flow {self.name!r} is run with {name}={given[name]!r}, but {_NOT_HERE[name]}."
             )
         if twice := sorted(set(parameters or ()) & set(params)):
             raise ParameterError(
@@ -353,6 +372,12 @@ class Flow(PortableGraph):
         **options: Any,
     ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
+        found: object = context
+        if found is not None and not isinstance(found, Mapping):
+            raise ContextError(
+                f"Flow {self.name!r} is given context={context!r}, which has no names; pass a dict: "
+                "context={'region': 'north'}."
+            )
         return lambda given, moment: Run(
             self,
             given,

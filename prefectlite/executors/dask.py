@@ -133,6 +133,10 @@ class DaskExecutor:
         if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
+        if performance_report_path is not None and not isinstance(performance_report_path, str | os.PathLike):
+            raise DefinitionTypeError(
+                f"performance_report_path={performance_report_path!r} is no path; pass 'report.html', say."
+            )
         self._report_path = performance_report_path
         self._watches = watch_worker_status
         self._debug = debug
