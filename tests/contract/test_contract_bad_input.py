@@ -304,7 +304,11 @@ RUNS: dict[str, Bad] = {
         RuntimeError,
         ("'open'", "`with` block", "behind the block"),
     ),
-    "run with an unknown parameter": (lambda: run(z=1), ValueError, ("'built'", "'z'", "its parameters are n")),
+    "run with an unknown parameter": (
+        lambda: run(z=1),
+        ValueError,
+        ("'built'", "'z'", "its parameters are n"),
+    ),
     "run with a parameter twice": (
         lambda: run(parameters={"n": 1}, n=2),
         ValueError,

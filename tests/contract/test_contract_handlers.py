@@ -300,10 +300,6 @@ def test_the_rules_of_flow_handlers_hold(rule: str) -> None:
     row[rule]()
 
 
-def test_every_section_about_flow_handlers_has_rows() -> None:
-    assert row.sections() == {"4.1", "11.1", "15"}
-
-
 def test_handlers_of_a_flow_are_asked_at_every_place(world: Any) -> None:
     seen: list[Any] = []
 

@@ -284,6 +284,29 @@ def test_the_journal_keeps_every_transition_with_its_reason_and_the_act_before_i
     ]
 
 
+def test_every_task_has_a_state_and_is_pending_if_it_never_ran(world: Any) -> None:
+    @task(trigger=triggers.manual_only)
+    def approve() -> None: ...
+
+    with Flow("every") as flow:
+        n = Parameter("n", default=2)
+        doubled = double(n)
+        waits = approve()
+        below = double(waits)
+        children = double.map([doubled, n])
+
+    state = world.run(flow, wait_for_approval=False)
+
+    assert set(state.result) == set(flow.tasks)
+    assert [type(state.result[one]).__name__ for one in (n, doubled, waits, below, children)] == [
+        "Success",
+        "Success",
+        "Paused",
+        "Pending",
+        "Mapped",
+    ]
+
+
 def test_one_flow_runs_many_times_at_once(world: Any) -> None:
     with Flow("many") as flow:
         x = Parameter("x", type=int)
