@@ -1,6 +1,8 @@
 """The inventory: each rule of the reference, and the rows and tests that show it.
 
-A rule that nobody shows, a row that belongs to no rule, and a name that nothing bears are problems, in words.
+The rules stand in ``tests/contract/rules``, a page for a group of sections; a section that is new brings a page
+of its own. A rule that nobody shows, a row that belongs to no rule, and a name that nothing bears are problems,
+in words.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import importlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -56,9 +58,30 @@ class Rule:
         return f"{self.section} {self.name}"
 
 
+#: ``- **4.2 cycle** (S7): Is refused when the flow is built.``
+_RULE = re.compile(
+    r"- \*\*(?P<section>[\d.]+|S\d) (?P<name>[^*]+)\*\*( \((?P<differs>\w+)\))?: (?P<says>.+)", re.ASCII
+)
+#: ``  - 4.2: a cycle is a ValueError when built ...`` or ``  - core/test_graph.py::test_...``
+_SHOWN = re.compile(r"  - (?P<name>.+)")
+
+
 def inventory() -> list[Rule]:
-    """All rules, from the modules of ``tests/contract/rules``."""
-    return [rule for module in _modules(CONTRACT / "rules", "*.py") for rule in module.RULES]
+    """All rules, from all pages."""
+    return [rule for page in sorted((CONTRACT / "rules").glob("*.md")) for rule in rules_of(page)]
+
+
+def rules_of(page: Path) -> list[Rule]:
+    """The rules of a page: behind its heading and what it says of itself stands nothing else."""
+    found: list[Rule] = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        if rule := _RULE.fullmatch(line):
+            found.append(Rule(rule["section"], rule["name"], rule["says"], (), rule["differs"] or ""))
+        elif found and (shown := _SHOWN.fullmatch(line)):
+            found[-1] = replace(found[-1], shown=(*found[-1].shown, shown["name"]))
+        else:
+            assert not (found and line), f"{page.name}:{number} is neither a rule nor what shows one: {line}"
+    return found
 
 
 @dataclass(frozen=True, slots=True)

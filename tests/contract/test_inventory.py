@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.inventory import SEMANTICS, Rule, Shows, cited_by, inventory, named, problems, shows
+from tests.contract.inventory import (
+    SEMANTICS,
+    Rule,
+    Shows,
+    cited_by,
+    inventory,
+    named,
+    problems,
+    rules_of,
+    shows,
+)
 
 #: How many rules there are in which section: a rule that goes is a decision.
 COUNTS: dict[str, int] = {}
@@ -31,6 +41,20 @@ def test_rules_are_of_a_section_and_say_what_is_so() -> None:
         assert rule.section in {*SEMANTICS} or 1 <= float(rule.section) < 20, rule
         assert rule.name, rule
         assert rule.says.endswith("."), rule
+
+
+def test_a_page_holds_rules_and_what_shows_them(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Some\n\nWords.\n\n- **2 call**: So it is.\n  - 2: a call\n  - a.py::test_b\n- **2 so** (S2): So.\n"
+    )
+    assert rules_of(page) == [WHOLE[0], Rule("2", "so", "So.", (), "S2")]
+
+    page.write_text("- **2 call**: So it is.\n * 2: a call\n")
+    with pytest.raises(
+        AssertionError, match=r"page\.md:2 is neither a rule nor what shows one:  \* 2: a call"
+    ):
+        rules_of(page)
 
 
 FOUND = Shows(frozenset({"2: a call", "2: S2 says so"}), frozenset({"a.py::test_b"}), frozenset())
