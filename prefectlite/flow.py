@@ -6,12 +6,12 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import current_layer, raises_on_exception
-from prefectlite.core.flow_options import FlowOptions
+from prefectlite.core.flow_options import FlowOptions, as_handlers
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
@@ -45,7 +45,6 @@ _NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
 #: What ``flow.run`` of Prefect 1 took and this one does not, and what to do about it.
 _NOT_HERE: Final = {
     "runner_cls": _NO_RUNNERS,
-    "task_runner_state_handlers": _NO_RUNNERS,
     "state": _BEGINS_ANEW,
     "task_states": _BEGINS_ANEW,
     "task_contexts": "context={...} holds for all tasks; give it that",
@@ -85,6 +84,7 @@ class Flow(PortableGraph):
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
+        task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None,
         **params: Any,
     ) -> State:
         """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
@@ -112,6 +112,9 @@ class Flow(PortableGraph):
             ``secrets`` go before those of the configuration.
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
+        task_runner_state_handlers : sequence of callable or None
+            State handlers for all tasks of this run: each is called, after a task's own, with an object whose
+            ``task`` is the task, and the old and the new state, and may return another new state.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -132,6 +135,8 @@ class Flow(PortableGraph):
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
             When the flow's schedule is over.
+        DefinitionTypeError
+            When ``executor`` is none, or a handler no function.
         ExecutorError
             When the place to run cannot be reached.
         Exception
@@ -148,7 +153,16 @@ class Flow(PortableGraph):
         waits = is_attended() if wait_for_approval is None else wait_for_approval
         with _watchers(progress) as (watchers, aside):
             ask = Prompt(aside=aside) if waits else None
-            make_run = self._maker(executor, lambda: watchers, context, ask=ask, raises=raises_on_exception())
+            make_run = self._maker(
+                executor,
+                lambda: watchers,
+                context,
+                ask=ask,
+                raises=raises_on_exception(),
+                task_handlers=as_handlers(
+                    self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
+                ),
+            )
             if self.schedule is None or run_on_schedule is False:
                 return make_run(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow()

@@ -85,6 +85,8 @@ class Run:
         Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
     clock : Clock or None
         What time it is, and how to wait; by default, the time of day.
+    task_handlers : sequence of callable
+        State handlers for all of its tasks, called with a ``TaskRunner``, after a task's own.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class Run:
         ask: Approver | None = None,
         raises: bool = False,
         clock: Clock | None = None,
+        task_handlers: Sequence[Callable[..., Any]] = (),
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -150,6 +153,7 @@ class Run:
         self._state: State | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        self._task_handlers = tuple(task_handlers)
         # They must not keep the run alive, whose last holder lets go of its values.
         self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
@@ -463,6 +467,7 @@ class Run:
                 self._inbox.deliver,
                 self._flow_context(self._began),
                 flow=self._flow_handlers,
+                of_tasks=self._task_handlers,
                 clock=self._clock,
             )
             values.number_by(_live_numbers(engine))
@@ -492,7 +497,7 @@ class Run:
         if self._compiled is None or self._engine is None:
             self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
             with collector_at_rest():
-                compiled = compile_flow(self._graph, self.parameters)
+                compiled = compile_flow(self._graph, self.parameters, handled=bool(self._task_handlers))
                 engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             with self._lock:
                 self._compiled, self._engine = compiled, engine

@@ -70,6 +70,13 @@ class DaskExecutor:
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
         alone; else a task's own ``bundle_size``, if it has one, counts for its runs. By default, the setting
         ``bundle_size``, which is "auto" unless you set another.
+    performance_report_path : str, path or None
+        Where to write Dask's performance report of each flow run, an HTML page; the scheduler needs bokeh.
+    watch_worker_status : bool or None
+        Whether workers that come and go are told to the log, at INFO; needs the plugin. By default they are,
+        unless the cluster adapts.
+    debug : bool
+        Whether Dask's own warnings about a local cluster are let through.
 
     Raises
     ------

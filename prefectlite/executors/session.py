@@ -52,6 +52,10 @@ class DaskSession:
         Whether to install the scheduler plugin.
     bundle_size, seconds
         How many attempts travel together, as of ``Link``.
+    watch_workers : bool
+        Whether the log tells of workers that come and go.
+    report_path : str or None
+        Where to write Dask's performance report.
     """
 
     pickles = True

@@ -50,7 +50,7 @@ class Compiled:
     parameters: Mapping[str, Any]
 
 
-def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noqa: A001  # its name everywhere
+def compile(graph: FlowGraph, parameters: Mapping[str, Any], handled: bool = False) -> Compiled:  # noqa: A001  # its name everywhere
     """Freeze a flow for one run.
 
     Parameters
@@ -59,6 +59,8 @@ def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noq
         The flow; it is read and not changed.
     parameters : mapping of str to object
         The parameters' final values, as ``FlowGraph.check_parameters`` returns them.
+    handled : bool
+        Whether the run has state handlers for all of its tasks.
 
     Returns
     -------
@@ -72,14 +74,15 @@ def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noq
     ParameterError
         When a parameter has no value.
     """
-    return _Compiler(graph, parameters).compile()
+    return _Compiler(graph, parameters, handled).compile()
 
 
 class _Compiler:
     """The tables of one compilation; all are indexed by the number of a node."""
 
-    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any], handled: bool) -> None:
         self.graph = graph
+        self.handled = handled
         self.parameters = parameters
         self.numbers: dict[Task, int] = {}
         self.tasks: list[Task] = []
@@ -88,7 +91,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[tuple[int, bool, bool], Policy] = {}
+        self.policies: dict[tuple[int, bool, bool, bool], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
@@ -211,7 +214,10 @@ class _Compiler:
 
     def _policy(self, task: Task) -> Policy:
         options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
-        mark = (id(options), cleans_up, is_secret)
+        # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
+        of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
+        handled = of_run or bool(options.state_handlers)
+        mark = (id(options), cleans_up, is_secret, handled)
         policy = self.policies.get(mark)
         if policy is None:
             policy = self.policies[mark] = Policy(
@@ -221,7 +227,7 @@ class _Compiler:
                 max_crashes=options.max_crashes,
                 idempotent=options.idempotent,
                 map_lengths=options.map_lengths,
-                handled=bool(options.state_handlers),
+                handled=handled,
                 on_failure=options.on_failure is not None,
                 keep_result=None if is_secret else options.keep_result,
                 cleans_up=cleans_up,
