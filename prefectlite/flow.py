@@ -16,6 +16,7 @@ from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
+from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
@@ -40,13 +41,11 @@ _NO_RUNNERS: Final = (
     "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the tasks, "
     "or to the flow: Flow(..., state_handlers=[...])"
 )
-_BEGINS_ANEW: Final = "a run begins with the flow's first tasks; leave it away"
 _NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
 #: What ``flow.run`` of Prefect 1 took and this one does not, and what to do about it.
 _NOT_HERE: Final = {
     "runner_cls": _NO_RUNNERS,
-    "state": _BEGINS_ANEW,
-    "task_states": _BEGINS_ANEW,
+    "state": "every run begins anew; give the states of tasks that need not run: task_states={task: state}",
     "task_contexts": "context={...} holds for all tasks; give it that",
     "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
     "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
@@ -84,6 +83,7 @@ class Flow(PortableGraph):
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
+        task_states: Mapping[AnyTask, State] | None = None,
         task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None,
         **params: Any,
     ) -> State:
@@ -112,6 +112,9 @@ class Flow(PortableGraph):
             ``secrets`` go before those of the configuration.
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
+        task_states : mapping of Task to State, or None
+            Final states that tasks keep, of an earlier run, say: their bodies do not run. A map keeps those
+            of its children. What is not final, secrets and resources begin anew.
         task_runner_state_handlers : sequence of callable or None
             State handlers for all tasks of this run: each is called, after a task's own, with an object whose
             ``task`` is the task, and the old and the new state, and may return another new state.
@@ -134,9 +137,11 @@ class Flow(PortableGraph):
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
-            When the flow's schedule is over.
+            When the flow's schedule is over, or a task of ``task_states`` is not in the flow.
         DefinitionTypeError
-            When ``executor`` is none, or a handler no function.
+            When ``executor`` is none, a handler no function, or a state of ``task_states`` none.
+        ResultUnavailable
+            When the result of a state in ``task_states`` is gone.
         ExecutorError
             When the place to run cannot be reached.
         Exception
@@ -158,6 +163,7 @@ class Flow(PortableGraph):
                 lambda: watchers,
                 context,
                 ask=ask,
+                kept=KeptStates(self, task_states),
                 raises=raises_on_exception(),
                 task_handlers=as_handlers(
                     self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"

@@ -339,8 +339,7 @@ RUNS: dict[str, Bad] = {
         for name, value, mend in [
             ("return_tasks", [], "state.result; leave it away"),
             ("runner_cls", 3, "give state_handlers=[...] to the tasks"),
-            ("state", 3, "leave it away"),
-            ("task_states", {}, "leave it away"),
+            ("state", 3, "task_states={task: state}"),
             ("task_contexts", {}, "context={...} holds for all tasks"),
             ("flow_run_id", "x", "context.flow_run_id; leave it away"),
             ("flow_run_name", "x", "context.flow_run_name; leave it away"),
