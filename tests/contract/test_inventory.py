@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,15 @@ def test_a_page_holds_rules_and_what_shows_them(tmp_path: Path) -> None:
         rules_of(page)
 
 
-FOUND = Shows(frozenset({"2: a call", "2: S2 says so"}), frozenset({"a.py::test_b"}), frozenset())
+FOUND = Shows(
+    frozenset({"2: a call", "2: S2 says so", "2: it is (1.x was not)"}),
+    frozenset({"a.py::test_b"}),
+    frozenset(),
+)
 WHOLE = (
     Rule("2", "call", "So it is.", ("2: a call", "a.py::test_b")),
     Rule("2", "so", "So.", ("2: S2 says so",), "S2"),
+    Rule("2", "is", "It is.", ("2: it is (1.x was not)",), "mended"),
 )
 
 
@@ -103,7 +109,11 @@ WHOLE = (
             (*WHOLE, Rule("2", "bind", "So it is.", ("2: a call",), "S9")),
             "2 bind: differs='S9' is no section",
         ),
-        ((WHOLE[0], Rule("2", "so", "So.", ("2: S2 says so",))), "'2: S2 says so' cites S2, and no rule"),
+        (
+            (WHOLE[0], replace(WHOLE[1], differs=""), WHOLE[2]),
+            "'2: S2 says so' cites S2, and no rule that it shows does",
+        ),
+        ((*WHOLE[:2], replace(WHOLE[2], differs="")), "'2: it is (1.x was not)' tells what was otherwise"),
     ],
 )
 def test_a_planted_fault_is_caught(rules: tuple[Rule, ...], expected: str) -> None:
@@ -121,6 +131,8 @@ def test_tests_that_do_not_always_run_show_nothing(tmp_path: Path) -> None:
         "@pytest.mark.parametrize('x', [pytest.param(1)])\nasync def test_two(): ...\n"
         "class TestThem:\n    def test_three(self): ...\n    @pytest.mark.xfail\n    def test_four(self): ...\n"
         "class Other:\n    def test_five(self): ...\n"
+        "@pytest.mark.skip\nclass TestNone:\n    def test_six(self): ...\n"
+        "class TestNoneEither:\n    pytestmark = [pytest.mark.skip]\n    def test_seven(self): ...\n"
     )
 
     assert list(named(path)) == ["test_one", "test_two", "test_three"]
