@@ -37,6 +37,7 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
+_BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"
 _NO_RUNNERS: Final = (
     "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the tasks, "
     "or to the flow: Flow(..., state_handlers=[...])"
@@ -152,7 +153,7 @@ class Flow(PortableGraph):
             After Ctrl-C, once everything has ended.
         """
         given = self._given("run", parameters, params)
-        if self._is_only_read("run"):
+        if self._is_left_out("run"):
             unrun = Pending("Not run: the file was being read.")
             return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
         waits = is_attended() if wait_for_approval is None else wait_for_approval
@@ -227,7 +228,7 @@ class Flow(PortableGraph):
             After Ctrl-C, once everything has ended.
         """
         given = self._given("serve", parameters, params)
-        if self._is_only_read("serve"):
+        if self._is_left_out("serve"):
             return {}
         return Service(
             self,
@@ -283,11 +284,16 @@ class Flow(PortableGraph):
         ExecutorError
             When the place to run cannot be reached; it may also turn up in ``wait``.
         RuntimeError
-            When the flow is still being built.
+            When the flow is still being built, or its file only read.
         """
         waits = is_attended() if wait_for_approval is None else wait_for_approval
+        given = self._given("start", parameters, params)
+        if _is_only_read():
+            raise RuntimeError(
+                f"Flow {self.name!r} cannot start while its file is only being read; {_BELOW_THE_GUARD}."
+            )
         make_run = self._maker(executor, lambda: (Echo(),), context, waits=waits)
-        run = make_run(self._given("start", parameters, params), None)
+        run = make_run(given, None)
         _drive_in_thread(run)
         return FlowRun(run)
 
@@ -373,13 +379,13 @@ class Flow(PortableGraph):
             )
         return given
 
-    def _is_only_read(self, verb: str) -> bool:
-        """Return whether the program reads the flow's file, in which case it is warned of."""
-        if not current_layer().values.get("loading_flow"):
+    def _is_left_out(self, verb: str) -> bool:
+        """Return whether the flow's file is only being read, which is warned of."""
+        if not _is_only_read():
             return False
         warnings.warn(
-            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; put "
-            "it below `if __name__ == '__main__':`.",
+            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; "
+            f"{_BELOW_THE_GUARD}.",
             stacklevel=3,
         )
         return True
@@ -704,6 +710,11 @@ def _traced(
             made.add_task(parameter)
         function(**{parameter.name: parameter for parameter in arguments})
     return made
+
+
+def _is_only_read() -> bool:
+    """Return whether this code runs because ``prefectlite run`` reads the file that it is in."""
+    return bool(current_layer().values.get("loading_flow"))
 
 
 def _place(executor: object, flow_name: str) -> Executor:

@@ -84,6 +84,11 @@ served = flow.serve()
     assert pick_flow(module).run(executor=LocalExecutor(), run_on_schedule=False).is_failed()
 
 
+def test_a_flow_that_a_file_starts_is_refused_with_the_mend(write):
+    with pytest.raises(FlowLoadError, match=r"(?s)RuntimeError: Flow 'etl' cannot start while.*__main__"):
+        load_file(write(FLOW + "\nflow.start()\n", "h8_starts.py"))
+
+
 @pytest.mark.parametrize("name", ["json.py", "my-flow.py", "2nd.py", "flow"])
 def test_any_name_of_a_file_will_do_and_hides_no_other_module(name, write):
     importlib.import_module("json")
