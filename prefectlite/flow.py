@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
-from prefectlite.core.context import current_layer, raises_on_exception
+from prefectlite.core.context import raises_on_exception
 from prefectlite.core.flow_options import FlowOptions, as_handlers
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
+from prefectlite.driver.given import check_may_start, check_named, given_parameters, is_left_out
 from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
-from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
@@ -37,21 +37,6 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
-_BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"
-_NO_RUNNERS: Final = (
-    "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the tasks, "
-    "or to the flow: Flow(..., state_handlers=[...])"
-)
-_NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
-#: What ``flow.run`` of Prefect 1 took and this one does not, and what to do about it.
-_NOT_HERE: Final = {
-    "runner_cls": _NO_RUNNERS,
-    "state": "every run begins anew; give the states of tasks that need not run: task_states={task: state}",
-    "task_contexts": "context={...} holds for all tasks; give it that",
-    "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
-    "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
-    "return_tasks": "the state of every task is returned, in state.result; leave it away",
-}
 
 
 class Flow(PortableGraph):
@@ -152,8 +137,8 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
-        given = self._given("run", parameters, params)
-        if self._is_left_out("run"):
+        given = given_parameters(self, "run", parameters, params)
+        if is_left_out(self, "run"):
             unrun = Pending("Not run: the file was being read.")
             return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
         waits = is_attended() if wait_for_approval is None else wait_for_approval
@@ -227,8 +212,8 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
-        given = self._given("serve", parameters, params)
-        if self._is_left_out("serve"):
+        given = given_parameters(self, "serve", parameters, params)
+        if is_left_out(self, "serve"):
             return {}
         return Service(
             self,
@@ -287,11 +272,8 @@ class Flow(PortableGraph):
             When the flow is still being built, or its file only read.
         """
         waits = is_attended() if wait_for_approval is None else wait_for_approval
-        given = self._given("start", parameters, params)
-        if _is_only_read():
-            raise RuntimeError(
-                f"Flow {self.name!r} cannot start while its file is only being read; {_BELOW_THE_GUARD}."
-            )
+        given = given_parameters(self, "start", parameters, params)
+        check_may_start(self)
         make_run = self._maker(executor, lambda: (Echo(),), context, waits=waits)
         run = make_run(given, None)
         _drive_in_thread(run)
@@ -350,46 +332,6 @@ class Flow(PortableGraph):
             render(graph, filename, format)
         return graph
 
-    def _given(
-        self, verb: str, parameters: Mapping[str, Any] | None, params: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        layer: Any = current_layer()
-        while layer is not None:
-            if layer.values.get("flow") is self:
-                raise RuntimeError(
-                    f"Flow {self.name!r} cannot {verb} inside its own `with` block, where it is being built; "
-                    f"move the call of flow.{verb}() behind the block."
-                )
-            layer = layer.outer
-        by_name: object = parameters or {}
-        if not isinstance(by_name, Mapping):
-            raise ParameterError(
-                f"Flow {self.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "
-                "parameters={'limit': 3}."
-            )
-        given = {**by_name, **params}
-        for name in _NOT_HERE.keys() & given.keys() - {one.name for one in self.parameters()}:
-            raise ParameterError(
-                f"Flow {self.name!r} is run with {name}={given[name]!r}, but {_NOT_HERE[name]}."
-            )
-        if twice := sorted(set(parameters or ()) & set(params)):
-            raise ParameterError(
-                f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
-                "as a keyword; give it once."
-            )
-        return given
-
-    def _is_left_out(self, verb: str) -> bool:
-        """Return whether the flow's file is only being read, which is warned of."""
-        if not _is_only_read():
-            return False
-        warnings.warn(
-            f"flow.{verb}() of flow {self.name!r} does nothing here, since its file is only being read; "
-            f"{_BELOW_THE_GUARD}.",
-            stacklevel=3,
-        )
-        return True
-
     def _maker(
         self,
         executor: Executor | None,
@@ -398,12 +340,7 @@ class Flow(PortableGraph):
         **options: Any,
     ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
-        found: object = context
-        if found is not None and not isinstance(found, Mapping):
-            raise ContextError(
-                f"Flow {self.name!r} is given context={context!r}, which has no names; pass a dict: "
-                "context={'region': 'north'}."
-            )
+        check_named(self, context)
         return lambda given, moment: Run(
             self,
             given,
@@ -710,11 +647,6 @@ def _traced(
             made.add_task(parameter)
         function(**{parameter.name: parameter for parameter in arguments})
     return made
-
-
-def _is_only_read() -> bool:
-    """Return whether this code runs because ``prefectlite run`` reads the file that it is in."""
-    return bool(current_layer().values.get("loading_flow"))
 
 
 def _place(executor: object, flow_name: str) -> Executor:
