@@ -18,11 +18,14 @@ _NOT_HERE: Final = {
         "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the "
         "tasks, or to the flow: Flow(..., state_handlers=[...])"
     ),
-    "state": "every run begins anew; give the states of tasks that need not run: task_states={task: state}",
-    "task_contexts": "context={...} holds for all tasks; give it that",
+    "state": (
+        "a run always begins at its beginning; give the states of tasks that need not run: "
+        "task_states={task: state}"
+    ),
+    "task_contexts": "all its tasks share one context; give context={...}",
     "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
     "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
-    "return_tasks": "the state of every task is returned, in state.result; leave it away",
+    "return_tasks": "it returns the states of all tasks; leave it away",
 }
 
 

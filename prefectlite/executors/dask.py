@@ -125,7 +125,8 @@ class DaskExecutor:
         if address is not None:
             if not is_address(str(address)):
                 raise DefinitionError(
-                    f"address={address!r} is no address of a scheduler; pass one such as 'tcp://host:8786'."
+                    f"DaskExecutor was given address={address!r}, which is no scheduler's address; write it "
+                    "with its port, as `dask scheduler` shows it: tcp://host:8786."
                 )
             target = address
         self._target = target

@@ -337,10 +337,10 @@ RUNS: dict[str, Bad] = {
             ("'built'", f"{name}={value!r}", mend),
         )
         for name, value, mend in [
-            ("return_tasks", [], "state.result; leave it away"),
+            ("return_tasks", [], "the states of all tasks; leave it away"),
             ("runner_cls", 3, "give state_handlers=[...] to the tasks"),
             ("state", 3, "task_states={task: state}"),
-            ("task_contexts", {}, "context={...} holds for all tasks"),
+            ("task_contexts", {}, "give context={...}"),
             ("flow_run_id", "x", "context.flow_run_id; leave it away"),
             ("flow_run_name", "x", "context.flow_run_name; leave it away"),
         ]

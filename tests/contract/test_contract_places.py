@@ -52,7 +52,7 @@ def _() -> None:
         ):
             DaskExecutor(address="tcp://10.0.0.1:8786", **beside)  # type: ignore[arg-type]
     for wrong in ("here", 3):
-        with pytest.raises(DefinitionError, match=rf"address={wrong!r} is no address.*'tcp://host:8786'"):
+        with pytest.raises(DefinitionError, match=rf"address={wrong!r}, which is no.*: tcp://host:8786"):
             DaskExecutor(address=wrong)  # type: ignore[arg-type]
 
 
