@@ -39,6 +39,14 @@ class ExecutorError(PrefectliteError):
     """The place where a flow should run cannot be reached or cannot be used."""
 
 
+class CertificateError(PrefectliteError):
+    """Certificates cannot be made or written as asked."""
+
+
+class InsecureClusterWarning(UserWarning):
+    """A Dask cluster is open to the network without certificates; the text says how to close it."""
+
+
 class SerializationError(PrefectliteError):
     """A function, argument or value cannot travel to or from a worker."""
 

@@ -7,6 +7,7 @@ pickled value in which it stands leaves the place that made it unasked.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -245,7 +246,14 @@ def _members(value: object) -> Iterator[object]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret as it may stand in a text: as it is, as Python quotes it, in an address, by line."""
-    for text in (secret, repr(secret)[1:-1], quote(secret, safe="", errors="replace"), *secret.splitlines()):
+    """Yield a secret as it may stand in a text: as it is, quoted, in an address, by line."""
+    quoted = [_inside(repr(secret)), _inside(repr(secret.encode("utf-8", "replace")))]
+    in_json = [_inside(json.dumps(text)) for text in (secret, *quoted)]
+    in_address = quote(secret, safe="", errors="replace")
+    for text in (secret, *quoted, *in_json, in_address, *secret.splitlines()):
         if len(text.strip()) >= SHORTEST:
             yield text
+
+
+def _inside(literal: str) -> str:
+    return literal.removeprefix("b")[1:-1]

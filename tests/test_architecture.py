@@ -16,7 +16,7 @@ PACKAGE = "prefectlite"
 
 # DESIGN.md, the picture of the house. The package's own ``__init__`` is the room "".
 FLOORS = (
-    ("states", "settings", "errors", "masking"),
+    ("states", "settings", "errors", "masking", "printable"),
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering", "tasks"),
@@ -33,12 +33,13 @@ def _below(floor: int, *but: str) -> frozenset[str]:
     return frozenset(room for room, number in FLOOR.items() if number < floor and room not in but)
 
 
-# DESIGN.md, the column "may import of ours". All may import errors, and masking: whoever writes a text may have
-# to keep a secret out of it.
-BY_ALL = frozenset({"errors", "masking"})
+# DESIGN.md, the column "may import of ours". All may import errors, and masking and printable: whoever writes a
+# text may have to keep a secret out of it, and has to keep a hostile name from driving the terminal.
+BY_ALL = frozenset({"errors", "masking", "printable"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "masking": frozenset(),
+    "printable": frozenset(),
     "settings": frozenset(),
     "states": frozenset(),
     "rules": frozenset({"states"}),
@@ -85,6 +86,7 @@ DOORS: dict[str, frozenset[str]] = {
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
     "croniter": frozenset({"schedules"}),
+    "cryptography": frozenset({"cli.certificates"}),
     "dateutil": frozenset({"schedules"}),
     "requests": frozenset({"notifications"}),
     "rich": frozenset({"cli", "views"}),
@@ -100,6 +102,7 @@ LAZY: dict[str, frozenset[str]] = {
     "results.serializers": frozenset({"cloudpickle"}),
     "views": frozenset({"graphviz", "rich"}),
     "cli": frozenset({"rich"}),
+    "cli.certificates": frozenset({"cryptography"}),
     "settings": frozenset({"pydantic"}),
     "states.json": frozenset({"pydantic"}),
     "core.parameter": frozenset({"pydantic", "pydantic_core"}),

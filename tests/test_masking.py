@@ -32,6 +32,10 @@ def test_a_hidden_text_is_masked_wherever_it_stands() -> None:
         (SecretBytes(b"in a box"), "in a box"),
         ({"user": {"token": ["deep-one"]}}, "deep-one"),
         ("line one\nline two", "only line two"),
+        ('say "deep"', json.dumps({"x": 'say "deep"'})),
+        ("dęep", json.dumps("dęep")),
+        ("dęep", repr("dęep".encode())),
+        (b"'deep\"", json.dumps(repr(b"'deep\""))),
     ],
 )
 def test_it_is_found_in_each_form_that_it_takes(secret: Any, text: str) -> None:

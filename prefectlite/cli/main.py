@@ -6,9 +6,7 @@ import json
 import logging
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,25 +16,17 @@ import click
 
 from prefectlite import __version__
 from prefectlite.cli.loading import load_file, load_module, pick_flow
+from prefectlite.cli.mending import mended, where_it_arose
 from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
 from prefectlite.cli.settings import settings_text
 from prefectlite.cli.texts import CONFIG_HELP, DESCRIBE_HELP, DIAGNOSTICS_HELP, RUN_HELP, SERVE_HELP
+from prefectlite.cli.tls import tls_command
 from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import Service
 from prefectlite.driver.timetable import CATCH_UP, CatchUp
-from prefectlite.errors import (
-    ConfigError,
-    ContextError,
-    DefinitionError,
-    DefinitionTypeError,
-    ExecutorError,
-    FlowLoadError,
-    ParameterError,
-    SerializationError,
-)
 from prefectlite.executors.default import default_executor
 from prefectlite.flow import Flow
 from prefectlite.masking import mask
@@ -45,36 +35,17 @@ from prefectlite.states.state import State, Success
 from prefectlite.views.counts import class_named
 from prefectlite.views.describe import description, description_lines, machine
 from prefectlite.views.lines import FailureDisplay, LineDisplay
-from prefectlite.views.printable import printable
+from prefectlite.views.printable import hanging, label, printable
 from prefectlite.views.progress import Progress
 from prefectlite.views.terminal import terminal_progress
 
 SUCCESS: Final = 0
 FAILED: Final = 1
-USAGE: Final = 2
 UNFINISHED: Final = 75
 INTERRUPTED: Final = 130
 
 _CENSUS: Final = "prefectlite.examples.census"
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-
-#: Errors of the user's making.
-_UNMENDED: Final = (
-    FlowLoadError,
-    ParameterError,
-    DefinitionError,
-    DefinitionTypeError,
-    ExecutorError,
-    ConfigError,
-    ContextError,
-    SerializationError,
-)
-
-
-class Unmended(click.ClickException):
-    """An error of the user's making: its text says what is wrong, where, and the mend."""
-
-    exit_code = USAGE
 
 
 @click.group(
@@ -162,6 +133,12 @@ def describe_command(
     metavar="N",
     help="Start a local cluster with N worker processes.",
 )
+@click.option(
+    "--security",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Certificates for a cluster with a tls:// address, made by `prefectlite tls`.",
+)
 @click.option("--local", is_flag=True, help="Run in this process, one task at a time, so that pdb works.")
 @click.option(
     "--log-level",
@@ -185,6 +162,7 @@ def run_command(
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
+    security: Path | None,
     local: bool,
     log_level: str | None,
     no_logs: bool,
@@ -194,7 +172,7 @@ def run_command(
     debug: bool,
 ) -> int:
     """Run a flow; the exit status is what it came to."""
-    place = Place(address, scheduler_file, workers, local)
+    place = Place(address, scheduler_file, workers, local, security)
     place.check()
     show = partial(_progress, moves=not schedule and not local, logs=not no_logs, quiet=quiet)
     with mended(debug):
@@ -213,6 +191,9 @@ def config_command() -> int:
     with mended(False):
         click.echo(settings_text(told()), nl=False)
     return SUCCESS
+
+
+program.add_command(tls_command)
 
 
 @program.command("version")
@@ -262,6 +243,7 @@ def serve_command(
     address: str | None,
     scheduler_file: Path | None,
     workers: int | None,
+    security: Path | None,
     local: bool,
     log_level: str | None,
     no_logs: bool,
@@ -271,7 +253,7 @@ def serve_command(
     max_instances: int,
 ) -> int:
     """Run a flow at the times of its schedule; the exit status is 1 if a run failed."""
-    place = Place(address, scheduler_file, workers, local)
+    place = Place(address, scheduler_file, workers, local, security)
     place.check()
     if file is None and module is None:
         raise click.UsageError("Give the FILE that holds the flow, or its module with -m.")
@@ -306,9 +288,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         if "--debug" in typed:
-            raise
+            click.echo(where_it_arose(), err=True)
         click.echo(
-            f"Error: prefectlite itself failed: {type(error).__name__}: {mask(str(error))}; "
+            f"Error: prefectlite itself failed: {type(error).__name__}: {printable(mask(str(error)))}; "
             "the same command with --debug shows where.",
             err=True,
         )
@@ -334,33 +316,6 @@ def status_of(state: State) -> int:
     if state.is_cancelled():
         return INTERRUPTED
     return SUCCESS if state.is_successful() else FAILED
-
-
-@contextmanager
-def mended(debug: bool) -> Iterator[None]:
-    """Let what the user can mend end the command with its text alone.
-
-    Parameters
-    ----------
-    debug : bool
-        Whether it also shows where it arose.
-
-    Yields
-    ------
-    None
-        Nothing.
-
-    Raises
-    ------
-    Unmended
-        With the text of the error.
-    """
-    try:
-        yield
-    except _UNMENDED as error:
-        if debug:
-            traceback.print_exc()
-        raise Unmended(mask(str(error))) from error
 
 
 def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
@@ -412,7 +367,7 @@ def _serve(
         make_run,
         catch_up=catch_up,
         max_instances=max_instances,
-        tell=lambda text: click.echo(f"{printable(flow.name)}: {printable(text)}", err=True),
+        tell=lambda text: click.echo(f"{label(flow.name)}: {hanging(text)}", err=True),
     )
     try:
         ended = service.serve()

@@ -78,7 +78,7 @@ def context_from(named: Iterable[str]) -> dict[str, Any]:
             )
         try:
             found[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = value
     return found
 
@@ -108,7 +108,7 @@ def read_file(path: Path) -> dict[str, Any]:
             f"The parameter file {str(path)!r} cannot be read: {error.strerror}; "
             "give the path of a JSON file."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParameterError(
             f"The parameter file {str(path)!r} is not JSON: {error}; it must hold an object "
             'such as {"limit": 100}.'

@@ -28,12 +28,15 @@ class Place:
         How many worker processes a cluster of our own has.
     local : bool
         Whether to run in this process.
+    security : Path or None
+        The directory with certificates.
     """
 
     address: str | None = None
     scheduler_file: Path | None = None
     workers: int | None = None
     local: bool = False
+    security: Path | None = None
 
     def check(self) -> None:
         """Refuse options that exclude each other.
@@ -53,6 +56,8 @@ class Place:
             )
             if value is not None
         ]
+        if self.local and self.security is not None:
+            raise click.UsageError("--local and --security exclude each other: no cluster, no connection.")
         if len(given) > 1:
             raise click.UsageError(
                 f"{' and '.join(given)} exclude each other: --address and --scheduler-file name a cluster "
@@ -75,14 +80,14 @@ class Place:
         if self.local:
             return LocalExecutor()
         if self.workers is not None:
-            return DaskExecutor(n_workers=self.workers)
+            return DaskExecutor(n_workers=self.workers, security=self.security)
         if self.scheduler_file is not None:
-            return DaskExecutor(scheduler_file=self.scheduler_file)
+            return DaskExecutor(scheduler_file=self.scheduler_file, security=self.security)
         if self.address is None:
-            return None
+            return None if self.security is None else DaskExecutor(security=self.security)
         if not is_address(self.address):
             raise ExecutorError(
                 f"--address {self.address!r} is no scheduler's address; write it with its port, "
                 "as `dask scheduler` shows it: tcp://host:8786."
             )
-        return DaskExecutor(self.address)
+        return DaskExecutor(self.address, security=self.security)

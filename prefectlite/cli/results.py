@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from prefectlite.masking import mask
 from prefectlite.states.state import Mapped, Skipped, State, Success
-from prefectlite.views.printable import printable
+from prefectlite.views.printable import label, printable
 
 _LIMIT: Final = 2_000  # characters of a value that is no text
 _FETCHED: Final = 65_536  # bytes; larger values stay where they are
@@ -32,7 +32,7 @@ def results_text(tasks: Iterable[tuple[str, State]]) -> str:
     shown = [(slug, text) for slug, text in found if text]
     if len(shown) == 1:
         return shown[0][1] + "\n"
-    return "".join(f"{slug}:\n{text}\n" for slug, text in shown)
+    return "".join(f"{label(slug)}:\n{text}\n" for slug, text in shown)
 
 
 def _has_value(state: State) -> bool:
@@ -50,7 +50,7 @@ def _shown(state: State) -> str:
             return ""
         text = value if isinstance(value, str) else pprint.pformat(value, width=100)
     except Exception as error:  # it may be gone; unpickling and repr run the user's code
-        return f"(a value that cannot be shown: {type(error).__name__}: {error})"
+        return label(f"(a value that cannot be shown: {type(error).__name__}: {mask(str(error))})")
     if not isinstance(value, str) and len(text) > _LIMIT:
         text = text[:_LIMIT] + " ..."
     return printable(mask(text))

@@ -21,6 +21,7 @@ RUN_HELP: Final = """Run a flow and show how it goes.
       prefectlite run etl.py --workers 8             a local cluster with 8 processes
       prefectlite run etl.py --address tcp://10.0.0.5:8786
       prefectlite run etl.py --scheduler-file /shared/scheduler.json
+      prefectlite run etl.py --address tls://10.0.0.5:8786 --security ~/cluster-tls
 
     \b
     Exit status:

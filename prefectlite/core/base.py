@@ -15,8 +15,16 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
+from prefectlite.core.options import (
+    DEFAULTS,
+    OPTION_NAMES,
+    OptionArgs,
+    TaskOptions,
+    as_resources,
+    default_options,
+)
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.printable import label
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -348,14 +356,15 @@ class Task(Expression):
         asked = dict(self.options.resources or {})
         for tag in sorted(self.tags):
             if tag.startswith(_RESOURCE_TAG):
-                name, _, amount = tag.removeprefix(_RESOURCE_TAG).partition("=")
+                name, _, text = tag.removeprefix(_RESOURCE_TAG).partition("=")
                 try:
-                    asked[name] = float(amount)
+                    amount = float(text)
                 except ValueError:
                     raise DefinitionError(
                         f"Task {self.name!r} has the tag {tag!r}, which asks for no amount of a resource; "
                         f"write '{_RESOURCE_TAG}GPU=1', or give resources={{'GPU': 1}}."
                     ) from None
+                asked |= as_resources(self.name, "tags", {name: amount})
         return asked
 
     @property
@@ -389,7 +398,7 @@ class Task(Expression):
 
     def __repr__(self) -> str:
         """Return ``<Class: name>``."""
-        return f"<{type(self).__name__}: {self.name}>"
+        return f"<{type(self).__name__}: {label(self.name)}>"
 
     def _changed(self, values: Mapping[str, Any], task_args: Mapping[str, Any]) -> Self:
         new = self._twin(values)

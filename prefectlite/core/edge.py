@@ -10,6 +10,7 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import Task
 from prefectlite.core.collecting import Collector, as_task
 from prefectlite.errors import DefinitionError
+from prefectlite.printable import label
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -95,7 +96,7 @@ class Edge:
         how = "" if self.key is None else f", key={self.key!r}"
         how += ", mapped" if self.mapped else ""
         how += ", flattened" if self.flattened else ""
-        return f"<Edge: {self.upstream.name} to {self.downstream.name}{how}>"
+        return f"<Edge: {label(self.upstream.name)} to {label(self.downstream.name)}{how}>"
 
 
 _set = object.__setattr__

@@ -341,6 +341,35 @@ def unknown_option(task_name: str, option: str) -> str:
     return f"Task {task_name!r} is given the option {option!r}, which does not exist; {mend}"
 
 
+def as_resources(task_name: str, option: str, value: Any) -> dict[str, float]:
+    """Return what a worker must have free to run a task.
+
+    Parameters
+    ----------
+    task_name : str
+        The task's.
+    option : str
+        Where it was given, for the error.
+    value : mapping of str to float
+        Amounts by name.
+
+    Returns
+    -------
+    dict of str to float
+        The same.
+
+    Raises
+    ------
+    DefinitionError, DefinitionTypeError
+        When it is something else, or an amount is none.
+    """
+    place, mend = _Place(task_name, option), "give names and amounts, as in resources={'GPU': 1}."
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise place.refuse_kind(value, mend)
+    _check_sendable(place, value)
+    return {name: _number(place, amount, mend) for name, amount in value.items()}
+
+
 def seconds(delay: Delay) -> float:
     """Return a delay as a number.
 
@@ -525,12 +554,7 @@ def _limit(place: _Place, value: Any) -> int | None:
 
 
 def _resources(place: _Place, value: Any) -> Mapping[str, float] | None:
-    if value is None:
-        return None
-    mend = "give names and amounts, as in resources={'GPU': 1}."
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise place.refuse_kind(value, mend)
-    return {name: _number(place, amount, mend) for name, amount in value.items()} or None
+    return None if value is None else as_resources(place.task_name, place.option, value) or None
 
 
 def _workers(place: _Place, value: Any) -> tuple[str, ...] | None:
@@ -539,7 +563,17 @@ def _workers(place: _Place, value: Any) -> tuple[str, ...] | None:
     names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
     if not all(isinstance(name, str) for name in names):
         raise place.refuse_kind(value, "give a worker's address or name, or a list of them.")
+    _check_sendable(place, names)
     return names or None
+
+
+def _check_sendable(place: _Place, names: Iterable[str]) -> None:
+    # The scheduler's connection would be lost over it, and with it every run of that client.
+    for name in names:
+        if not name.isascii() and name.encode("utf-8", "ignore").decode() != name:
+            raise place.refuse(
+                name, "a lone surrogate in it cannot be sent to a scheduler; use real characters."
+            )
 
 
 _CHECKS: Final[Mapping[str, Callable[[_Place, Any], Any]]] = {

@@ -13,6 +13,7 @@ from prefectlite.core.context import current_layer
 from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
 from prefectlite.masking import hide, mask
+from prefectlite.printable import label
 from prefectlite.states.signals import FAIL
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
                 return text
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return text
         from pydantic import ValidationError
 
@@ -275,7 +276,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
             as_text = error
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ParameterError(self._refusal(text, as_text, _AS_JSON)) from None
         try:
             return self._settled(checker.validate_json(text))
@@ -292,9 +293,10 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         str
             What, and the mend.
         """
+        name = label(self.name)
         return (
             f"Parameter {self.name!r}{self._expected()} has no value; "
-            f"give one: flow.run({self.name}=...), or -p {self.name}=... on the command line."
+            f"give one: flow.run({name}=...), or -p {name}=... on the command line."
         )
 
     def checker(self) -> TypeAdapter[Any]:

@@ -15,6 +15,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, Rim, SlugView
 from prefectlite.core.slugs import SlugBook
 from prefectlite.errors import DefinitionError
+from prefectlite.printable import label
 
 
 class GraphQueries:
@@ -69,7 +70,7 @@ class GraphQueries:
 
     def __repr__(self) -> str:
         """Return ``<Class: name>``."""
-        return f"<{type(self).__name__}: {self.name}>"
+        return f"<{type(self).__name__}: {label(self.name)}>"
 
     def get_tasks(
         self,

@@ -233,5 +233,5 @@ def _meaning(value: Any) -> Any:
     """Return what a text means as JSON, as in Prefect 1; anything else is what it is."""
     try:
         return json.loads(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return value

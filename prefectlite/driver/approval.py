@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
+from prefectlite.printable import hanging, label
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 
@@ -101,11 +102,12 @@ class Prompt:
         approved: list[RunKey] = []
         keys = list(paused)
         for place, key in enumerate(keys):
-            said = f": {paused[key].message}" if paused[key].message else "."
+            message = paused[key].message
+            said = f": {hanging(message)}" if message else "."
             rest = f", [a]ll {len(keys) - place}" if len(keys) - place > 1 else ""
             try:
                 answer = self._read(
-                    f"Flow {flow_name!r}: {key} is paused{said} Resume it? [y]es{rest}, [n]o: "
+                    f"Flow {flow_name!r}: {label(str(key))} is paused{said} Resume it? [y]es{rest}, [n]o: "
                 )
             except (EOFError, OSError, NotImplementedError):  # nobody is there after all
                 return approved

@@ -19,6 +19,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.instructions import Transition
 from prefectlite.masking import mask
+from prefectlite.printable import hanging
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
@@ -101,7 +102,7 @@ class Echo:
         logger = logging.getLogger(line.logger)
         record = self._record(line)
         if not _is_set_up(logger):
-            sys.stderr.write(self._formatter.format(record) + "\n")
+            sys.stderr.write(hanging(self._formatter.format(record)) + "\n")
         elif not (_is_here(line) and line.logger != "stdout") and logger.isEnabledFor(line.level):
             logger.handle(record)
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from prefectlite.driver.approval import Approver
 from prefectlite.engine.engine import Engine
+from prefectlite.printable import label
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 
@@ -77,7 +78,7 @@ class Leaving:
         """
         if self._waits and state is not self._told:
             self._told = state
-            names = ", ".join([str(key) for key in run.paused()][:_NAMED])
+            names = ", ".join([label(str(key)) for key in run.paused()][:_NAMED])
             _logger.warning("Flow %r waits for run.resume(...) of what is paused: %s.", run.flow_name, names)
         if self._ask is not None and self._is_quiet():
             self._put(run, self._ask)

@@ -183,7 +183,7 @@ def import_object(path: str) -> Any:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ExecutorError(
             f"DaskExecutor was given {path!r}, which is no address and cannot be imported as a cluster class "
             f"({error}). Pass an address such as 'tcp://127.0.0.1:8786', or the import string of a class "
@@ -287,8 +287,14 @@ def _local_cluster(
         kwargs.setdefault("memory_limit", int(MEMORY_LIMIT / count))
     if processes:
         kwargs.setdefault("worker_class", "prefectlite.executors.mainless.MainlessNanny")
-    # 8787 may be taken, and Dask would say so in red.
+    # Port 8787 may be taken, and Dask would say so in red.
     kwargs.setdefault("dashboard_address", ":0")
+    if not kwargs.get("host") and not kwargs.get("interface"):
+        # Scheduler and workers listen on the loopback then, but Dask shows the dashboard to the network.
+        for option in ("dashboard_address", "worker_dashboard_address"):
+            address = kwargs.get(option)
+            if isinstance(address, int) or (isinstance(address, str) and address.startswith(":")):
+                kwargs[option] = f"127.0.0.1:{str(address).lstrip(':')}"
     kwargs.setdefault("silence_logs", logging.CRITICAL)
     # Without workers at first: then the client, the plugin and the first graph are under way while they
     # start.
@@ -363,7 +369,7 @@ def scheduler_file_address(path: str | os.PathLike[str]) -> str:
             f"'dask scheduler --scheduler-file {file.name}' once that runs; start it, or give the file's "
             "full path."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExecutorError(
             f"The file {str(file)!r} is no scheduler file: it holds no JSON object with an 'address'. "
             "Pass the file that 'dask scheduler --scheduler-file' writes."

@@ -21,6 +21,7 @@ from prefectlite.executors.reach import (
     reach_address,
     reach_scheduler_file,
 )
+from prefectlite.executors.security import ROLES, check_security, security_of
 from prefectlite.executors.session import DaskSession
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import current as current_settings
@@ -58,8 +59,11 @@ class DaskExecutor:
         the setting ``n_workers`` says.
     scheduler_file : str, path or None
         The file that ``dask scheduler --scheduler-file`` wrote.
+    security : distributed.security.Security, str, path or None
+        Certificates for a ``tls://`` cluster, or for one to be started: the directory that ``prefectlite
+        tls`` made, or what Dask takes.
     client_kwargs : mapping or None
-        Arguments for the client that we open: ``security``, ``timeout`` (seconds) and others.
+        Arguments for the client that we open: ``timeout`` (seconds) and others.
     keep_limit : int or None
         How many bytes of results stay readable after a flow run's end, as long as its state is held; by
         default, the setting ``results.keep_limit``.
@@ -77,6 +81,11 @@ class DaskExecutor:
         unless the cluster adapts.
     debug : bool
         Whether Dask's own warnings about a local cluster are let through.
+    stall_timeout : float or None
+        For how many seconds a task run may lack its inputs on a worker that has a thread for it (and a second
+        more for each 10 MB), because the machines that have them cannot be reached. Then another worker gets
+        it, and if that does not help, it is ``Crashed("input-unreachable")``. ``math.inf`` waits for ever; by
+        default, the setting ``stall_timeout``, a minute unless you set another. Not without the plugin.
 
     Raises
     ------
@@ -101,6 +110,7 @@ class DaskExecutor:
         adapt_kwargs: Mapping[str, Any] | None = None,
         n_workers: int | None = None,
         scheduler_file: str | os.PathLike[str] | None = None,
+        security: Any = None,
         client_kwargs: Mapping[str, Any] | None = None,
         keep_limit: int | None = None,
         plugin: bool = True,
@@ -108,6 +118,7 @@ class DaskExecutor:
         performance_report_path: str | os.PathLike[str] | None = None,
         watch_worker_status: bool | None = None,
         debug: bool = False,
+        stall_timeout: float | None = None,
     ) -> None:
         given = {
             "target": target,
@@ -129,6 +140,7 @@ class DaskExecutor:
                     "with its port, as `dask scheduler` shows it: tcp://host:8786."
                 )
             target = address
+        check_security(security)
         self._target = target
         self._cluster_class = cluster_class
         self._scheduler_file = scheduler_file
@@ -136,6 +148,7 @@ class DaskExecutor:
         self._adapt_kwargs = dict(adapt_kwargs or {})
         self._n_workers = n_workers
         self._client_kwargs = dict(client_kwargs or {})
+        self._security = security
         self._keep_limit = keep_limit
         self._plugin = plugin
         if bundle_size not in ("auto", "config"):
@@ -148,12 +161,16 @@ class DaskExecutor:
         self._report_path = performance_report_path
         self._watches = watch_worker_status
         self._debug = debug
+        _check_seconds("stall_timeout", stall_timeout)
+        self._stall_timeout = stall_timeout
         # What runs of this executor taught about how long tasks take; a few bytes for each task.
         self._seconds: dict[str, float] = {}
         if target is not None:
             self._sort(target)
         if self._scheduler_file is not None or self._target is not None:
             self._refuse_options(named[0])
+        if security is not None:
+            self._refuse_second_security()
 
     def _sort(self, target: Any) -> None:
         """Tell what makes a cluster, and a scheduler file, from what is up already."""
@@ -183,6 +200,22 @@ class DaskExecutor:
                 raise DefinitionError(
                     f"DaskExecutor was given {option}={value!r}, which is about a cluster to be started, "
                     f"beside {name}, which names one that is up; leave out one of the two."
+                )
+
+    def _refuse_second_security(self) -> None:
+        if self._target is not None and not isinstance(self._target, str):
+            raise DefinitionError(
+                f"DaskExecutor was given security={self._security!r} beside {self._target!r}, which is "
+                "connected already; give security to that when you make it, or pass its address here."
+            )
+        for name, kwargs in (
+            ("client_kwargs", self._client_kwargs),
+            ("cluster_kwargs", self._cluster_kwargs),
+        ):
+            if "security" in kwargs:
+                raise DefinitionError(
+                    f"DaskExecutor was given security={self._security!r} and another security in {name}; "
+                    "give one of them."
                 )
 
     def open(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> DaskSession:
@@ -220,6 +253,7 @@ class DaskExecutor:
             seconds=self._seconds,
             watch_workers=not self._adapt_kwargs if self._watches is None else self._watches,
             report_path=None if self._report_path is None else os.fspath(self._report_path),
+            stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
         )
         reach = self._reach()
         if reach is None:
@@ -250,26 +284,34 @@ class DaskExecutor:
 
     def _reach(self) -> Callable[[], Place] | None:
         """How to get at a cluster that is up; None means to start one."""
-        target, kwargs = self._target, self._client_kwargs
-        file = self._scheduler_file
+        target, file = self._target, self._scheduler_file
         if file is not None:
-            return lambda: reach_scheduler_file(file, kwargs)
+            return lambda: reach_scheduler_file(file, self._connection())
         if isinstance(target, str):
-            return lambda: reach_address(target, kwargs)
+            return lambda: reach_address(target, self._connection())
         if target is not None:
             return lambda: borrow_client(target) if _is_client(target) else borrow_cluster(target)
-        if self._cluster_class is None and not self._cluster_kwargs and not self._adapt_kwargs:
+        if not (self._cluster_class or self._cluster_kwargs or self._adapt_kwargs or self._security):
             client = None if self._n_workers is not None else _active_client()
             if client is not None:
                 return lambda: borrow_client(client)
         return None
 
+    def _connection(self) -> dict[str, Any]:
+        """Return the arguments of a client."""
+        if self._security is None:
+            return self._client_kwargs
+        return {**self._client_kwargs, "security": security_of(self._security)}
+
     def _start(self, n_workers: int | None) -> Place:
         # What Dask does unless it is told otherwise, as it is for clusters of ours.
         aloud = {"silence_logs": logging.WARNING} if self._debug and self._cluster_class is None else {}
+        cluster_kwargs = {**aloud, **self._cluster_kwargs}
+        if self._security is not None:
+            cluster_kwargs["security"] = security_of(self._security, ROLES)
         return start_cluster(
             self._cluster_class,
-            {**aloud, **self._cluster_kwargs},
+            cluster_kwargs,
             self._adapt_kwargs,
             n_workers,
             self._client_kwargs,
@@ -286,6 +328,7 @@ class DaskExecutor:
             for name, value in (
                 ("cluster_kwargs", self._cluster_kwargs),
                 ("adapt_kwargs", self._adapt_kwargs),
+                ("security", self._security),
             )
             if value
         ]
@@ -362,6 +405,11 @@ def _is_client(target: Any) -> bool:
 def _check_count(name: str, value: Any, what: str = "of workers") -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise DefinitionError(f"{name}={value!r} is no number {what}; pass a whole number from 1 on.")
+
+
+def _check_seconds(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise DefinitionError(f"{name}={value!r} is no time; pass a number of seconds greater than 0.")
 
 
 def _check_mapping(name: str, value: Any) -> None:

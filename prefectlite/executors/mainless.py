@@ -17,6 +17,8 @@ from typing import Any, Final
 from distributed import Nanny
 from distributed.nanny import WorkerProcess
 
+from prefectlite.executors.exits import tell_exit
+
 #: The name of our worker processes, which no other process in a sane program has.
 PROCESS_NAME: Final = "prefectlite worker process"
 
@@ -43,6 +45,12 @@ class MainlessProcess(WorkerProcess):
 
 class MainlessNanny(Nanny):
     """A nanny whose workers, the first and all later ones, do not import the user's main script."""
+
+    tells_exits = True
+
+    def _on_worker_exit_sync(self, exitcode: int) -> None:
+        tell_exit(self, exitcode)
+        super()._on_worker_exit_sync(exitcode)
 
     @property
     def process(self) -> Any:

@@ -8,16 +8,14 @@ reports of every run.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from dask._task_spec import Task
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from prefectlite.executors.relics import Relics
-from prefectlite.worker.losses import lose_bundle, run_lost
+from prefectlite.executors.seals import Seals
+from prefectlite.executors.stalls import Waits, look_for_stalls
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -34,9 +32,6 @@ FLUSH_AT: Final = 256
 LARGE: Final = 1024 * 1024
 #: So many of what a task reads are looked at.
 LOOK_AT: Final = 16
-#: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
-#: suspicious to Dask, and is begun elsewhere while its thread there goes on.
-RETIRED: Final = ("retire-workers", "worker-close-gracefully")
 
 
 class Route:
@@ -53,13 +48,14 @@ class Route:
         after a worker's death.
     """
 
-    __slots__ = ("client", "items", "name", "shares_disk")
+    __slots__ = ("client", "items", "name", "shares_disk", "waits")
 
     def __init__(self, name: str, client: str, shares_disk: bool) -> None:
         self.name = name
         self.client = client
         self.shares_disk = shares_disk
         self.items: list[Item] = []
+        self.waits = Waits()
 
 
 class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
@@ -76,7 +72,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._due = 0.0
         self._patience = FLUSH_EVERY
         self._shares_disk = False
-        self._relics = Relics()
+        self.seals: Seals
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -91,10 +87,15 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             Whom to listen to.
         """
         self._scheduler = scheduler
-        scheduler.handlers["prefectlite_open"] = self.open
+        scheduler.handlers["prefectlite_open"] = self._open_ready
         scheduler.handlers["prefectlite_close"] = self.shut
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
+        self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        scheduler.handlers["prefectlite_stalls"] = self.stalls
+        scheduler.handlers["retire_workers"] = self._retire
+        scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
+        scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 
@@ -121,12 +122,18 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes[route] = Route(route, client, shares_disk)
         if shares_disk:
             self._shares_disk = True
-            self._relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
+            self.seals.relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
             for worker in self._scheduler.workers:
                 self._provide(worker)
         if self.name not in self._scheduler.plugins:
             self._scheduler.add_plugin(self, name=self.name)
         return "open"
+
+    async def _open_ready(self, client: str, route: str, shares_disk: bool = False) -> str:
+        """Open a stream, and wait until who is to tell of the workers' ends listens to them."""
+        answer = self.open(client, route, shares_disk)
+        await self.seals.exits.ready()
+        return answer
 
     def shut(self, route: str) -> None:
         """End a flow run's stream; without streams, stop looking at the scheduler's transitions.
@@ -139,6 +146,34 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
+
+    def stalls(self, route: str, timeout: float) -> list[tuple[Any, str]]:
+        """Look for attempts of a flow run that never get their inputs.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+        timeout : float
+            For how many seconds one may lack small inputs while its worker has a thread for it.
+
+        Returns
+        -------
+        list of (tuple, str)
+            Those that no other worker can have either, and what they lack, in words.
+        """
+        found = self._routes.get(route)
+        if found is None:
+            return []
+        return look_for_stalls(
+            self._scheduler, found.waits, lambda key: self.is_ours(key) and key[0][-8:] == route, timeout
+        )
+
+    async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
+        """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""
+        if workers is not None and self._routes:
+            workers = [self._scheduler.aliases.get(one, one) for one in workers]
+        return await self._scheduler.retire_workers(workers=workers, **options)
 
     def recall(self, client: str, keys: Sequence[Any], sent: Sequence[Any] = ()) -> list[Any] | None:
         """Take tasks that wait for others off the scheduler, and all that waits for them.
@@ -189,12 +224,16 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         int
             How many tasks were asked back.
         """
-        stealing = self._scheduler.extensions.get("stealing")
         victims = {}
         for key in keys:
             task = self._scheduler.tasks.get(tuple(key))
             if task is not None and task.processing_on is not None:
                 victims[task.processing_on.address] = task.processing_on
+        return self._ask_back(victims, keys)
+
+    def _ask_back(self, victims: Mapping[str, Any], keys: Sequence[Any]) -> int:
+        """Ask workers for all tasks of ours but some; return how many were asked for."""
+        stealing = self._scheduler.extensions.get("stealing")
         others = [one for one in self._scheduler.running if one.address not in victims]
         if stealing is None or not others:
             return 0
@@ -203,14 +242,33 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         for victim in victims.values():
             for task in list(victim.processing):
                 key = task.key
-                is_ours = type(key) is tuple and type(key[0]) is str and key[0][-8:] in self._routes
-                if not is_ours or key in keys or task.worker_restrictions or task.resource_restrictions:
+                if (
+                    not self.is_ours(key)
+                    or key in keys
+                    or task.worker_restrictions
+                    or task.resource_restrictions
+                ):
                     continue
                 thief = min(loads, key=loads.__getitem__)
                 stealing.move_task_request(task, victim, thief)
                 loads[thief] += 1 / thief.nthreads
                 count += 1
         return count
+
+    def is_ours(self, key: Any) -> bool:
+        """Return whether a task belongs to a flow run that streams here.
+
+        Parameters
+        ----------
+        key : tuple or str
+            Its data key.
+
+        Returns
+        -------
+        bool
+            False for the tasks of other users.
+        """
+        return type(key) is tuple and type(key[0]) is str and key[0][-8:] in self._routes
 
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str = "", **facts: Any
@@ -238,7 +296,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             return
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
-                self._seal(self._routes[key[0][-8:]], key, start, stimulus_id)
+                task = self._scheduler.tasks.get(key)
+                if task is not None:
+                    self.seals.seal(task, start, stimulus_id, self._routes[key[0][-8:]].shares_disk)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
@@ -249,53 +309,6 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             asked = "" if route is None or task is None else _asked_for(task)
             if route is not None and asked:  # else it waits for any worker, as one does while they start
                 self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
-
-    def _seal(self, route: Route, key: Any, start: str, stimulus: str) -> None:
-        """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss."""
-        task = self._scheduler.tasks.get(key)
-        if task is None or len(key) < 5 or not key[4]:
-            return  # shared constants may be made again
-        if start == "memory":
-            # Let go by whoever held it, as values are; or lost, and still wanted.
-            if task.who_wants or task.waiters:
-                self._replace(
-                    task,
-                    "result-lost",
-                    "The worker that held the result ended before its last reader.",
-                    self._relics.record_of_ended(key, self._scheduler.workers),
-                )
-        elif task.suspicious or stimulus.startswith(RETIRED):
-            # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
-            # A run that began before there were marks has left none.
-            lost = self._relics.of_the_gone(self._scheduler.workers) if route.shares_disk else None
-            if lost is not None and not any(one.has_begun(key) for one in lost):
-                task.suspicious = 0  # it had not begun, so it may begin elsewhere
-                return
-            record = None
-            if lost is not None:
-                record = next((found for one in lost if (found := one.record(key)) is not None), None)
-            text = (
-                "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
-                "C code), the system did (memory ran out), or its machine is gone."
-            )
-            if not task.suspicious:
-                text = (
-                    "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
-                    "somebody's hand) before the attempt ended."
-                )
-            self._replace(task, "worker-lost", text, record)
-
-    def _replace(self, task: Any, cause: str, text: str, record: bytes | None) -> None:
-        spec = task.run_spec
-        if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
-            return
-        # What stands in for it may be said by any worker: the one that it asked for may never come again.
-        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
-        now = time.time()
-        if len(task.key) == 5:
-            task.run_spec = Task(task.key, run_lost, cause, text, now, record)
-        else:
-            task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here, and tell of it.
@@ -312,8 +325,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     def _provide(self, worker: str) -> None:
         if self._shares_disk:
-            state = self._scheduler.workers[worker]
-            self._relics.provide(worker, state.local_directory, state.nthreads, self._scheduler.address)
+            self.seals.watch(self._scheduler.workers[worker])
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Forget the marks of a worker that is gone, and tell of it; what it had was seen to before.
@@ -325,7 +337,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         worker : str
             The worker's address.
         """
-        self._relics.forget(worker)
+        self.seals.forget(worker)
         self._tell_all((WORKER, worker, False))
 
     def _tell_all(self, item: Item) -> None:

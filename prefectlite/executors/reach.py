@@ -7,12 +7,14 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.cluster import Place, ask_workers, scheduler_file_address
+from prefectlite.executors.security import client_context
 
 #: How long to look for a scheduler at an address, in seconds.
 CONNECT_TIMEOUT: Final = 5.0
@@ -154,6 +156,8 @@ def reach_address(address: str, client_kwargs: Mapping[str, Any]) -> Place:
         raise _is_dashboard(address)
     if scheme in ("", "tcp"):
         _knock(address, rest.strip("/"))
+    elif scheme == "tls":
+        _show_certificate(address, rest.strip("/"), client_context(address, client_kwargs.get("security")))
     return _connect(address, client_kwargs)
 
 
@@ -174,6 +178,43 @@ def _connect(address: str, client_kwargs: Mapping[str, Any]) -> Place:
 
 def _knock(address: str, host_and_port: str) -> None:
     """Say quickly and exactly why no scheduler can be at an address, before Dask waits for it in vain."""
+    with _door(address, host_and_port) as door:
+        said = _first_words(door)
+    if said.startswith(b"HTTP/"):
+        raise _is_dashboard(address)
+    if not said:
+        # Dask would wait for it much longer than its own timeout says.
+        raise ExecutorError(
+            f"Something listens at {address!r}, but it does not speak as a Dask scheduler does. Check the "
+            "port in the scheduler's log ('Scheduler at: ...'). One that was started with certificates has a "
+            "tls:// address and takes only clients that have one too: DaskExecutor('tls://...', "
+            "security='DIRECTORY'), with the directory that 'prefectlite tls' made."
+        )
+
+
+def _show_certificate(address: str, host_and_port: str, context: ssl.SSLContext) -> None:
+    """Say quickly and exactly why a scheduler and this client cannot agree on certificates, if so."""
+    with _door(address, host_and_port) as plain:
+        try:
+            with context.wrap_socket(plain) as door:
+                # What the other side thinks of our certificate comes after the handshake.
+                door.settimeout(CONNECT_TIMEOUT)
+                if door.recv(1):
+                    return
+                reason = "it closed the connection"
+        except OSError as error:
+            reason = str(error.reason if isinstance(error, ssl.SSLError) else error)
+            reason = getattr(error, "verify_message", "") or reason
+    raise ExecutorError(
+        f"The Dask scheduler at {address!r} and this client do not accept each other's certificates "
+        f"({reason}). Both need files of one run of 'prefectlite tls', which are good for the days that it "
+        "said: pass as security the directory that the scheduler was started with, or make new files with "
+        "--force and start scheduler and workers again. Without certificates, an address has tcp://."
+    )
+
+
+def _door(address: str, host_and_port: str) -> socket.socket:
+    """Return a connection to an address."""
     if not _HOST_AND_PORT.match(host_and_port):
         raise ExecutorError(
             f"The scheduler address {address!r} has no host and port; write it as 'tcp://HOST:PORT', "
@@ -184,11 +225,11 @@ def _knock(address: str, host_and_port: str) -> None:
     while True:
         try:
             # A scheduler that is started beside us may need a moment.
-            door = socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT)
-            break
-        except socket.gaierror as error:
+            return socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT)
+        except (socket.gaierror, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ExecutorError(
-                f"The host of the scheduler address {address!r} is not known here ({error.strerror}); "
+                f"The host of the scheduler address {address!r} is not known here ({why}); "
                 "check its spelling, or use its IP address."
             ) from error
         except (OSError, OverflowError) as error:
@@ -198,16 +239,6 @@ def _knock(address: str, host_and_port: str) -> None:
                     "'dask scheduler', or take the address from its log ('Scheduler at: ...')."
                 ) from error
             time.sleep(0.2)
-    with door:
-        said = _first_words(door)
-    if said.startswith(b"HTTP/"):
-        raise _is_dashboard(address)
-    if not said:
-        # Dask would wait for it much longer than its own timeout says.
-        raise ExecutorError(
-            f"Something listens at {address!r}, but it does not speak as a Dask scheduler does. Check the "
-            "port in the scheduler's log ('Scheduler at: ...'); one with encryption has a tls:// address."
-        )
 
 
 def _first_words(door: socket.socket) -> bytes:

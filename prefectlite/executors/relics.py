@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from ipaddress import ip_address
 from typing import Any
 
 from distributed.comm import get_address_host
 
-from prefectlite.worker.marks import Marks, Snapshot
+from prefectlite.worker.marks import Marks, Snapshot, mark_of
 
 
 class Relics:
@@ -62,6 +62,27 @@ class Relics:
         for worker in [one for one in self._marks if one not in workers]:
             self.forget(worker)
 
+    def begun_by(self, worker: str, keys: Iterable[Any]) -> list[Any] | None:
+        """Return what a worker that is there has begun of some tasks.
+
+        Parameters
+        ----------
+        worker : str
+            Its address.
+        keys : iterable of tuple
+            Their data keys.
+
+        Returns
+        -------
+        list of tuple or None
+            Some of the keys; None when it leaves no marks that can be read here.
+        """
+        marks = self._marks.get(worker)
+        if marks is None:
+            return None
+        begun = marks.begun()
+        return [key for key in keys if mark_of(key) in begun]
+
     def of_the_gone(self, workers: Container[str]) -> list[Snapshot] | None:
         """Return what the workers that are gone have left, after which they begin nothing more.
 
@@ -82,6 +103,25 @@ class Relics:
                 self._gone[worker] = None if marks is None else marks.snapshot()
         found = [one for one in self._gone.values() if one is not None]
         return found if found and len(found) == len(self._gone) else None
+
+    def who_had(self, key: Any) -> tuple[str, int]:
+        """Return which of the workers that are gone had begun a task.
+
+        Parameters
+        ----------
+        key : tuple
+            Its data key.
+
+        Returns
+        -------
+        (str, int)
+            Its address, and how many tasks of ours ran there at the end; 0 when that is not known. An empty
+            address when it may have been any of several.
+        """
+        for worker, snapshot in self._gone.items():
+            if snapshot is not None and snapshot.has_begun(key):
+                return worker, snapshot.running
+        return (next(iter(self._gone)), 0) if len(self._gone) == 1 else ("", 0)
 
     def record_of_ended(self, key: Any, workers: Container[str]) -> bytes | None:
         """Return what a task of ours had come to that has ended.

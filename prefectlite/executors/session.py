@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.performance import PerformanceReport
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
 from prefectlite.lowering.wrappers import Slots, Succeeded
@@ -56,6 +58,8 @@ class DaskSession:
         Whether the log tells of workers that come and go.
     report_path : str or None
         Where to write Dask's performance report.
+    stall_timeout : float
+        As of ``Watch``.
     """
 
     pickles = True
@@ -72,6 +76,7 @@ class DaskSession:
         seconds: dict[str, float] | None = None,
         watch_workers: bool = False,
         report_path: str | None = None,
+        stall_timeout: float = math.inf,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
@@ -83,6 +88,7 @@ class DaskSession:
         self._watch_workers = watch_workers
         self._report_path = report_path
         self._report: PerformanceReport | None = None
+        self._stall_timeout = stall_timeout
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -136,6 +142,7 @@ class DaskSession:
             When it cannot be used, or its workers cannot start.
         """
         self._place = place
+        warn_if_open(place.client)
         # By name: these two import Dask, and naming an executor must not.
         link_class: type[Link] = import_object("prefectlite.executors.link:Link")
         watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
@@ -153,7 +160,7 @@ class DaskSession:
         if self._report_path is not None:
             self._report = PerformanceReport(place.client, self._report_path)
             self._report.begin()
-        self._watch = watch_class(link)
+        self._watch = watch_class(link, self._stall_timeout)
         self._watch.start()
         # A body that ends its process at once would look like a worker that cannot start.
         place.settle()

@@ -8,7 +8,9 @@ are looked at.
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -28,6 +30,10 @@ OFTEN: Final = 0.2
 #: How long after the scheduler's word to look, in seconds: Dask's own word to the client is on its way as
 #: well.
 SOON: Final = 0.02
+#: How often to look for attempts that never get their inputs: so many times within the limit, in seconds.
+STALL_LOOKS: Final = 5
+#: How long the scheduler may take to look for them, in seconds.
+STALL_TIMEOUT: Final = 10.0
 #: How long to wait for workers to say again what they said, in seconds.
 ASK_TIMEOUT: Final = 30.0
 
@@ -39,10 +45,14 @@ class Watch:
     ----------
     link : Link
         Whose.
+    stall_timeout : float
+        For how many seconds an attempt may lack its inputs on a worker that has a thread for it.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, stall_timeout: float = math.inf) -> None:
         self._link = link
+        self._stall_timeout = stall_timeout
+        self._stalls_looked = time.monotonic()
         self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
         self._ended: set[DaskKey] = set()
@@ -112,6 +122,24 @@ class Watch:
         self._ended = ended
         if overdue:
             self._ask(overdue)
+        now = time.monotonic()
+        if now - self._stalls_looked > self._stall_timeout / STALL_LOOKS and link.has_plugin and link.cargo:
+            self._stalls_looked = now
+            self._look_for_stalls()
+
+    def _look_for_stalls(self) -> None:
+        """Let the scheduler look for attempts that never get their inputs; it lets others have them first."""
+        link = self._link
+        try:
+            found = link.client.sync(
+                link.client.scheduler.prefectlite_stalls,
+                route=link.route,
+                timeout=self._stall_timeout,
+                callback_timeout=STALL_TIMEOUT,
+            )
+        except Exception:
+            return  # whatever that means, other looks will tell
+        link.give_up([(tuple(key), "input-unreachable", text) for key, text in found])
 
     def _ask(self, keys: Sequence[DaskKey]) -> None:
         """Ask the workers what the attempts in those Dask tasks said."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from prefectlite.core.graph import FlowGraph
-from prefectlite.errors import FlowLoadError
+from prefectlite.errors import DefinitionError, FlowLoadError
 from prefectlite.lowering.envelope import by_value_names, dumps
 
 #: What a file of ours begins with, and the version of its form.
@@ -38,14 +38,22 @@ class PortableGraph(FlowGraph):
 
         Raises
         ------
+        DefinitionError
+            When there can be no such path.
         SerializationError
             When something in the flow cannot be pickled.
         """
         target = Path(path).absolute()
         names = by_value_names()
         content = _HEADER + pickle.dumps(_versions()) + dumps(self, names)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, delete=False) as file:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            new = tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name[:50], delete=False)  # noqa: SIM115
+        except ValueError as error:
+            raise DefinitionError(
+                f"A flow cannot be saved to {str(target)!r}, which is no path ({error}); give one that is."
+            ) from error
+        with new as file:
             try:
                 file.write(content)
                 file.flush()
@@ -83,10 +91,10 @@ class PortableGraph(FlowGraph):
         name = os.fspath(path)
         try:
             content = io.BytesIO(Path(path).read_bytes())
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise FlowLoadError(
-                f"The flow file {name!r} cannot be read: {error.strerror}; give the path that flow.save(...) "
-                "returned."
+                f"The flow file {name!r} cannot be read: {why}; give the path that flow.save(...) returned."
             ) from error
         if content.read(len(_HEADER)) != _HEADER:
             raise FlowLoadError(

@@ -11,6 +11,7 @@ from typing import Any, Self, overload
 from prefectlite.core.context import context
 from prefectlite.core.task import Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.masking import mask
 from prefectlite.notifications.outbox import OUTBOX, Undelivered
 from prefectlite.states.state import State
 
@@ -234,7 +235,7 @@ def _notice(tracked: Any, old: State, new: State) -> Notice:
         task=known.get("task_full_name", name) if is_task else None,
         old_state=type(old).__name__,
         state=type(new).__name__,
-        message=new.message,
+        message=new.message and mask(new.message),
         color=new.color,
         time=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )

@@ -120,6 +120,9 @@ class Settings:
         How many workers a local cluster has that is started for a flow run; by default Dask decides.
     bundle_size : int or "auto"
         How many task runs may travel as one Dask task; 1 lets each travel alone.
+    stall_timeout : float
+        For how many seconds a task run may lack its inputs on a worker that has a thread for it, before
+        another worker gets it, and again before it is given up.
     progress : bool
         Whether flow.run shows in the terminal how far it is.
     results : ResultSettings
@@ -137,6 +140,7 @@ class Settings:
     executor: str = _setting("dask", check=_place, min_length=1)
     n_workers: int | None = _setting(None, ge=1)
     bundle_size: int | Literal["auto"] = _setting("auto", ge=1)
+    stall_timeout: float = _setting(60.0, gt=0)
     progress: bool = _setting(False)
     results: ResultSettings = field(default_factory=ResultSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)

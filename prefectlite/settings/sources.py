@@ -67,7 +67,7 @@ def from_file() -> dict[str, Given]:
 
     try:
         tables = tomllib.loads(content.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"The configuration file {str(path)!r} is not TOML: {error}; write lines such as "
             "progress = true, under headings such as [results]."
@@ -140,7 +140,7 @@ def from_environment() -> dict[str, Given]:
 def _meaning(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

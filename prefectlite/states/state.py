@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from prefectlite.errors import ResultUnavailable
+from prefectlite.printable import printable
 from prefectlite.states.children import ChildStates
 from prefectlite.states.report import ResultRef
 
@@ -144,7 +145,11 @@ class State:
 
     def __repr__(self) -> str:
         """Return ``<Class: "message">``."""
-        return f'<{type(self).__name__}: "{self.message}">' if self.message else f"<{type(self).__name__}>"
+        return (
+            f'<{type(self).__name__}: "{printable(self.message)}">'
+            if self.message
+            else f"<{type(self).__name__}>"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as class and attributes."""

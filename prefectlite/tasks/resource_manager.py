@@ -12,6 +12,7 @@ from prefectlite.core.context import current_layer
 from prefectlite.core.options import TaskArgs
 from prefectlite.core.task import FunctionTask
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.printable import label
 from prefectlite.states.signals import SKIP
 from prefectlite.states.state import State
 
@@ -230,7 +231,7 @@ class ResourceManager:
 
     def __repr__(self) -> str:
         """Return ``<ResourceManager: name>``."""
-        return f"<ResourceManager: {self.name}>"
+        return f"<ResourceManager: {label(self.name)}>"
 
 
 @overload

@@ -13,7 +13,7 @@ from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES
 from prefectlite.core.task import Task
-from prefectlite.views.printable import counted, printable
+from prefectlite.views.printable import counted, label
 
 _LIBRARIES: Final = ("prefectlite", "dask", "distributed", "cloudpickle", "pydantic")
 
@@ -95,7 +95,7 @@ def description_lines(flow: FlowGraph) -> list[str]:
             "Edges",
             *_table((one["upstream"], f"-> {one['downstream']}", _how(one)) for one in edges),
         ]
-    return [printable(line) for line in lines]
+    return [label(line) for line in lines]
 
 
 def diagnostics(flow: FlowGraph) -> str:

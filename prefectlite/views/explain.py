@@ -9,6 +9,7 @@ from prefectlite.engine.instructions import Transition, TransitionMany
 from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State
+from prefectlite.views.printable import hanging
 
 _NAMED: Final = 5  # runs that a sentence names
 _FACTS: Final = 8  # facts that a reason shows
@@ -45,7 +46,7 @@ def explain(journal: Journal, key: RunKey, flow_name: str = "") -> str:
         lines += _iterations(found, key)
         lines += _children(found, key)
     lines += _causes(journal, key, history)
-    return "\n".join(lines)
+    return "\n".join(map(hanging, lines))
 
 
 def _headline(name: str, history: list[Entry]) -> str:

@@ -7,7 +7,7 @@ from typing import Final, TextIO
 
 from prefectlite.views.counts import done_and_total, one_line
 from prefectlite.views.logs import LoggedLine, log_text
-from prefectlite.views.printable import lasting, printable
+from prefectlite.views.printable import label, lasting
 from prefectlite.views.progress import Snapshot
 from prefectlite.views.summary import Summary, lay_out, plain
 
@@ -44,7 +44,7 @@ class LineDisplay:
         if not self._has_begun:  # again, when it was aside for a while
             self._has_begun = True
             self._shown_at, self._shown = 0.0, ""
-            self._put(f"{printable(now.flow)} begins\n")
+            self._put(f"{label(now.flow)} begins\n")
 
     def show(self, now: Snapshot) -> None:
         """Write a line if it is time for one and something changed.
@@ -59,12 +59,12 @@ class LineDisplay:
         if now.where and where != self._where:
             self._where = where
             link = f", dashboard {now.dashboard_link}" if now.dashboard_link else ""
-            text = f"{printable(now.flow)} runs on {printable(now.where)}{link}\n"
+            text = f"{label(now.flow)} runs on {label(now.where)}{link}\n"
         counts = one_line(now.counts)
         if now.elapsed - self._shown_at >= self._every and counts != self._shown:
             self._shown_at, self._shown = now.elapsed, counts
             done, total = done_and_total(now.counts)
-            text += f"{printable(now.flow)} {lasting(now.elapsed)}: {done:,} of {total:,} done ({counts})\n"
+            text += f"{label(now.flow)} {lasting(now.elapsed)}: {done:,} of {total:,} done ({counts})\n"
         if text:
             self._put(text)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from prefectlite.views.counts import done_and_total, in_reading_order, style_of
 from prefectlite.views.logs import LoggedLine, log_text
-from prefectlite.views.printable import lasting, printable
+from prefectlite.views.printable import label, lasting
 from prefectlite.views.progress import Snapshot
 from prefectlite.views.summary import Line, Summary, lay_out
 
@@ -120,7 +120,7 @@ def picture(now: Snapshot) -> Group:
     done, total = done_and_total(now.counts)
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
-        Text(printable(now.flow), style="bold"),
+        Text(label(now.flow), style="bold"),
         ProgressBar(total=max(total, 1), completed=done, width=_BAR),
         Text(f"{done:,}/{total:,}"),
         Text(lasting(now.elapsed), style="dim"),
@@ -134,7 +134,7 @@ def picture(now: Snapshot) -> Group:
     where = "  ".join(part for part in (now.where, now.dashboard_link) if part)
     if not where:
         return Group(bar, counts)
-    return Group(bar, counts, Text(f"  {printable(where)}", style="dim"))
+    return Group(bar, counts, Text(f"  {label(where)}", style="dim"))
 
 
 def styled(lines: Sequence[Line]) -> Text:

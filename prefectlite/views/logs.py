@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Protocol
 
-from prefectlite.views.printable import printable
+from prefectlite.views.printable import hanging
 
 
 class LoggedLine(Protocol):
@@ -64,12 +64,10 @@ def log_text(line: LoggedLine) -> str:
     Returns
     -------
     str
-        ``09:41:07 WARNING census · parse[3] · attempt 2 | message``; a traceback follows, indented.
-        A printed line has ``stdout`` in the level's place. The time is local.
+        ``09:41:07 WARNING census · parse[3] · attempt 2 | message``; further lines and a traceback follow,
+        indented. A printed line has ``stdout`` in the level's place. The time is local.
     """
     clock = time.strftime("%H:%M:%S", time.localtime(line.time))
     level = "stdout" if line.logger == "stdout" else logging.getLevelName(line.level)
     text = f"{clock} {level:<7} {line.flow} · {line.run} · attempt {line.attempt} | {line.message}"
-    if line.exc_text:
-        text += "".join(f"\n    {below}" for below in line.exc_text.splitlines())
-    return printable(text)
+    return hanging(f"{text}\n{line.exc_text}" if line.exc_text else text)

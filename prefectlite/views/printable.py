@@ -1,35 +1,10 @@
-"""Text that any terminal can show. Knows nothing but characters."""
+"""Words for what people read: texts that any terminal can show, lengths of time, counts. Knows no run."""
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from prefectlite.printable import hanging, label, printable
 
-# Control characters move the cursor or ring; lone surrogates (file names that are no UTF-8) have no bytes.
-_UNSHOWABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with what no terminal can show written as escapes.
-
-    Parameters
-    ----------
-    text : str
-        Anything: messages and file names of user code.
-
-    Returns
-    -------
-    str
-        The same text, but for control characters and lone surrogates; tabs and line ends stay.
-
-    Examples
-    --------
-    >>> printable("caf\udce9.py\x1b[2J")
-    'caf\\udce9.py\\x1b[2J'
-    """
-    if text.isprintable():
-        return text
-    return _UNSHOWABLE.sub(_escape, text.replace("\r\n", "\n"))
+__all__ = ["counted", "hanging", "label", "lasting", "printable"]
 
 
 def lasting(seconds: float) -> str:
@@ -73,8 +48,3 @@ def counted(count: int, noun: str) -> str:
         ``"1 task run"``, ``"12,004 task runs"``.
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -10,7 +10,7 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, Skipped, State
 from prefectlite.views.counts import in_reading_order, style_of
 from prefectlite.views.failures import FailureGroup, every_run, group_failures
-from prefectlite.views.printable import counted, lasting, printable
+from prefectlite.views.printable import counted, hanging, label, lasting, printable
 
 #: A line as pieces of text, each with a style of rich's (``"bold"``, ``"#28a745"``, ``""``).
 Line: TypeAlias = tuple[tuple[str, str], ...]
@@ -101,7 +101,7 @@ def lay_out(summary: Summary) -> list[Line]:
         runs = sum(group.count for group in left)
         lines += [((f"and {counted(runs, 'task run')} that failed in {len(left)} other ways", ""),), ()]
     lines += _table(summary.counts or {})
-    lines += [((f"{run} was skipped: {printable(why)}", "dim"),) for run, why in summary.skipped]
+    lines += [((f"{label(str(run))} was skipped: {hanging(why)}", "dim"),) for run, why in summary.skipped]
     return lines
 
 
@@ -123,9 +123,9 @@ def plain(lines: Iterable[Line]) -> str:
 
 def _verdict(summary: Summary) -> Line:
     name = type(summary.state).__name__
-    message = f": {printable(summary.state.message)}" if summary.state.message else "."
+    message = f": {hanging(summary.state.message)}" if summary.state.message else "."
     return (
-        (summary.flow, "bold"),
+        (label(summary.flow), "bold"),
         (" ended ", ""),
         (name, style_of(name)),
         (f" after {lasting(summary.seconds)}{message}", ""),
@@ -133,8 +133,8 @@ def _verdict(summary: Summary) -> Line:
 
 
 def _failure(group: FailureGroup) -> list[Line]:
-    lines: list[Line] = [((group.state_name, style_of(group.state_name)), (f"  {printable(group.who)}", ""))]
-    prefix = f"{group.error_type}: " if group.error_type and not group.is_consequence else ""
+    lines: list[Line] = [((group.state_name, style_of(group.state_name)), (f"  {label(group.who)}", ""))]
+    prefix = f"{label(group.error_type)}: " if group.error_type and not group.is_consequence else ""
     for message in group.messages:
         for place, text in enumerate(printable(message).splitlines() or [""]):
             lines.append(((f"  {prefix if place == 0 else ''}{text}", ""),))
@@ -152,7 +152,7 @@ def _table(counts: Mapping[str, Mapping[str, int]]) -> list[Line]:
         (
             (f"{total:>{wide},} ", "bold"),
             (f"{name:<{long}}", style_of(name)),
-            (f"  {printable(_tasks(counts[name]))}", "dim"),
+            (f"  {label(_tasks(counts[name]))}", "dim"),
         )
         for name, total in rows
     ]

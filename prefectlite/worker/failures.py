@@ -349,7 +349,7 @@ def _formatted(error: BaseException) -> str:
 def _reveals(error: BaseException) -> bool:
     """Return whether a secret stands in what an exception, or one behind it, says or holds."""
     try:
-        told = f"{_formatted(error)}{error.args!r}{_text_of(error)}"
+        told = f"{_formatted(error)}{error.args!r}{vars(error)!r}{_text_of(error)}"
     except Exception:
         return True  # what cannot be looked at may say anything
     return mask(told) != told

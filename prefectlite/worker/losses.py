@@ -6,8 +6,11 @@ kept, what was running has crashed, and what had not begun goes back.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, TypeAlias
 
 from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.parts import Part
@@ -17,17 +20,27 @@ from prefectlite.states.state import Crashed
 from prefectlite.worker.bundle import tell
 from prefectlite.worker.desk import Active, desk_of
 from prefectlite.worker.entry import say_end
+from prefectlite.worker.exits import Exit, judge_exit
 from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.records import Found, read_record
 from prefectlite.worker.revival import Wrapper, revive
 from prefectlite.worker.wire import MARK, Item, encode, is_bare
+
+#: Of a worker of which nothing more can be told: no address, and no number of bodies.
+NOBODY: Final = ("", 0)
+#: How long the scheduler may take to say how a worker ended, in seconds.
+ASK_TIMEOUT: Final = 5.0
+#: Tells why an attempt was lost: cause and text.
+Why: TypeAlias = Callable[[], tuple[str, str]]
 
 _NOT_KEPT: Final = (
     "The attempt had succeeded, but its result was too large to be kept beside its worker, and ended with it."
 )
 
 
-def run_lost(cause: str, text: str, ended: float, record: bytes | None = None) -> Wrapper:
+def run_lost(
+    cause: str, text: str, ended: float, record: bytes | None = None, who: str = "", running: int = 0
+) -> Wrapper:
     """Say of an attempt that it is lost, or how it had ended.
 
     Parameters
@@ -40,6 +53,10 @@ def run_lost(cause: str, text: str, ended: float, record: bytes | None = None) -
         When, in seconds since the epoch.
     record : bytes or None
         What was kept of it.
+    who : str
+        The address of the worker that had it, if its nanny may know how it ended.
+    running : int
+        As of ``judge_exit``.
 
     Returns
     -------
@@ -56,7 +73,8 @@ def run_lost(cause: str, text: str, ended: float, record: bytes | None = None) -
     worker = get_worker()
     desk, key = desk_of(worker), worker.get_current_task()
     found = None if record is None else read_record(record)
-    wrapper, entry = _end_of(key, found, 0, cause, text, ended, desk.address)
+    why = _why(worker, cause, text, who, running)
+    wrapper, entry = _end_of(key, found, 0, why, ended, desk.address)
     if not isinstance(wrapper, Held):
         worker.state.tasks[key].metadata[MARK] = entry
         return wrapper
@@ -64,7 +82,15 @@ def run_lost(cause: str, text: str, ended: float, record: bytes | None = None) -
     raise Hold
 
 
-def lose_bundle(cause: str, text: str, ended: float, payload: bytes, record: bytes | None = None) -> Slots:
+def lose_bundle(
+    cause: str,
+    text: str,
+    ended: float,
+    payload: bytes,
+    record: bytes | None = None,
+    who: str = "",
+    running: int = 0,
+) -> Slots:
     """Say of a bundle's attempts what was lost, and hand over the rest.
 
     Parameters
@@ -79,6 +105,10 @@ def lose_bundle(cause: str, text: str, ended: float, payload: bytes, record: byt
         As of ``run_bundle``.
     record : bytes or None
         What was kept of it; None when nothing is known, so that all may have run.
+    who : str
+        The address of the worker that had it, if its nanny may know how it ended.
+    running : int
+        As of ``judge_exit``.
 
     Returns
     -------
@@ -93,8 +123,9 @@ def lose_bundle(cause: str, text: str, ended: float, payload: bytes, record: byt
     names = Names(parts)
     found = None if record is None else read_record(record)
     ledger = Ledger(worker.get_current_task(), desk.address, names)
+    why = _why(worker, cause, text, who, running)
     for slot in range(len(names) if found is None else found.begun):
-        wrapper, entry = _end_of(names.key(slot), found, slot, cause, text, ended, desk.address)
+        wrapper, entry = _end_of(names.key(slot), found, slot, why, ended, desk.address)
         if isinstance(wrapper, Held):
             ledger.book(wrapper, entry)
         elif entry[2] is not None and is_bare(entry):
@@ -107,8 +138,25 @@ def lose_bundle(cause: str, text: str, ended: float, payload: bytes, record: byt
     return Slots(ledger.wrappers, ledger.nbytes())
 
 
+def _why(worker: Any, cause: str, text: str, who: str, running: int) -> Why:
+    """Return what tells why an attempt was lost: its worker's nanny, if need be and if it knows."""
+    from distributed.utils import sync
+
+    @cache
+    def why() -> tuple[str, str]:
+        told = None
+        if who:
+            with contextlib.suppress(Exception):
+                ask = worker.scheduler.prefectlite_exit_of
+                found = sync(worker.loop, ask, worker=who, callback_timeout=ASK_TIMEOUT)
+                told = None if found is None else judge_exit(Exit(*found), running)
+        return told or (cause, text)
+
+    return why
+
+
 def _end_of(
-    key: DataKey, found: Found | None, slot: int, cause: str, text: str, ended: float, where: str
+    key: DataKey, found: Found | None, slot: int, why: Why, ended: float, where: str
 ) -> tuple[Wrapper, Item]:
     """Return what stands for an attempt that had begun, and what is to be said of it."""
     started = ended
@@ -118,5 +166,7 @@ def _end_of(
         if revived is not None:
             return revived
         cause, text, started, ended = "result-lost", _NOT_KEPT, kept.started, kept.ended
+    else:
+        cause, text = why()
     item = encode(key, Report(Crashed(text, cause=cause), started, ended, where=where))
     return Held(item), item

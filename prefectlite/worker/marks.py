@@ -245,9 +245,20 @@ class Marks:
         """
         return Snapshot(bytes(self._map), (self._marks, self._alone, self._bundled))
 
+    def begun(self) -> frozenset[bytes]:
+        """Return what stands for the tasks that were begun, as far as is remembered.
+
+        Returns
+        -------
+        frozenset of bytes
+            As of ``mark_of``.
+        """
+        content = self._map[self._marks.start : self._marks.end]
+        return frozenset(content[at : at + _SIZE] for at in range(0, len(content), _SIZE))
+
     def __contains__(self, key: Key) -> bool:
         """Return whether a task was begun, as far as is remembered."""
-        return self.snapshot().has_begun(key)
+        return mark_of(key) in self.begun()
 
 
 class Snapshot:
@@ -269,6 +280,11 @@ class Snapshot:
             for pool in records
             for at in range(pool.start, pool.end, pool.size)
         }
+
+    @property
+    def running(self) -> int:
+        """How many tasks had begun and not ended, as far as is remembered."""
+        return sum(mark != _NOBODY and not is_whole(found) for mark, found in self._records.items())
 
     def has_begun(self, key: Key) -> bool:
         """Return whether a task was begun.

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Slots, Succeeded
+from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import dumps
 
 #: Under which key a value stands on the cluster, and in which slot of a bundle.
 Berth: TypeAlias = tuple[DataKey | BundleKey, int]
-#: Where a value lies: file, first byte, how many bytes.
-Slot: TypeAlias = tuple[str, int, int]
+#: Where a value lies: file, first byte, how many bytes; or the value itself, pickled.
+Slot: TypeAlias = tuple[str, int, int] | bytes
 
 
 def write_spool(directory: str, berths: list[Berth], dask_worker: Any = None) -> dict[Berth, Slot]:
@@ -31,8 +32,8 @@ def write_spool(directory: str, berths: list[Berth], dask_worker: Any = None) ->
 
     Returns
     -------
-    dict of tuple to (str, int, int)
-        Where each lies.
+    dict of tuple to Slot
+        Where each lies; what must not stand on a disk, since there is a secret in it, is told itself.
     """
     slots: dict[Berth, Slot] = {}
     name = Path(directory) / f"{dask_worker.id}.pickles"
@@ -44,6 +45,9 @@ def write_spool(directory: str, berths: list[Berth], dask_worker: Any = None) ->
             if isinstance(wrapper, Slots):
                 wrapper = wrapper.wrappers[place]
             if not isinstance(wrapper, Succeeded):
+                continue
+            if KNOWN and secrets_in(content := _pickled(wrapper.value)):
+                slots[key, place] = content
                 continue
             start = file.tell()
             try:
@@ -60,12 +64,20 @@ def write_spool(directory: str, berths: list[Berth], dask_worker: Any = None) ->
     return slots
 
 
+def _pickled(value: Any) -> bytes:
+    """Return a value's bytes; none where it cannot be pickled."""
+    try:
+        return dumps(value)
+    except SerializationError:
+        return b""
+
+
 def read_spool(slot: Slot) -> Any:
     """Read one value.
 
     Parameters
     ----------
-    slot : (str, int, int)
+    slot : Slot
         From ``write_spool``.
 
     Returns
@@ -73,6 +85,8 @@ def read_spool(slot: Slot) -> Any:
     object
         The value.
     """
+    if isinstance(slot, bytes):
+        return pickle.loads(slot)
     name, start, _ = slot
     with Path(name).open("rb") as file:
         file.seek(start)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.benchmarks import engine_alone, ours, plain, programs
+from tests.benchmarks import engine_alone, ours, plain, programs, safety
 from tests.benchmarks.bundle_rows import Scale
 from tests.benchmarks.meter import Bench
 from tests.benchmarks.rows import MIB
@@ -129,4 +129,5 @@ ALONE: dict[str, Callable[[Bench | None, Scale], Iterator[Line]]] = {
     "arrays": arrays,
     "engine": engine_alone.row,
     "local": local,
+    "safety": safety.row,
 }

@@ -212,7 +212,7 @@ def test_a_child_that_ends_its_process_takes_no_other_along(size, began, impatie
     dead = [place for place, child in enumerate(ends) if not isinstance(child, Success)]
     assert dead == [WIDTH // 2]
     assert isinstance(ends[WIDTH // 2], Crashed)
-    assert ends[WIDTH // 2].cause == "worker-lost"
+    assert ends[WIDTH // 2].cause == "exited"
     assert [child.result for child in ends if isinstance(child, Success)] == [
         n for n in range(WIDTH) if n != WIDTH // 2
     ]

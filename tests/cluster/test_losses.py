@@ -12,7 +12,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
-from prefectlite.executors import watch
+from prefectlite.executors import retiring, watch
 from prefectlite.states import Crashed, Success, TriggerFailed
 
 pytestmark = pytest.mark.cluster
@@ -97,27 +97,69 @@ def test_a_body_that_only_its_dead_worker_could_run_crashes_all_the_same(borrowe
     assert len(noted(log, "body")) == 1
 
 
-def test_a_body_whose_worker_is_retired_is_not_begun_again(borrowed, tmp_path):
-    log = str(tmp_path / "log")
+def retired_under(borrowed, log):
+    """Retire the worker that runs a body, while others wait behind it; return how it and their reader ended."""
 
     def body():
         note(log, "began")
         time.sleep(2)
+        return np.arange(100_000)
+
+    def quick(x):
+        note(log, f"quick{x} ")
+        return x
 
     with Flow("retired") as flow:
-        lost = task(body)()
-        after = task(lambda x: x, name="after")(lost)
-    run = flow.start(executor=DaskExecutor(borrowed))
+        slow = task(body, priority=1)()
+        others = task(quick).map(list(range(20)))
+        end = task(lambda array, xs: int(array[-1]) + sum(xs), name="end")(slow, others)
+    run = flow.start(executor=DaskExecutor(borrowed, bundle_size=None))
     [pid] = wait_for(log, "began")
     [address] = [where for where, found in borrowed.run(os.getpid).items() if found == pid]
     borrowed.retire_workers([address])
-    state = run.wait(60)
-
-    assert isinstance(state.result[lost], Crashed)
-    assert state.result[lost].cause == "worker-lost"
-    assert "retired" in state.result[lost].message
-    assert isinstance(state.result[after], TriggerFailed)
+    assert address not in borrowed.scheduler_info()["workers"]
+    found = run.wait(60).result
     assert noted(log, "began") == [pid]
+    assert all(len(noted(log, f"quick{x} ")) == 1 for x in range(20))
+    return found[slow], found[end]
+
+
+def test_a_worker_that_is_retired_finishes_what_it_has_begun_and_leaves_its_values(borrowed, tmp_path):
+    slow, end = retired_under(borrowed, str(tmp_path / "log"))
+
+    assert isinstance(slow, Success)
+    assert end.result == 99_999 + sum(range(20))
+
+
+def test_a_body_that_outlasts_the_patience_of_a_retirement_is_not_begun_again(
+    borrowed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(retiring, "PATIENCE", 0.3)
+    slow, end = retired_under(borrowed, str(tmp_path / "log"))
+
+    assert isinstance(slow, Crashed)
+    assert slow.cause == "worker-lost"
+    assert "retired" in slow.message
+    assert isinstance(end, TriggerFailed)
+
+
+def test_a_cluster_that_is_scaled_down_by_hand_loses_nothing(borrowed, tmp_path):
+    log = str(tmp_path / "log")
+
+    def body(x):
+        note(log, f"body{x} ")
+        time.sleep(0.3)
+        return x
+
+    with Flow("scaled") as flow:
+        bodies = task(body).map(list(range(8)))
+    run = flow.start(executor=DaskExecutor(borrowed))
+    wait_for(log, "body", 2)
+    borrowed.cluster.scale(1)
+    found = run.wait(60).result
+
+    assert [one.result for one in found[bodies].map_states] == list(range(8))
+    assert all(len(noted(log, f"body{x} ")) == 1 for x in range(8))
 
 
 def test_max_crashes_is_what_runs_it_again(borrowed, tmp_path):

@@ -181,7 +181,8 @@ def test_a_body_that_ends_its_worker_crashes_after_one_start_and_the_rest_goes_o
     state = flow.run(executor=DaskExecutor(cluster_kwargs=OWN))
 
     assert isinstance(state.result[dead], Crashed)
-    assert state.result[dead].cause == "worker-lost"
+    assert state.result[dead].cause == "exited"
+    assert "exit status 3" in state.result[dead].message
     assert isinstance(state.result[after], TriggerFailed)
     assert isinstance(state.result[other], Success)
     assert (tmp_path / "starts").read_text() == "."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor, signals, task
+from prefectlite.cli.tls import instructions
 from prefectlite.executors.protocol import Executor, RunBrief
 from prefectlite.states import Failed, Mapped, State
 from prefectlite.states.json import state_from_json, state_to_json
@@ -31,6 +33,20 @@ def test_the_page_on_parts_runs_as_a_script(tmp_path: Path) -> None:
     done = run_script((ROOT / PARTS).read_text(encoding="utf-8"), tmp_path)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_security_runs_as_a_script_and_shows_what_the_program_prints(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    told = instructions(Path("/home/me/cluster-tls"), "10.0.0.5", datetime.now(UTC))
+    commands = [
+        line.strip() for line in told.splitlines() if line.strip().startswith(("dask ", "prefectlite "))
+    ]
+
+    done = run_script(text, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert len(commands) == 3
+    assert [one for one in commands if one not in text.splitlines()] == []
 
 
 def test_the_page_on_testing_passes_as_a_test_file(pytester: pytest.Pytester) -> None:

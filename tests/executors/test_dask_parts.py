@@ -24,6 +24,7 @@ from prefectlite.executors.dask import DaskExecutor
 from prefectlite.executors.futures import Futures, _release
 from prefectlite.lowering.envelope import FlowFacts
 from prefectlite.lowering.wrappers import Done, Held, Succeeded
+from prefectlite.masking import hide
 from prefectlite.worker import desk as desks
 from prefectlite.worker import entry, spool
 from prefectlite.worker.marks import FILE_NAME, Marks
@@ -413,3 +414,15 @@ def test_values_that_pickle_refuses_are_written_by_value_or_left_out(near, near_
     assert list(slots) == [(key, -1) for key in keys[:2]]
     assert spool.read_spool(slots[keys[0], -1]) == 1
     assert spool.read_spool(slots[keys[1], -1])() == 2
+
+
+def test_a_value_with_a_secret_in_it_is_kept_and_not_written(near, near_worker, until, tmp_path):
+    hide("spool-hush-1c9")
+    value = {"url": "https://me:spool-hush-1c9@host"}
+    future = near.submit(hand_over, Succeeded(value), key=KEY)
+    until(lambda: future.status == "finished")
+
+    [slot] = near.run(spool.write_spool, str(tmp_path), [(KEY, -1)])[near_worker.address].values()
+
+    assert spool.read_spool(slot) == value
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b""]

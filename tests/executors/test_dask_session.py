@@ -54,7 +54,7 @@ class FakeLink:
 
 
 class FakeWatch:
-    def __init__(self, link):
+    def __init__(self, link, stall_timeout):
         self.link = link
 
     def start(self): ...

@@ -515,15 +515,6 @@ def _nothing_ran():
     RAN.clear()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _logging_as_before():
-    yield
-    # Some bodies here begin by hand and never end; no flow run's end lets go of the log records.
-    for desk in list(desks._desks.values()):
-        desk._active.clear()
-    desks.rest_all()
-
-
 MANY = [
     member_of(0, 10),
     member_of(1, "fail"),
@@ -762,7 +753,7 @@ def test_marks_are_let_go_of_with_their_worker_and_made_for_one_that_came_unhear
     async def test(b):
         victim = await b.worker()
         await b.open(shares_disk=True)
-        kept = b.plugin._relics._marks
+        kept = b.plugin.seals.relics._marks
         assert list(kept) == [victim.address]
         await b.lose(victim)
         await b.until(lambda: not kept)
@@ -802,7 +793,7 @@ def test_a_worker_that_was_taken_for_dead_begins_nothing_more(bench):
     async def test(b):
         worker = await b.worker()
         await b.open(shares_disk=True)
-        b.plugin._relics._marks[worker.address].stop()
+        b.plugin.seals.relics._marks[worker.address].stop()
         bundle, _ = bundle_of(member_of(0, 10))
         spec = pickle.dumps(tuple(Spec("load-1", None, 1, 1, {"x": 11}, (), (), False, ())))
         alone = Task(KEY, run_attempt, FLOW, pickle.dumps(Envelope("load", body)), spec)

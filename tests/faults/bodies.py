@@ -6,11 +6,12 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from typing import Any
 
 from prefectlite import Flow, task
-from prefectlite.states import Failed, Success
+from prefectlite.states import Failed, Success, TimedOut
 from tests.faults.ground import Ground, named
 from tests.faults.row import row
 
@@ -61,6 +62,27 @@ for _name, _act, _expected in (
         ) -> str:
             among(ground, act, expected, size)
             return f"1 start each in one process, {expected}, 14 Success"
+
+
+@row("timeout=2 over: a sleep, a Python loop", "TimedOut by 4 s", slow=True)
+def timed_out(ground: Ground) -> str:
+    def spin(how: str) -> None:
+        end = time.monotonic() + 8
+        while how == "loop" and time.monotonic() < end:
+            pass
+        time.sleep(8 if how == "sleep" else 0)
+
+    took = {}
+    for how in ("sleep", "loop"):
+        with Flow("late") as flow:
+            late = task(spin, timeout=2)(how)
+        begun = time.monotonic()
+        state = flow.run(executor=ground.own(1))
+        took[how] = time.monotonic() - begun
+        assert isinstance(state.result[late], TimedOut), (
+            f"{how}: {state.result[late]!r} after {took[how]:.0f} s"
+        )
+    return ", ".join(f"{how}: {seconds:.1f} s" for how, seconds in took.items())
 
 
 def hostile(method: str, base: type = object) -> Any:

@@ -17,10 +17,9 @@ _BY_HAND: Final = "python -m tests.faults"
 
 def _marked(one: Row) -> pytest.ParameterSet:
     marks: list[pytest.MarkDecorator] = []
-    if one.name.startswith(("network", "by hand")):
-        # Hosts that come up right behind others of the same names do not always find each other.
+    if one.name.startswith("by hand"):
         word = one.name.split(":")[0].split()[-1]
-        marks.append(pytest.mark.skip(reason=f"{_BY_HAND} {word} runs it (a network as root, row by row)"))
+        marks.append(pytest.mark.skip(reason=f"{_BY_HAND} {word} runs it"))
     if one.is_slow:
         marks.append(pytest.mark.slow)
     if one.missing:

@@ -84,24 +84,24 @@ def ended_in_bundle(ground: Ground, executor: DaskExecutor) -> str:
 
     ends = state.result[mapped].map_states
     starts.once(*range(WIDTH))
-    assert Counter(map(named, ends)) == {"Success": WIDTH - 1, "Crashed(worker-lost)": 1}, Counter(
+    assert Counter(map(named, ends)) == {"Success": WIDTH - 1, "Crashed(exited)": 1}, Counter(
         map(named, ends)
     )
     assert isinstance(ends[WIDTH // 2], Crashed)
     assert [one.result for place, one in enumerate(ends) if place != WIDTH // 2] == [
         x for x in range(WIDTH) if x != WIDTH // 2
     ]
-    return "1 start each, 999 Success with their results, 1 Crashed(worker-lost)"
+    return "1 start each, 999 Success with their results, 1 Crashed(exited)"
 
 
-@row("os._exit in the middle run of a bundle of 1,000", "1 start each, 999 Success, one Crashed")
+@row("os._exit in the middle run of a bundle of 1,000", "1 start each, 999 Success, one Crashed(exited)")
 def ended_in_one_bundle(ground: Ground) -> str:
     return ended_in_bundle(ground, ground.own(bundle_size=WIDTH))
 
 
 @row(
     "os._exit in the middle of a map of 1,000, bundles as they come",
-    "1 start each, 999 Success, one Crashed",
+    "1 start each, 999 Success, one Crashed(exited)",
     slow=True,
 )
 def ended_in_a_map(ground: Ground) -> str:
@@ -110,7 +110,7 @@ def ended_in_a_map(ground: Ground) -> str:
 
 @row(
     "os._exit in the middle run of a bundle of 1,000, borrowed cluster",
-    "1 start each, 999 Success, one Crashed",
+    "1 start each, 999 Success, one Crashed(exited)",
 )
 def ended_in_borrowed_bundle(ground: Ground) -> str:
     with ground.borrowed() as client:
@@ -252,8 +252,8 @@ def segfault() -> None:
     ctypes.string_at(0)
 
 
-def beside(ground: Ground, body: Any, cause: str, size: int | None) -> str:
-    """Run a body that ends its process among neighbours."""
+def beside(ground: Ground, body: Any, told: str, size: int | None) -> str:
+    """Run a body that ends its process among neighbours; its message must say how."""
     starts = ground.starts
 
     def child(x: int) -> int:
@@ -267,34 +267,32 @@ def beside(ground: Ground, body: Any, cause: str, size: int | None) -> str:
     state = flow.run(executor=ground.own(2, bundle_size=size))
     ends = state.result[mapped].map_states
     starts.once(*range(20))
-    assert Counter(map(named, ends)) == {"Success": 19, cause: 1}, Counter(map(named, ends))
-    assert named(ends[7]) == cause
-    return f"1 start each, {cause}, 19 Success"
+    assert Counter(map(named, ends)) == {"Success": 19, "Crashed(exited)": 1}, Counter(map(named, ends))
+    assert named(ends[7]) == "Crashed(exited)"
+    assert told in ends[7].message, ends[7]
+    return f"1 start each, Crashed(exited), 19 Success: {ends[7].message}"
 
 
-for _name, _body in (("os._exit", lambda: os._exit(3)), ("segfault", segfault)):
-    for _size in (None, 20):
+for _name, _body, _told, _sizes in (
+    ("os._exit", lambda: os._exit(3), "exit status 3", (None, 20)),
+    ("os._exit(0)", lambda: os._exit(0), "exit status 0", (20,)),
+    ("segfault", segfault, "SIGSEGV", (None, 20)),
+):
+    for _size in _sizes:
 
         @row(
             f"{_name} in a body, {'each alone' if _size is None else 'in a bundle'}",
-            "1 start; Crashed; neighbours have 1 start",
+            "1 start; Crashed(exited), saying how; neighbours have 1 start",
         )
-        def ends_process(ground: Ground, body: Any = _body, size: int | None = _size) -> str:
-            return beside(ground, body, "Crashed(worker-lost)", size)
-
-
-@row(
-    "os._exit or a segfault in a body: the cause",
-    "Crashed(exited)",
-    missing="the cause is worker-lost: Dask tells of a lost connection, not how the process ended",
-)
-def cause_of_exit(ground: Ground) -> str:
-    return beside(ground, segfault, "Crashed(exited)", None)
+        def ends_process(
+            ground: Ground, body: Any = _body, told: str = _told, size: int | None = _size
+        ) -> str:
+            return beside(ground, body, told, size)
 
 
 @row(
     "memory limit reached",
-    "1 start; Crashed('out-of-memory') where the nanny says so, else worker-lost",
+    "1 start; Crashed('out-of-memory')",
     slow=True,
 )
 def out_of_memory(ground: Ground) -> str:
@@ -316,15 +314,14 @@ def out_of_memory(ground: Ground) -> str:
     state = flow.run(executor=ground.own(2, cluster_kwargs={"memory_limit": "400 MB"}))
     starts.once("greedy", "modest")
     assert state.result[fine].result == 1
-    assert named(state.result[dead]) in ("Crashed(out-of-memory)", "Crashed(worker-lost)"), state.result[dead]
-    return f"1 start; {named(state.result[dead])}; the other Success"
+    assert named(state.result[dead]) == "Crashed(out-of-memory)", state.result[dead]
+    return "1 start; Crashed(out-of-memory); the other Success"
 
 
 @row(
     "cluster that is scaled down and up under a map of 500",
     "1 start each, all results right",
     slow=True,
-    missing="what runs on a worker when it is retired ends as Crashed(worker-lost), after 1 start: Dask does not wait",
 )
 def adaptive(ground: Ground) -> str:
     starts = ground.starts

@@ -68,6 +68,10 @@ def test_an_executor_takes_from_the_settings_what_it_was_not_given(opened: Any) 
         assert opened(DaskExecutor(bundle_size="auto"))["bundle_size"] is None
         assert opened(LocalDaskExecutor("threads", 2))["n_workers"] is None
         assert opened(DaskExecutor(cluster_class="some.Cluster"))["n_workers"] is None
+    assert plain["stall_timeout"] == 60
+    with set_temporary_config({"stall_timeout": 5}):
+        assert opened(DaskExecutor())["stall_timeout"] == 5
+        assert opened(DaskExecutor(stall_timeout=0.5))["stall_timeout"] == 0.5
 
 
 def test_a_result_rides_in_its_report_as_far_as_the_settings_let_it() -> None:

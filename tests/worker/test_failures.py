@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from prefectlite.errors import TaskError
+from prefectlite.masking import hide
 from prefectlite.states.report import Report
 from prefectlite.worker import failures, wire
 from prefectlite.worker.failures import failure, traceback_text
@@ -181,3 +182,24 @@ def test_neighbours_that_were_encoded_alike_are_told_in_one_item():
     assert [(slot, item[0]) for slot, item in told] == [(0, HELD), (1, ALIKE), (3, OTHER), (5, OTHER)]
     assert told[1][1] == (ALIKE, 2, first[2], "Failed", state.message)
     assert pickle.loads(first[2]).started == 0.0
+
+
+def test_an_exception_that_holds_a_secret_without_saying_it_is_kept_by_its_stand_in():
+    error = raised(_holds)
+    assert type(failure(error, limit=None)[0].result) is Quiet
+
+    hide("held-hush-7a1")
+
+    state, _ = failure(error, limit=None)
+    assert isinstance(state.result, TaskError)
+    assert "held-hush-7a1" not in f"{vars(state.result)}{state.traceback}"
+
+
+class Quiet(Exception):
+    def __init__(self, secret):
+        super().__init__("quiet")
+        self.secret = secret
+
+
+def _holds():
+    raise Quiet("held-hush-7a1")

@@ -80,3 +80,16 @@ def test_a_mark_is_found_at_its_place_alone(tmp_path):
 def test_without_a_file_there_are_no_marks(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         Marks(str(tmp_path))
+
+
+def test_it_is_known_how_many_bodies_ran_at_the_end(tmp_path):
+    here = Marks(str(tmp_path), threads=2)
+    there = Marks(str(tmp_path))
+    for index in range(3):
+        begun = there.begin(("f.t-1-00000000", index, 1, 1, 1))
+        begun.record.word[0] = 1
+        if index == 1:
+            begun.record.end()
+            there.end(begun)
+
+    assert here.snapshot().running == 2

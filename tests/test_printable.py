@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.views.printable import counted, lasting, printable
+from prefectlite.printable import printable
+from prefectlite.views.printable import counted, lasting
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))

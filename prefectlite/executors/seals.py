@@ -1,0 +1,181 @@
+"""What keeps a body from running twice when workers leave. Knows the scheduler's tasks; knows no report.
+
+Dask makes up for what it loses by doing it again. A task of ours that may have begun is sealed instead: what
+it would run is replaced by what tells that it was lost, or what it had come to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from dask._task_spec import Task
+
+from prefectlite.executors.exits import Exits
+from prefectlite.executors.relics import Relics
+from prefectlite.executors.retiring import HEARING, Retirement, install, stays
+from prefectlite.worker.losses import NOBODY, lose_bundle, run_lost
+
+#: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
+#: suspicious to Dask, and is begun elsewhere while its thread there goes on.
+RETIRED: Final = ("retire-workers", "worker-close-gracefully")
+
+
+class Seals:
+    """What is known of workers that leave, and what is done about it.
+
+    Parameters
+    ----------
+    scheduler : distributed.Scheduler
+        Whose workers.
+    is_ours : callable
+        Whether a key is one of ours.
+    ask_back : callable
+        Lets other workers have what some workers, by address, have not begun, but for some keys.
+    """
+
+    def __init__(
+        self,
+        scheduler: Any,
+        is_ours: Callable[[Any], bool],
+        ask_back: Callable[[Mapping[str, Any], Sequence[Any]], int],
+    ) -> None:
+        self._scheduler = scheduler
+        self.is_ours = is_ours
+        self._ask_back = ask_back
+        self.relics = Relics()
+        self.exits = Exits(scheduler)
+        self._retirements: dict[str, Retirement] = {}
+        install()
+
+    def watch(self, worker: Any) -> None:
+        """Provide for the end of a worker.
+
+        Parameters
+        ----------
+        worker : distributed.scheduler.WorkerState
+            The worker.
+        """
+        self.relics.provide(worker.address, worker.local_directory, worker.nthreads, self._scheduler.address)
+        self.exits.expect(worker.address, worker.nanny)
+
+    def forget(self, worker: str) -> None:
+        """Forget a worker that is gone; what it had was seen to before.
+
+        Parameters
+        ----------
+        worker : str
+            Its address.
+        """
+        self.relics.forget(worker)
+        self._retirements.pop(worker, None)
+
+    def must_stay(self, policy: Any) -> bool:
+        """Return whether a worker that is retired should stay for what it has begun.
+
+        Parameters
+        ----------
+        policy : distributed.active_memory_manager.RetireWorker
+            Dask's word for its retirement.
+
+        Returns
+        -------
+        bool
+            As of ``stays``. What it has not begun is asked back at once.
+        """
+        address = policy.address
+        worker, found = self._scheduler.workers[address], self._retirements.get(address)
+        is_new = found is None or found.policy is not policy  # one that was broken off counts anew
+        if found is None or is_new:
+            found = self._retirements[address] = Retirement(policy)
+        sent = {task.key: task for task in worker.processing if self.is_ours(task.key)}
+        if found.is_settled:
+            found.begun = [key for key in found.begun if key in sent]
+        else:
+            self._look(found, worker, sent)
+        if is_new and sent:
+            self._ask_back({address: worker}, found.begun)
+        running = bool(found.begun) or (bool(sent) and not found.is_settled)
+        return stays(found.age, running, len(self._scheduler.running))
+
+    def _look(self, found: Retirement, worker: Any, sent: Mapping[Any, Any]) -> None:
+        """Look at what a worker has begun, and whether it has heard that it should begin nothing more."""
+        begun = self.relics.begun_by(worker.address, sent)
+        if begun is not None:
+            found.begun, found.is_settled = begun, found.age > HEARING
+        else:
+            # What a worker elsewhere runs is told by its heartbeats.
+            found.begun = [key for key, task in sent.items() if task in worker.executing]
+            # The first may have been under way when it heard of its retirement, the second was not.
+            if worker.last_seen > time.time() - found.age + HEARING:
+                found.heartbeat = found.heartbeat or worker.last_seen
+                found.is_settled = worker.last_seen > found.heartbeat
+
+    def seal(self, task: Any, start: str, stimulus: str, shares_disk: bool) -> None:
+        """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss.
+
+        Parameters
+        ----------
+        task : distributed.scheduler.TaskState
+            A task of ours that was just released.
+        start : str
+            In which state it was.
+        stimulus : str
+            Dask's name for what brought that about.
+        shares_disk : bool
+            Whether what its flow run begins is noted where it can be read here.
+        """
+        key = task.key
+        if len(key) < 5 or not key[4]:
+            return  # shared constants may be made again
+        if start == "memory":
+            # Let go by whoever held it, as values are; or lost, and still wanted.
+            if task.who_wants or task.waiters:
+                text = "The worker that held the result ended before its last reader."
+                record = self.relics.record_of_ended(key, self._scheduler.workers)
+                _replace(task, "result-lost", text, record)
+        elif task.suspicious or stimulus.startswith(RETIRED):
+            # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
+            # A run that began before there were marks has left none.
+            lost = self.relics.of_the_gone(self._scheduler.workers) if shares_disk else None
+            has_begun = any(one.has_begun(key) for one in lost) if lost else not self._was_left_behind(key)
+            if not has_begun:
+                task.suspicious = 0  # it had not begun, so it may begin elsewhere
+                return
+            record = None
+            if lost is not None:
+                record = next((found for one in lost if (found := one.record(key)) is not None), None)
+            if task.suspicious:
+                text = (
+                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
+                    "C code), the system did (memory ran out), or its machine is gone."
+                )
+                _replace(task, "worker-lost", text, record, self.relics.who_had(key))
+            else:
+                text = (
+                    "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
+                    "somebody's hand) before the attempt ended."
+                )
+                _replace(task, "worker-lost", text, record)
+
+    def _was_left_behind(self, key: Any) -> bool:
+        """Return whether a worker that was retired had a task to the end and had not begun it."""
+        return any(
+            one.is_settled and key not in one.begun
+            for address, one in self._retirements.items()
+            if address not in self._scheduler.workers
+        )
+
+
+def _replace(task: Any, cause: str, text: str, record: bytes | None, who: tuple[str, int] = NOBODY) -> None:
+    spec = task.run_spec
+    if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
+        return
+    # What stands in for it may be said by any worker: the one that it asked for may never come again.
+    task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
+    now = time.time()
+    if len(task.key) == 5:
+        task.run_spec = Task(task.key, run_lost, cause, text, now, record, *who)
+    else:
+        task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record, *who)
