@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
     from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.lowering.journey import is_serializable
     from prefectlite.settings import config, set_temporary_config
     from prefectlite.tasks.control_flow import FilterTask, apply_map, case, ifelse, merge, switch
     from prefectlite.tasks.resource_manager import ResourceManager, resource_manager
@@ -74,6 +75,7 @@ __all__ = [
     "set_temporary_config",
     "pause_task",
     "raise_on_exception",
+    "is_serializable",
     "triggers",
     "signals",
     "states",
@@ -122,6 +124,7 @@ _HOMES: Final = {
     "config": "settings",
     "set_temporary_config": "settings",
     "raise_on_exception": "core.context",
+    "is_serializable": "lowering.journey",
     "pause_task": "core.pausing",
     "DaskExecutor": "executors.dask",
     "LocalDaskExecutor": "executors.dask",

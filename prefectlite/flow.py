@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
-from prefectlite.core.context import current_layer, raises_on_exception
-from prefectlite.core.flow_options import FlowOptions
+from prefectlite.core.context import raises_on_exception
+from prefectlite.core.flow_options import FlowOptions, as_handlers
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
-from prefectlite.driver.approval import Aside, Prompt, is_attended
+from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
+from prefectlite.driver.given import check_may_start, check_named, given_parameters, is_left_out
+from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
-from prefectlite.errors import DefinitionTypeError, ParameterError
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
@@ -26,16 +29,15 @@ from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedule import Schedule
 from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Mapped, State
+from prefectlite.states.state import Mapped, Pending, State
 from prefectlite.views.aftermath import Aftermath
 from prefectlite.views.describe import diagnostics
 from prefectlite.views.explain import explain
+from prefectlite.views.picture import draw, picture_of, render
 from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
-#: What ``flow.run`` of Prefect 1 took for its runner classes, and for handlers that get a runner.
-_OF_RUNNERS: Final = frozenset({"runner_cls", "task_runner_state_handlers"})
 
 
 class Flow(PortableGraph):
@@ -68,6 +70,8 @@ class Flow(PortableGraph):
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
+        task_states: Mapping[AnyTask, State] | None = None,
+        task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None,
         **params: Any,
     ) -> State:
         """Run the flow and wait for its end; a flow with a schedule waits for each start and runs then.
@@ -95,6 +99,12 @@ class Flow(PortableGraph):
             ``secrets`` go before those of the configuration.
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
+        task_states : mapping of Task to State, or None
+            Final states that tasks keep, of an earlier run, say: their bodies do not run. A map keeps those
+            of its children. What is not final, secrets and resources begin anew.
+        task_runner_state_handlers : sequence of callable or None
+            State handlers for all tasks of this run: each is called, after a task's own, with an object whose
+            ``task`` is the task, and the old and the new state, and may return another new state.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -102,7 +112,8 @@ class Flow(PortableGraph):
         -------
         State
             How the flow ended, the last time, or ``Running`` for one that is left with paused tasks;
-            ``state.result[task]`` is the State of a task.
+            ``state.result[task]`` is the State of a task. ``Pending`` while ``prefectlite run`` reads the
+            file that calls it, in which nothing is run.
 
         Raises
         ------
@@ -113,7 +124,11 @@ class Flow(PortableGraph):
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
-            When the flow's schedule is over.
+            When the flow's schedule is over, or a task of ``task_states`` is not in the flow.
+        DefinitionTypeError
+            When ``executor`` is none, a handler no function, or a state of ``task_states`` none.
+        ResultUnavailable
+            When the result of a state in ``task_states`` is gone.
         ExecutorError
             When the place to run cannot be reached.
         Exception
@@ -123,11 +138,24 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
-        given = self._given("run", parameters, params)
+        given = given_parameters(self, "run", parameters, params)
+        if is_left_out(self, "run"):
+            unrun = Pending("Not run: the file was being read.")
+            return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
         waits = is_attended() if wait_for_approval is None else wait_for_approval
         with _watchers(progress) as (watchers, aside):
             ask = Prompt(aside=aside) if waits else None
-            make_run = self._maker(executor, lambda: watchers, context, ask=ask, raises=raises_on_exception())
+            make_run = self._maker(
+                executor,
+                lambda: watchers,
+                context,
+                ask=ask,
+                kept=KeptStates(self, task_states),
+                raises=raises_on_exception(),
+                task_handlers=as_handlers(
+                    self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
+                ),
+            )
             if self.schedule is None or run_on_schedule is False:
                 return make_run(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow()
@@ -185,9 +213,12 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
+        given = given_parameters(self, "serve", parameters, params)
+        if is_left_out(self, "serve"):
+            return {}
         return Service(
             self,
-            self._given("serve", parameters, params),
+            given,
             self._maker(executor, _listeners, context),
             timepiece=clock,
             catch_up=catch_up,
@@ -239,11 +270,13 @@ class Flow(PortableGraph):
         ExecutorError
             When the place to run cannot be reached; it may also turn up in ``wait``.
         RuntimeError
-            When the flow is still being built.
+            When the flow is still being built, or its file only read.
         """
         waits = is_attended() if wait_for_approval is None else wait_for_approval
+        given = given_parameters(self, "start", parameters, params)
+        check_may_start(self)
         make_run = self._maker(executor, _listeners, context, waits=waits)
-        run = make_run(self._given("start", parameters, params), None)
+        run = make_run(given, None)
         _drive_in_thread(run)
         return FlowRun(run)
 
@@ -257,36 +290,48 @@ class Flow(PortableGraph):
         """
         return diagnostics(self)
 
-    def _given(
-        self, verb: str, parameters: Mapping[str, Any] | None, params: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        layer: Any = current_layer()
-        while layer is not None:
-            if layer.values.get("flow") is self:
-                raise RuntimeError(
-                    f"Flow {self.name!r} cannot {verb} inside its own `with` block, where it is being built; "
-                    f"move the call of flow.{verb}() behind the block."
-                )
-            layer = layer.outer
-        if not isinstance(parameters, Mapping | None):
-            raise ParameterError(
-                f"Flow {self.name!r} is given parameters={parameters!r}, which is a "
-                f"{type(parameters).__name__}; pass a dict of values by name. One for a parameter that is "
-                "itself named 'parameters' goes into that dict."
-            )
-        given = {**(parameters or {}), **params}
-        for name in _OF_RUNNERS & given.keys() - {one.name for one in self.parameters()}:
-            raise ParameterError(
-                f"Flow {self.name!r} is run with {name}={given[name]!r}, but there are no runners here, the "
-                "driver applies the rules itself; give state_handlers=[...] to the tasks, or to the flow: "
-                "Flow(..., state_handlers=[...])."
-            )
-        if twice := sorted(set(parameters or ()) & set(params)):
-            raise ParameterError(
-                f"Parameter {twice[0]!r} of flow {self.name!r} is given twice, in parameters={{...}} and "
-                "as a keyword; give it once."
-            )
-        return given
+    def visualize(
+        self,
+        flow_state: State | None = None,
+        filename: str | os.PathLike[str] | None = None,
+        format: str | None = None,  # noqa: A002
+        horizontal: bool = False,
+    ) -> Any:
+        """Draw the flow; needs the extra ``draw`` and the program graphviz.
+
+        A map is a box, and what is handed over item by item a dashed arrow; arrows bear the names of
+        arguments. Without a file name, a notebook shows what is returned, and elsewhere a viewer opens.
+
+        Parameters
+        ----------
+        flow_state : State or None
+            What a run returned: tasks are drawn in the colours of their states, and the children of maps one
+            by one, up to 50 a map.
+        filename : str, path or None
+            Where to write the picture.
+        format : str or None
+            ``"svg"``, ``"png"``, ``"pdf"`` ...; by default what the file's name ends with, else ``"pdf"``.
+        horizontal : bool
+            Whether it goes from left to right instead of from top to bottom.
+
+        Returns
+        -------
+        graphviz.Digraph
+            The graph.
+
+        Raises
+        ------
+        DefinitionError
+            When the state is of another flow, or the format unknown.
+        DefinitionTypeError
+            When ``flow_state`` is no state.
+        ImportError
+            When graphviz, the library or the program, is not installed.
+        """
+        graph = draw(picture_of(self, flow_state), horizontal=horizontal)
+        if filename is not None or not is_notebook():
+            render(graph, filename, format)
+        return graph
 
     def _maker(
         self,
@@ -296,6 +341,7 @@ class Flow(PortableGraph):
         **options: Any,
     ) -> MakeRun:
         place = _place(self.executor if executor is None else executor, self.name)
+        check_named(self, context)
         return lambda given, moment: Run(
             self,
             given,

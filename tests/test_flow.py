@@ -427,6 +427,28 @@ class TestEcho:
         )
         assert "Traceback: boom" in caplog.text
 
+    def test_what_becomes_of_runs_is_told_where_logging_is_set_up(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Flow("told") as made:
+            double.map([1, Parameter("n", default=2)])
+
+        made.run(executor=HERE)
+        assert not caplog.records
+
+        with caplog.at_level(logging.INFO):
+            made.run(executor=HERE)
+        said = [record.getMessage() for record in caplog.records]
+        assert said[0].startswith("Flow run told: Running.")
+        assert said[-1].startswith("Flow run told: Success. All reference tasks succeeded")
+        of_one = [text for text in said if text.startswith("Task run double-1[1]: ")]
+        assert of_one[-1] == "Task run double-1[1]: Success. The body returned."
+        assert [text for text in of_one if ": Running." in text]
+        assert not [text for text in said if "run n:" in text]
+        (record,) = [one for one in caplog.records if one.getMessage() == of_one[-1]]
+        assert (record.name, record.levelname) == ("prefectlite.runs", "INFO")
+        assert (record.task_name, record.task_run) == ("double", "double-1[1]")  # type: ignore[attr-defined]
+
     def test_a_flow_run_says_what_its_bodies_print(self, capsys: pytest.CaptureFixture[str]) -> None:
         @task(log_stdout=True)
         def speaks() -> None:

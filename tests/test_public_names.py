@@ -37,6 +37,7 @@ NAMES = {
     "flatten",
     "flow",
     "ifelse",
+    "is_serializable",
     "mapped",
     "merge",
     "notifications",
@@ -58,7 +59,7 @@ NAMES = {
     "unmapped",
 }
 MEMBERS = {
-    "Flow": {"diagnostics", "run", "serve", "start"},
+    "Flow": {"diagnostics", "run", "serve", "start", "visualize"},
     "FlowRun": {
         "cancel",
         "counts",

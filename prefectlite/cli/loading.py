@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from prefectlite.core.context import context
 from prefectlite.errors import FlowLoadError
 from prefectlite.flow import Flow
 from prefectlite.lowering.envelope import travel_by_value
@@ -18,7 +19,7 @@ def load_file(path: Path) -> ModuleType:
     """Run a file as a module whose functions travel to the workers by value.
 
     The file's folder comes first in ``sys.path``, as for ``python FILE``; its ``if __name__ ==
-    "__main__":`` block does not run.
+    "__main__":`` block does not run, and a ``flow.run()`` outside of it runs nothing, with a warning.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def load_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     sys.modules[name] = module
     try:
-        exec(code, module.__dict__)
+        with context(loading_flow=True):
+            exec(code, module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _not_loaded(f"The flow file {str(path)!r}", error) from error
@@ -63,6 +65,8 @@ def load_file(path: Path) -> ModuleType:
 
 def load_module(name: str) -> ModuleType:
     """Import a module; the current folder comes first in ``sys.path``, as for ``python -m``.
+
+    A ``flow.run()`` at its top level runs nothing, with a warning.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def load_module(name: str) -> ModuleType:
     if sys.path[0] != here:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
+        with context(loading_flow=True):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name != missing and not name.startswith(f"{missing}."):

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from prefectlite.cli.parameters import context_from, gather
 from prefectlite.cli.places import Place
 from prefectlite.cli.results import results_text
 from prefectlite.cli.settings import settings_text
+from prefectlite.cli.texts import CONFIG_HELP, DESCRIBE_HELP, DIAGNOSTICS_HELP, RUN_HELP, SERVE_HELP
 from prefectlite.cli.tls import tls_command
 from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
@@ -29,11 +31,10 @@ from prefectlite.executors.default import default_executor
 from prefectlite.flow import Flow
 from prefectlite.masking import mask
 from prefectlite.settings import told
-from prefectlite.settings.sources import DEFAULT_FILE, FILE_VARIABLE
 from prefectlite.states.state import State, Success
 from prefectlite.views.counts import class_named
-from prefectlite.views.describe import description, description_lines
-from prefectlite.views.lines import LineDisplay
+from prefectlite.views.describe import description, description_lines, machine
+from prefectlite.views.lines import FailureDisplay, LineDisplay
 from prefectlite.views.printable import hanging, label, printable
 from prefectlite.views.progress import Progress
 from prefectlite.views.terminal import terminal_progress
@@ -45,71 +46,6 @@ INTERRUPTED: Final = 130
 
 _CENSUS: Final = "prefectlite.examples.census"
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-
-_RUN_HELP: Final = """Run a flow and show how it goes.
-
-    FILE is a Python file that holds a flow at its top level. Without FILE and without -m, the flow that
-    ships with prefectlite runs: a census of the Python code on this machine.
-
-    \b
-    Examples:
-      prefectlite run                                the census, on a local cluster
-      prefectlite run -p limit=200 --local           200 files of it, in this process
-      prefectlite run etl.py -p date=2026-11-22      the flow in etl.py
-      prefectlite run etl.py --flow nightly          one of several flows in a file
-      prefectlite run -m shop.flows --param-file p.json
-      prefectlite run etl.py --workers 8             a local cluster with 8 processes
-      prefectlite run etl.py --address tcp://10.0.0.5:8786
-      prefectlite run etl.py --scheduler-file /shared/scheduler.json
-      prefectlite run etl.py --address tls://10.0.0.5:8786 --security ~/cluster-tls
-
-    \b
-    Exit status:
-      0    the flow succeeded
-      1    the flow failed
-      2    it could not be run as asked: option, parameter, file or address
-      75   it is unfinished: some of its tasks wait for approval
-      130  it was interrupted by Ctrl-C
-    """
-
-
-_DESCRIBE_HELP: Final = """Show what a flow consists of: its parameters, tasks and edges; nothing runs.
-
-    FILE, -m and --flow are those of `prefectlite run`.
-
-    \b
-    Examples:
-      prefectlite describe etl.py
-      prefectlite describe -m shop.flows --flow nightly
-      prefectlite describe etl.py --json | jq .parameters     the JSON schema of the parameters
-    """
-
-_CONFIG_HELP: Final = f"""Show each setting, its value, and where that comes from.
-
-    A value comes from the first of these that names it: an argument in code or on the command line, an
-    environment variable (PREFECTLITE_RESULTS_INLINE_LIMIT for results.inline_limit), the configuration file
-    ({DEFAULT_FILE}, or the one that {FILE_VARIABLE} names), the default. What is printed is TOML, fit for
-    that file; the values of secrets are masked.
-    """
-
-_SERVE_HELP: Final = """Run a flow at the times of its schedule, until there are no more or until Ctrl-C.
-
-    FILE, -m and the other options are those of `prefectlite run`; the flow needs a schedule.
-
-    \b
-    Examples:
-      prefectlite serve etl.py                       as the flow in etl.py says
-      prefectlite serve etl.py -p city=Bergen --local
-      prefectlite serve etl.py --catch-up latest     run at once if a start passed while a run went on
-      prefectlite serve etl.py --max-instances 3     let runs overlap
-
-    \b
-    Exit status:
-      0    the schedule is over, and every run succeeded
-      1    the schedule is over, and some run did not succeed
-      2    it could not be served as asked: option, parameter, file, schedule
-      130  it was ended by Ctrl-C or SIGTERM
-    """
 
 
 @click.group(
@@ -137,7 +73,9 @@ def of_a_flow(command: Callable[..., int]) -> Callable[..., int]:
     """
     for decorate in (
         click.option("--debug", is_flag=True, help="Show where in prefectlite an error arose."),
-        click.option("--flow", "flow_name", metavar="NAME", help="Which flow, where there are several."),
+        click.option(
+            "--flow", "-n", "--name", "flow_name", metavar="NAME", help="Which flow, where there are several."
+        ),
         click.option("-m", "module", metavar="MODULE", help="Take the flow from a module instead of a file."),
         click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]"),
     ):
@@ -145,7 +83,7 @@ def of_a_flow(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-@program.command("describe", help=_DESCRIBE_HELP)
+@program.command("describe", help=DESCRIBE_HELP)
 @of_a_flow
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 def describe_command(
@@ -159,7 +97,7 @@ def describe_command(
     return SUCCESS
 
 
-@program.command("run", help=_RUN_HELP)
+@program.command("run", help=RUN_HELP)
 @of_a_flow
 @click.option(
     "-p",
@@ -208,9 +146,12 @@ def describe_command(
     default=None,
     help="The lowest level of the tasks' log records that show; by default the setting logging.level.",
 )
+@click.option("--no-logs", is_flag=True, help="Do not show what tasks log and print.")
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but results, and what failed.")
 @click.option(
     "--no-wait", is_flag=True, help="Do not ask about paused tasks; by default a terminal is asked."
 )
+@click.option("--schedule", is_flag=True, help="Run at the times of the flow's schedule: prefectlite serve.")
 def run_command(
     file: Path | None,
     module: str | None,
@@ -224,20 +165,27 @@ def run_command(
     security: Path | None,
     local: bool,
     log_level: str | None,
+    no_logs: bool,
+    quiet: bool,
     no_wait: bool,
+    schedule: bool,
     debug: bool,
 ) -> int:
     """Run a flow; the exit status is what it came to."""
     place = Place(address, scheduler_file, workers, local, security)
     place.check()
+    show = partial(_progress, moves=not schedule and not local, logs=not no_logs, quiet=quiet)
     with mended(debug):
         flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
+        surroundings = context_from(named)
+        if schedule:
+            return _serve(flow, parameters, place, _level(log_level), surroundings, show)
         may_ask = is_attended() and not no_wait
-        return _run(flow, parameters, place, _level(log_level), context_from(named), may_ask)
+        return _run(flow, parameters, place, _level(log_level), surroundings, show, may_ask)
 
 
-@program.command("config", help=_CONFIG_HELP)
+@program.command("config", help=CONFIG_HELP)
 def config_command() -> int:
     """Show the settings and where each comes from."""
     with mended(False):
@@ -248,9 +196,27 @@ def config_command() -> int:
 program.add_command(tls_command)
 
 
+@program.command("version")
+def version_command() -> int:
+    """Print the version."""
+    click.echo(__version__)
+    return SUCCESS
+
+
+@program.command("diagnostics", help=DIAGNOSTICS_HELP)
+def diagnostics_command() -> int:
+    """Print what a report of a bug should say."""
+    with mended(False):
+        sources = {one.key: one.source for one in told() if one.source != "default"}
+        click.echo(json.dumps({**machine(), "settings": sources}, indent=2))
+    return SUCCESS
+
+
 # A service has nobody to ask about paused tasks.
 @program.command(
-    "serve", help=_SERVE_HELP, params=[one for one in run_command.params if one.name != "no_wait"]
+    "serve",
+    help=SERVE_HELP,
+    params=[one for one in run_command.params if one.name not in ("no_wait", "schedule")],
 )
 @click.option(
     "--catch-up",
@@ -280,6 +246,8 @@ def serve_command(
     security: Path | None,
     local: bool,
     log_level: str | None,
+    no_logs: bool,
+    quiet: bool,
     debug: bool,
     catch_up: CatchUp,
     max_instances: int,
@@ -289,11 +257,12 @@ def serve_command(
     place.check()
     if file is None and module is None:
         raise click.UsageError("Give the FILE that holds the flow, or its module with -m.")
+    show = partial(_progress, moves=False, logs=not no_logs, quiet=quiet)
     with mended(debug):
         flow = _flow(file, module, flow_name)
         parameters = gather(flow.parameters(), typed, param_file)
-        told_context = context_from(named)
-        return _serve(flow, parameters, place, _level(log_level), told_context, catch_up, max_instances)
+        surroundings = context_from(named)
+        return _serve(flow, parameters, place, _level(log_level), surroundings, show, catch_up, max_instances)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -355,6 +324,13 @@ def _flow(file: Path | None, module: str | None, flow_name: str | None) -> Flow:
     return pick_flow(load_file(file) if file is not None else load_module(module or _CENSUS), flow_name)
 
 
+def _progress(*, moves: bool, logs: bool, quiet: bool) -> Progress:
+    # Where the tasks run in this process, the terminal is theirs (pdb, input), so nothing may move there.
+    if quiet:
+        return Progress(FailureDisplay(sys.stderr), logs=False)
+    return terminal_progress(logs=logs) if moves else Progress(LineDisplay(sys.stderr), logs=logs)
+
+
 def _level(name: str | None) -> int | None:
     return None if name is None else int(getattr(logging, name.upper()))
 
@@ -365,8 +341,9 @@ def _serve(
     place: Place,
     log_level: int | None,
     context: dict[str, Any],
-    catch_up: CatchUp,
-    max_instances: int,
+    show: Callable[[], Progress],
+    catch_up: CatchUp = "skip",
+    max_instances: int = 1,
 ) -> int:
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
     executor = place.executor() or flow.executor or default_executor()
@@ -374,12 +351,11 @@ def _serve(
     former = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
     def make_run(given: Mapping[str, Any], moment: datetime | None) -> Run:
-        progress = Progress(LineDisplay(sys.stderr))
         return Run(
             flow,
             given,
             executor,
-            observers=(progress,),
+            observers=(show(),),
             log_level=log_level,
             scheduled_start_time=moment,
             context=context,
@@ -406,14 +382,13 @@ def _run(
     place: Place,
     log_level: int | None,
     context: dict[str, Any],
+    show: Callable[[], Progress],
     may_ask: bool,
 ) -> int:
     # Dask's scheduler tells of each connection that closes while it stops, which is no news after Ctrl-C.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
     executor = place.executor() or flow.executor or default_executor()
-    # In this process the terminal belongs to the tasks' code (pdb, input), so nothing may move there.
-    progress = Progress(LineDisplay(sys.stderr)) if place.local else terminal_progress()
-    with progress:
+    with show() as progress:
         ask = Prompt(aside=progress.aside) if may_ask else None
         run = Run(
             flow, parameters, executor, observers=(progress,), log_level=log_level, context=context, ask=ask

@@ -38,7 +38,14 @@ class Pipeable:
         ------
         DefinitionError
             When an argument is called ``self``.
+        DefinitionTypeError
+            When ``task`` cannot be called.
         """
+        given: object = task
+        if not callable(given):
+            raise DefinitionTypeError(
+                f"pipe() from {self!r} was given {given!r}, which cannot be called; pass a task: a.pipe(b)."
+            )
         if "self" in kwargs:
             raise DefinitionError(
                 f"pipe() from {self!r} was given an argument named 'self', which no task takes; leave it "

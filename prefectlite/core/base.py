@@ -200,10 +200,8 @@ class Task(Expression):
         DefinitionTypeError
             When an argument is missing or unknown.
         """
+        graph = self._graph(flow)
         values = current_layer().values
-        graph: FlowGraph | None = values.get("flow") if flow is None else flow
-        if graph is None:
-            raise self._outside()
         arguments = self.takes.bind(self.name, args, kwargs)
         called = self._changed(values, task_args) if task_args else self._twin(values)
         graph.note_used(self)
@@ -405,6 +403,12 @@ class Task(Expression):
 
     def _changed(self, values: Mapping[str, Any], task_args: Mapping[str, Any]) -> Self:
         new = self._twin(values)
+        given: object = task_args
+        if not isinstance(given, Mapping):
+            raise DefinitionTypeError(
+                f"Task {self.name!r} has task_args={given!r}, which are no options by name; write "
+                "task_args={'max_retries': 2}."
+            )
         options: dict[str, Any] = {}
         for name, value in task_args.items():
             if name in _COPIED:

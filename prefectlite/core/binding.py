@@ -96,13 +96,8 @@ def upstream_edges(graph: Graph, task: Task, upstream_tasks: Iterable[Any], mapp
     DefinitionTypeError
         When ``upstream_tasks`` is a single task or no iterable at all.
     """
-    if isinstance(upstream_tasks, Task | EdgeAnnotation | str) or not isinstance(upstream_tasks, Iterable):
-        raise DefinitionTypeError(
-            f"Task {task.name!r} has upstream_tasks={upstream_tasks!r}, which is no list; "
-            "write upstream_tasks=[...]."
-        )
     edges: dict[tuple[int, bool, bool], Edge] = {}
-    for one in upstream_tasks:
+    for one in as_list(f"Task {task.name!r}", "upstream_tasks", upstream_tasks):
         value, asked, flattened = unwrapped(one, None)
         upstream = upstream_of(graph, value, keyed=False)
         assert upstream is not None  # without a key, a constant is a task too
@@ -160,3 +155,30 @@ def upstream_of(graph: Graph, value: Any, *, keyed: bool) -> Task | None:
     if holds_tasks(value):
         return collect(graph, value)
     return None if keyed else graph.add_task(Constant(value))
+
+
+def as_list(owner: str, option: str, value: Any) -> Iterable[Any]:
+    """Return what was given as a list.
+
+    Parameters
+    ----------
+    owner, option : str
+        What was given it, and as what, for the error.
+    value : object
+        What was given.
+
+    Returns
+    -------
+    iterable
+        The same; nothing for None.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is a single task or text, or no iterable at all.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, Task | EdgeAnnotation | str) or not isinstance(value, Iterable):
+        raise DefinitionTypeError(f"{owner} has {option}={value!r}, which is no list; write {option}=[...].")
+    return value

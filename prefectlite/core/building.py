@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from prefectlite.core.base import AnyTask, Task
-from prefectlite.core.binding import argument_edges, unwrapped, upstream_edges, upstream_of
+from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge
 from prefectlite.core.inputs import FlowInputs
@@ -232,13 +232,24 @@ class FlowBuilder(FlowInputs):
             that are mapped themselves.
         validate : bool or None
             Not looked at: every edge is checked when it is made.
+
+        Raises
+        ------
+        DefinitionTypeError
+            When ``keyword_tasks`` is no mapping, or one of the others no list.
         """
         self.add_task(task)
-        for key, value in (keyword_tasks or {}).items():
+        by_name: object = keyword_tasks or {}
+        if not isinstance(by_name, Mapping):
+            raise DefinitionTypeError(
+                f"Task {task.name!r} has keyword_tasks={keyword_tasks!r}, which has no names; write "
+                "keyword_tasks={'x': task}."
+            )
+        for key, value in by_name.items():
             self.add_edge(value, task, key=key, mapped=mapped)
         for edge in upstream_edges(self, task, upstream_tasks or (), mapped):
             self.add_edge(edge.upstream, task, mapped=edge.mapped, flattened=edge.flattened)
-        for later in downstream_tasks or ():
+        for later in as_list(f"Task {task.name!r}", "downstream_tasks", downstream_tasks):
             self.add_edge(task, later)
 
     def take_over(self, edge: Edge) -> None:

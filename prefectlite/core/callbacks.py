@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.states.state import State
 
 
@@ -25,6 +26,11 @@ def callback_factory(
     callable
         A state handler, for ``state_handlers`` of a task or flow; it replaces no state.
 
+    Raises
+    ------
+    DefinitionTypeError
+        When one of the two cannot be called.
+
     Examples
     --------
     >>> from prefectlite import Flow, LocalExecutor, task
@@ -39,6 +45,11 @@ def callback_factory(
     dull was skipped
     True
     """
+    for name, given, takes in (("fn", fn, "the task or flow and its state"), ("check", check, "a state")):
+        if not callable(given):
+            raise DefinitionTypeError(
+                f"callback_factory was given {name}={given!r}; give a function that takes {takes}."
+            )
 
     def handler(obj: Any, old: State, new: State) -> State:
         if check(new) is True:

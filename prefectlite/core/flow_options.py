@@ -77,7 +77,7 @@ class FlowOption(Generic[T]):
         vars(flow)[self._name] = self._check(flow.name, self._name, value)
 
 
-def as_handlers(flow_name: str, option: str, value: Any) -> list[FlowHandler]:
+def as_handlers(flow_name: str, option: str, value: Any, takes: str = "of the flow") -> list[FlowHandler]:
     """Return state handlers as a list of the flow's own.
 
     Parameters
@@ -86,6 +86,8 @@ def as_handlers(flow_name: str, option: str, value: Any) -> list[FlowHandler]:
         Whose, for the error.
     value : object
         What the user gave.
+    takes : str
+        What they are functions of, for the error.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def as_handlers(flow_name: str, option: str, value: Any) -> list[FlowHandler]:
     if value is None:
         return []
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(callable(one) for one in value):
-        mend = "give a list of functions of the flow, its old and its new state."
+        mend = f"give a list of functions {takes}, its old and its new state."
         raise DefinitionTypeError(_text(flow_name, option, value, mend))
     return list(value)
 

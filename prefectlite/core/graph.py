@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from prefectlite.core.base import AnyTask, Task
+from prefectlite.core.binding import as_list
 from prefectlite.core.blocks import Block
 from prefectlite.core.building import FlowBuilder
 from prefectlite.core.collecting import as_task
@@ -120,9 +121,14 @@ class FlowGraph(FlowBuilder):
         self.max_concurrency = max_concurrency
         self.tag_concurrency = tag_concurrency
         self.result = result
-        for task in tasks or ():
+        me = f"Flow {name!r}"
+        for task in as_list(me, "tasks", tasks):
             self.add_task(task)
-        for edge in edges or ():
+        for edge in as_list(me, "edges", edges):
+            if not isinstance(edge, Edge):
+                raise DefinitionTypeError(
+                    f"{me} has {edge!r} among its edges, which is no edge; write Edge(upstream, downstream)."
+                )
             self.add_edge(edge.upstream, edge.downstream, edge.key, edge.mapped, edge.flattened)
         if reference_tasks is not None:
             self.set_reference_tasks(reference_tasks)
@@ -164,13 +170,9 @@ class FlowGraph(FlowBuilder):
         DefinitionError
             When a task is not in the flow.
         DefinitionTypeError
-            When it is a single task.
+            When it is no list, but a single task, say.
         """
-        if isinstance(tasks, Task):
-            raise DefinitionTypeError(
-                f"set_reference_tasks takes a list; write flow.set_reference_tasks([...]) for {tasks!r} too."
-            )
-        wanted = tuple(dict.fromkeys(tasks))
+        wanted = tuple(dict.fromkeys(as_list(f"Flow {self.name!r}", "reference_tasks", tasks)))
         for task in wanted:
             self._place(task)
         self._reference = wanted
@@ -257,7 +259,12 @@ class FlowGraph(FlowBuilder):
         DefinitionError
             When a slug or an argument is taken here by something else, or an edge would close a cycle. The
             flow is as it was then.
+        DefinitionTypeError
+            When ``flow`` is no flow.
         """
+        other: object = flow
+        if not isinstance(other, FlowGraph):
+            raise DefinitionTypeError(f"Flow {self.name!r} was to be updated with {flow!r}; pass a Flow.")
         mine, theirs = self._parameters, flow._parameters
         swap: dict[Task, Task] = {}
         if merge_parameters:

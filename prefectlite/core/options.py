@@ -344,6 +344,8 @@ def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
     changes: dict[str, Any] = {}
     if settings.map_lengths != DEFAULTS.map_lengths:
         changes["map_lengths"] = settings.map_lengths
+    if settings.timeout is not None:
+        changes["timeout"] = settings.timeout
     if settings.max_retries:
         changes["max_retries"] = settings.max_retries
     if retries and settings.retry_delay is not None:

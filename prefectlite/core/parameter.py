@@ -71,7 +71,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
     DefinitionError
         When the name is empty, or the default is not what ``type`` asks for.
     DefinitionTypeError
-        When pydantic cannot check ``type``.
+        When pydantic cannot check ``type``, or ``required`` is no truth value.
 
     Examples
     --------
@@ -95,6 +95,11 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         type: Any = ANY,  # noqa: A002  # the word that users know
     ) -> None:
         as_slug(name, "A parameter")
+        if required is not None and not isinstance(required, bool):
+            raise DefinitionTypeError(
+                f"Parameter {name!r} has required={required!r}; give True, False, or None to let the default "
+                "decide."
+            )
         super().__init__(name=name, slug=name, tags=tags)
         self.type = type
         self._adapter: TypeAdapter[Any] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from prefectlite.core.annotations import Pipeable
 from prefectlite.core.context import current_layer
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -120,10 +120,17 @@ class Relations(Pipeable):
         return self
 
     def _graph(self, flow: FlowGraph | None) -> FlowGraph:
-        graph: FlowGraph | None = current_layer().values.get("flow") if flow is None else flow
-        if graph is None:
-            raise self._outside()
-        return graph
+        if flow is None:
+            graph: FlowGraph | None = current_layer().values.get("flow")
+            if graph is None:
+                raise self._outside()
+            return graph
+        if not hasattr(flow, "add_edge"):
+            raise DefinitionTypeError(
+                f"Task {self.name!r} was given flow={flow!r}, which is no flow; pass a Flow, or leave it "
+                "away inside `with Flow(...):`."
+            )
+        return flow
 
     def _outside(self) -> DefinitionError:
         running = current_layer().values.get("task_name")

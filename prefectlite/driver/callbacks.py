@@ -15,14 +15,15 @@ from prefectlite.core.context import surroundings
 from prefectlite.core.facts import task_facts
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
-from prefectlite.driver.handlers import state_after
+from prefectlite.driver.handlers import TaskRunner, state_after
+from prefectlite.driver.kept import KeptStates
 from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
 from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.states.keys import RunKey
-from prefectlite.states.signals import Signal
+from prefectlite.states.signals import ENDRUN, Signal
 from prefectlite.states.state import State
 from prefectlite.worker.failures import unrevealing, unrevealing_error
 
@@ -50,6 +51,10 @@ class Callbacks:
         Returns seconds since the epoch.
     flow : FlowHandlers or None
         The flow's own handlers; None where nobody asks them.
+    of_tasks : sequence of callable
+        The run's handlers for all of its tasks, which are asked after a task's own.
+    kept : KeptStates or None
+        The states that tasks keep, which are told where a task's trigger would be asked.
     """
 
     def __init__(
@@ -59,12 +64,16 @@ class Callbacks:
         facts: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
         flow: FlowHandlers | None = None,
+        of_tasks: Sequence[Callable[..., Any]] = (),
+        kept: KeptStates | None = None,
     ) -> None:
         self._tasks = tasks
         self._deliver = deliver
         self._facts = facts
         self._clock = clock
         self._flow = flow
+        self._of_tasks = of_tasks
+        self._kept = kept
         self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
@@ -129,7 +138,7 @@ class Callbacks:
         try:
             facts |= facts_of_past(ask.past, key.loop)
             with surroundings(facts):
-                answer = _put(task, ask)
+                answer = self._put(task, ask, key)
                 if isinstance(answer, State):
                     answer = unrevealing(answer)
                 measure = _measure(answer)
@@ -156,23 +165,26 @@ class Callbacks:
             return Answered(self._clock(), ask.run, ask.ask, error=unrevealing_error(error))
         return Answered(self._clock(), ask.run, ask.ask, answer)
 
-
-def _put(task: Task, ask: Ask) -> Any:
-    match ask.question:
-        case "trigger":
-            return bool(task.trigger(dict(ask.upstreams)))
-        case "handlers":
-            assert ask.old is not None
-            assert ask.new is not None
-            return state_after(task, task.state_handlers, ask.old, ask.new)
-        case "delay":
-            return _seconds(task, ask.attempt)
-        case "on_failure":
-            assert task.on_failure is not None
-            task.on_failure(task, ask.new)
-            return None
-        case _:
-            assert_never(ask.question)
+    def _put(self, task: Task, ask: Ask, key: RunKey) -> Any:
+        match ask.question:
+            case "trigger":
+                kept = None if self._kept is None else self._kept.of(task, key)
+                if kept is not None:
+                    raise ENDRUN(kept)
+                return bool(task.trigger(dict(ask.upstreams)))
+            case "handlers":
+                assert ask.old is not None
+                assert ask.new is not None
+                new = state_after(task, task.state_handlers, ask.old, ask.new)
+                return state_after(TaskRunner(task), self._of_tasks, ask.old, new)
+            case "delay":
+                return _seconds(task, ask.attempt)
+            case "on_failure":
+                assert task.on_failure is not None
+                task.on_failure(task, ask.new)
+                return None
+            case _:
+                assert_never(ask.question)
 
 
 def _measure(given: Any) -> Measure | None:

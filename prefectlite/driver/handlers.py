@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from prefectlite.core.task import Task
@@ -10,12 +11,30 @@ from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
 
 
+@dataclass(frozen=True, slots=True)
+class TaskRunner:
+    """What the handlers of a run get in the place of a task, as in Prefect 1.
+
+    Parameters
+    ----------
+    task : Task
+        Whose transition it is.
+    """
+
+    task: Task
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+
 def state_after(owner: Any, handlers: Iterable[Callable[..., Any]], old: State, new: State) -> State:
     """Return the state that handlers make of a transition.
 
     Parameters
     ----------
-    owner : Task or Flow
+    owner : Task, TaskRunner or Flow
         Whose handlers they are.
     handlers : iterable of callable
         In order; each sees what the one before it made.
@@ -50,7 +69,7 @@ def as_state(said: Any, handler: Callable[..., Any], owner: Any, new: State) -> 
         What it returned.
     handler : callable
         Which, for the error.
-    owner : Task or Flow
+    owner : Task, TaskRunner or Flow
         Whose, for the error.
     new : State
         What it was shown.
@@ -68,7 +87,8 @@ def as_state(said: Any, handler: Callable[..., Any], owner: Any, new: State) -> 
     if said is None:
         return new
     if not isinstance(said, State):
-        name, kind = getattr(handler, "__name__", handler), "task" if isinstance(owner, Task) else "flow"
+        name = getattr(handler, "__name__", handler)
+        kind = "task" if isinstance(owner, Task | TaskRunner) else "flow"
         raise TypeError(
             f"State handler {name!r} of {kind} {owner.name!r} returned {said!r}; return a State, or None to "
             "let the transition stand."

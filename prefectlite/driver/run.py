@@ -24,6 +24,7 @@ from prefectlite.driver.clock import Clock, RealTime
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import Loop, collector_at_rest
 from prefectlite.driver.observer import Audience, Observer
@@ -87,6 +88,10 @@ class Run:
         Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
     clock : Clock or None
         What time it is, and how to wait; by default, the time of day.
+    task_handlers : sequence of callable
+        State handlers for all of its tasks, called with a ``TaskRunner``, after a task's own.
+    kept : KeptStates or None
+        The states that some of its tasks begin and end with.
 
     Raises
     ------
@@ -116,6 +121,8 @@ class Run:
         ask: Approver | None = None,
         raises: bool = False,
         clock: Clock | None = None,
+        task_handlers: Sequence[Callable[..., Any]] = (),
+        kept: KeptStates | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -153,6 +160,8 @@ class Run:
         self._state: State | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        self._task_handlers = tuple(task_handlers)
+        self._kept = KeptStates(graph, None) if kept is None else kept
         # They must not keep the run alive, whose last holder lets go of its values.
         self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
@@ -468,6 +477,8 @@ class Run:
                 self._inbox.deliver,
                 self._flow_context(self._began),
                 flow=self._flow_handlers,
+                of_tasks=self._task_handlers,
+                kept=self._kept,
                 clock=self._clock,
             )
             values.number_by(_live_numbers(engine))
@@ -497,7 +508,12 @@ class Run:
         if self._compiled is None or self._engine is None:
             self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
             with collector_at_rest():
-                compiled = compile_flow(self._graph, self.parameters)
+                compiled = compile_flow(
+                    self._graph,
+                    self.parameters,
+                    handled=bool(self._task_handlers),
+                    kept=self._kept.tasks,
+                )
                 engine = Engine(compiled.plan, run_id=self.run_id, values=values)
             with self._lock:
                 self._compiled, self._engine = compiled, engine

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.executors.cluster import Place, start_cluster
@@ -23,6 +26,14 @@ from prefectlite.executors.session import DaskSession
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import current as current_settings
 
+#: The names of Dask's own schedulers for what a local cluster can be.
+_SCHEDULERS: Final = {
+    "threads": "threads",
+    "threading": "threads",
+    "processes": "processes",
+    "multiprocessing": "processes",
+}
+
 
 class DaskExecutor:
     """Runs flows on a Dask cluster.
@@ -35,6 +46,8 @@ class DaskExecutor:
     target : str, path, distributed.Client, Cluster, type, callable or None
         The address of a scheduler (``"tcp://host:8786"``), a scheduler file, a live client or cluster, or
         what makes a cluster: a class or its import string.
+    address : str or None
+        The address of a scheduler; the same as giving it as ``target``.
     cluster_class : type, callable, str or None
         What makes a cluster for each flow run; the same as giving it as ``target``.
     cluster_kwargs : mapping or None
@@ -61,6 +74,13 @@ class DaskExecutor:
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
         alone; else a task's own ``bundle_size``, if it has one, counts for its runs. By default, the setting
         ``bundle_size``, which is "auto" unless you set another.
+    performance_report_path : str, path or None
+        Where to write Dask's performance report of each flow run, an HTML page; the scheduler needs bokeh.
+    watch_worker_status : bool or None
+        Whether workers that come and go are told to the log, at INFO; needs the plugin. By default they are,
+        unless the cluster adapts.
+    debug : bool
+        Whether Dask's own warnings about a local cluster are let through.
     stall_timeout : float or None
         For how many seconds a task run may lack its inputs on a worker that has a thread for it (and a second
         more for each 10 MB), because the machines that have them cannot be reached. Then another worker gets
@@ -84,6 +104,7 @@ class DaskExecutor:
         self,
         target: Any = None,
         *,
+        address: str | None = None,
         cluster_class: Any = None,
         cluster_kwargs: Mapping[str, Any] | None = None,
         adapt_kwargs: Mapping[str, Any] | None = None,
@@ -94,10 +115,14 @@ class DaskExecutor:
         keep_limit: int | None = None,
         plugin: bool = True,
         bundle_size: int | Literal["auto", "config"] | None = "config",
+        performance_report_path: str | os.PathLike[str] | None = None,
+        watch_worker_status: bool | None = None,
+        debug: bool = False,
         stall_timeout: float | None = None,
     ) -> None:
         given = {
             "target": target,
+            "address": address,
             "cluster_class": cluster_class,
             "scheduler_file": scheduler_file,
         }
@@ -108,6 +133,13 @@ class DaskExecutor:
         _check_mapping("cluster_kwargs", cluster_kwargs)
         _check_mapping("adapt_kwargs", adapt_kwargs)
         _check_mapping("client_kwargs", client_kwargs)
+        if address is not None:
+            if not is_address(str(address)):
+                raise DefinitionError(
+                    f"DaskExecutor was given address={address!r}, which is no scheduler's address; write it "
+                    "with its port, as `dask scheduler` shows it: tcp://host:8786."
+                )
+            target = address
         check_security(security)
         self._target = target
         self._cluster_class = cluster_class
@@ -122,6 +154,13 @@ class DaskExecutor:
         if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
+        if performance_report_path is not None and not isinstance(performance_report_path, str | os.PathLike):
+            raise DefinitionTypeError(
+                f"performance_report_path={performance_report_path!r} is no path; pass 'report.html', say."
+            )
+        self._report_path = performance_report_path
+        self._watches = watch_worker_status
+        self._debug = debug
         _check_seconds("stall_timeout", stall_timeout)
         self._stall_timeout = stall_timeout
         # What runs of this executor taught about how long tasks take; a few bytes for each task.
@@ -212,6 +251,8 @@ class DaskExecutor:
             plugin_allowed=self._plugin,
             bundle_size=most_together(size),
             seconds=self._seconds,
+            watch_workers=not self._adapt_kwargs if self._watches is None else self._watches,
+            report_path=None if self._report_path is None else os.fspath(self._report_path),
             stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
         )
         reach = self._reach()
@@ -229,6 +270,17 @@ class DaskExecutor:
             place.close()
             raise
         return session
+
+    @property
+    def performance_report(self) -> str:
+        """The performance report that was written last; empty, with a warning, if none is asked for."""
+        if self._report_path is None:
+            warnings.warn(
+                "This executor writes no performance report; give it performance_report_path='report.html'.",
+                stacklevel=2,
+            )
+            return ""
+        return Path(self._report_path).read_text(encoding="utf-8")
 
     def _reach(self) -> Callable[[], Place] | None:
         """How to get at a cluster that is up; None means to start one."""
@@ -252,9 +304,11 @@ class DaskExecutor:
         return {**self._client_kwargs, "security": security_of(self._security)}
 
     def _start(self, n_workers: int | None) -> Place:
-        cluster_kwargs = self._cluster_kwargs
+        # What Dask does unless it is told otherwise, as it is for clusters of ours.
+        aloud = {"silence_logs": logging.WARNING} if self._debug and self._cluster_class is None else {}
+        cluster_kwargs = {**aloud, **self._cluster_kwargs}
         if self._security is not None:
-            cluster_kwargs = {**cluster_kwargs, "security": security_of(self._security, ROLES)}
+            cluster_kwargs["security"] = security_of(self._security, ROLES)
         return start_cluster(
             self._cluster_class,
             cluster_kwargs,
@@ -286,9 +340,9 @@ class LocalDaskExecutor(DaskExecutor):
 
     Parameters
     ----------
-    scheduler : {"threads", "processes"}
-        Whether bodies run in threads of this process or in processes of their own. Only a process can be
-        ended when its body hangs in C code, and only it survives a body that crashes.
+    scheduler : {"threads", "processes", "threading", "multiprocessing"}
+        Whether bodies run in threads of this process or in processes of their own, by either name. Only a
+        process can be ended when its body hangs in C code, and only it survives a body that crashes.
     num_workers : int or None
         How many bodies run at once; by default as many as there are cores.
 
@@ -304,16 +358,18 @@ class LocalDaskExecutor(DaskExecutor):
     """
 
     def __init__(
-        self, scheduler: Literal["threads", "processes"] = "threads", num_workers: int | None = None
+        self,
+        scheduler: Literal["threads", "processes", "threading", "multiprocessing"] = "threads",
+        num_workers: int | None = None,
     ) -> None:
-        if scheduler not in ("threads", "processes"):
+        if scheduler not in _SCHEDULERS:
             raise DefinitionError(
                 f"LocalDaskExecutor was given scheduler={scheduler!r}; it is 'threads' or 'processes'. "
                 "For one task at a time in the calling thread there is LocalExecutor()."
             )
         _check_count("num_workers", num_workers)
         count = num_workers or os.cpu_count() or 1
-        by_threads = scheduler == "threads"
+        by_threads = _SCHEDULERS[scheduler] == "threads"
         super().__init__(
             cluster_kwargs={
                 "n_workers": 1 if by_threads else count,
@@ -321,7 +377,9 @@ class LocalDaskExecutor(DaskExecutor):
                 "processes": not by_threads,
             }
         )
-        self._shown = f"{scheduler!r}" if num_workers is None else f"{scheduler!r}, num_workers={num_workers}"
+        self._shown = repr(_SCHEDULERS[scheduler])
+        if num_workers is not None:
+            self._shown += f", num_workers={num_workers}"
 
     def __repr__(self) -> str:
         """Return how it was made."""

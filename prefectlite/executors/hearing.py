@@ -40,6 +40,7 @@ from prefectlite.worker.wire import (
     RETURNED,
     STARTED,
     UNPLACED,
+    WORKER,
     BundleReport,
     Item,
     decode,
@@ -77,6 +78,8 @@ class Hearing(Trees):
         super().__init__(client, bundle_size, seconds)
         self._deliver = deliver
         self._deliver_logs = deliver_logs
+        #: Whether the log tells of workers that come and go.
+        self.watches_workers = False
 
     def hear(self, items: Sequence[Item]) -> None:
         """Turn what workers and scheduler say into events; what was said before changes nothing.
@@ -98,9 +101,10 @@ class Hearing(Trees):
                     events.append(AttemptStarted(item[3], *parcel, item[2]))
             elif kind == UNPLACED:
                 self._placed(item[1], item[2])
+            elif kind == WORKER:
+                self._worker_seen(item[1], item[2])
             elif kind == ERRED:
-                if item[1] in self.cargo:
-                    self.doubt.set()
+                self._erred(item[1])
             elif kind == BUNDLE:
                 if self._returned:
                     self.doubt.set()
@@ -126,6 +130,16 @@ class Hearing(Trees):
             if cargo is not None:
                 return self._outcome(now, cargo, 0, item, "")
             return self._values_lost(now, item[1], dict(_lost_at(WHOLE, item)))
+
+    def _erred(self, key: DaskKey) -> None:
+        """Have a look at what erred, if it was not heard of."""
+        if key in self.cargo:
+            self.doubt.set()
+
+    def _worker_seen(self, address: str, came: bool) -> None:
+        """Tell the log of a worker that came or is gone."""
+        if self.watches_workers:
+            _logger.info("Worker %s %s.", address, "came" if came else "is gone")
 
     def _placed(self, key: DaskKey, asked: str) -> None:
         """Note what no worker has that a Dask task asks for; the first time, say so."""

@@ -16,7 +16,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.stalls import Waits, look_for_stalls
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -124,7 +124,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             self._shares_disk = True
             self.seals.relics.keep_only(self._scheduler.workers)  # some may have gone while nobody listened
             for worker in self._scheduler.workers:
-                self.add_worker(self._scheduler, worker)
+                self._provide(worker)
         if self.name not in self._scheduler.plugins:
             self._scheduler.add_plugin(self, name=self.name)
         return "open"
@@ -311,20 +311,24 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """Provide a new worker with a place for its marks, if they can be read here.
+        """Provide a new worker with a place for its marks, if they can be read here, and tell of it.
 
         Parameters
         ----------
         scheduler : distributed.Scheduler
-            Who knows the worker.
+            Not read.
         worker : str
             The worker's address.
         """
+        self._provide(worker)
+        self._tell_all((WORKER, worker, True))
+
+    def _provide(self, worker: str) -> None:
         if self._shares_disk:
-            self.seals.watch(scheduler.workers[worker])
+            self.seals.watch(self._scheduler.workers[worker])
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """Forget the marks of a worker that is gone; what it had was seen to before.
+        """Forget the marks of a worker that is gone, and tell of it; what it had was seen to before.
 
         Parameters
         ----------
@@ -334,6 +338,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The worker's address.
         """
         self.seals.forget(worker)
+        self._tell_all((WORKER, worker, False))
+
+    def _tell_all(self, item: Item) -> None:
+        for route in self._routes.values():
+            self._post(route, [item], is_urgent=False)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)

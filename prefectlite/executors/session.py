@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
+from prefectlite.executors.performance import PerformanceReport
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
@@ -53,6 +54,10 @@ class DaskSession:
         Whether to install the scheduler plugin.
     bundle_size, seconds
         How many attempts travel together, as of ``Link``.
+    watch_workers : bool
+        Whether the log tells of workers that come and go.
+    report_path : str or None
+        Where to write Dask's performance report.
     stall_timeout : float
         As of ``Watch``.
     """
@@ -69,6 +74,8 @@ class DaskSession:
         plugin_allowed: bool = True,
         bundle_size: int | None = 1,
         seconds: dict[str, float] | None = None,
+        watch_workers: bool = False,
+        report_path: str | None = None,
         stall_timeout: float = math.inf,
     ) -> None:
         self._brief = brief
@@ -78,6 +85,9 @@ class DaskSession:
         self._plugin_allowed = plugin_allowed
         self._bundle_size = bundle_size
         self._seconds = seconds
+        self._watch_workers = watch_workers
+        self._report_path = report_path
+        self._report: PerformanceReport | None = None
         self._stall_timeout = stall_timeout
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
@@ -145,7 +155,11 @@ class DaskSession:
             self._bundle_size,
             self._seconds,
         )
+        link.watches_workers = self._watch_workers
         self._dashboard_link = place.client.dashboard_link
+        if self._report_path is not None:
+            self._report = PerformanceReport(place.client, self._report_path)
+            self._report.begin()
         self._watch = watch_class(link, self._stall_timeout)
         self._watch.start()
         # A body that ends its process at once would look like a worker that cannot start.
@@ -382,6 +396,8 @@ class DaskSession:
         if self._watch is not None:
             self._watch.stop()
         place, link = self._place, self._link
+        if self._report is not None:
+            self._report.end()
         if place is None:
             return
         if link is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -54,7 +55,12 @@ class Compiled:
     result: Result | None = None
 
 
-def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noqa: A001  # its name everywhere
+def compile(  # noqa: A001  # its name everywhere
+    graph: FlowGraph,
+    parameters: Mapping[str, Any],
+    handled: bool = False,
+    kept: AbstractSet[Task] = frozenset(),
+) -> Compiled:
     """Freeze a flow for one run.
 
     Parameters
@@ -63,6 +69,10 @@ def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noq
         The flow; it is read and not changed.
     parameters : mapping of str to object
         The parameters' final values, as ``FlowGraph.check_parameters`` returns them.
+    handled : bool
+        Whether the run has state handlers for all of its tasks.
+    kept : set of Task
+        Tasks that keep the state which the driver has for them, or some of their children do.
 
     Returns
     -------
@@ -76,14 +86,18 @@ def compile(graph: FlowGraph, parameters: Mapping[str, Any]) -> Compiled:  # noq
     ParameterError
         When a parameter has no value.
     """
-    return _Compiler(graph, parameters).compile()
+    return _Compiler(graph, parameters, handled, kept).compile()
 
 
 class _Compiler:
     """The tables of one compilation; all are indexed by the number of a node."""
 
-    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self, graph: FlowGraph, parameters: Mapping[str, Any], handled: bool, kept: AbstractSet[Task]
+    ) -> None:
         self.graph = graph
+        self.handled = handled
+        self.kept = kept
         self.parameters = parameters
         self.numbers: dict[Task, int] = {}
         self.tasks: list[Task] = []
@@ -92,7 +106,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[tuple[int, bool, bool], Policy] = {}
+        self.policies: dict[tuple[int | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
@@ -216,18 +230,25 @@ class _Compiler:
 
     def _policy(self, task: Task) -> Policy:
         options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
-        mark = (id(options), cleans_up, is_secret)
+        # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
+        of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
+        # What keeps a state is told so where its trigger would be asked, and hears of nothing; the children
+        # of a map may also have to run.
+        asks = task in self.kept
+        is_over = asks and not self.graph.is_mapped(task)
+        handled = (of_run or bool(options.state_handlers)) and not is_over
+        mark = (id(options), cleans_up, is_secret, handled, asks, is_over)
         policy = self.policies.get(mark)
         if policy is None:
             policy = self.policies[mark] = Policy(
-                trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
-                skip_on_upstream_skip=options.skip_on_upstream_skip,
+                trigger=options.trigger if isinstance(options.trigger, Trigger) and not asks else None,
+                skip_on_upstream_skip=options.skip_on_upstream_skip and not is_over,
                 retry=options.retry,
                 max_crashes=options.max_crashes,
                 idempotent=options.idempotent,
                 map_lengths=options.map_lengths,
-                handled=bool(options.state_handlers),
-                on_failure=options.on_failure is not None,
+                handled=handled,
+                on_failure=options.on_failure is not None and not is_over,
                 keep_result=None if is_secret else options.keep_result,
                 cleans_up=cleans_up,
             )

@@ -98,12 +98,15 @@ class TaskSettings:
         How many attempts may follow a failed first one.
     retry_delay : float or None
         How long to wait before the next attempt, in seconds, for tasks that are tried again.
+    timeout : float or None
+        How long an attempt may take, in seconds.
     map_lengths : {"equal", "shortest"}
         What a map over inputs of unequal length does: fail, or stop at the shortest.
     """
 
     max_retries: int = _setting(0, ge=0)
     retry_delay: float | None = _setting(None, ge=0, allow_inf_nan=False)
+    timeout: float | None = _setting(None, gt=0, allow_inf_nan=False)
     map_lengths: Literal["equal", "shortest"] = _setting("equal")
 
 

@@ -113,8 +113,7 @@ def diagnostics(flow: FlowGraph) -> str:
     """
     told = description(flow)
     found = {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _LIBRARIES}},
-        "platform": platform.platform(),
+        **machine(),
         "flow": {
             "class": type(flow).__name__,
             "executor": type(flow.executor).__name__,
@@ -127,6 +126,20 @@ def diagnostics(flow: FlowGraph) -> str:
         },
     }
     return json.dumps(found, indent=2)
+
+
+def machine() -> dict[str, Any]:
+    """Return what runs here in which version, without names of machine or user.
+
+    Returns
+    -------
+    dict
+        ``versions`` by library and ``platform``.
+    """
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _LIBRARIES}},
+        "platform": platform.platform(),
+    }
 
 
 def _task(flow: FlowGraph, task: Task) -> dict[str, Any]:

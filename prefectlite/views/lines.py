@@ -95,3 +95,36 @@ class LineDisplay:
     def _put(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+class FailureDisplay(LineDisplay):
+    """Writes the summary of a run that did not succeed, and nothing else."""
+
+    def begin(self, now: Snapshot) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        now : Snapshot
+            Not looked at.
+        """
+
+    def show(self, now: Snapshot) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        now : Snapshot
+            Not looked at.
+        """
+
+    def end(self, summary: Summary) -> None:
+        """Write the summary if the run did not succeed.
+
+        Parameters
+        ----------
+        summary : Summary
+            What came of the run.
+        """
+        if not summary.state.is_successful():
+            super().end(summary)

@@ -104,10 +104,15 @@ class Progress:
         Where to show it.
     clock : callable
         Seconds, of a clock that only goes forward.
+    logs : bool
+        Whether the lines show that task bodies log and print.
     """
 
-    def __init__(self, display: Display, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, display: Display, clock: Callable[[], float] = time.monotonic, *, logs: bool = True
+    ) -> None:
         self._display: Display | None = display
+        self._logs = logs
         self._clock = clock
         self._run: WatchedRun | None = None
         self._began = 0.0
@@ -151,8 +156,9 @@ class Progress:
         lines : sequence of LoggedLine
             What task bodies logged and printed.
         """
-        with self._lock:
-            self._lines.extend(lines)
+        if self._logs:
+            with self._lock:
+                self._lines.extend(lines)
 
     def ended(self, state: State) -> None:
         """Show what came of the run.

@@ -30,17 +30,19 @@ def display_for(stream: TextIO | None = None) -> Display:
     return LiveDisplay(out)
 
 
-def terminal_progress(stream: TextIO | None = None) -> Progress:
+def terminal_progress(stream: TextIO | None = None, *, logs: bool = True) -> Progress:
     """Return an observer that shows progress on a stream.
 
     Parameters
     ----------
     stream : file or None
         Where to show; by default the process's standard error.
+    logs : bool
+        Whether the lines show that task bodies log and print.
 
     Returns
     -------
     Progress
         To be given to a flow run as an observer, and to be closed after it.
     """
-    return Progress(display_for(stream))
+    return Progress(display_for(stream), logs=logs)

@@ -289,12 +289,8 @@ class _AsBefore(logging.Filter):
         if speaker is not None:
             for name, value in speaker.labels().items():
                 record.__dict__.setdefault(name, value)
-        logger: logging.Logger | None = logging.getLogger(record.name)
-        while logger is not None and logger.parent is not None:
-            if logger.level:
-                return True  # a level of its own let it through, as it did before
-            logger = logger.parent
-        return record.levelno >= self._level
+        # A level of a logger's own let it through, as it did before.
+        return bool(_level_below_root(record.name)) or record.levelno >= self._level
 
 
 class Installation:
@@ -349,6 +345,25 @@ class Installation:
                 handler.removeFilter(keep)
             self._filters.clear()
 
+    def lets_through(self, name: str, level: int) -> bool:
+        """Return whether the program itself wants records of a logger, whatever is captured.
+
+        Parameters
+        ----------
+        name : str
+            The logger's.
+        level : int
+            The records'.
+
+        Returns
+        -------
+        bool
+            True if they would be made without us.
+        """
+        with self._lock:
+            of_root = self._before if self._levels else logging.getLogger().level
+        return level >= (_level_below_root(name) or of_root)
+
     def _attend(self, root: logging.Logger) -> None:
         # Not once for all: a program may set up logging anew while its cluster of threads lives on.
         known = {handler for handler, _ in self._filters}
@@ -366,6 +381,16 @@ class Installation:
 
 #: The one of this process.
 installation: Final = Installation()
+
+
+def _level_below_root(name: str) -> int:
+    """Return the level that a logger, or one above it, has of its own; 0 if only the root has one."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger.parent is not None:
+        if logger.level:
+            return logger.level
+        logger = logger.parent
+    return 0
 
 
 def _others_handle(name: str) -> bool:

@@ -51,6 +51,8 @@ ALIKE: Final = 9
 #: empty when one has it after all.
 UNPLACED: Final = 10
 
+#: ``(WORKER, address, came)``: said by the scheduler; whether the worker came or is gone.
+WORKER: Final = 11
 #: What a plain success says beside its times and its value when it has nothing to say.
 BARE: Final = (None,) * 6
 

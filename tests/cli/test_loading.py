@@ -9,6 +9,7 @@ import pytest
 
 from prefectlite.cli.loading import load_file, load_module, pick_flow
 from prefectlite.errors import FlowLoadError
+from prefectlite.executors.local import LocalExecutor
 from prefectlite.flow import Flow
 
 FLOW = """
@@ -57,6 +58,35 @@ def test_a_file_becomes_a_module_whose_functions_travel_by_value(write):
 
 def test_what_stands_below_the_main_guard_does_not_run(write):
     load_file(write("if __name__ == '__main__':\n    raise RuntimeError"))
+
+
+@pytest.mark.parametrize("load", ["file", "module"])
+def test_a_flow_that_a_file_runs_is_not_run_while_it_is_read(load, write, monkeypatch, tmp_path):
+    source = (
+        FLOW
+        + """
+def ran(task, old, new): raise AssertionError
+flow.state_handlers.append(ran)
+state = flow.run()
+served = flow.serve()
+"""
+    )
+    path = write(source, f"h8_eager_{load}.py")
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(
+        UserWarning, match=r"flow.(run|serve)\(\) of flow 'etl' does nothing here.*__main__"
+    ) as warned:
+        module = load_file(path) if load == "file" else load_module(path.stem)
+    assert module.state.is_pending()
+    assert [type(state).__name__ for state in module.state.result.values()] == ["Pending"]
+    assert module.served == {}
+    assert {warning.filename for warning in warned} == {str(path)}
+    assert pick_flow(module).run(executor=LocalExecutor(), run_on_schedule=False).is_failed()
+
+
+def test_a_flow_that_a_file_starts_is_refused_with_the_mend(write):
+    with pytest.raises(FlowLoadError, match=r"(?s)RuntimeError: Flow 'etl' cannot start while.*__main__"):
+        load_file(write(FLOW + "\nflow.start()\n", "h8_starts.py"))
 
 
 @pytest.mark.parametrize("name", ["json.py", "my-flow.py", "2nd.py", "flow"])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import prefectlite
 from prefectlite.cli import main as program
 from prefectlite.states.state import Cancelled, Failed, Running, Skipped, Success
 
@@ -93,3 +94,52 @@ def test_describe_refuses_as_run_does(tmp_path, capsys):
     assert "exclude each other" in capsys.readouterr().err
     assert program.main(["describe", str(tmp_path / "none.py"), "--debug"]) == 2
     assert "is not there" in capsys.readouterr().err
+
+
+def test_version_and_diagnostics_tell_of_the_machine_and_of_no_value(capsys):
+    assert program.main(["version"]) == 0
+    assert capsys.readouterr().out == f"{prefectlite.__version__}\n"
+
+    with prefectlite.set_temporary_config({"results.inline_limit": 4321}):
+        assert program.main(["diagnostics"]) == 0
+    shown = capsys.readouterr().out
+    told = json.loads(shown)
+    assert told["versions"]["prefectlite"] == prefectlite.__version__
+    assert told["platform"]
+    assert told["settings"] == {"results.inline_limit": "set_temporary_config"}
+    assert "4321" not in shown
+
+
+SPEAKING = """
+from prefectlite import Flow, task
+
+@task(log_stdout=True)
+def speak(): print("a word")
+
+@task
+def fail(): raise ValueError("a reason")
+
+with Flow("good") as good:
+    speak()
+with Flow("bad") as bad:
+    speak(), fail()
+"""
+
+
+def test_no_logs_and_quiet_leave_out_what_they_say(tmp_path, capsys):
+    path = tmp_path / "speaking_flows.py"
+    path.write_text(SPEAKING)
+
+    def shown(*options):
+        program.main(["run", str(path), "--local", *options])
+        return capsys.readouterr().err
+
+    assert "a word" in shown("-n", "good")
+    without = shown("--name", "good", "--no-logs")
+    assert "good ended Success" in without
+    assert "a word" not in without
+    assert shown("--flow", "good", "--quiet") == ""
+    failed = shown("-n", "bad", "-q")
+    assert failed.startswith("bad ended Failed")
+    assert "a reason" in failed
+    assert "a word" not in failed

@@ -49,6 +49,14 @@ def test_it_runs_at_each_start_and_ends_with_the_schedule(twice: Shell) -> None:
     assert done.stderr.count("+00:00 ended Success") == 2
 
 
+def test_run_with_a_schedule_is_serve(twice: Shell) -> None:
+    done = twice.run("run", "said.py", "--local", "--schedule", "--quiet", "-p", "word=once")
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(once|again) True", done.stdout) == ["once", "again"]
+    assert "said begins" not in done.stderr
+
+
 def test_its_runs_have_the_context_that_was_given(shell: Shell) -> None:
     body = FILE.format(schedule=TWICE, when="NOW + timedelta(seconds=1)")
     shell.write("said.py", body.replace("print(word,", "print(context.region, context.today, word,"))

@@ -24,7 +24,3 @@ class Rows(dict[str, Row]):
             return show
 
         return add
-
-    def sections(self) -> set[str]:
-        """The sections that have rows."""
-        return {name.partition(":")[0] for name in self}

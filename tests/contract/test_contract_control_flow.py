@@ -626,10 +626,6 @@ def test_the_rules_of_building_hold(rule: str) -> None:
     building[rule]()
 
 
-def test_the_section_about_control_flow_has_rows() -> None:
-    assert row.sections() == building.sections() == {"16"}
-
-
 @pytest.mark.parametrize("rule", row)
 def test_row(world: Any, rule: str) -> None:
     flow, expected, *ends = row[rule]()

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, callback_factory, signals, task
-from prefectlite.errors import ParameterError
+from prefectlite import Flow, LocalExecutor, Parameter, callback_factory, signals, task
 from prefectlite.states import (
     Cancelled,
     Failed,
@@ -287,21 +286,55 @@ def _() -> None:
     assert told == ["broken", "f"]
 
 
-@row("15", "handlers that get a runner need runner classes, which are not here: refused by name")
+@row("15", "a run's handlers hear of all its tasks, after a task's own, with an object that has the task")
 def _() -> None:
-    flow = Flow("f", tasks=[task(lambda: 1)])
-    for name in ("runner_cls", "task_runner_state_handlers"):
-        with pytest.raises(ParameterError, match=f"is run with {name}=.*give state_handlers="):
-            flow.run(executor=LocalExecutor(), **{name: [print]})  # type: ignore[arg-type]
+    told: list[Any] = []
+
+    def own(task: Any, old: State, new: State) -> State | None:
+        return Success("by the task", result=1) if new.is_failed() else None
+
+    def of_run(runner: Any, old: State, new: State) -> None:
+        told.append((runner.task.name, runner.name, type(old).__name__, type(new).__name__, new.message))
+
+    with Flow("f") as flow:
+        broken = task(lambda: 1 / 0, name="broken", state_handlers=[own])()
+        task(lambda x, y: x, name="reader")(broken, Parameter("y", default=2))
+    assert flow.run(executor=LocalExecutor(), task_runner_state_handlers=[of_run]).is_successful()
+    assert [one[:4] for one in told] == [
+        ("broken", "broken", "Pending", "Running"),
+        ("broken", "broken", "Running", "Success"),
+        ("reader", "reader", "Pending", "Running"),
+        ("reader", "reader", "Running", "Success"),
+    ]
+    assert told[1][4] == "by the task"
+    told.clear()
+    assert flow.run(executor=LocalExecutor()).is_successful()
+    assert told == []
+
+
+@row("15", "a run's handlers may replace a state; what is no state, or no handler, is refused by name")
+def _() -> None:
+    flow = Flow("f", tasks=[task(lambda: 1, name="one")])
+
+    def outcome(handler: Any) -> State:
+        state = flow.run(executor=LocalExecutor(), task_runner_state_handlers=[handler])
+        (found,) = state.result.values()
+        return found
+
+    def refuses(runner: Any, old: State, new: State) -> State | None:
+        return Failed("not good enough") if new.is_successful() else None
+
+    assert outcome(refuses).message == "not good enough"
+    assert "'<lambda>' of task 'one' returned 3" in str(outcome(lambda runner, old, new: 3).message)
+    with pytest.raises(
+        TypeError, match=r"'f' has task_runner_state_handlers=\[3\]; give a list of functions of a task"
+    ):
+        outcome(3)
 
 
 @pytest.mark.parametrize("rule", row)
 def test_the_rules_of_flow_handlers_hold(rule: str) -> None:
     row[rule]()
-
-
-def test_every_section_about_flow_handlers_has_rows() -> None:
-    assert row.sections() == {"4.1", "11.1", "15"}
 
 
 def test_handlers_of_a_flow_are_asked_at_every_place(world: Any) -> None:
@@ -334,6 +367,47 @@ def test_handlers_of_a_flow_are_asked_at_every_place(world: Any) -> None:
     assert seen[2] == ("Running", "Success")
     assert [3, 11] in seen[3]
     assert seen[4] == "seen"
+
+
+def test_handlers_of_a_run_are_asked_at_every_place(world: Any) -> None:
+    """S1.2: they are asked on the driver; nothing is lowered ahead of what they may refuse."""
+    heard: list[tuple[str, str]] = []
+    ran = world.ran
+
+    def of_run(runner: Any, old: State, new: State) -> State | None:
+        heard.append((runner.task.name, type(new).__name__))
+        if runner.task.name == "child" and new.is_successful() and new.result == 1:
+            return Failed("no ones")
+        return None
+
+    @task
+    def child(x: int) -> int:
+        return x
+
+    @task
+    def below(x: int) -> int:
+        ran("below")
+        return x
+
+    with Flow("everywhere") as flow:
+        children = child.map([0, 1, 2])
+        read = below.map(children)
+
+    state = world.run(flow, task_runner_state_handlers=[of_run])
+
+    assert [type(one).__name__ for one in state.result[children].map_states] == [
+        "Success",
+        "Failed",
+        "Success",
+    ]
+    assert [type(one).__name__ for one in state.result[read].map_states] == [
+        "Success",
+        "TriggerFailed",
+        "Success",
+    ]
+    assert world.runs() == {"below": 2}
+    assert heard.count(("child", "Mapped")) == heard.count(("child", "Success")) - 2 == 1
+    assert heard.count(("below", "TriggerFailed")) == 1
 
 
 def test_handlers_of_a_flow_hear_of_a_cancel_and_terminal_state_handler_does_not() -> None:

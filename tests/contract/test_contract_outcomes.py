@@ -572,6 +572,27 @@ class TestRetries:
 
         assert state.result[slow].result - state.result[fast].result > 0.25
 
+    def test_a_retry_reads_what_the_attempt_before_it_read(self, world: Any) -> None:
+        ran = world.ran
+
+        @task
+        def made() -> list[int]:
+            ran("made")
+            return [1, 2]
+
+        @task(max_retries=2)
+        def read(x: list[int], y: int, z: dict[str, Any]) -> tuple[Any, ...]:
+            if context.attempt < 3:
+                raise ValueError(context.attempt)
+            return x, y, z
+
+        with Flow("inputs") as flow:
+            values = made()
+            found = read(values, 3, {"of": values})
+
+        assert world.run(flow).result[found].result == ([1, 2], 3, {"of": [1, 2]})
+        assert world.runs() == {"made": 1}
+
     def test_a_retry_signal_retries_without_a_budget(self, world: Any) -> None:
         from prefectlite import context
 

@@ -16,7 +16,7 @@ from prefectlite import flow as as_flow
 from prefectlite.engine.instructions import Transition
 from prefectlite.journal.protocol import Submitted
 from prefectlite.rules import triggers
-from prefectlite.states import Cancelled, Failed, RunKey, Success
+from prefectlite.states import Cancelled, Failed, Mapped, Pending, RunKey, Skipped, Success
 
 
 @task
@@ -282,6 +282,120 @@ def test_the_journal_keeps_every_transition_with_its_reason_and_the_act_before_i
         "Running",
         "Success",
     ]
+
+
+def test_every_task_has_a_state_and_is_pending_if_it_never_ran(world: Any) -> None:
+    @task(trigger=triggers.manual_only)
+    def approve() -> None: ...
+
+    with Flow("every") as flow:
+        n = Parameter("n", default=2)
+        doubled = double(n)
+        waits = approve()
+        below = double(waits)
+        children = double.map([doubled, n])
+
+    state = world.run(flow, wait_for_approval=False)
+
+    assert set(state.result) == set(flow.tasks)
+    assert [type(state.result[one]).__name__ for one in (n, doubled, waits, below, children)] == [
+        "Success",
+        "Success",
+        "Paused",
+        "Pending",
+        "Mapped",
+    ]
+
+
+def test_states_that_are_given_are_kept_and_their_bodies_do_not_run(world: Any) -> None:
+    ran = world.ran
+    heard: list[str] = []
+
+    def hears(task_: Any, old: Any, new: Any) -> None:
+        heard.append(type(new).__name__)
+
+    @task(state_handlers=[hears], on_failure=lambda task_, state: heard.append("on_failure"))
+    def made(n: int) -> list[int]:
+        ran("made")
+        return [n]
+
+    @task(trigger=triggers.all_failed)
+    def lucky(x: Any) -> None:
+        ran("lucky")
+
+    @task
+    def child(x: int) -> int:
+        ran("child")
+        if x == 3:
+            raise ValueError("three")
+        return 10 * x
+
+    @task(trigger=triggers.all_finished)
+    def told(*, value: Any, error: Any, children: list[Any]) -> tuple[Any, ...]:
+        return value, type(error).__name__, [getattr(one, "args", one) for one in children]
+
+    with Flow("kept") as flow:
+        n = Parameter("n", default=1)
+        value = made(n)
+        error = made(value)
+        unlucky = lucky(value)
+        children = child.map(made(value, task_args={"name": "source"}))
+        last = told(value=value, error=error, children=children)
+    (source,) = [one for one in flow.tasks if one.name == "source"]
+
+    given = {
+        n: Success(result=5),
+        value: Success("kept", result=[7]),
+        error: Failed("kept too", result=KeyError("old")),
+        unlucky: Skipped("kept as well"),
+        source: Success(result=[1, 2, 3, 4]),
+        children: Mapped(map_states=[Success(result=11), Pending(), Failed(result=KeyError("two"))]),
+    }
+    state = world.run(flow, task_states=given)
+
+    assert {one: (type(state.result[one]), state.result[one].message) for one in (value, error, unlucky)} == {
+        value: (Success, "kept"),
+        error: (Failed, "kept too"),
+        unlucky: (Skipped, "kept as well"),
+    }
+    assert state.result[n].result == 1
+    assert [type(one).__name__ for one in state.result[children].map_states] == [
+        "Success",
+        "Success",
+        "Failed",
+        "Success",
+    ]
+    assert state.result[last].result == ([7], "KeyError", [11, 20, ("two",), 40])
+    assert world.runs() == {"child": 2}
+    assert heard == []
+
+
+def test_what_succeeded_in_an_earlier_run_need_not_run_again(world: Any) -> None:
+    ran = world.ran
+
+    @task
+    def child(x: int) -> int:
+        ran("child")
+        return 2 * x
+
+    @task
+    def picky(xs: list[int], limit: int) -> int:
+        ran("picky")
+        if limit < 3:
+            raise ValueError(limit)
+        return sum(xs)
+
+    with Flow("again") as flow:
+        children = child.map([1, 2])
+        picked = picky(children, Parameter("limit"))
+
+    first = world.run(flow, limit=1)
+    successes = {one: state for one, state in first.result.items() if state.is_successful()}
+    second = world.run(flow, limit=3, task_states=successes)
+
+    assert (type(first), type(second)) == (Failed, Success)
+    assert second.result[picked].result == 6
+    assert world.runs() == {"child": 2, "picky": 2}
 
 
 def test_one_flow_runs_many_times_at_once(world: Any) -> None:

@@ -130,7 +130,7 @@ def test_reference_tasks_must_be_in_the_flow_and_none_brings_back_the_terminal_o
     assert flow.reference_tasks() == {b}
     with pytest.raises(DefinitionError, match="<FunctionTask: inc> is not in flow 'f'"):
         flow.set_reference_tasks([inc])
-    with pytest.raises(DefinitionTypeError, match="takes a list"):
+    with pytest.raises(DefinitionTypeError, match=r"which is no list; write reference_tasks=\[...\]"):
         flow.set_reference_tasks(a)
 
 

@@ -82,4 +82,5 @@ def test_the_console_script_of_the_readme_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert project["scripts"] == {"prefectlite": "prefectlite.cli.main:main"}
-    assert set(project["optional-dependencies"]) == {"schedules", "notify", "pandas", "tls", "test", "dev"}
+    extras = {"schedules", "notify", "draw", "report", "pandas", "tls", "test", "dev"}
+    assert set(project["optional-dependencies"]) == extras

@@ -404,7 +404,7 @@ class TestBreaking:
     def test_a_flow_that_cannot_be_compiled_raises_and_closes_the_place(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(*arguments: Any) -> Any:
+        def broken(*_: Any, **__: Any) -> Any:
             raise DefinitionError("a cycle")
 
         monkeypatch.setattr("prefectlite.driver.run.compile_flow", broken)

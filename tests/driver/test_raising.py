@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,13 @@ def test_signals_come_out_as_themselves(signal: type[signals.Signal]) -> None:
 
     assert type(error) is signal
     assert error.args == ("why",)
+
+
+def test_a_timeout_comes_out_too() -> None:
+    def body() -> None:
+        time.sleep(60)
+
+    assert isinstance(raised(flow_of(body, timeout=0.2)), TimeoutError)
 
 
 def test_the_first_attempt_counts_though_there_are_retries() -> None:

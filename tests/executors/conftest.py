@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.worker.wire import MARK
+from prefectlite.worker.wire import MARK, WORKER
 
 ROUTE = "0123abcd"
 TIMEOUT = 20.0
@@ -158,13 +158,17 @@ class Bench:
     def __init__(self, scheduler: Any, plugin: Any, client: Any, folder: Path, stack: AsyncExitStack) -> None:
         self.scheduler, self.plugin, self.client = scheduler, plugin, client
         self.heard: list[list[Any]] = []
+        #: The workers that it heard of, and whether they came.
+        self.workers: list[tuple[str, bool]] = []
         self.folder, self._stack = folder, stack
         client.subscribe_topic(MARK, self._hear)
 
     def _hear(self, event: Any) -> None:
         route, items = event[1]
         assert route == ROUTE
-        self.heard.append(list(items))
+        self.workers += [item[1:] for item in items if item[0] == WORKER]
+        if reports := [item for item in items if item[0] != WORKER]:
+            self.heard.append(reports)
 
     @property
     def items(self) -> list[Any]:

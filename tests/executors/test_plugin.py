@@ -737,6 +737,18 @@ def test_a_worker_that_left_nothing_behind_is_not_believed_to_have_begun_nothing
     bench(test)
 
 
+def test_workers_that_come_and_go_are_told_while_somebody_listens(bench):
+    async def test(b):
+        await b.worker()
+        await b.open(shares_disk=True)
+        later = await b.worker()
+        await b.lose(later)
+        await b.until(lambda: len(b.workers) == 2)
+        assert b.workers == [(later.address, True), (later.address, False)]
+
+    bench(test)
+
+
 def test_marks_are_let_go_of_with_their_worker_and_made_for_one_that_came_unheard(bench, gate):
     async def test(b):
         victim = await b.worker()

@@ -262,6 +262,12 @@ class TestTasks:
         assert (none.max_retries, none.retry_delay) == (0, None)
         assert task(_body).max_retries == 0
 
+    def test_tasks_that_say_no_limit_have_the_settings(self) -> None:
+        with set_temporary_config({"tasks.timeout": 2.5}):
+            assert (task(_body).timeout, task(_body, timeout=1).timeout) == (2.5, 1.0)
+            assert task(_body, timeout=None).timeout is None
+        assert task(_body).timeout is None
+
     def test_the_delay_is_for_tasks_that_are_tried_again(self) -> None:
         with set_temporary_config({"tasks.retry_delay": 5}):
             plain, retried = task(_body), task(_body, max_retries=3)

@@ -153,6 +153,43 @@ def test_a_predicate_holds_for_its_classes_and_no_other(name: str) -> None:
     assert holds == PREDICATES[name]
 
 
+@pytest.mark.parametrize(
+    ("cls", "parent", "extras"),
+    [
+        (Pending, State, ()),
+        (Scheduled, Pending, ("start_time",)),
+        (Paused, Scheduled, ("start_time",)),
+        (Resume, Scheduled, ("start_time",)),
+        (Retrying, Scheduled, ("start_time", "run_count")),
+        (Running, State, ()),
+        (Cancelling, Running, ()),
+        (Finished, State, ()),
+        (Success, Finished, ()),
+        (Cached, Success, ()),
+        (Mapped, Success, ("map_states", "n_map_states")),
+        (Skipped, Success, ()),
+        (Failed, Finished, ("traceback",)),
+        (TimedOut, Failed, ("traceback",)),
+        (TriggerFailed, Failed, ("traceback",)),
+        (ValidationFailed, Failed, ("traceback",)),
+        (Looped, Finished, ("loop_count",)),
+        (Cancelled, Finished, ()),
+        (Crashed, Failed, ("traceback", "cause")),
+    ],
+)
+def test_the_classes_stand_as_in_prefect_1_but_for_crashed(
+    cls: type[State], parent: type[State], extras: tuple[str, ...]
+) -> None:
+    assert cls.__bases__ == (parent,)
+    assert set(extras) <= set(cls.extras)
+    assert cls.parents()[0] is parent
+
+
+def test_a_start_without_a_time_is_at_once_and_a_time_without_a_zone_is_of_utc() -> None:
+    assert Scheduled().start_time is Paused().start_time is None
+    assert Scheduled(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
+
+
 def test_the_base_is_above_all_others() -> None:
     assert State.children()[0] is Pending
     assert set(BUILTIN) <= set(State.children(include_self=True))

@@ -75,6 +75,11 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: FlowGraph | None = Non
     """
     graph: FlowGraph | None = current_layer().values.get("flow") if flow is None else flow
     name = getattr(func, "__name__", repr(func))
+    given_first: object = func
+    if not callable(given_first):
+        raise DefinitionTypeError(
+            f"apply_map was given {func!r}, which cannot be called; pass a function that calls tasks."
+        )
     if graph is None:
         raise DefinitionError(
             f"apply_map({name}, ...) was used outside a flow; call it inside `with Flow(...):`, or pass "

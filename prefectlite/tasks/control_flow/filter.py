@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from prefectlite.core.base import Task
 from prefectlite.core.options import TaskArgs
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.rules.triggers import all_finished
 
 
@@ -25,6 +26,11 @@ class FilterTask(Task):
     **options : TaskArgs
         Name, retries, tags and the like; the trigger is ``all_finished`` and ``skip_on_upstream_skip``
         False unless others are given.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When one of the functions is none.
 
     Examples
     --------
@@ -47,6 +53,12 @@ class FilterTask(Task):
     ) -> None:
         options.setdefault("skip_on_upstream_skip", False)
         options.setdefault("trigger", all_finished)
+        for name, given in (("filter_func", filter_func), ("log_func", log_func)):
+            if given is not None and not callable(given):
+                raise DefinitionTypeError(
+                    f"A FilterTask has {name}={given!r}, which cannot be called; give a function of one "
+                    "argument."
+                )
         self.filter_func = _is_value if filter_func is None else filter_func
         self.log_func = log_func
         super().__init__(**options)

@@ -1,0 +1,154 @@
+"""What a run is given when somebody asks for one, and where nobody may. Knows flows; knows no run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prefectlite.core.context import current_layer
+from prefectlite.core.graph import FlowGraph
+from prefectlite.errors import ContextError, ParameterError
+
+_BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"
+_NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
+#: What ``flow.run`` of Prefect 1 took and this one does not, and what to do about it.
+_NOT_HERE: Final = {
+    "runner_cls": (
+        "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the "
+        "tasks, or to the flow: Flow(..., state_handlers=[...])"
+    ),
+    "state": (
+        "a run always begins at its beginning; give the states of tasks that need not run: "
+        "task_states={task: state}"
+    ),
+    "task_contexts": "all its tasks share one context; give context={...}",
+    "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
+    "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
+    "return_tasks": "it returns the states of all tasks; leave it away",
+}
+
+
+def given_parameters(
+    flow: FlowGraph, verb: str, parameters: Mapping[str, Any] | None, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters of a run as one; whether they fit the flow is not looked at.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+        The flow.
+    verb : str
+        The method that was called, for the error.
+    parameters : mapping of str to object, or None
+        What was given as ``parameters``.
+    params : mapping of str to object
+        What was given as keywords.
+
+    Returns
+    -------
+    dict of str to object
+        Both.
+
+    Raises
+    ------
+    ParameterError
+        When one is given twice, ``parameters`` has no names, or a keyword is one that only Prefect 1 had.
+    RuntimeError
+        When the flow is still being built.
+    """
+    layer: Any = current_layer()
+    while layer is not None:
+        if layer.values.get("flow") is flow:
+            raise RuntimeError(
+                f"Flow {flow.name!r} cannot {verb} inside its own `with` block, where it is being built; "
+                f"move the call of flow.{verb}() behind the block."
+            )
+        layer = layer.outer
+    by_name: object = parameters or {}
+    if not isinstance(by_name, Mapping):
+        raise ParameterError(
+            f"Flow {flow.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "
+            "parameters={'limit': 3}."
+        )
+    given = {**by_name, **params}
+    own = {one.name for one in flow.parameters()}
+    for name, mend in _NOT_HERE.items():
+        if name in given and name not in own:
+            raise ParameterError(f"Flow {flow.name!r} is run with {name}={given[name]!r}, but {mend}.")
+    if twice := sorted(set(by_name) & set(params)):
+        raise ParameterError(
+            f"Parameter {twice[0]!r} of flow {flow.name!r} is given twice, in parameters={{...}} and "
+            "as a keyword; give it once."
+        )
+    return given
+
+
+def check_named(flow: FlowGraph, context: object) -> None:
+    """Refuse a context without names.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+        The flow, for the error.
+    context : object
+        What was given as ``context``.
+
+    Raises
+    ------
+    ContextError
+        When it is neither a mapping nor None.
+    """
+    if context is not None and not isinstance(context, Mapping):
+        raise ContextError(
+            f"Flow {flow.name!r} is given context={context!r}, which has no names; pass a dict: "
+            "context={'region': 'north'}."
+        )
+
+
+def is_left_out(flow: FlowGraph, verb: str) -> bool:
+    """Return whether nothing is to be run, since ``prefectlite run`` only reads the file that asks for it.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+        The flow, for the warning.
+    verb : str
+        The method that was called.
+
+    Returns
+    -------
+    bool
+        True after a warning.
+    """
+    if not _is_only_read():
+        return False
+    warnings.warn(
+        f"flow.{verb}() of flow {flow.name!r} does nothing here, since its file is only being read; "
+        f"{_BELOW_THE_GUARD}.",
+        stacklevel=3,
+    )
+    return True
+
+
+def check_may_start(flow: FlowGraph) -> None:
+    """Refuse to start what nobody could wait for.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+        The flow, for the error.
+
+    Raises
+    ------
+    RuntimeError
+        When ``prefectlite run`` only reads the file that asks for it.
+    """
+    if _is_only_read():
+        raise RuntimeError(
+            f"Flow {flow.name!r} cannot start while its file is only being read; {_BELOW_THE_GUARD}."
+        )
+
+
+def _is_only_read() -> bool:
+    return bool(current_layer().values.get("loading_flow"))
