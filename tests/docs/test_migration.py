@@ -19,12 +19,7 @@ from tests.docs.pages import FENCE, ROOT
 from tests.docs.test_readme import run_script
 
 PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
-MOVES, DIFFERENT, OUT, LATER = (
-    "Where the names are",
-    "What is different",
-    "What is out, and why",
-    "Not yet",
-)
+MOVES, DIFFERENT, OUT = "Where the names are", "What is different", "What is out, and why"
 
 #: What Prefect Core 1.4.1 offered to authors of flows, by module: its ``__all__`` where it has one.
 OFFERED = {
@@ -130,7 +125,7 @@ def test_each_name_is_where_the_table_says(module: str) -> None:
 
 @pytest.mark.parametrize("module", OFFERED)
 def test_each_name_of_prefect_1_is_in_a_table(module: str) -> None:
-    left = named_in(OUT, LATER)
+    left = named_in(OUT)
     moved = moves()
 
     missing = [
@@ -153,7 +148,7 @@ def test_the_table_names_nothing_that_prefect_1_did_not_offer() -> None:
     [("@task", {*OptionArgs.__annotations__, "name"}), ("Flow", set(Flow.__init__.__annotations__))],
 )
 def test_each_option_of_prefect_1_is_there_or_in_a_table(owner: str, taken: set[str]) -> None:
-    left = named_in(OUT, LATER)
+    left = named_in(OUT)
 
     offered = set(OPTIONS[owner].split())
 
@@ -162,7 +157,7 @@ def test_each_option_of_prefect_1_is_there_or_in_a_table(owner: str, taken: set[
 
 @pytest.mark.parametrize("owner", [Flow, Task, State], ids=lambda owner: owner.__name__)
 def test_each_method_of_prefect_1_is_there_or_in_a_table(owner: type[Any]) -> None:
-    left = named_in(OUT, LATER)
+    left = named_in(OUT)
     instance = owner("f")
 
     offered = set(MEMBERS[owner.__name__].split())
@@ -175,7 +170,7 @@ def test_each_method_of_prefect_1_is_there_or_in_a_table(owner: type[Any]) -> No
 def test_what_is_said_to_be_missing_is_missing() -> None:
     there = {*prefectlite.__all__, *prefectlite.states.__all__, *(name for _, name in moves().values())}
 
-    assert {name.rpartition(".")[2] for name in named_in(OUT, LATER)} & there == set()
+    assert {name.rpartition(".")[2] for name in named_in(OUT)} & there == set()
 
 
 def test_the_two_ways_to_write_the_example_differ_in_imports_that_the_table_maps() -> None:
