@@ -501,7 +501,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"target": 3}, DefinitionTypeError, "target=3; give a template"),
     ({"result": "results"}, DefinitionTypeError, "result='results'; give a Result"),
     ({"checkpoint": 1}, DefinitionTypeError, "checkpoint=1; give True or False"),
-    ({"task_run_name": "x"}, DefinitionTypeError, "'task_run_name', which this version does not have yet"),
+    ({"task_run_name": "x"}, DefinitionTypeError, "'task_run_name', which only a server showed"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 
