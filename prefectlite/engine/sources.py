@@ -184,6 +184,10 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
         kind = nodes[up].kind
         if kind == "value":
             return FromValue(up, item, flat)
+        if kind == "collection" and nodes[up].is_mapped:
+            if up not in board.families:
+                return FromDriver(up, item, flat)  # it has no width, or was skipped before it had one
+            return FromMany(tuple([_whole(board, child, None, False) for child in board.children(up)]), flat)
         if kind == "collection":
             members = tuple([_whole(board, edge.upstream, None, edge.flattened) for edge in nodes[up].ins])
             return FromCollection(up, members, item, flat)

@@ -99,3 +99,28 @@ def test_an_empty_mapped_list_has_empty_readers() -> None:
 
     assert flow.states("l", "r") == ["Mapped", "Mapped"]
     assert flow.engine.ended
+
+
+def test_a_mapped_list_that_is_read_whole_is_a_list_of_lists() -> None:
+    flow = Bench(
+        value("x", length=2), task("m", maps("x")), listed("l", maps("x"), maps("m")), task("r", "l")
+    )
+    flow.start()
+    flow.succeed("m[0]")
+    flow.succeed("m[1]")
+
+    assert flow.sources("r") == "[l(x[0], m[0].1), l(x[1], m[1].1)]"
+    assert flow.succeed("r").acts[-1] == "end Success"
+
+
+def test_a_mapped_list_without_a_width_is_its_exception() -> None:
+    flow = Bench(
+        value("x", length=2),
+        value("y", length=3),
+        listed("l", maps("x"), maps("y")),
+        task("r", "l", trigger=all_finished),
+    )
+    flow.start()
+
+    assert flow.states("l") == ["Failed"]
+    assert flow.sources("r") == "driver l"

@@ -33,6 +33,11 @@ def add(x: Any, y: Any) -> Any:
     return x + y
 
 
+@task
+def echo(x: Any) -> Any:
+    return x
+
+
 def edges(flow: Flow, one: Any) -> list[tuple[str, str | None, bool, bool]]:
     return [(edge.upstream.name, edge.key, edge.mapped, edge.flattened) for edge in flow.edges_to(one)]
 
@@ -129,6 +134,15 @@ def test_a_task_outside_may_wait_for_all_that_is_inside() -> None:
 
     assert [edge.mapped for edge in flow.edges_to(last)] == [False]
     assert flow.run(executor=LocalExecutor()).result[last].result == 6
+
+
+def test_a_task_outside_is_given_a_list_for_each_item() -> None:
+    with Flow("outside") as flow:
+        last = echo.copy()
+        flow.add_task(last)
+        apply_map(lambda x: last.set_upstream([x, inc(x)], key="x"), [1, 2, 3])
+
+    assert flow.run(executor=LocalExecutor()).result[last].result == [[1, 2], [2, 3], [3, 4]]
 
 
 def test_what_is_outside_stays_unconditional_in_a_block_inside() -> None:
