@@ -64,10 +64,11 @@ def call_off(
     why : Reason
         What caused it.
     """
-    for run, stage in enumerate(board.stage):
-        if stage == FINAL or run in but:
-            continue
-        if stage == FLYING:
+    ending = [run for run, stage in enumerate(board.stage) if stage != FINAL and run not in but]
+    # Children have large numbers, but whoever reads them is told later than they are.
+    ending.sort(key=board.node.__getitem__)
+    for run in ending:
+        if board.stage[run] == FLYING:
             ledger.land(run)
         ledger.commit(run, Cancelled(why.text), why, ledger.now)
         ledger.free(run)

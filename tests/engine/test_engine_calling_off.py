@@ -10,7 +10,7 @@ from prefectlite.engine.events import Answered, TimerFired
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished, manual_only
 from prefectlite.states.state import Failed, Paused, Skipped
-from tests.engine.plans import Bench, follows, maps, pairs, task, value
+from tests.engine.plans import Bench, follows, listed, maps, pairs, task, value
 
 
 def bench(*more: Any, trigger: Any = None, **policy: Any) -> Bench:
@@ -269,3 +269,12 @@ def test_many_children_end_while_a_cleanup_runs() -> None:
 
     assert flow.states("m[0]", "m[1]", "n[0]", "n[49]") == ["Success", "Cancelled", "Cancelled", "Cancelled"]
     assert flow.succeed("c").acts[-1] == "end Cancelled"
+
+
+def test_a_list_that_maps_lets_go_of_its_members_once() -> None:
+    flow = made(
+        bench(value("x", length=1), task("m", maps("x")), listed("l", maps("m")), task("r", maps("m"), "l"))
+    )
+
+    flow.cancel()  # the books are audited
+    assert flow.states("l[0]", "r") == ["Cancelled", "Cancelled"]
