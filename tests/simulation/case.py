@@ -36,6 +36,7 @@ EndingKind: TypeAlias = Literal[
     "failed",
     "hopeless",
     "checked_failed",
+    "timed_out",
     "exited",
     "signal_trigger_failed",
     "signal_skip",
@@ -46,6 +47,7 @@ EndingKind: TypeAlias = Literal[
     "endrun_failed",
     "endrun_skipped",
     "endrun_cancelled",
+    "endrun_cached",
     "endrun_own_success",
     "endrun_own_skipped",
     "endrun_pending",
@@ -155,6 +157,8 @@ class Case:
         Nodes whose bodies take fifty times as long as others.
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
+    flow_handlers : mapping of str to HandlerKind
+        By the class that the flow would become: what the flow's own handlers do; none are there without entries.
     approved : float
         The share of pauses without a time that somebody approves.
     endings, handlings : dict
@@ -172,6 +176,7 @@ class Case:
     ragged: frozenset[int] = frozenset()
     slow: frozenset[int] = frozenset()
     handlers: Mapping[int, Sequence[tuple[HandlerKind, int]]] = field(default_factory=dict)
+    flow_handlers: Mapping[str, HandlerKind] = field(default_factory=dict)
     window: int = 4096
     slots: int = 4
     faults: Faults = field(default_factory=Faults)
@@ -271,8 +276,9 @@ def connect(
     edges: Sequence[PlanEdge],
     reference: frozenset[int] | None = None,
     limits: tuple[Limit, ...] = (),
+    **facts: bool,
 ) -> FlowPlan:
-    """Build a plan from nodes without edges, and edges in argument order."""
+    """Build a plan from nodes without edges, and edges in argument order; ``facts`` are those of the flow."""
     ins: dict[int, list[PlanEdge]] = {}
     outs: dict[int, list[PlanEdge]] = {}
     for edge in edges:
@@ -293,7 +299,9 @@ def connect(
         for i, node in enumerate(nodes)
     )
     terminal = frozenset(i for i in range(len(linked)) if not linked[i].outs)
-    return FlowPlan("simulated", linked, terminal if reference is None else reference, terminal, limits)
+    return FlowPlan(
+        "simulated", linked, terminal if reference is None else reference, terminal, limits, **facts
+    )
 
 
 def some_shape(rng: random.Random, width: int, plain: float) -> Shape:

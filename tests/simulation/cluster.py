@@ -29,6 +29,7 @@ from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, From
 from prefectlite.engine.instructions import Submit
 from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import (
+    Cached,
     Cancelled,
     Crashed,
     Failed,
@@ -39,6 +40,7 @@ from prefectlite.states.state import (
     Skipped,
     State,
     Success,
+    TimedOut,
     TriggerFailed,
     ValidationFailed,
 )
@@ -458,6 +460,8 @@ def _failure(kind: EndingKind, error: Exception) -> State | None:
             return Failed("it failed", error)
         case "checked_failed":
             return ValidationFailed("its value is wrong", error)
+        case "timed_out":
+            return TimedOut("it took too long", error)
         case "exited":
             return Crashed("it called exit", error, cause="exited")
         case "signal_trigger_failed":
@@ -473,6 +477,8 @@ def _end(kind: EndingKind, value: Any) -> State | None:
             return Success("it says so", value)
         case "endrun_cancelled":
             return Cancelled("it gave up")
+        case "endrun_cached":
+            return Cached("it found its value", value)
         case "endrun_own_success":
             return OwnSuccess("it says so", value)
         case "endrun_own_skipped":

@@ -132,6 +132,27 @@ def a_success_that_the_body_orders_can_be_mapped_over(flow: Sketch) -> None:
 
 
 @corner
+def a_value_that_was_found_can_be_mapped_over(flow: Sketch) -> None:
+    found = flow.task(ends=["timed_out", "endrun_cached"], max_retries=1, shape=(-1, 2))
+    over = flow.task((found, "mapped"), ends={0: ["endrun_cached"]}, shape=(1, -1))
+    flow.task((over, "mapped flat"))
+    flow.task(found, over)
+
+
+@corner
+def lists_that_map_are_read_child_by_child_and_whole(flow: Sketch) -> None:
+    three, one = flow.value((-1, -1, -1)), flow.task()
+    many = flow.task((three, "mapped"), ends={0: ["failed"], 1: ["signal_skip"]})
+    inner = flow.task((three, "mapped"), (many, "mapped"), one, kind="collection")
+    outer = flow.task((inner, "mapped"), (many, "mapped"), kind="collection", skip_on_upstream_skip=False)
+    for trigger in (TriggerSpec(), TriggerSpec("all_finished")):
+        flow.task((outer, "mapped"), trigger=trigger, skip_on_upstream_skip=False)
+        flow.task(outer, inner, trigger=trigger, max_retries=1, ends=["failed"], skip_on_upstream_skip=False)
+    none = flow.task((one, "mapped"), (flow.value(()), "mapped"), kind="collection")
+    flow.task(none, trigger=TriggerSpec("all_finished"))
+
+
+@corner
 def maps_without_children_meet_every_trigger(flow: Sketch) -> None:
     none = flow.task((flow.value(()), "mapped"))
     for name in (

@@ -291,8 +291,50 @@ class _Building:
                 self.nodes[i] = replace(node, limits=under)
         return tuple(Limit(f"limit-{place}", one) for place, one in enumerate(most))
 
+    # What came to be drawn later has a chance of its own, so that seeds go on to mean what they meant.
+
+    def _vary_endings(self) -> None:
+        """Let some attempts run out of time, and some find their value instead of making it."""
+        rng = random.Random(mix(self.seed, 6))
+        other: dict[EndingKind, EndingKind] = {
+            "failed": "timed_out",
+            "endrun_success": "endrun_cached",
+            "endrun_own_success": "endrun_cached",
+        }
+        for i, menu in self.menus.items():
+            self.menus[i] = [
+                (other[kind] if kind in other and rng.random() < 0.3 else kind, weight)
+                for kind, weight in menu
+            ]
+
+    def _map_collections(self) -> None:
+        """Let some lists of tasks be made child by child, and unnest some of their members."""
+        rng = random.Random(mix(self.seed, 7))
+        mapped = rng.choice((0.0, 0.3, 0.7)) if self.mood.mapped else 0.0
+        flat = rng.choice((0.0, 0.0, 0.3))
+        maps: set[int] = set()
+        for place, edge in enumerate(self.edges):
+            # A list that maps stands in the function of apply_map: nobody unnests it, and what holds it maps too.
+            if self.nodes[edge.downstream].kind == "collection":
+                first = edge.key == "arg_1" and rng.random() < mapped
+                is_mapped = first or edge.upstream in maps or (edge.downstream in maps and rng.random() < 0.4)
+                edge = replace(edge, mapped=is_mapped, flattened=rng.random() < flat)
+                maps.update([edge.downstream] if is_mapped else [])
+            self.edges[place] = replace(edge, flattened=edge.flattened and edge.upstream not in maps)
+
+    def _flow_handlers(self) -> dict[str, HandlerKind]:
+        rng = random.Random(mix(self.seed, 8))
+        if rng.random() > 0.15:
+            return {}
+        kinds: list[HandlerKind] = ["keep", "keep", "keep", "success", "failed", "skipped", "retrying"]
+        kinds += ["pending", "nonsense", "raise"]
+        begins: HandlerKind = rng.choice(kinds) if rng.random() < 0.3 else "keep"
+        return {"Running": begins, "Success": rng.choice(kinds), "Failed": rng.choice(kinds)}
+
     def finish(self) -> Case:
         rng = self.rng
+        self._vary_endings()
+        self._map_collections()
         size = len(self.nodes)
         reference = None
         if rng.random() < 0.3:
@@ -311,9 +353,17 @@ class _Building:
             folded=random.Random(~self.seed).choice((0.0, 0.5, 1.0)),
         )
         limits = self._put_under_limits()
+        flow_handlers = self._flow_handlers()
         return Case(
             seed=self.seed,
-            plan=connect(self.nodes, self.edges, reference, limits),
+            plan=connect(
+                self.nodes,
+                self.edges,
+                reference,
+                limits,
+                handled=bool(flow_handlers),
+                on_failure=random.Random(mix(self.seed, 9)).random() < 0.2,
+            ),
             triggers=tuple(self.specs),
             shapes=self.shapes,
             menus=self.menus,
@@ -321,6 +371,7 @@ class _Building:
             ragged=frozenset(self.ragged),
             slow=frozenset(i for i in range(size) if rng.random() < 0.1),
             handlers=self.handlers,
+            flow_handlers=flow_handlers,
             window=rng.choice((1, 2, 3, 8, 4096, 4096, 4096)),
             slots=rng.choice((1, 2, 4, 16)),
             faults=faults,

@@ -27,8 +27,8 @@ from tests.simulation.case import (
 Name: TypeAlias = tuple[int, int]
 
 SKIPS: Final = frozenset({"Skipped", "OwnSkipped"})
-SUCCESSES: Final = SKIPS | {"Success", "OwnSuccess", "Mapped"}
-FAILURES: Final = frozenset({"Failed", "TriggerFailed", "ValidationFailed", "Crashed"})
+SUCCESSES: Final = SKIPS | {"Success", "OwnSuccess", "Cached", "Mapped"}
+FAILURES: Final = frozenset({"Failed", "TimedOut", "TriggerFailed", "ValidationFailed", "Crashed"})
 FINISHED: Final = SUCCESSES | FAILURES | {"Cancelled"}
 
 #: The state that each ending makes of a running attempt.
@@ -37,6 +37,7 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "failed": "Failed",
     "hopeless": "Failed",
     "checked_failed": "ValidationFailed",
+    "timed_out": "TimedOut",
     "exited": "Crashed",
     "signal_trigger_failed": "TriggerFailed",
     "signal_skip": "Skipped",
@@ -47,6 +48,7 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "endrun_failed": "Failed",
     "endrun_skipped": "Skipped",
     "endrun_cancelled": "Cancelled",
+    "endrun_cached": "Cached",
     "endrun_own_success": "OwnSuccess",
     "endrun_own_skipped": "OwnSkipped",
     "endrun_pending": "Pending",
@@ -134,8 +136,9 @@ class Oracle:
         self.plan = case.plan
         self.ends: list[End] = []
         self._seen: dict[tuple[int, int, str], int] = {}
+        self.began = self._flow_handled("Running")
         for number, node in enumerate(self.plan.nodes):
-            self.ends.append(self._node(number, node))
+            self.ends.append(self._node(number, node) if self.began == "Running" else End("Pending"))
 
     def flow_state(self) -> str:
         """Return the class of the flow's state.
@@ -143,10 +146,24 @@ class Oracle:
         Prefect 1 asks the terminal tasks whether all is over; a child that waits for an approval, and that a
         shorter map below leaves unread, would be forgotten. So every run is asked.
         """
+        if self.began != "Running":
+            return self.began
         if not all(end.finished for end in self.ends):
             return "Running"
         reference = [one for number in self.plan.reference for one in _spread(self.ends[number])]
-        return "Failed" if any(end.cls in FAILURES for end in reference) else "Success"
+        failed = any(end.cls in FAILURES for end in reference)
+        return self._flow_handled("Failed" if failed else "Success")
+
+    def _flow_handled(self, new: str) -> str:
+        match self.case.flow_handlers.get(new, "keep"):
+            case "keep":
+                return new
+            case "success":
+                return "Success"
+            case "skipped":
+                return "Skipped"
+            case "failed" | "retrying" | "pending" | "nonsense" | "raise":
+                return "Failed"  # a flow cannot wait
 
     # Nodes
 

@@ -40,7 +40,7 @@ from prefectlite.engine.instructions import (
 )
 from prefectlite.states import signals
 from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
-from tests.simulation.case import Case, flattened, value_of
+from tests.simulation.case import Case, HandlerKind, flattened, value_of
 from tests.simulation.cluster import Cluster, Maker, require
 from tests.simulation.oracle import SKIPS, SUCCESSES, Name, handler_shape
 from tests.simulation.promises import Promises
@@ -91,6 +91,8 @@ class Simulation:
         #: The flow's state while only an approval lets it go on.
         self.left: State | None = None
         self.cancelled = False
+        #: Whether the flow's state was final when somebody cancelled, and only its on_failure was awaited.
+        self.was_over = False
         self.last: dict[int, int] = {}
         self.taken_back: set[int] = set()
         self._heap: list[tuple[float, int, Maker | Callable[[], None], bool]] = []
@@ -157,6 +159,7 @@ class Simulation:
             del self.asks[event.ask]
         elif isinstance(event, CancelRequested) and not self.engine.ended:
             self.cancelled = self.cluster.called_off = True
+            self.was_over = self.engine.flow_state.is_finished()
         elif isinstance(event, ResumeRequested):
             self.left = None
         over = self.engine.ended
@@ -252,7 +255,7 @@ class Simulation:
         self._schedule(delay, lambda t: Answered(t, ask.run, ask.ask, answer, error, measure), True)
 
     def _answer(self, ask: Ask) -> tuple[Any, BaseException | None, Measure | None]:
-        name = self.name_of(ask.run)
+        name = (_FLOW, -1) if ask.run == _FLOW else self.name_of(ask.run)
         require(ask.node == name[0], f"{ask} names the wrong node")
         match ask.question:
             case "trigger":
@@ -262,17 +265,14 @@ class Simulation:
                 return delay, None if delay is not None else ValueError("no delay"), None
             case "on_failure":
                 require(isinstance(ask.new, Failed), f"on_failure was asked about {ask.new!r}")
-                require(
-                    self.state_of(ask.run) is ask.new, f"on_failure was told of {ask.new!r}, not of its state"
-                )
+                now = self._state_of(ask.run)
+                require(now is ask.new, f"on_failure was told of {ask.new!r}, not of {now!r}")
                 return None, None, None
         require(ask.old is not None and ask.new is not None, f"{ask} shows no transition")
         assert ask.old is not None
         assert ask.new is not None
-        require(self.state_of(ask.run) is ask.old, f"{ask} does not start from the state on the books")
-        new = type(ask.new).__name__
-        count = self._handled[(*name, new)] = self._handled.get((*name, new), 0) + 1
-        match self.case.handling(*name, "", new, count):
+        require(self._state_of(ask.run) is ask.old, f"{ask} does not start from the state on the books")
+        match self._word(name, type(ask.new).__name__):
             case "keep":
                 return ask.new, None, None
             case "success":
@@ -295,6 +295,16 @@ class Simulation:
                 return None, None, None
             case "raise":
                 return None, ValueError("the handler is broken"), None
+
+    def _word(self, name: Name, new: str) -> HandlerKind:
+        """Return what state handlers do about a transition."""
+        if name[0] == _FLOW:
+            return self.case.flow_handlers.get(new, "keep")
+        count = self._handled[(*name, new)] = self._handled.get((*name, new), 0) + 1
+        return self.case.handling(*name, "", new, count)
+
+    def _state_of(self, run: int) -> State:
+        return self.engine.flow_state if run == _FLOW else self.state_of(run)
 
     def _own_trigger(self, ask: Ask) -> tuple[Any, BaseException | None]:
         node = self.case.plan.nodes[ask.node]

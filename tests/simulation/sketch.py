@@ -32,6 +32,8 @@ class Sketch:
         self.endings: dict[tuple[int, int, int], Ending] = {}
         self.handlings: dict[tuple[int, int, str, str, int], HandlerKind] = {}
         self.reference: frozenset[int] | None = None
+        self.flow_handlers: dict[str, HandlerKind] = {}
+        self.on_failure = False
 
     def task(
         self,
@@ -82,13 +84,15 @@ class Sketch:
 
     def case(self, seed: int = 0, limits: tuple[Limit, ...] = (), **options: Any) -> Case:
         """Make a case of it; ``options`` are those of ``Case``."""
+        handled, on_failure = bool(self.flow_handlers), self.on_failure
         return Case(
             seed,
-            connect(self.nodes, self.edges, self.reference, limits),
+            connect(self.nodes, self.edges, self.reference, limits, handled=handled, on_failure=on_failure),
             self.specs,
             self.shapes,
             value_shapes=self.values,
             endings=dict(self.endings),
             handlings=dict(self.handlings),
+            flow_handlers=self.flow_handlers,
             **options,
         )

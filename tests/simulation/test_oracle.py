@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation.case import (
     EndingKind,
+    HandlerKind,
     Leaf,
     TriggerSpec,
     flattened,
@@ -149,15 +150,22 @@ def test_an_attempt_is_made_once_more_than_there_are_retries() -> None:
     ("kind", "cls"),
     [
         ("hopeless", "Failed"),
+        ("endrun_cached", "Cached"),
         ("signal_trigger_failed", "TriggerFailed"),
         ("endrun_failed", "Failed"),
         ("refused", "Failed"),
     ],
 )
-def test_some_failures_are_never_tried_again(kind: EndingKind, cls: str) -> None:
+def test_some_ends_are_never_tried_again(kind: EndingKind, cls: str) -> None:
     flow = Sketch()
     task = flow.task(ends=[kind, "value"], max_retries=3)
     assert Oracle(flow.case()).ends[task].cls == cls
+
+
+def test_a_timeout_is_tried_again() -> None:
+    flow = Sketch()
+    task = flow.task(ends=["timed_out", "value"], max_retries=1)
+    assert Oracle(flow.case()).ends[task].cls == "Success"
 
 
 def test_the_retry_signal_needs_no_retries() -> None:
@@ -336,6 +344,20 @@ def test_a_list_of_tasks_is_put_together_in_order_and_shares_the_fate_of_its_mem
     assert oracle.ends[lenient].given == [{"arg_1": [Leaf("n0@1"), Broken((bad, -1))]}]
 
 
+def test_a_list_that_maps_is_a_list_for_each_child() -> None:
+    flow = Sketch()
+    two, one = flow.value((-1, -1)), flow.task(shape=None)
+    mapped = flow.task((two, "mapped"), shape=None, ends={1: ["failed"]})
+    pairs = flow.task((mapped, "mapped"), one, kind="collection")
+    each = flow.task((pairs, "mapped"))
+    whole = flow.task(pairs, trigger=TriggerSpec("all_finished"))
+    oracle = Oracle(flow.case())
+    assert classes(oracle, pairs) == classes(oracle, each) == ["Success", "TriggerFailed"]
+    first, second = [Leaf(f"n{mapped}[0]@1"), Leaf("n1@1")], [Broken((mapped, 1)), Leaf("n1@1")]
+    assert (oracle.ends[each].children or [])[0].given == [{"arg_1": first}]
+    assert oracle.ends[whole].given == [{"arg_1": [first, second]}]
+
+
 # Section 11.1: the flow
 
 
@@ -357,6 +379,34 @@ def test_the_reference_tasks_decide_the_flow(
     flow.task(ends=[ends.get(1, "value")])
     flow.reference = None if reference is None else frozenset(reference)
     assert Oracle(flow.case()).flow_state() == expected
+
+
+@pytest.mark.parametrize(
+    ("handlers", "expected"),
+    [
+        ({"Failed": "success"}, "Success"),
+        ({"Failed": "keep"}, "Failed"),
+        ({"Failed": "raise"}, "Failed"),
+        ({"Failed": "skipped", "Success": "failed"}, "Skipped"),
+    ],
+)
+def test_the_flows_handlers_have_the_last_word(handlers: dict[str, HandlerKind], expected: str) -> None:
+    flow = Sketch()
+    flow.task(ends=["timed_out"])
+    flow.flow_handlers = handlers
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[0].cls, oracle.flow_state()) == ("TimedOut", expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("skipped", "Skipped"), ("retrying", "Failed"), ("nonsense", "Failed")]
+)
+def test_nothing_begins_in_a_flow_whose_handlers_refuse_it(kind: HandlerKind, expected: str) -> None:
+    flow = Sketch()
+    flow.task()
+    flow.flow_handlers = {"Running": kind}
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[0].cls, oracle.flow_state()) == ("Pending", expected)
 
 
 def test_a_mapped_reference_task_counts_by_its_children() -> None:

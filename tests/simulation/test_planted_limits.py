@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,11 +12,9 @@ from prefectlite.engine.limits import Limits
 from prefectlite.rules.limit import Limit
 from tests.simulation.case import Case
 from tests.simulation.generate import generate
-from tests.simulation.simulate import SimulationFailed, play
+from tests.simulation.planting import BOUND, Fault, Patch, is_found
+from tests.simulation.simulate import play
 from tests.simulation.sketch import Sketch
-from tests.simulation.test_planted_faults import BOUND
-
-Patch = pytest.MonkeyPatch
 
 
 def whoever_comes_is_let_in(patch: Patch) -> None:
@@ -73,7 +71,7 @@ def a_row_is_served_from_its_end_and_forgets_who_stands_before(patch: Patch) -> 
     patch.setattr(Limits, "_longest_waiting", faulty)
 
 
-FAULTS: tuple[Callable[[Patch], None], ...] = (
+FAULTS: tuple[Fault, ...] = (
     whoever_comes_is_let_in,
     places_are_counted_one_too_few,
     a_run_that_lands_keeps_its_places,
@@ -92,26 +90,22 @@ def refused_start() -> Case:
     return flow.case(limits=(Limit("narrow", 1),))
 
 
-def is_found() -> bool:
-    """Return whether the simulation fails where flows have limits."""
-    try:
-        play(refused_start(), audit=False)
-        for case in map(generate, range(BOUND)):
-            if case.plan.limits:
-                play(case, audit=False)
-    except SimulationFailed:
-        return True
-    return False
+def cases() -> Iterator[Case]:
+    """Yield what has limits."""
+    yield refused_start()
+    yield from (case for case in map(generate, range(BOUND)) if case.plan.limits)
 
 
 def test_sound_limits_pass_what_faulty_ones_fail() -> None:
-    assert not is_found()
+    assert not is_found(cases(), audit=False)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_in_the_limits_is_found(fault: Callable[[Patch], None], monkeypatch: Patch) -> None:
+def test_a_fault_in_the_limits_is_found(fault: Fault, monkeypatch: Patch) -> None:
     fault(monkeypatch)
-    assert is_found(), f"{BOUND} seeds did not find that {fault.__name__.replace('_', ' ')}"
+    assert is_found(cases(), audit=False), (
+        f"{BOUND} seeds did not find that {fault.__name__.replace('_', ' ')}"
+    )
 
 
 def test_the_seeds_reach_runs_that_wait_for_a_place() -> None:
