@@ -227,8 +227,11 @@ class Ahead:
         stack = [run]
         while stack:
             run = stack.pop()
-            for reader in self._unmarked(run):
+            readers = self._unmarked(run)
+            for reader in readers:
                 board.unsent[reader] += 1
+            # What reads a lost value flies on though marks are missing on its way.
+            for reader in self._behind(run) if board.doubtful else readers:
                 if board.stage[reader] == FLYING:
                     # Nothing was started, so nothing of it shows in the run's history.
                     self._ledger.land(reader)
@@ -240,7 +243,9 @@ class Ahead:
                     stack.append(reader)
 
     def forfeit(self, run: int) -> None:
-        """Take back the mark of a success whose value was lost; what flies may have it, and goes on.
+        """Take back the mark of a success whose value was lost, and of the collections that it is part of.
+
+        What flies may have the value, and goes on.
 
         Parameters
         ----------
@@ -248,13 +253,25 @@ class Ahead:
             Any run but the parent of an unfolded map.
         """
         board = self._board
-        for reader in self._unmarked(run):
-            board.unsent[reader] += 1
+        if not board.sent[run]:
+            return
+        readers = self._unmarked(run)
         for edge in board.plan.nodes[board.node[run]].outs:
             # Children count what they read beside their own element from the moment they are there.
             paired = edge.mapped and not edge.flattened and edge.upstream in board.families
             if edge.downstream in board.families and not paired and self._has_lost_one(run):
-                add(board.unsent, 1, board.children(edge.downstream))
+                readers.extend(board.children(edge.downstream))
+        for reader in readers:
+            board.unsent[reader] += 1
+            if board.plan_node(reader).kind == "collection":
+                self.forfeit(reader)
+
+    def _behind(self, run: int) -> Iterator[int]:
+        """Yield who waits for a run, or for the map that it is part of."""
+        node = self._board.node[run]
+        if run != node:
+            yield from self._children_below(node, run - self._board.families[node].base)
+        yield from self._nodes_below(node)
 
     def _has_lost_one(self, run: int) -> bool:
         """Return whether what a run is part of, or is, has just lost its first mark."""

@@ -64,7 +64,9 @@ def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancell
 def _check_flight(board: Board, wiring: Wiring, run: int) -> None:
     if board.live[run] != board.submission[run]:
         raise AuditError(f"A run in flight is not held: {board.story(run)}.")
-    if board.unmet[run] and (board.unsent[run] or not wiring.ahead[board.node[run]]):
+    # What flies may have had a value before it was lost.
+    unsent = board.unsent[run] and run not in board.doubtful
+    if board.unmet[run] and (unsent or not wiring.ahead[board.node[run]]):
         raise AuditError(f"A run flies ahead of an upstream that may not succeed: {board.story(run)}.")
 
 
@@ -188,4 +190,4 @@ def _readers(board: Board, run: int, reads: int) -> int:
             if board.plan.nodes[down].kind == "collection":
                 done = done and not board.readers[down]
             left -= done
-    return left
+    return left + sum(claimed.count(run) for claimed in board.again.values())

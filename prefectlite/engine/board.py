@@ -177,8 +177,9 @@ class Board:
         self.consumed: dict[int, Consumed] = {}
         self.landings = Landings()
         self.measures: dict[int, Measure] = {}
-        # Runs that were final and are run again for their value's sake: their readers were told once already.
-        self.again: set[int] = set()
+        # Runs that were final and are run again for their value's sake, and whose values each needs once more:
+        # their readers were told once already.
+        self.again: dict[int, tuple[int, ...]] = {}
         # Readers of what was lost that may have been let through for a success: they are to be decided anew.
         self.doubtful: set[int] = set()
         # How often idempotent work was lost.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from prefectlite.engine.board import ASKING, FINAL, FLYING, Board
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.limits import Limits
-from prefectlite.engine.settling import Settling
-from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import Cancelled
 
 
 def left_to_do(board: Board) -> set[int]:
@@ -45,7 +42,7 @@ def left_to_do(board: Board) -> set[int]:
 
 
 def call_off(
-    board: Board, ledger: Ledger, settling: Settling, limits: Limits, but: Container[int], why: Reason
+    board: Board, ledger: Ledger, limits: Limits, end: Callable[[int], None], but: Container[int]
 ) -> None:
     """End all runs but some; their readers are still to be told.
 
@@ -55,14 +52,12 @@ def call_off(
         The books.
     ledger : Ledger
         Where states change.
-    settling : Settling
-        Who tells the readers.
     limits : Limits
         Who has places that others need.
+    end : callable
+        Takes the number of a run and gives it its last state.
     but : container of int
         The runs that go on.
-    why : Reason
-        What caused it.
     """
     ending = [run for run, stage in enumerate(board.stage) if stage != FINAL and run not in but]
     # Children have large numbers, but whoever reads them is told later than they are.
@@ -70,11 +65,8 @@ def call_off(
     for run in ending:
         if board.stage[run] == FLYING:
             ledger.land(run)
-        ledger.commit(run, Cancelled(why.text), why, ledger.now)
+        end(run)
         ledger.free(run)
-        board.stage[run] = FINAL
-        board.open -= 1
-        settling.add(run)
         limits.give_back(run)
     # What is asked and timed for others comes too late.
     for waiting in (board.asks, board.timers):

@@ -23,7 +23,7 @@ from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.waits import Waits
 from prefectlite.engine.wiring import Wiring
-from prefectlite.rules.crash import decide_crash, decide_loss
+from prefectlite.rules.crash import LOSSES, decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
@@ -78,7 +78,7 @@ class Conduct:
         self.waits = Waits(board, ledger)
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
-        self._losses = Losses(board, ledger, self._ahead, frontier)
+        self._losses = Losses(board, ledger, self._ahead, self._readers, frontier)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.limits = Limits(board, frontier, self._why)
@@ -101,7 +101,7 @@ class Conduct:
         elif stage == WAITING:
             if not board.unmet[run]:
                 self.decide(run, has_room=True)
-            elif self._ahead.may_go(run):
+            elif self._ahead.may_go(run) and not self._losses.lacks_some(run):
                 self._submit(run)
 
     def decide(self, run: int, *, has_room: bool = False) -> None:
@@ -114,8 +114,10 @@ class Conduct:
         has_room : bool
             Whether it may be sent at once; else it comes up when the window has room.
         """
+        if self._losses.holds_up(run):
+            return
         verdict = before(self._board, run)
-        if isinstance(verdict, Proceed):
+        if isinstance(verdict, Proceed) or self._is_approved(run, verdict):
             self._proceed(run, verdict.why, has_room)
         elif isinstance(verdict, Become):
             self._refuse(run, verdict.state, verdict.why)
@@ -147,6 +149,11 @@ class Conduct:
         # To go on after a pause that a rule asked for approves the start; any other pause leaves it open.
         then: Next = "approve" if isinstance(state, Paused) else "end"
         self.propose(run, Proposal(state, why, then, self._ledger.now))
+
+    def _is_approved(self, run: int, verdict: Verdict) -> bool:
+        """Return whether a rule would pause a run that was approved, and is decided anew since a value was lost."""
+        pauses = isinstance(verdict, Become) and isinstance(verdict.state, Paused)
+        return pauses and self.waits.may_start(run)
 
     def _proceed(self, run: int, why: Reason, has_room: bool = False) -> None:
         node = self._board.plan_node(run)
@@ -234,7 +241,9 @@ class Conduct:
 
     def _unfold(self, node: int, proposal: Proposal) -> None:
         width = width_of(self._board, node)
-        assert isinstance(width, int)  # the rules before a run said so
+        if not isinstance(width, int):  # a value was lost while state handlers were asked
+            self._refuse(node, width.state, width.why)
+            return
         # Its children are on the books before it is Mapped, so that counts tell of them and not of it.
         family = unfold(self._board, node, width)
         self._readers.family_grew(node)
@@ -350,7 +359,7 @@ class Conduct:
     def _weigh_crash(self, run: int, state: Crashed) -> Verdict:
         board, policy, now = self._board, self._board.plan_node(run).policy, self._ledger.now
         if policy.idempotent:
-            losses = board.losses[run] = board.losses.get(run, 0) + 1
+            losses = board.losses[run] = board.losses.get(run, 0) + (state.cause in LOSSES)
             verdict = decide_loss(losses, state, now)
             if isinstance(verdict, Become):
                 return verdict

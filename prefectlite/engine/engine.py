@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, TypeAlias, assert_never
 
 from prefectlite.engine.board import (
@@ -236,7 +236,7 @@ class Engine(EngineView):
     def _take_or_keep(self, run: int, event: _Said) -> None:
         if self.board.unmet[run]:
             # It could only run because its upstreams succeeded, so their reports are on their way.
-            self.board.early[run] = event
+            self.board.early.setdefault(run, event)
         else:
             self._take(run, event)
 
@@ -390,7 +390,9 @@ class Engine(EngineView):
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
         if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
-            call_off(board, self._ledger, self._conduct.settling, self._conduct.limits, left, reason)
+            state, now = Cancelled(reason.text), self._ledger.now
+            end = partial(self._conduct.end, state=state, why=reason, time=now)
+            call_off(board, self._ledger, self._conduct.limits, end, left)
             self._ledger.out.append(StopReleased())
             return
         self.cancelled = True

@@ -10,6 +10,7 @@ from prefectlite.engine.board import FINAL, WAITING, Board
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.proposal import with_exception
+from prefectlite.engine.readers import Readers
 from prefectlite.engine.sources import upstreams_of
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.state import PLAIN, Crashed, State, Success
@@ -34,22 +35,26 @@ class Losses:
         Where states change.
     ahead : Ahead
         Who is marked as a success in the making.
+    readers : Readers
+        Who still reads a value.
     frontier : Frontier
         Where readers come up that wait no longer.
     """
 
-    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_waiting")
+    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_readers", "_waiting")
 
     def __init__(
         self,
         board: Board,
         ledger: Ledger,
         ahead: Ahead,
+        readers: Readers,
         frontier: Frontier,
     ) -> None:
         self._board = board
         self._ledger = ledger
         self._ahead = ahead
+        self._readers = readers
         self._frontier = frontier
         self._waiting: dict[int, list[int]] = {}
 
@@ -63,15 +68,16 @@ class Losses:
         text : str
             What is known of it, in a sentence.
         """
-        board = self._board
-        is_held = board.stage[run] == FINAL and board.live[run] == submission
-        if not is_held or board.states[run].__class__ not in PLAIN:
+        if self._board.live[run] != submission:
             return
-        ref = board.states[run].result_ref
-        if ref is not None and ref.location is not None:
+        if self._is_stored(run):
             self._ledger.free(run)  # whoever reads it from now on gets what was stored, through the driver
         else:
-            board.lost[run] = text
+            self._board.lost[run] = text
+
+    def _is_stored(self, run: int) -> bool:
+        ref = self._board.states[run].result_ref
+        return ref is not None and ref.location is not None
 
     @property
     def are_none(self) -> bool:
@@ -95,14 +101,16 @@ class Losses:
             Whether there were any; the run waits then, and comes up again when they are final.
         """
         board = self._board
-        missing = {up: None for up in upstreams_of(board, run) if up in board.lost or up in board.again}
+        missing = dict.fromkeys(self._missing(run))
         if not missing and run not in board.doubtful:
             return False
         board.stage[run] = WAITING
         board.holds.pop(run, None)
         for up in missing:
             text = board.lost.pop(up, None)
-            if text is not None:
+            if text is not None and self._is_stored(up):
+                self._ledger.free(up)  # it was lost before its state was known
+            elif text is not None:
                 weigh(up, self._crash(up, text))
         waits = [up for up in missing if up in board.again]
         for up in waits:
@@ -111,6 +119,61 @@ class Losses:
             board.doubtful.discard(run)
             self._frontier.push((run,))
         return True
+
+    def holds_up(self, run: int) -> bool:
+        """Let a run wait whose rules would read the state of what is being made again.
+
+        Parameters
+        ----------
+        run : int
+            A run that is about to be decided.
+
+        Returns
+        -------
+        bool
+            Whether it waits; it comes up again when all that it waits for is final.
+        """
+        if not self._board.again:
+            return False
+        waits = [up for up in dict.fromkeys(self._above(run)) if up in self._board.again]
+        for up in waits:
+            self._waiting.setdefault(up, []).append(run)
+        return bool(waits)
+
+    def _above(self, run: int) -> Iterator[int]:
+        """Yield the runs that a run waits for, those in maps and collections one by one."""
+        for edge in self._board.plan_node(run).ins:
+            yield from self._singly(self._board.upstream_run(edge, run))
+
+    def _singly(self, run: int) -> Iterator[int]:
+        board = self._board
+        if run in board.families:
+            for child in board.children(run):
+                yield from self._singly(child)
+        elif board.plan_node(run).kind == "collection":
+            yield from self._above(run)
+        else:
+            yield run
+
+    def lacks_some(self, run: int) -> bool:
+        """Return whether a value that a run would read is gone, or is being made again.
+
+        Parameters
+        ----------
+        run : int
+            A run that would be submitted ahead of its upstreams; whether it must run is not known yet.
+
+        Returns
+        -------
+        bool
+            A loss that nobody misses changes no state, so such a run must wait.
+        """
+        board = self._board
+        return bool(board.lost or board.again) and any(True for _ in self._missing(run))
+
+    def _missing(self, run: int) -> Iterator[int]:
+        board = self._board
+        return (up for up in upstreams_of(board, run) if up in board.lost or up in board.again)
 
     def _crash(self, run: int, text: str) -> Crashed:
         board = self._board
@@ -121,7 +184,10 @@ class Losses:
         self._count(run, board.states[run], -1)
         # Its state handlers cannot make good what is gone; they hear of what follows.
         self._ledger.commit(run, crashed, why, self._ledger.now)
-        board.again.add(run)
+        board.again[run] = tuple([up for up in upstreams_of(board, run) if board.live[up]])
+        self._readers.claim(board.again[run])
+        if not board.all_plain(run):
+            board.doubtful.add(run)
         board.stage[run] = WAITING
         board.open += 1
         return crashed
@@ -159,14 +225,18 @@ class Losses:
         """
         board = self._board
         state = board.states[run]
-        board.again.discard(run)
+        self._readers.give_back(board.again.pop(run))
         self._count(run, state, 1)
-        if state.__class__ not in PLAIN:
+        if state.__class__ in PLAIN:
+            if not board.readers[run]:
+                self._ledger.free(run)
+        else:
             self._ledger.free(run)
             self._ahead.forfeit(run)
             # They may have been let through for a success.
             board.doubtful.update(one for one in self._readers_of(run) if board.stage[one] != FINAL)
-            for one in self._collections_over(run):
+            has_value = state.is_successful() and not state.is_skipped()
+            for one in () if has_value else self._collections_over(run):
                 old = board.states[one]
                 if board.stage[one] == FINAL and old.__class__ is Success:
                     crashed = with_exception(Crashed(_MEMBER, cause="result-lost"))

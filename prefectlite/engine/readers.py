@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prefectlite.engine.board import FINAL, Board, Consumed, add, all_are, fill
@@ -153,6 +153,28 @@ class Readers:
             if live[child] and not marks[child - base]:
                 marks[child - base] = live[child]
                 self._give_back(child)
+
+    def claim(self, runs: Iterable[int]) -> None:
+        """Let values stay for one reader more.
+
+        Parameters
+        ----------
+        runs : iterable of int
+            Whose; one that comes twice is read twice.
+        """
+        for run in runs:
+            self._board.readers[run] += 1
+
+    def give_back(self, runs: Iterable[int]) -> None:
+        """Take back what was claimed.
+
+        Parameters
+        ----------
+        runs : iterable of int
+            As in ``claim``.
+        """
+        for run in runs:
+            self._give_back(run)
 
     def _give_back_rest(self, consumed: Consumed) -> None:
         """Take back a node's claims on the children of a map that it had not consumed."""

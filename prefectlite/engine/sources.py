@@ -198,7 +198,12 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
         members = tuple([_source(board, edge, up) for edge in board.plan_node(up).ins])
         return FromCollection(board.node[up], members, item, flat)
     live = board.live[up]
-    return FromRun(up, live, item, flat) if live else FromDriver(up, item, flat)
+    if live:
+        return FromRun(up, live, item, flat)
+    state = board.states[up]
+    if state.is_successful() and not state.is_skipped():
+        return FromDriver(up, item, flat)
+    return FromDriver(up)  # an exception or None, also where its value was to be taken apart
 
 
 def _live_of(board: Board, node: int) -> array[int]:

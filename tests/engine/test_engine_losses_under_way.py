@@ -1,0 +1,230 @@
+"""Values that are lost while much goes on: readers wait, go on or are refused by what is known, and none runs twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from prefectlite.engine.events import AttemptCrashed, AttemptFinished, ResultLost
+from prefectlite.rules.crash import MOST_RECOMPUTED
+from prefectlite.rules.retry import RetryPolicy
+from prefectlite.rules.triggers import all_finished, manual_only
+from prefectlite.states.report import Report
+from tests.engine.plans import Bench, follows, listed, maps, pairs, reads, task, value
+
+
+def test_a_run_that_would_go_ahead_waits_when_it_would_read_what_is_lost() -> None:
+    bench = Bench(task("a"), task("z", retry=RetryPolicy(1)), task("b", "a", "z"))
+    bench.start()
+    bench.succeed("a")
+    bench.lose("a")
+    turn = bench.fail("z")
+    assert turn.acts == ["release z.1", "release b.1", "submit z #2.2"]
+    bench.fail("z")
+    assert bench.states() == ["Success", "Failed", "TriggerFailed"]
+
+
+def test_a_run_whose_upstream_is_made_again_is_decided_when_it_is_back() -> None:
+    bench = Bench(task("a", max_crashes=1), task("z"), task("b", "a"), task("c", follows("a"), follows("z")))
+    bench.start()
+    bench.succeed("a")
+    bench.lose("a")
+    bench.hold("b")
+    assert bench.states("a") == ["Retrying"]
+    assert bench.succeed("z").acts == ["release z.1"]
+    assert bench.succeed("a").acts == ["submit b #1.2", "submit c"]
+
+
+def test_a_map_whose_upstream_is_made_again_unfolds_when_it_is_back() -> None:
+    bench = Bench(
+        value("v", length=2),
+        task("a", maps("v"), max_crashes=1),
+        task("z"),
+        task("b", "a"),
+        listed("l", maps("v"), reads("a")),
+        task("c", maps("l"), follows("z")),
+    )
+    bench.start()
+    bench.succeed("a[0]")
+    bench.succeed("a[1]")
+    bench.lose("a[1]")
+    bench.hold("b")
+    bench.succeed("z")
+    assert bench.states("c") == ["Pending"]
+    bench.succeed("a[1]")
+    assert bench.states("c") == ["Mapped"]
+    for name in ("b", "c[0]", "c[1]"):
+        bench.succeed(name)
+    assert bench.engine.ended
+
+
+def test_a_loss_is_known_also_while_state_handlers_are_asked_about_the_success() -> None:
+    bench = Bench(task("a", handled=True, max_crashes=1), task("b", "a"))
+    bench.start()
+    bench.agree("a")
+    bench.succeed("a")
+    bench.lose("a")
+    assert "a Crashed > Retrying" not in bench.agree("a").moves
+    assert bench.agree("a").acts == ["ask a handlers Retrying > Running"]
+
+
+def test_a_loss_is_known_also_while_the_report_waits_for_those_of_its_upstreams() -> None:
+    bench = Bench(task("x"), task("a", "x"), task("b", "a", trigger=all_finished))
+    bench.start()
+    bench.succeed("a")
+    bench.lose("a")
+    turn = bench.succeed("x")
+    assert "a Success > Crashed" in turn.moves
+    assert bench.sources("b") == "driver a"
+
+
+def test_elements_of_a_value_that_is_lost_for_good_are_its_exception() -> None:
+    bench = Bench(task("a"), task("b", maps("a"), trigger=all_finished), window=1)
+    bench.start()
+    bench.succeed("a", length=2)
+    bench.lose("a")
+    bench.hold("b[0]")
+    assert bench.sources("b[0]") == "driver a"
+
+
+def test_a_map_whose_input_is_lost_while_its_handlers_are_asked_has_no_width() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("m", maps("a"), handled=True))
+    bench.start()
+    bench.succeed("a", length=2)
+    bench.lose("a")
+    bench.hold("b")
+    assert bench.agree("m").acts == ["ask m handlers Pending > Failed"]
+    bench.agree("m")
+    assert bench.states("a", "b", "m") == ["Crashed", "TriggerFailed", "Failed"]
+
+
+def test_an_approved_run_is_not_paused_again_for_what_it_lost() -> None:
+    bench = Bench(task("a"), task("b", "a", trigger=manual_only))
+    bench.start()
+    bench.succeed("a")
+    bench.lose("a")
+    turn = bench.approve("b")
+    assert "submit b" in turn.acts
+    assert bench.sources("b") == "driver a"
+
+
+def test_what_is_made_again_keeps_what_it_reads_until_it_is_back() -> None:
+    bench = Bench(task("x"), task("a", "x", idempotent=True), task("b", "a"), task("y", "x"))
+    bench.start()
+    bench.succeed("x")
+    bench.succeed("a")
+    bench.lose("a")
+    bench.hold("b")
+    assert "release x.1" not in bench.succeed("y").acts
+    bench.crash("a")
+    assert "release x.1" in bench.succeed("a").acts
+    bench.succeed("b")
+    assert bench.live() == ["b.2", "y.1"]
+
+
+def test_what_is_made_again_and_lost_its_input_meanwhile_is_decided_anew() -> None:
+    bench = Bench(task("x"), task("a", "x", idempotent=True), task("b", "a"), task("c", "a"), task("y", "x"))
+    bench.start()
+    bench.succeed("x")
+    bench.succeed("a")
+    bench.lose("x")
+    bench.lose("a")
+    bench.hold("b")
+    assert bench.states("x", "a") == ["Crashed", "TriggerFailed"]
+
+
+def test_what_is_made_again_after_its_input_was_lost_is_decided_anew() -> None:
+    bench = Bench(
+        value("v", length=2),
+        task("x"),
+        task("a", maps("v"), reads("x"), max_crashes=1),
+        task("b", maps("a")),
+        task("y", "x"),
+    )
+    bench.start()
+    bench.succeed("x")
+    bench.succeed("a[0]")
+    bench.lose("x")
+    bench.hold("y")
+    assert bench.states("x", "y") == ["Crashed", "TriggerFailed"]
+    bench.lose("a[0]")
+    bench.hold("b[0]")
+    assert bench.states("a[0]", "b[0]") == ["TriggerFailed", "TriggerFailed"]
+
+
+def test_a_crash_of_the_body_is_no_loss() -> None:
+    bench = Bench(task("a", idempotent=True, max_crashes=1))
+    bench.start()
+    bench.crash("a", cause="exited")
+    for _ in range(MOST_RECOMPUTED):
+        assert bench.crash("a").moves[-1] == "a Crashed > Retrying"
+    assert bench.crash("a").acts[-1] == "end Failed"
+
+
+def test_nobody_goes_ahead_behind_a_list_of_lists_whose_member_was_lost() -> None:
+    bench = Bench(
+        task("x"),
+        task("y", retry=RetryPolicy(1)),
+        listed("l", "x"),
+        task("w", "l"),
+        listed("k", "l", "y"),
+        task("b", "k"),
+    )
+    bench.start()
+    bench.succeed("x")
+    bench.lose("x")
+    bench.hold("w")
+    assert bench.states("x", "l", "w") == ["Crashed", "Crashed", "TriggerFailed"]
+    assert bench.fail("y").acts == ["release y.1", "release b.1", "submit y #2.2"]
+    bench.succeed("y")
+    assert bench.states("k", "b") == ["TriggerFailed", "TriggerFailed"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_cancel_that_cleans_up_ends_what_is_made_again(made: bool) -> None:
+    bench = Bench(
+        task("s"),
+        task("c", "s", cleans_up=True),
+        value("v", length=2),
+        task("a", maps("v"), max_crashes=1),
+        task("b", pairs("a"), max_crashes=1),
+        task("d", "a"),
+    )
+    bench.start()
+    if made:
+        bench.succeed("s")
+    bench.succeed("a[0]")
+    bench.succeed("a[1]")
+    bench.lose("a[1]")
+    bench.hold("d")
+    bench.cancel()
+    assert bench.states("a[0]", "a[1]", "d") == ["Success", "Cancelled", "Cancelled"]
+
+
+def test_a_reduce_that_may_have_had_a_lost_value_is_taken_back_with_what_fails() -> None:
+    bench = Bench(
+        value("v", length=2), task("a", maps("v"), retry=RetryPolicy(1)), task("b", "a"), task("d", maps("a"))
+    )
+    bench.start()
+    bench.succeed("a[0]")
+    bench.lose("a[0]")
+    bench.hold("d[0]")
+    assert bench.states("a[0]", "b") == ["Crashed", "Pending"]
+    assert "release b.1" in bench.fail("a[1]").acts
+
+
+def test_a_late_report_does_not_take_the_place_of_one_that_waits() -> None:
+    bench = Bench(task("x"), task("a", "x"))
+    bench.start()
+    run = bench.run("a")
+    bench.handle(AttemptCrashed(1.0, run, 1, "worker-lost", "Its worker was lost."))
+    bench.handle(AttemptFinished(2.0, run, 1, Report(None, 0.5, 1.5)))
+    bench.succeed("x")
+    assert bench.states("a") == ["Crashed"]
+
+
+def test_a_loss_of_what_was_let_go_of_says_nothing() -> None:
+    bench = Bench(task("a"), task("b", "a"))
+    bench.start()
+    bench.succeed("a")
+    bench.succeed("b")
+    assert bench.handle(ResultLost(9.0, bench.run("a"), 1, "late")).words == []
