@@ -30,7 +30,8 @@ TriggerName: TypeAlias = Literal[
 ]
 
 #: How an attempt can end. ``value`` is a return value; ``signal_*`` and ``endrun_*`` are raised by the
-#: body; ``lost`` takes the worker with it; ``unsent`` and ``refused`` never reach one.
+#: body; ``lost`` takes the worker with it; ``unheard`` is given up with a worker
+#: before it began; ``unsent`` and ``refused`` never reach one.
 EndingKind: TypeAlias = Literal[
     "value",
     "failed",
@@ -53,6 +54,7 @@ EndingKind: TypeAlias = Literal[
     "endrun_pending",
     "signal_loop",
     "lost",
+    "unheard",
     "unsent",
     "refused",
 ]
@@ -133,6 +135,28 @@ class Faults:
     folded: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """What befalls one worker.
+
+    Parameters
+    ----------
+    at : float
+        When, in seconds since the start of the flow run.
+    kind : {"killed", "cut off", "retired"}
+        What.
+    worker : int
+        Which.
+    lasts : float
+        For how many seconds it is cut off.
+    """
+
+    at: float
+    kind: Literal["killed", "cut off", "retired"]
+    worker: int
+    lasts: float = 0.0
+
+
 @dataclass(slots=True)
 class Case:
     """One simulated flow run: all that happens in it follows from this.
@@ -159,6 +183,8 @@ class Case:
         By handled node: what its handlers do, weighted.
     flow_handlers : mapping of str to HandlerKind
         By the class that the flow would become: what the flow's own handlers do; none are there without entries.
+    workers, accidents : int, tuple of Accident
+        How many workers share the slots, and what befalls them.
     approved : float
         The share of pauses without a time that somebody approves.
     endings, handlings : dict
@@ -180,6 +206,8 @@ class Case:
     window: int = 4096
     slots: int = 4
     faults: Faults = field(default_factory=Faults)
+    workers: int = 1
+    accidents: tuple[Accident, ...] = ()
     cancel_at: float | None = None
     approved: float = 0.0
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)

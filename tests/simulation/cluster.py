@@ -44,6 +44,7 @@ from prefectlite.states.state import (
     TriggerFailed,
     ValidationFailed,
 )
+from tests.simulation.accidents import Accidents
 from tests.simulation.case import Case, Ending, EndingKind, flattened, value_of
 from tests.simulation.oracle import FORCED, Broken, Name, value_name
 
@@ -87,6 +88,14 @@ class Parcel:
     folded: set[int] = field(default_factory=set)
     released: bool = False
     value: Any = _GONE
+    #: Where its body runs and its value lies; -1 before it starts.
+    worker: int = -1
+    #: Whether its outcome has reached the driver; whether its value is gone; whether the driver was told so.
+    is_heard: bool = False
+    lost: bool = False
+    is_missed: bool = False
+    #: Whether its body runs on, on a worker that was given up.
+    is_cut_off: bool = False
 
     def __str__(self) -> str:
         return f"submission {self.submit.submission} of {self.submit.key} ({self.status})"
@@ -122,11 +131,12 @@ class Cluster:
         self.given: dict[Name, list[dict[str, Any]]] = {}
         self.pasts: dict[Name, list[tuple[int, bool, Any]]] = {}
         self.bodies: set[tuple[int, int]] = set()
+        self.ready: deque[Parcel] = deque()
+        self.accidents = Accidents(self, schedule)
         self.cancelled = False
         #: Whether bodies that run may be let go of, since somebody has cancelled.
         self.called_off = False
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
-        self._ready: deque[Parcel] = deque()
         self._busy = 0
         self._in_vain: dict[int, int] = {}
         # By run: its iteration, the attempts of those before, and its own so far.
@@ -160,16 +170,17 @@ class Cluster:
         kind = parcel.ending.kind
         if kind == "unsent":
             parcel.status = "over"
-            self._tell(lambda t: AttemptCrashed(t, run, submission, "unsent", "the graph could not be sent"))
+            text = "the graph could not be sent"
+            self._tell([parcel], lambda t: AttemptCrashed(t, run, submission, "unsent", text))
         elif kind == "refused":
             parcel.status = "over"
             error = TypeError("cannot pickle")
-            self._tell(lambda t: AttemptRefused(t, run, submission, error))
+            self._tell([parcel], lambda t: AttemptRefused(t, run, submission, error))
         elif any(leader.status == "over" for leader in parcel.leaders):
             self._hold(parcel)
         elif not parcel.missing:
             parcel.status = "ready"
-            self._ready.append(parcel)
+            self.ready.append(parcel)
 
     def settle_turn(self) -> None:
         """Start what can start: the turn's graph is complete."""
@@ -183,15 +194,12 @@ class Cluster:
         require(not parcel.released, f"{parcel} was released twice")
         require(parcel.status != "running" or self.called_off, f"{parcel} was released while its body ran")
         parcel.released = True
-        parcel.value = _GONE
         if parcel.status in ("waiting", "ready"):
             parcel.status = "over"
+        parcel.value = _GONE
         for follower in parcel.followers:
-            reading = follower.status in ("waiting", "ready", "running") and not follower.released
-            require(
-                not reading or self.called_off or id(parcel) not in follower.reads - follower.folded,
-                f"{parcel} was released, but {follower} still needs it",
-            )
+            is_needed = self._needs(follower, parcel) and not self.called_off
+            require(not is_needed, f"{parcel} was released, but {follower} still needs it")
 
     def cancel(self) -> None:
         """Stop everything; bodies that run may end in any way, or say nothing."""
@@ -199,9 +207,30 @@ class Cluster:
         for parcel in self.parcels.values():
             if parcel.status in ("waiting", "ready"):
                 parcel.status = "over"
-        self._ready.clear()
+        self.ready.clear()
+
+    # What befalls its workers
+
+    def break_off(self, parcel: Parcel) -> None:
+        """Let an attempt end without a word; where it runs on, nobody waits for it."""
+        self._busy -= parcel.status == "running"
+        parcel.status = "over"
+        for follower in parcel.followers:
+            if follower.status == "waiting":
+                self._hold(follower)
+
+    def hold_readers(self, parcel: Parcel) -> None:
+        """Let what has not started and needs a value that is gone be held."""
+        for follower in parcel.followers:
+            if follower.status in ("waiting", "ready") and id(parcel) not in follower.folded:
+                self._in_vain[follower.submit.run] = self._in_vain.get(follower.submit.run, 0) + 1
+                self._hold(follower, told=True)
 
     # Inside
+
+    def _needs(self, follower: Parcel, parcel: Parcel) -> bool:
+        under_way = follower.status in ("waiting", "ready", "running") and not follower.released
+        return under_way and not parcel.lost and id(parcel) in follower.reads - follower.folded
 
     def _start_of(self, submit: Submit) -> int:
         """Return which attempt of a run it is, over all its iterations."""
@@ -224,22 +253,27 @@ class Cluster:
         if (leader.run, leader.submission) in self.folded.get(parcel.submit.run, ()):
             return
         require(not found.released, f"{parcel.submit.key} {how} {found}, which was released")
+        require(not found.is_missed, f"{parcel.submit.key} {how} {found}, whose value is known to be lost")
         drop = found.submit.drop_value
         require(how == "follows" or not drop, f"{parcel.submit.key} reads {found}, whose value is dropped")
         require(how == "reads" or drop, f"{parcel.submit.key} follows {found}, which would move its value")
         if found not in parcel.leaders:
             parcel.leaders.append(found)
             found.followers.append(parcel)
-            parcel.missing += found.status not in ("done", "over")
+            # What needs a value that is gone waits until that is known.
+            parcel.missing += found.status not in ("done", "over") or found.lost
         if how == "reads":
             parcel.reads.add(id(found))
 
     def _start_bodies(self) -> None:
-        while self._ready and self._busy < self.case.slots and not self.cancelled:
-            place = self.rng.randrange(len(self._ready)) if self.rng.random() < 0.3 else 0
-            parcel = self._ready[place]
-            del self._ready[place]
+        while self.ready and self._busy < self.case.slots and not self.cancelled:
+            place = self.rng.randrange(len(self.ready)) if self.rng.random() < 0.3 else 0
+            parcel = self.ready[place]
+            del self.ready[place]
             if parcel.status != "ready":
+                continue
+            if any(leader.lost and id(leader) not in parcel.folded for leader in parcel.leaders):
+                parcel.status = "waiting"  # until the loss is told
                 continue
             # Three in vain are what the engine bears of one run.
             run = parcel.submit.run
@@ -259,6 +293,8 @@ class Cluster:
         self.bodies.add(place)
         for leader in parcel.leaders:
             require(leader.status == "done", f"{submit.key} started, but its input is {leader}")
+            is_there = not leader.lost or id(leader) in parcel.folded
+            require(is_there, f"{submit.key} started, but its input {leader} is lost")
             require(
                 not leader.released or id(leader) not in parcel.reads - parcel.folded,
                 f"{submit.key} started, but its input {leader} was released",
@@ -270,6 +306,7 @@ class Cluster:
         past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
         self.pasts.setdefault(parcel.name, []).append(past)
         parcel.status = "running"
+        parcel.worker = self.accidents.some_worker()
         self._busy += 1
         duration = parcel.ending.duration
         started = self.now
@@ -279,6 +316,14 @@ class Cluster:
         self._schedule(duration, lambda: self._finish(parcel, started), False)
 
     def _finish(self, parcel: Parcel, started: float) -> None:
+        silence = self.accidents.silence(parcel.worker)
+        if silence:
+            self._schedule(silence, lambda: self._finish(parcel, started), False)
+            return
+        if parcel.status == "over":
+            if parcel.is_cut_off:
+                self._speak_late(parcel, started)
+            return
         submit, kind = parcel.submit, parcel.ending.kind
         run, submission = submit.run, submit.submission
         self._busy -= 1
@@ -287,7 +332,8 @@ class Cluster:
             return
         if kind == "lost":
             parcel.status = "over"
-            self._tell(lambda t: AttemptCrashed(t, run, submission, "worker-lost", "its worker was lost"))
+            text = "its worker was lost"
+            self._tell([parcel], lambda t: AttemptCrashed(t, run, submission, "worker-lost", text))
         else:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
@@ -299,7 +345,7 @@ class Cluster:
                     self._schedule(self._latency() + self.rng.random() * 3, self._tell_together, False)
                 self._together[run, submission] = report
             else:
-                self._tell(lambda t: AttemptFinished(t, run, submission, report))
+                self._tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
         for follower in parcel.followers:
             self._fold(parcel, follower)
             follower.missing -= 1
@@ -309,8 +355,19 @@ class Cluster:
                 self._hold(follower)
             elif not follower.missing:
                 follower.status = "ready"
-                self._ready.append(follower)
+                self.ready.append(follower)
         self._start_bodies()
+
+    def _speak_late(self, parcel: Parcel, started: float) -> None:
+        """Let an attempt report that was given up long ago, and that nobody waits for any more."""
+        if parcel.ending.kind != "lost":
+            run, submission, report = (
+                parcel.submit.run,
+                parcel.submit.submission,
+                self._report(parcel, started),
+            )
+            parcel.value = _GONE
+            self._tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
 
     def _fold(self, parcel: Parcel, reader: Parcel) -> None:
         """Let a reader of a whole map read one child's value before it starts, as part of a tree may."""
@@ -322,7 +379,7 @@ class Cluster:
         first = parcel.submit.run
         self.folded.setdefault(reader.submit.run, {})[first, parcel.submit.submission] = parcel.value
         run, submission = reader.submit.run, reader.submit.submission
-        self._tell(lambda t: InputsConsumed(t, run, submission, first, 1))
+        self._tell([], lambda t: InputsConsumed(t, run, submission, first, 1))
 
     def _is_foldable(self, parcel: Parcel, reader: Parcel) -> bool:
         """Return whether one argument, and no other, is the list of the map's values."""
@@ -339,21 +396,28 @@ class Cluster:
             reports = [told.pop((run, submission))]
             while _are_alike(reports[0], told.get((run + len(reports), submission))):
                 reports.append(told.pop((run + len(reports), submission)))
-            self._tell(partial(_range, run, submission, _many(reports)))
+            ended = [self.parcels[run + place, submission] for place in range(len(reports))]
+            self._tell(ended, partial(_range, run, submission, _many(reports)))
 
     def _hold(self, parcel: Parcel, told: bool = False) -> None:
         parcel.status = "over"
         run, submission = parcel.submit.run, parcel.submit.submission
         if told:
-            self._tell(lambda t: AttemptHeld(t, run, submission))
+            self._tell([parcel], lambda t: AttemptHeld(t, run, submission))
         elif self.rng.random() < self.case.faults.hints:
             self._schedule(self._latency(), lambda t: AttemptHeld(t, run, submission), True)
         for follower in parcel.followers:
             if follower.status == "waiting":
                 self._hold(follower)
 
-    def _tell(self, maker: Maker) -> None:
+    def _tell(self, ended: list[Parcel], make: Maker) -> None:
         faults, rng = self.case.faults, self.rng
+
+        def maker(time: float) -> Event:
+            for parcel in ended:
+                parcel.is_heard = True
+            return make(time)
+
         if rng.random() < faults.lost:
             # The stream lost it; the driver finds out when it compares notes.
             self._schedule(5 + rng.random() * 30, maker, True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from prefectlite.engine.plan import PlanEdge, PlanNode, Policy
 from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy
 from tests.simulation.case import (
+    Accident,
     Case,
     CustomKind,
     EndingKind,
@@ -331,8 +332,29 @@ class _Building:
         begins: HandlerKind = rng.choice(kinds) if rng.random() < 0.3 else "keep"
         return {"Running": begins, "Success": rng.choice(kinds), "Failed": rng.choice(kinds)}
 
+    def _accidents(self) -> tuple[int, tuple[Accident, ...]]:
+        """Let some cases have several workers, and what befalls these; then some tasks are idempotent."""
+        rng = random.Random(mix(self.seed, 10))
+        if rng.random() > 0.35:
+            return 1, ()
+        for i, node in enumerate(self.nodes):
+            if node.kind == "task" and rng.random() < 0.4:
+                self.nodes[i] = replace(node, policy=replace(node.policy, idempotent=True))
+        workers = rng.choice((1, 2, 3))
+        kinds: Sequence[Literal["killed", "cut off", "retired"]] = ("killed", "killed", "cut off", "retired")
+        return workers, tuple(
+            Accident(
+                rng.random() ** 3 * 20,
+                rng.choice(kinds),
+                rng.randrange(workers),
+                lasts=rng.choice((1.0, 10.0, 31.0, 60.0)),
+            )
+            for _ in range(rng.choice((1, 1, 2, 4)))
+        )
+
     def finish(self) -> Case:
         rng = self.rng
+        workers, accidents = self._accidents()
         self._vary_endings()
         self._map_collections()
         size = len(self.nodes)
@@ -375,6 +397,8 @@ class _Building:
             window=rng.choice((1, 2, 3, 8, 4096, 4096, 4096)),
             slots=rng.choice((1, 2, 4, 16)),
             faults=faults,
+            workers=workers,
+            accidents=accidents,
             approved=random.Random(self.seed ^ 0x5EED).choice((0.0, 0.5, 1.0)),
             cancel_at=rng.random() ** 3 * 10 if rng.random() < 0.12 else None,
         )

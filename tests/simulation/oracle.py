@@ -7,8 +7,9 @@ looks at how its upstreams ended and at its script. Slow and plain on purpose; S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from prefectlite.engine.plan import PlanEdge, PlanNode
@@ -54,6 +55,7 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "endrun_pending": "Pending",
     "signal_loop": "Looped",
     "lost": "Crashed",
+    "unheard": "Crashed",
     "unsent": "Crashed",
     "refused": "Failed",
 }
@@ -63,7 +65,11 @@ FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_"
     "refused",
 }
 #: Endings of attempts whose body never began.
-BODILESS: Final[frozenset[EndingKind]] = frozenset({"unsent", "refused"})
+BODILESS: Final[frozenset[EndingKind]] = frozenset({"unheard", "unsent", "refused"})
+#: Endings that are no fault of the body.
+LOSSES: Final[frozenset[EndingKind]] = frozenset({"lost", "unheard"})
+#: How often lost work of an idempotent task is done again.
+MOST_RECOMPUTED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class End:
 class _Budget:
     failures: int = 0
     crashes: int = 0
+    losses: int = 0
 
 
 #: What an edge shows: the upstream's end (or one child's), or, for an element of a list, a success with a value.
@@ -129,10 +136,15 @@ class Oracle:
     ----------
     case : Case
         What happens.
+    facts : mapping
+        How attempts ended that did not end as the case has it, by node, index and start: workers were lost.
     """
 
-    def __init__(self, case: Case) -> None:
+    def __init__(
+        self, case: Case, facts: Mapping[tuple[int, int, int], Ending] = MappingProxyType({})
+    ) -> None:
         self.case = case
+        self.facts = facts
         self.plan = case.plan
         self.ends: list[End] = []
         self._seen: dict[tuple[int, int, str], int] = {}
@@ -151,8 +163,16 @@ class Oracle:
         if not all(end.finished for end in self.ends):
             return "Running"
         reference = [one for number in self.plan.reference for one in _spread(self.ends[number])]
-        failed = any(end.cls in FAILURES for end in reference)
+        return self.flow_ends(any(end.cls in FAILURES for end in reference))
+
+    def flow_ends(self, failed: bool) -> str:
+        """Return the class of the flow's last state, by whether a reference task failed."""
         return self._flow_handled("Failed" if failed else "Success")
+
+    def alone(self, name: Name) -> End:
+        """Return what a run comes to that its rules have let through, whatever its upstreams are."""
+        paused = self.case.triggers[name[0]].name == "manual_only"
+        return self._attempts(name, self.plan.nodes[name[0]], {}, End("Pending", pauses=int(paused)))
 
     def _flow_handled(self, new: str) -> str:
         match self.case.flow_handlers.get(new, "keep"):
@@ -294,7 +314,7 @@ class Oracle:
                 return self._close(end, name, started)
             end.attempts += 1
             end.starts += 1
-            ending = self.case.ending(*name, end.starts)
+            ending = self.facts.get((*name, end.starts)) or self.case.ending(*name, end.starts)
             if ending.kind not in BODILESS:
                 end.bodies += 1
                 end.given.append(given)
@@ -303,7 +323,7 @@ class Oracle:
             became = self._handled(name, node, said)
             if became == "Looped":
                 # The next iteration is a task run of its own.
-                budget, loop, end.attempts = _Budget(), loop + 1, 0
+                budget, loop, end.attempts = _Budget(losses=budget.losses), loop + 1, 0
                 handed_on = value_of(value_name(name, end.starts), ending.shape)
                 continue
             if became == "Pending":
@@ -326,8 +346,12 @@ class Oracle:
             return cls, False
         policy = node.policy
         if cls == "Crashed":
-            budget.crashes += 1
-            again = budget.crashes <= policy.max_crashes
+            budget.losses += ending.kind in LOSSES
+            if policy.idempotent and ending.kind in LOSSES and budget.losses <= MOST_RECOMPUTED:
+                again = True
+            else:
+                budget.crashes += 1
+                again = budget.crashes <= policy.max_crashes
         else:
             budget.failures += 1
             again = budget.failures <= policy.retry.max_retries and ending.kind != "hopeless"

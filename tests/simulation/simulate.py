@@ -42,6 +42,7 @@ from prefectlite.states import signals
 from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
 from tests.simulation.case import Case, HandlerKind, flattened, value_of
 from tests.simulation.cluster import Cluster, Maker, require
+from tests.simulation.moments import Moments
 from tests.simulation.oracle import SKIPS, SUCCESSES, Name, handler_shape
 from tests.simulation.promises import Promises
 from tests.simulation.story import describe, tell
@@ -79,7 +80,11 @@ class Simulation:
         self.now = START
         self.engine = engine(case.plan, run_id=f"{case.seed:032x}", window=case.window)
         self.promises = Promises(self)
+        self.pending: State = self.engine.flow_state
+        self._heap: list[tuple[float, int, Maker | Callable[[], None], bool]] = []
+        self._serial = 0
         self.cluster = Cluster(case, self.name_of, self.state_of, self._schedule, self.rng)
+        self.moments = Moments(self)
         self.trace: list[tuple[Event, list[Instruction]]] = []
         self.journal: dict[int, list[Transition]] = {}
         #: The names of the instructions for many runs that came up.
@@ -95,8 +100,6 @@ class Simulation:
         self.was_over = False
         self.last: dict[int, int] = {}
         self.taken_back: set[int] = set()
-        self._heap: list[tuple[float, int, Maker | Callable[[], None], bool]] = []
-        self._serial = 0
         self._handled: dict[tuple[int, int, str], int] = {}
 
     # Playing
@@ -200,6 +203,7 @@ class Simulation:
                     and self.engine.run_of(instruction.key) == instruction.run,
                     f"{instruction.key} is the wrong name of run {instruction.run}",
                 )
+                self.moments.check_submit(instruction)
                 self.cluster.submit(instruction)
             case Release(run, submission):
                 if self.promises.flies(run) and not self.state_of(run).is_finished():
@@ -232,6 +236,7 @@ class Simulation:
     def _transition(self, step: Transition) -> None:
         chain = self.journal.setdefault(step.run, [])
         self.promises.check_transition(step, chain)
+        self.moments.check_step(step)
         chain.append(step)
         if isinstance(step.new, Paused) and step.run != _FLOW:
             pause = sum(isinstance(one.new, Paused) for one in chain)
@@ -297,9 +302,11 @@ class Simulation:
                 return None, ValueError("the handler is broken"), None
 
     def _word(self, name: Name, new: str) -> HandlerKind:
-        """Return what state handlers do about a transition."""
+        """Return what state handlers do about a transition; a value that is made again is not replaced."""
         if name[0] == _FLOW:
             return self.case.flow_handlers.get(new, "keep")
+        if self.run_of(name) in self.moments.missed:
+            return "keep"
         count = self._handled[(*name, new)] = self._handled.get((*name, new), 0) + 1
         return self.case.handling(*name, "", new, count)
 

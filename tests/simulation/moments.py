@@ -1,0 +1,206 @@
+"""What a run may become at one moment, by what was told of its upstreams until then. Knows rules; knows no engine.
+
+Where a value is lost that somebody needs, what comes of it hangs on time: whoever had the value before goes on;
+whoever comes later waits until it is made again, or is refused. So the oracle, which knows no time, cannot say
+how all of such a flow run ends. It still says how each run ends that was let through; whether it should have
+been, and whether a loss may change a state, is held against the rules at the moment when it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
+from prefectlite.engine.instructions import Submit, Transition
+from prefectlite.engine.plan import PlanEdge
+from prefectlite.states.state import Crashed, Finished, Running, State, Success
+from tests.simulation.case import Ending
+from tests.simulation.cluster import require
+from tests.simulation.oracle import FAILURES, SKIPS, Oracle, trigger_verdict
+
+if TYPE_CHECKING:
+    from tests.simulation.simulate import Simulation
+
+_FLOW: Final = -1
+
+
+def _runs_in(source: Source) -> set[int]:
+    match source:
+        case FromRun(run) | FromDriver(run):
+            return {run}
+        case FromMany():
+            return {run for one in source.singly() for run in _runs_in(one)}
+        case FromCollection(_, items):
+            return {run for one in items for run in _runs_in(one)}
+        case FromValue():
+            return set()
+
+
+class Moments:
+    """Checks one simulated run, step by step and at its end.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        The run.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.sim = simulation
+        self.case = simulation.case
+        self.nodes = simulation.case.plan.nodes
+        #: Successes whose values were lost and missed, also those that have been made again.
+        self.missed = simulation.cluster.accidents.missed
+
+    def check_submit(self, submit: Submit) -> None:
+        """What reads a value that was lost is sent when it is back, or when the rules bear the loss."""
+        run = submit.run
+        missed = {up for up in self.missed if any(up in _runs_in(one.source) for one in submit.arguments)}
+        if self.sim.cancelled or not missed:
+            return
+        for up in missed:
+            require(self._now(up).is_finished(), f"{submit.key} is sent while {self._key(up)} is made again")
+        is_back = all(isinstance(self._now(up), Success) for up in missed)
+        verdict = None if is_back or submit.ahead else self._verdict(run)
+        require(
+            verdict in (None, "Paused", "unclear"), f"{submit.key} is sent; by what was lost, it is {verdict}"
+        )
+
+    def check_step(self, step: Transition) -> None:
+        """A loss changes a state when the value is needed; who is refused, is so by what its upstreams are now."""
+        is_loss = isinstance(step.old, Success) and isinstance(step.new, Crashed)
+        if is_loss and not self._is_list(step.run):
+            self.missed.add(step.run)
+        if step.run == _FLOW or self.sim.cancelled:
+            return
+        if is_loss:
+            self._check_loss(step)
+        elif step.why.rule == "result-lost":
+            gone = any(self._is_gone(up) for up in self._read_by(step.run))
+            require(gone, f"{step}, but what it reads is there")
+        elif step.why.rule in ("skip", "trigger") and isinstance(step.new, Finished):
+            self._check_refusal(step)
+
+    def _check_loss(self, step: Transition) -> None:
+        run = step.run
+        if self._is_list(run):
+            require(not self.missed.isdisjoint(self._read_by(run)), f"{step}, but no member of it was lost")
+            return
+        parcel = self.sim.cluster.parcels[run, self.sim.last[run]]
+        require(parcel.is_missed, f"{step}, but the driver does not know that its value is lost")
+        require(
+            any(self._needs(reader, run) for reader in self.sim.engine.runs()),
+            f"{step}, but no run that must start needs its value",
+        )
+        # For the rules, it is an attempt that was lost.
+        self.sim.cluster.accidents.facts[(*parcel.name, parcel.start)] = Ending("lost", 0.0)
+
+    def _needs(self, reader: int, lost: int) -> bool:
+        if self._is_list(reader) or self._now(reader).is_finished() or lost not in self._read_by(reader):
+            return False
+        # Whoever was let through once is asked no more.
+        if any(isinstance(step.new, Running) for step in self.sim.journal.get(reader, ())):
+            return True
+        ups = self._shown_to(reader)
+        return all(self._now(up).is_finished() or up in self.missed for up in ups)
+
+    def _check_refusal(self, step: Transition) -> None:
+        verdict = self._verdict(step.run) or ("Success" if self._is_list(step.run) else "started")
+        cls = type(step.new).__name__
+        require(verdict in (cls, "unclear"), f"{step}; by its upstreams now, it is {verdict}")
+
+    def check_end(self) -> None:
+        """Whoever was let through, and not refused later, ended as its attempts did."""
+        oracle = Oracle(self.case, self.sim.cluster.accidents.facts)
+        running = type(self.sim.ended).__name__ == "Running"
+        for run in self.sim.engine.runs():
+            state, key = self._now(run), self._key(run)
+            require(state.is_finished() or running, f"{key} was left {state!r}")
+            if self._is_list(run) and type(state) is Success:
+                whole = all(self._now(up).is_successful() for up in self.missed & self._read_by(run))
+                require(whole or running, f"{key} is a success, but one of its members was lost for good")
+            chain = self.sim.journal.get(run, [])
+            started = sum(isinstance(step.new, Running) for step in chain)
+            name = self.sim.name_of(run)
+            if not started or not state.is_finished() or self.nodes[name[0]].policy.handled:
+                continue
+            end = oracle.alone(name)
+            bodies = len(self.sim.cluster.given.get(name, []))
+            if chain[-1].why.rule in ("skip", "trigger", "result-lost"):
+                require(bodies <= end.bodies, f"the body of {key} ran {bodies} times, not {end.bodies}")
+                continue
+            require(type(state).__name__ == end.cls, f"{key} ended {state!r}; by the rules, {end.cls}")
+            require(bodies == end.bodies, f"the body of {key} ran {bodies} times; by the rules {end.bodies}")
+        if not running:
+            self._check_flow(oracle)
+
+    def _check_flow(self, oracle: Oracle) -> None:
+        ends = [self._now(up) for node in self.case.plan.reference for up in self._whole(node)]
+        expected = oracle.flow_ends(any(type(end).__name__ in FAILURES for end in ends))
+        flow = type(self.sim.ended).__name__
+        require(flow == expected, f"the flow ended {flow}; by its reference tasks, {expected}")
+
+    # What is known at this moment
+
+    def _now(self, run: int) -> State:
+        """Return the last state that was told of a run."""
+        chain = self.sim.journal.get(run)
+        return chain[-1].new if chain else self.sim.pending
+
+    def _verdict(self, run: int) -> str | None:
+        """Return the class that the rules make of a run, or None when it may start."""
+        number, index = self.sim.name_of(run)
+        node = self.nodes[number]
+        is_parent = node.is_mapped and index < 0
+        if is_parent or node.policy.handled or any(self._is_unclear(edge, index) for edge in node.ins):
+            return "unclear"
+        seen = [type(self._now(up)).__name__ for up in self._shown_to(run)]
+        if node.policy.skip_on_upstream_skip and not SKIPS.isdisjoint(seen):
+            return "Skipped"
+        return trigger_verdict(self.case.triggers[number], seen, has_upstreams=bool(node.ins))
+
+    def _is_unclear(self, edge: PlanEdge, index: int) -> bool:
+        """Return whether it takes more than states to know which child's element a child reads."""
+        return edge.mapped and edge.flattened and index >= 0
+
+    def _shown_to(self, run: int) -> Iterator[int]:
+        number, index = self.sim.name_of(run)
+        for edge in self.nodes[number].ins:
+            yield from self.sim.promises.shown(edge, index)
+
+    def waits(self, run: int) -> bool:
+        """Return whether a value that a run would read is being made again."""
+        asked = {ask.run for ask in self.sim.asks.values()}
+        missed = self.missed.intersection(self._read_by(run))
+        return any(up in asked or not self._now(up).is_finished() for up in missed)
+
+    def lacks_some(self, run: int) -> bool:
+        """Return whether a value that a run would read is known to be lost."""
+        last = self.sim.last
+        parcels = (self.sim.cluster.parcels.get((up, last.get(up, 0))) for up in self._read_by(run))
+        return any(parcel is not None and parcel.is_missed for parcel in parcels)
+
+    def _read_by(self, run: int) -> set[int]:
+        """Return the runs whose values a run reads, those in lists among them."""
+        number, index = self.sim.name_of(run)
+        read: set[int] = set()
+        for edge in self.nodes[number].ins:
+            if edge.key is not None:
+                for up in self.sim.promises.shown(edge, index):
+                    read |= self._read_by(up) if self._is_list(up) else {up}
+        return read
+
+    def _whole(self, node: int) -> list[int]:
+        children = self.sim.engine.children(node)
+        return list(children) if type(self._now(node)).__name__ == "Mapped" else [node]
+
+    def _is_gone(self, run: int) -> bool:
+        parcel = self.sim.cluster.parcels.get((run, self.sim.last.get(run, 0)))
+        return parcel is not None and (parcel.released or parcel.lost)
+
+    def _is_list(self, run: int) -> bool:
+        return self.nodes[self.sim.name_of(run)[0]].kind == "collection"
+
+    def _key(self, run: int) -> str:
+        return str(self.sim.engine.key(run))

@@ -1,0 +1,242 @@
+"""Faults planted in what follows when workers are lost: flows on bad workers must find each, without the audit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from prefectlite.engine import conduct
+from prefectlite.engine.board import FLYING, Board
+from prefectlite.engine.conduct import Conduct
+from prefectlite.engine.engine import Engine
+from prefectlite.engine.events import AttemptFinished, ResultLost
+from prefectlite.engine.inputs import FromDriver
+from prefectlite.engine.losses import Losses
+from prefectlite.engine.readers import Readers
+from prefectlite.engine.sources import arguments_of
+from prefectlite.rules.verdict import Proceed, Reason
+from prefectlite.states.state import Crashed
+from tests.simulation.case import Accident, Case, Faults
+from tests.simulation.changed import replace
+from tests.simulation.generate import generate
+from tests.simulation.planting import Fault, Patch, is_found
+from tests.simulation.simulate import Simulation
+from tests.simulation.sketch import Sketch
+
+_FINE = Reason("planted", "A planted fault.")
+
+
+def beset(seed: int) -> Case:
+    """A case on two workers that fare badly; some of its tasks bear that."""
+    case, rng = generate(seed), random.Random(seed)
+    nodes = tuple(
+        replace(
+            node,
+            policy=replace(node.policy, idempotent=rng.random() < 0.4, max_crashes=rng.choice((0, 1, 2))),
+        )
+        if node.kind == "task"
+        else node
+        for node in case.plan.nodes
+    )
+    accidents = tuple(
+        Accident(
+            rng.random() ** 2 * 15,
+            rng.choice(("killed", "killed", "killed", "cut off")),
+            rng.randrange(2),
+            rng.choice((1.0, 31.0, 40.0)),
+        )
+        for _ in range(rng.choice((3, 6, 10)))
+    )
+    return replace(case, plan=replace(case.plan, nodes=nodes), workers=2, accidents=accidents)
+
+
+# Who is run again
+
+
+def one_crash_too_many_is_borne(patch: Patch) -> None:
+    honest = conduct.decide_crash
+    patch.setattr(conduct, "decide_crash", lambda crashes, most, *rest: honest(crashes, most + 1, *rest))
+
+
+def what_was_lost_is_run_again_though_nobody_allowed_it(patch: Patch) -> None:
+    honest = Conduct._weigh_loss
+    lost = "result-lost"
+
+    def faulty(self: Conduct, run: int, state: Crashed) -> None:
+        node = self._board.plan.nodes[self._board.node[run]]
+        policy = replace(node.policy, idempotent=state.cause == lost or node.policy.idempotent)
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Board, "plan_node", lambda board, of: replace(_NODE(board, of), policy=policy))
+            honest(self, run, state)
+
+    patch.setattr(Conduct, "_weigh_loss", faulty)
+
+
+_NODE = Board.plan_node
+
+
+def lost_work_of_an_idempotent_task_counts_as_a_crash(patch: Patch) -> None:
+    patch.setattr(conduct, "decide_loss", lambda *_: Proceed(_FINE))
+
+
+def idempotent_work_is_done_again_without_end(patch: Patch) -> None:
+    honest = conduct.decide_loss
+    patch.setattr(conduct, "decide_loss", lambda losses, *rest: honest(min(losses, 1), *rest))
+
+
+def what_is_made_again_goes_on_without_its_inputs(patch: Patch) -> None:
+    patch.setattr(Losses, "lacks_input", lambda self, run: False)
+
+
+def what_is_made_again_lets_go_of_what_it_reads(patch: Patch) -> None:
+    patch.setattr(Readers, "claim", lambda self, runs: None)
+    patch.setattr(Readers, "give_back", lambda self, runs: None)
+
+
+def what_is_made_again_keeps_what_it_read(patch: Patch) -> None:
+    patch.setattr(Readers, "give_back", lambda self, runs: None)
+
+
+def readers_hear_twice_of_what_was_made_again(patch: Patch) -> None:
+    honest = Losses.settle
+
+    def faulty(self: Losses, run: int) -> None:
+        honest(self, run)
+        for reader in self._readers_of(run):
+            self._board.unmet[reader] -= 1
+
+    patch.setattr(Losses, "settle", faulty)
+
+
+# When a loss is felt
+
+
+def a_loss_is_forgotten(patch: Patch) -> None:
+    patch.setattr(Losses, "note", lambda self, run, submission, text: None)
+
+
+def a_loss_is_felt_though_nobody_misses_the_value(patch: Patch) -> None:
+    honest = Engine.handle
+
+    def faulty(self: Engine, event: Any) -> Any:
+        found = honest(self, event)
+        is_final = isinstance(event, ResultLost) and event.run in self.board.lost and not self.ended
+        if is_final and self.board.states[event.run].is_successful() and not self.board.again:
+            self.board.lost.clear()
+            losses = self._conduct._losses
+            self._conduct._weigh_loss(event.run, losses._crash(event.run, event.text))
+            self._move_on()
+        return found
+
+    patch.setattr(Engine, "handle", faulty)
+
+
+def who_goes_ahead_makes_a_loss_felt(patch: Patch) -> None:
+    patch.setattr(Losses, "lacks_some", lambda self, run: False)
+
+
+def readers_do_not_wait_for_what_is_made_again(patch: Patch) -> None:
+    patch.setattr(Losses, "holds_up", lambda self, run: False)
+
+
+def readers_of_what_was_lost_for_good_are_not_asked_again(patch: Patch) -> None:
+    patch.setattr(Losses, "_readers_of", lambda self, run: iter(()))
+
+
+def a_list_does_not_crash_with_its_member(patch: Patch) -> None:
+    patch.setattr(Losses, "_collections_over", lambda self, run: iter(()))
+
+
+def an_approved_run_is_paused_again(patch: Patch) -> None:
+    patch.setattr(Conduct, "_is_approved", lambda self, run, verdict: False)
+
+
+def an_exception_is_taken_apart(patch: Patch) -> None:
+    def faulty(board: Board, run: int) -> Any:
+        place = board.index(run)
+        return tuple(
+            replace(one, source=replace(one.source, item=place))
+            if isinstance(one.source, FromDriver) and place >= 0
+            else one
+            for one in arguments_of(board, run)
+        )
+
+    patch.setattr(conduct, "arguments_of", faulty)
+
+
+# What comes late
+
+
+def a_report_that_comes_after_the_next_attempt_began_is_taken(patch: Patch) -> None:
+    patch.setattr(Engine, "_is_current", lambda self, run, submission: self.board.stage[run] == FLYING)
+
+
+def a_report_of_what_was_given_up_is_taken_in_the_place_of_its_crash(patch: Patch) -> None:
+    honest = Engine._take_or_keep
+
+    def faulty(self: Engine, run: int, event: Any) -> None:
+        if isinstance(event, AttemptFinished):
+            self.board.early.pop(run, None)
+        honest(self, run, event)
+
+    patch.setattr(Engine, "_take_or_keep", faulty)
+
+
+FAULTS: tuple[Fault, ...] = (
+    one_crash_too_many_is_borne,
+    what_was_lost_is_run_again_though_nobody_allowed_it,
+    lost_work_of_an_idempotent_task_counts_as_a_crash,
+    idempotent_work_is_done_again_without_end,
+    what_is_made_again_goes_on_without_its_inputs,
+    what_is_made_again_lets_go_of_what_it_reads,
+    what_is_made_again_keeps_what_it_read,
+    readers_hear_twice_of_what_was_made_again,
+    a_loss_is_forgotten,
+    a_loss_is_felt_though_nobody_misses_the_value,
+    who_goes_ahead_makes_a_loss_felt,
+    readers_do_not_wait_for_what_is_made_again,
+    readers_of_what_was_lost_for_good_are_not_asked_again,
+    a_list_does_not_crash_with_its_member,
+    an_approved_run_is_paused_again,
+    an_exception_is_taken_apart,
+    a_report_that_comes_after_the_next_attempt_began_is_taken,
+    a_report_of_what_was_given_up_is_taken_in_the_place_of_its_crash,
+)
+
+
+def spoken_late(seed: int) -> Case:
+    """A case in which a run may be given up, and then report, before its upstream's report arrives."""
+    flow = Sketch()
+    flow.task(flow.task())
+    faults = Faults(latency=0.01, lost=0.5)
+    return flow.case(seed, faults=faults, accidents=(Accident(0.015, "cut off", 0, 31.0),))
+
+
+def cases() -> Iterator[Case]:
+    yield from map(spoken_late, range(100))
+    yield from map(beset, range(500))
+
+
+def test_flows_on_bad_workers_end_as_the_rules_say() -> None:
+    assert not is_found(cases())
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_is_found_without_the_audits_help(fault: Fault, monkeypatch: Patch) -> None:
+    fault(monkeypatch)
+    assert is_found(cases(), audit=False), f"no seed found that {fault.__name__.replace('_', ' ')}"
+
+
+def test_bad_workers_bring_every_kind_of_loss() -> None:
+    missed = borne = late = 0
+    for case in map(beset, range(150)):
+        sim = Simulation(case, audit=False).play()
+        missed += bool(sim.moments.missed)
+        borne += any(
+            step.why.rule in ("crash", "idempotent") for chain in sim.journal.values() for step in chain
+        )
+        late += any(parcel.is_cut_off for parcel in sim.cluster.parcels.values())
+    assert min(missed, borne, late) > 5, (missed, borne, late)
