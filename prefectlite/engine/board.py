@@ -177,8 +177,8 @@ class Board:
         self.consumed: dict[int, Consumed] = {}
         self.landings = Landings()
         self.measures: dict[int, Measure] = {}
-        # Runs that were final and are run again for their value's sake, and whose values each needs once more:
-        # their readers were told once already.
+        # Runs that were final and are run again for their value's sake, with those whose values each needs
+        # once more; their own readers were told already.
         self.again: dict[int, tuple[int, ...]] = {}
         # Readers of what was lost that may have been let through for a success: they are to be decided anew.
         self.doubtful: set[int] = set()

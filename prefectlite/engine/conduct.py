@@ -151,7 +151,7 @@ class Conduct:
         self.propose(run, Proposal(state, why, then, self._ledger.now))
 
     def _is_approved(self, run: int, verdict: Verdict) -> bool:
-        """Return whether a rule would pause a run that was approved, and is decided anew since a value was lost."""
+        """Return whether a rule would pause a run that was approved: a lost value has it decided anew."""
         pauses = isinstance(verdict, Become) and isinstance(verdict.state, Paused)
         return pauses and self.waits.may_start(run)
 

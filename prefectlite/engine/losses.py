@@ -168,8 +168,7 @@ class Losses:
         bool
             A loss that nobody misses changes no state, so such a run must wait.
         """
-        board = self._board
-        return bool(board.lost or board.again) and any(True for _ in self._missing(run))
+        return not self.are_none and any(True for _ in self._missing(run))
 
     def _missing(self, run: int) -> Iterator[int]:
         board = self._board

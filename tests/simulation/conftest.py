@@ -8,4 +8,4 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("simulation")
     group.addoption("--sim-seed", type=int, default=None, help="replay one seed, and print its trace")
-    group.addoption("--sim-count", type=int, default=None, help="how many seeds to run (default: 2400)")
+    group.addoption("--sim-count", type=int, default=None, help="how many seeds to run (default: 2000)")
