@@ -66,6 +66,12 @@ def a_reduce_that_may_be_tried_again_reads_its_children_anew(flow: Sketch) -> No
 
 
 @corner
+def children_fail_alike_and_are_sent_again(flow: Sketch) -> None:
+    ends: dict[int, list[EndingKind]] = {child: ["failed", "value"] for child in range(6)}
+    flow.task((flow.value((-1,) * 6), "mapped"), ends=ends, max_retries=1)
+
+
+@corner
 def a_long_chain_is_taken_back_and_sent_again(flow: Sketch) -> None:
     last = flow.task(ends=["failed", "value"], max_retries=2)
     for _ in range(20):
