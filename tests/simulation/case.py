@@ -11,6 +11,7 @@ from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules import triggers
 from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import Trigger
+from prefectlite.states import signals
 
 #: What a value looks like: None has no length; else one entry per element, -1 for a plain one and
 #: otherwise the length of an inner list.
@@ -64,7 +65,7 @@ HandlerKind: TypeAlias = Literal[
     "keep", "success", "failed", "skipped", "retrying", "pending", "nonsense", "raise"
 ]
 CustomKind: TypeAlias = Literal[
-    "odd_successes", "any_skipped", "truthy", "falsy", "raises", "signals_skip", "signals_fail"
+    "cleanup", "odd_successes", "any_skipped", "truthy", "falsy", "raises", "signals_skip", "signals_fail"
 ]
 
 
@@ -181,6 +182,10 @@ class Case:
         Nodes whose bodies take fifty times as long as others.
     handlers : mapping of int to sequence of (HandlerKind, int)
         By handled node: what its handlers do, weighted.
+    values : mapping of int to object
+        By ``value`` node: its value, where that is no mere shape.
+    bodies : mapping of int to callable
+        By node: what an attempt that ends with a value does with its arguments, if it does not make one up.
     flow_handlers : mapping of str to HandlerKind
         By the class that the flow would become: what the flow's own handlers do; none are there without entries.
     workers, accidents : int, tuple of Accident
@@ -203,6 +208,8 @@ class Case:
     slow: frozenset[int] = frozenset()
     handlers: Mapping[int, Sequence[tuple[HandlerKind, int]]] = field(default_factory=dict)
     flow_handlers: Mapping[str, HandlerKind] = field(default_factory=dict)
+    values: Mapping[int, Any] = field(default_factory=dict)
+    bodies: Mapping[int, Callable[..., Any]] = field(default_factory=dict)
     window: int = 4096
     slots: int = 4
     faults: Faults = field(default_factory=Faults)
@@ -236,6 +243,24 @@ class Case:
             ragged = random.Random(mix(self.seed, 2, node, index, 0))
             shape = some_shape(ragged, ragged.choice((0, 1, 2, 3)), plain=0.7)
         return Ending(kind, duration, shape)
+
+    def value(self, node: int) -> Any:
+        """Return the value of a ``value`` node."""
+        return self.values[node] if node in self.values else value_of(f"v{node}", self.shapes.get(node))
+
+    def outcome(
+        self, node: int, ending: Ending, name: str, given: Mapping[str, Any]
+    ) -> tuple[EndingKind, Any]:
+        """Return how an attempt ends that is given some arguments, and the value that it makes."""
+        body = self.bodies.get(node)
+        if body is None or ending.kind != "value":
+            return ending.kind, value_of(name, ending.shape)
+        try:
+            return "value", body(**given)
+        except signals.SKIP:
+            return "signal_skip", None
+        except Exception:
+            return "failed", None
 
     def handling(self, node: int, index: int, old: str, new: str, attempt: int) -> HandlerKind:
         """Return what the handlers of a node do about a transition."""

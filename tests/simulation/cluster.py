@@ -10,7 +10,7 @@ import random
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
@@ -45,7 +45,7 @@ from prefectlite.states.state import (
     ValidationFailed,
 )
 from tests.simulation.accidents import Accidents
-from tests.simulation.case import Case, Ending, EndingKind, flattened, value_of
+from tests.simulation.case import Case, Ending, EndingKind, flattened
 from tests.simulation.oracle import FORCED, Broken, Name, value_name
 
 #: Waiting for inputs, ready for a slot, in its body, ended as a plain success, ended otherwise or held.
@@ -88,6 +88,7 @@ class Parcel:
     folded: set[int] = field(default_factory=set)
     released: bool = False
     value: Any = _GONE
+    made: Any = None
     #: Where its body runs and its value lies; -1 before it starts.
     worker: int = -1
     #: Whether its outcome has reached the driver; whether its value is gone; whether the driver was told so.
@@ -301,6 +302,9 @@ class Cluster:
             )
         folded = self.folded.get(submit.run, {})
         given = {argument.key: self._read(argument.source, folded) for argument in submit.arguments}
+        made = value_name(parcel.name, parcel.start)
+        kind, parcel.made = self.case.outcome(parcel.name[0], parcel.ending, made, given)
+        parcel.ending = replace(parcel.ending, kind=kind)
         self.given.setdefault(parcel.name, []).append(given)
         looped = submit.past.looped
         past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
@@ -431,7 +435,7 @@ class Cluster:
 
     def _report(self, parcel: Parcel, started: float) -> Report:
         submit, ending = parcel.submit, parcel.ending
-        value = value_of(value_name(parcel.name, parcel.start), ending.shape)
+        value = parcel.made
         state = self._state(ending, value, parcel)
         length = flat_length = unmappable = None
         if isinstance(value, list):
@@ -487,7 +491,7 @@ class Cluster:
             case FromDriver(run):
                 value = self._held_by_driver(run)
             case FromValue(node):
-                value = value_of(f"v{node}", self.case.shapes.get(node))
+                value = self.case.value(node)
             case FromMany():
                 return _flat_if(source.flat, [self._read(item, folded) for item in source.singly()])
             case FromCollection(_, items):

@@ -152,8 +152,15 @@ class Moments:
         """Return the class that the rules make of a run, or None when it may start."""
         number, index = self.sim.name_of(run)
         node = self.nodes[number]
+        # A user's own trigger was asked at another moment.
         is_parent = node.is_mapped and index < 0
-        if is_parent or node.policy.handled or any(self._is_unclear(edge, index) for edge in node.ins):
+        is_own = self.case.triggers[number].name == "custom"
+        if (
+            is_parent
+            or is_own
+            or node.policy.handled
+            or any(self._is_unclear(edge, index) for edge in node.ins)
+        ):
             return "unclear"
         seen = [type(self._now(up)).__name__ for up in self._shown_to(run)]
         if node.policy.skip_on_upstream_skip and not SKIPS.isdisjoint(seen):

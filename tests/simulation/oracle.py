@@ -8,7 +8,7 @@ looks at how its upstreams ended and at its script. Slow and plain on purpose; S
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -72,8 +72,8 @@ LOSSES: Final[frozenset[EndingKind]] = frozenset({"lost", "unheard"})
 MOST_RECOMPUTED: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+@dataclass(frozen=True)
+class Broken(Exception):  # it is told as a state
     """The value of a run that did not succeed: its exception, whatever that is."""
 
     name: Name
@@ -189,7 +189,7 @@ class Oracle:
 
     def _node(self, number: int, node: PlanNode) -> End:
         if node.kind == "value":
-            return End("Success", value_of(f"v{number}", self.case.shapes.get(number)))
+            return End("Success", self.case.value(number))
         if any(edge.mapped for edge in node.ins):
             return self._map(number, node)
         shown = [(edge, _spread(self.ends[edge.upstream])) for edge in node.ins]
@@ -283,7 +283,13 @@ class Oracle:
         seen = [end.cls for _, ends in shown for end in ends]
         if node.policy.skip_on_upstream_skip and any(cls in SKIPS for cls in seen):
             return self._without_body(name, node, "Skipped", given)
-        verdict = trigger_verdict(self.case.triggers[name[0]], seen, has_upstreams=bool(node.ins))
+        spec = self.case.triggers[name[0]]
+        if spec.name == "custom" and spec.custom == "cleanup":
+            # What a resource is cleaned up with must have been made; how it was used does not matter.
+            made = all(end.cls in SUCCESSES - SKIPS for edge, ends in shown if edge.key for end in ends)
+            verdict = None if made else "Skipped"
+        else:
+            verdict = trigger_verdict(spec, seen, has_upstreams=bool(node.ins))
         if verdict is not None:
             end = self._without_body(name, node, verdict, given)
             if end.cls != "Paused":
@@ -315,6 +321,8 @@ class Oracle:
             end.attempts += 1
             end.starts += 1
             ending = self.facts.get((*name, end.starts)) or self.case.ending(*name, end.starts)
+            kind, made = self.case.outcome(name[0], ending, value_name(name, end.starts), given)
+            ending = replace(ending, kind=kind)
             if ending.kind not in BODILESS:
                 end.bodies += 1
                 end.given.append(given)
@@ -324,7 +332,7 @@ class Oracle:
             if became == "Looped":
                 # The next iteration is a task run of its own.
                 budget, loop, end.attempts = _Budget(losses=budget.losses), loop + 1, 0
-                handed_on = value_of(value_name(name, end.starts), ending.shape)
+                handed_on = made
                 continue
             if became == "Pending":
                 became = "raised"  # nothing would follow from it
@@ -335,7 +343,8 @@ class Oracle:
             if not waits and became in FAILURES:
                 became, waits = self._weigh(name, node, became, ending, budget)
             if not waits:
-                return self._close(end, name, became, ending if became == said else None)
+                end.value = made if became == said and became in SUCCESSES - SKIPS else None
+                return self._close(end, name, became)
 
     def _weigh(
         self, name: Name, node: PlanNode, cls: str, ending: Ending, budget: _Budget
@@ -368,12 +377,10 @@ class Oracle:
             pass
         return self._close(End("Pending"), name, became)
 
-    def _close(self, end: End, name: Name, cls: str, ending: Ending | None = None) -> End:
+    def _close(self, end: End, name: Name, cls: str) -> End:
         end.cls = "Failed" if cls == "raised" else cls.removeprefix("handler's ")
         if cls == "handler's Success":
             end.value = value_of(f"h{name}", handler_shape(name))
-        elif end.cls in SUCCESSES - SKIPS and ending is not None:
-            end.value = value_of(value_name(name, end.starts), ending.shape)
         elif end.cls not in SUCCESSES:
             end.value = Broken(name)
         return end
@@ -458,7 +465,7 @@ def custom_verdict(kind: CustomKind, seen: Sequence[str]) -> str | None:
             return None if sum(cls in SUCCESSES for cls in seen) % 2 else "TriggerFailed"
         case "any_skipped":
             return None if any(cls in SKIPS for cls in seen) else "TriggerFailed"
-        case "truthy":
+        case "truthy" | "cleanup":
             return None
         case "falsy" | "raises":
             return "TriggerFailed"

@@ -323,6 +323,13 @@ class Simulation:
         names = [type(state).__name__ for state in seen]
         require(all(isinstance(state, Finished) for state in seen), f"{ask} shows states that are not final")
         match self.case.triggers[ask.node].custom:
+            case "cleanup":
+                made = [
+                    state.is_successful() and not state.is_skipped()
+                    for edge, state in ask.upstreams
+                    if edge.key
+                ]
+                return all(made), None if all(made) else signals.SKIP("There is nothing to clean up.")
             case "odd_successes":
                 return sum(name in SUCCESSES for name in names) % 2 == 1, None
             case "any_skipped":
