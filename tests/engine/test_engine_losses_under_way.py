@@ -223,8 +223,22 @@ def test_a_late_report_does_not_take_the_place_of_one_that_waits() -> None:
 
 
 def test_a_loss_of_what_was_let_go_of_says_nothing() -> None:
-    bench = Bench(task("a"), task("b", "a"))
+    bench = Bench(task("a"), task("b", "a"), task("z"))
     bench.start()
     bench.succeed("a")
     bench.succeed("b")
     assert bench.handle(ResultLost(9.0, bench.run("a"), 1, "late")).words == []
+    assert not bench.engine.board.lost
+
+
+def test_a_cleanup_that_is_made_again_goes_at_once_when_its_reader_was_cancelled() -> None:
+    bench = Bench(task("s"), task("c", "s", cleans_up=True, idempotent=True), task("b", "c"), task("y", "s"))
+    bench.start()
+    bench.succeed("s")
+    bench.succeed("c")
+    bench.lose("c")
+    bench.hold("b")
+    bench.cancel()
+    assert bench.states("c", "b") == ["Retrying", "Cancelled"]
+    assert "release c.2" in bench.succeed("c").acts
+    assert bench.engine.ended
