@@ -242,3 +242,14 @@ def test_a_cleanup_that_is_made_again_goes_at_once_when_its_reader_was_cancelled
     assert bench.states("c", "b") == ["Retrying", "Cancelled"]
     assert "release c.2" in bench.succeed("c").acts
     assert bench.engine.ended
+
+
+def test_a_loss_of_what_is_stored_is_none_also_while_its_state_is_not_known() -> None:
+    bench = Bench(task("x"), task("a", "x"), task("b", "a", trigger=all_finished))
+    bench.start()
+    bench.succeed("a", location="stored/a")
+    bench.lose("a")
+    turn = bench.succeed("x")
+    assert bench.states("a") == ["Success"]
+    assert "submit b" in turn.acts
+    assert bench.sources("b") == "driver a"
