@@ -234,7 +234,12 @@ class Packer:
         for at in range(1, len(group)):
             above, below = group[at - 1], group[at]
             is_large = self._pace.is_large(above.task.digest)
-            if is_large or self._is_single(above) or self._is_single(below):
+            if (
+                is_large
+                or self._is_single(above)
+                or self._is_single(below)
+                or _is_full(group[start:at], below.task.digest)
+            ):
                 yield group[start:at], reads_large
                 start, reads_large = at, is_large
         yield group[start:], reads_large
@@ -347,6 +352,12 @@ class Packer:
             return
         for home, slot, count in self._berths.stretches(need):
             yield SELF if home == key else places.setdefault(home, len(places)), slot, count
+
+
+def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
+    """Return whether blocks run a task so often for each child that no bundle may run it once more."""
+    mosts = [one.most for one in some if one.task.digest == task and one.most is not None]
+    return bool(mosts) and len(mosts) >= min(mosts)
 
 
 def _joined(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:

@@ -143,7 +143,9 @@ class Pace:
         """
         if self.bundle_size == 1 or any(task in self._large for task in tasks):
             return 1
-        given = [most for most in mosts if most is not None]
+        # A task may run more than once for each child.
+        limited = [(task, most) for task, most in zip(tasks, mosts, strict=False) if most is not None]
+        given = [max(1, most // tasks.count(task)) for task, most in limited]
         if given:
             others = [task for task, most in zip(tasks, mosts, strict=True) if most is None]
             return min([*given, self.size(others, count)] if others else given)

@@ -479,6 +479,34 @@ class TestPace:
         assert pace.size(["a"], 10_000) == MOST
 
 
+class TestMaps:
+    """Of one task, each over the one before: a bundle runs it more than once for each child."""
+
+    def test_a_task_counts_as_often_as_it_runs(self) -> None:
+        dock = Dock(1000)
+        packed = dock.pack(*_chain(3, most=7, width=10))
+        counts = [sum(len(runs_of(one)) for one in each.shipments) for each in packed]  # type: ignore[union-attr]
+        assert max(counts) == 6
+        assert sum(counts) == 30
+
+    def test_one_that_may_not_run_as_often_is_cut_off(self) -> None:
+        packed = Dock(1000).pack(*_chain(5, most=2, width=4))
+        counts = [sum(len(runs_of(one)) for one in each.shipments) for each in packed]  # type: ignore[union-attr]
+        assert max(counts) == 2
+        assert sum(counts) == 20
+
+
+def _chain(count: int, most: int, width: int) -> list[BlockShipment]:
+    return [
+        block(
+            range(at * width, (at + 1) * width),
+            columns=(("x", READ, ((at - 1) * width, 1, width)),) if at else (),
+            most=most,
+        )
+        for at in range(count)
+    ]
+
+
 class TestLongBodies:
     """Dask hands them out one by one, as workers get free; a queue at each worker would leave some idle."""
 
