@@ -19,6 +19,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.instructions import Transition
 from prefectlite.masking import mask
+from prefectlite.printable import hanging, label
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
@@ -72,9 +73,9 @@ class Echo:
             for change in transitions:
                 slug, run = change.key.slug, str(change.key)
                 if not slug or slug in self._names:
-                    who = f"Task run {run}" if slug else f"Flow run {self._flow_name}"
+                    who = label(f"Task run {run}" if slug else f"Flow run {self._flow_name}")
                     labels = self._labels(self._flow_name, run) if slug else {}
-                    state, text = type(change.new).__name__, mask(change.new.message or "")
+                    state, text = type(change.new).__name__, hanging(mask(change.new.message or ""))
                     _RUNS.info("%s: %s. %s", who, state, text, extra=labels)
 
     def log(self, lines: Sequence[LogLine]) -> None:
@@ -114,7 +115,7 @@ class Echo:
         logger = logging.getLogger(line.logger)
         record = self._record(line)
         if not _is_set_up(logger):
-            sys.stderr.write(self._formatter.format(record) + "\n")
+            sys.stderr.write(hanging(self._formatter.format(record)) + "\n")
         elif not (_is_here(line) and line.logger != "stdout") and logger.isEnabledFor(line.level):
             logger.handle(record)
 

@@ -14,7 +14,13 @@ from prefectlite.states import Mapped, State
 from tests.docs.pages import definitions_of
 
 #: The last is an executor of a user's own, from ``docs/parts.md``.
-PLACES = ("local", "dask-threads", "dask-processes", "dask-bundles", "own-threads")
+PLACES = (
+    "local",
+    "dask-threads",
+    "dask-processes",
+    "dask-bundles",
+    pytest.param("own-threads", marks=pytest.mark.slow),
+)
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,9 @@ from tests.simulation.generate import generate
 from tests.simulation.planting import BOUND, Fault, Patch, is_found
 from tests.simulation.simulate import SimulationFailed, play
 
+#: They test the tests, and take a minute and a half together.
+pytestmark = pytest.mark.slow
+
 _PLANTED: dict[str, Fault] = {}
 _FINE = Reason("planted", "A planted fault.")
 _PAST = Board.past

@@ -16,6 +16,9 @@ from tests.simulation.planting import BOUND, Fault, Patch, is_found
 from tests.simulation.simulate import play
 from tests.simulation.sketch import Sketch
 
+#: They test the tests, and take a minute and a half together.
+pytestmark = pytest.mark.slow
+
 
 def whoever_comes_is_let_in(patch: Patch) -> None:
     patch.setattr(Limits, "admit", lambda self, run: True)

@@ -20,6 +20,9 @@ from tests.simulation.changed import replace
 from tests.simulation.generate import generate
 from tests.simulation.planting import BOUND, Fault, Patch, is_found
 
+#: They test the tests, and take a minute and a half together.
+pytestmark = pytest.mark.slow
+
 
 def a_timeout_is_not_tried_again(patch: Patch) -> None:
     honest = RetryPolicy.decide
