@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from prefectlite.core.constants import Collection as CollectionTask
 from prefectlite.core.constants import Constant
@@ -44,7 +44,8 @@ class Echo:
         self._formatter = logging.Formatter(settings.format, settings.datefmt)
         self._run_id = ""
         self._flow_name = ""
-        self._names: Mapping[str, str] = {}
+        self._slugs: Mapping[Any, str] = {}
+        self._known: Mapping[str, str] | None = None
         self._tells = False
 
     def started(self, run: RunView) -> None:
@@ -56,8 +57,16 @@ class Echo:
             The run.
         """
         self._run_id, self._flow_name = run.run_id, run.flow_name
-        self._names = {slug: task.name for task, slug in run.slugs.items() if not isinstance(task, _SILENT)}
+        self._slugs, self._known = run.slugs, None
         self._tells = installation.lets_through(_RUNS.name, logging.INFO) and _is_set_up(_RUNS)
+
+    @property
+    def _names(self) -> Mapping[str, str]:
+        """What tasks are called, by slug; in most runs nobody asks."""
+        if self._known is None:
+            named = {slug: task.name for task, slug in self._slugs.items() if not isinstance(task, _SILENT)}
+            self._known = named
+        return self._known
 
     def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
         """Log what became of task runs and of the flow, if somebody wants to know.

@@ -371,7 +371,7 @@ class Run:
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
         self._is_open = True
         if self._values is None:
-            secrets = frozenset(slug for task, slug in self.slugs.items() if task.is_secret)
+            secrets = frozenset([self.slugs[task] for task in self.slugs if task.is_secret])
             stored = partial(stored_value, self.slugs, self._graph.result, self._folder)
             self._values = Values(self._session, secrets=secrets, stored=stored)
         else:
@@ -607,6 +607,7 @@ def _live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:
 
 
 def _numbers(compiled: Compiled, engine: Engine) -> Numbers:
-    nodes = {node.slug: number for number, node in enumerate(compiled.plan.nodes)}
-    families = {number: engine.children(number) for number in nodes.values()}
-    return Numbers(nodes, {number: family for number, family in families.items() if family})
+    nodes = compiled.plan.nodes
+    families = {number: engine.children(number) for number, node in enumerate(nodes) if node.is_mapped}
+    numbers = {node.slug: number for number, node in enumerate(nodes)}
+    return Numbers(numbers, {number: family for number, family in families.items() if family})

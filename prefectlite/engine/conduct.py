@@ -168,8 +168,10 @@ class Conduct:
         node = self._board.plan_node(run)
         if node.limits and not self.limits.admit(run):
             return  # it comes up when it is given its place
-        if has_room or node.policy.handled:
+        if node.policy.handled:
             self._start(run)  # handlers need not wait for the window
+        elif has_room:
+            self._submit(run)
         else:
             self._frontier.push((run,))
 

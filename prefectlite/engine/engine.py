@@ -354,8 +354,8 @@ class Engine(EngineView):
         if self._full and busy > self.window * 3 // 4:
             return
         self._full = False
-        pop, conduct, most = self._frontier.pop, self._conduct, self.window // 4
-        while (runs := pop(max(1, min(self.window - busy, most)))) is not None:
+        pop, conduct, most = self._frontier.pop, self._conduct, max(1, self.window // 4)
+        while (runs := pop(min(max(1, self.window - busy), most))) is not None:
             if len(runs) == 1:
                 conduct.consider(runs.start)
             else:

@@ -67,7 +67,7 @@ class Ledger:
         if not may_become(before, after):
             raise EngineError(f"{before.__name__} cannot become {after.__name__}: {board.story(run)}.")
         board.states[run] = new
-        if board.plan_node(run).kind == "task":
+        if board.plan.nodes[board.node[run]].kind == "task":
             counts = board.counts
             counts[before.__name__] -= 1
             if run not in board.families:

@@ -258,8 +258,10 @@ class Lowering:
         number = run if run < len(self._nodes) else self._node_of(name.slug)
         kit = self._kit(number)
         node = self._nodes[number]
-        name_it = data_key if self._pickles else local_key
-        key = name_it(self._prefix(number), name, submit.attempt, submit.submission)
+        if self._pickles:
+            key = data_key(self._prefix(number), name, submit.attempt, submit.submission)
+        else:
+            key = local_key(node.slug, name, submit.attempt, submit.submission)
         if isinstance(kit.blob, SerializationError):
             raise kit.blob
         needs = Needs()
@@ -267,7 +269,7 @@ class Lowering:
         for source in submit.after:
             needs.place((source.run, source.submission, 1))
         upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
-        spec = (
+        spec = Spec(
             name.slug,
             name.index,
             name.loop,
@@ -276,18 +278,14 @@ class Lowering:
             tuple(recipes),
             upstreams,
             submit.drop_value,
-            tuple(submit.measure),
-            self._beside(submit, needs),
+            tuple(submit.measure) if submit.measure else (),
+            () if submit.past is NO_PAST else self._beside(submit, needs),
         )
-        live: Spec | None = None
-        payload = b""
-        fold = None
+        payload, fold = b"", None
         if self._pickles:
-            payload = dumps(spec, self._names)
+            payload = dumps(tuple(spec), self._names)
             if kit.folds:
-                fold = fold_of(submit, Spec(*spec), needs.all())
-        else:
-            live = Spec(*spec)
+                fold = fold_of(submit, spec, needs.all())
         return Shipment(
             key,
             run,
@@ -299,7 +297,7 @@ class Lowering:
             payload,
             needs.all(),
             kit.annotations,
-            live,
+            None if self._pickles else spec,
             fold,
             kit.most,
         )
@@ -344,8 +342,6 @@ class Lowering:
 
     def _beside(self, submit: Submit, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
         """Return what a run's context holds of its pauses and iterations."""
-        if submit.past is NO_PAST:
-            return ()
         facts = facts_of_past(submit.past, submit.key.loop)
         return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 

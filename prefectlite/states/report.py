@@ -31,7 +31,9 @@ class Renderer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True, unsafe_hash=True
+)  # not frozen: that takes twice the time, and there is one for each result
 class ResultRef:
     """Where the value of one finished attempt lies; the value itself is fetched when asked for.
 

@@ -177,7 +177,15 @@ def _perform(strip: Strip, place: int) -> Outcome:
     started = time.time()
     around = Around(kind, None if strip.first is None else strip.first + place, strip)
     try:
-        value = _within(around, kind.run, strip.arguments(place))
+        arguments = strip.arguments(place)
+        # As ``_within`` does it, without its price.
+        scope = copy_context()
+        scope.run(around.enter)
+        try:
+            value = scope.run(kind.run, **arguments)
+        finally:
+            if around.lines is not None:
+                around.leave()
     except BaseException as error:
         return ended_by(kind, error, started, strip.making)
     return _checked(kind, value, started)

@@ -8,7 +8,7 @@ from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.wrappers import Done, Succeeded, Veiled
 from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
-from prefectlite.results.serializers import weigh
+from prefectlite.results.serializers import small_dumps, weigh
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed
 from prefectlite.worker.around import Kind
@@ -60,6 +60,14 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
     Outcome
         A plain success; a failure when the value cannot travel to its readers.
     """
+    if not (message or kind.measure or KNOWN):
+        inline = small_dumps(value)
+        if inline is not None and len(inline) <= kind.inline_limit:
+            # As most are: small, plain and nobody's secret.
+            report = Report(None, started, ended, inline, len(inline), where=kind.here.where)
+            if kind.drop_value:
+                return Outcome(report, Done(started, ended, kind.attempt))
+            return Outcome(report, Succeeded(value, started, ended, kind.attempt))
     length = flat_length = unmappable = None
     if kind.measure:
         length, flat_length, unmappable = _measured(value, kind.measure)
