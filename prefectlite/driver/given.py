@@ -65,7 +65,7 @@ def given_parameters(
                 f"move the call of flow.{verb}() behind the block."
             )
         layer = layer.outer
-    by_name: object = parameters or {}
+    by_name: object = {} if parameters is None else parameters
     if not isinstance(by_name, Mapping):
         raise ParameterError(
             f"Flow {flow.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "

@@ -62,7 +62,7 @@ def nested(xs):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("width", [1, 2, 9, 100, 1000])
+@pytest.mark.parametrize("width", [1, 2, 9, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_it_comes_to_the_same_as_one_call(width, size, threads):
     with Flow("same") as flow:
         numbers = task(lambda n: n, name="number").map(list(range(width)))

@@ -253,6 +253,7 @@ def test_log_lines_and_prints_reach_the_driver_tagged(client):
     assert {line.where for line in ears.lines} <= set(client.scheduler_info()["workers"])
 
 
+@pytest.mark.slow
 def test_fifty_runs_in_threads_on_one_client_come_to_what_fifty_in_turn_come_to(client):
     def odd(x):
         if x % 3 == 0:

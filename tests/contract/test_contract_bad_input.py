@@ -315,6 +315,7 @@ RUNS: dict[str, Bad] = {
         ("'n'", "'built'", "give it once"),
     ),
     "run with no names": (lambda: run(parameters=3), ValueError, ("'built'", "parameters=3", "pass a dict")),
+    "run with nothing": (lambda: run(parameters=""), ValueError, ("'built'", "parameters=''", "pass a dict")),
     "run with a nameless context": (
         lambda: run(context=3),
         ValueError,

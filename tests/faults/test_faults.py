@@ -13,6 +13,14 @@ from tests.faults.table import ROWS
 
 pytestmark = pytest.mark.cluster
 _BY_HAND: Final = "python -m tests.faults"
+#: Rows of two to six seconds each, of kinds that others have as well.
+_LONG: Final = (
+    "an exception that cannot be pickled",
+    "a function or an argument that cannot be unpickled",
+    "driver of an own cluster gets SIGTERM",
+    "exceptions whose repr",
+    "results whose repr",
+)
 
 
 def _marked(one: Row) -> pytest.ParameterSet:
@@ -20,7 +28,7 @@ def _marked(one: Row) -> pytest.ParameterSet:
     if one.name.startswith("by hand"):
         word = one.name.split(":")[0].split()[-1]
         marks.append(pytest.mark.skip(reason=f"{_BY_HAND} {word} runs it"))
-    if one.is_slow:
+    if one.is_slow or one.name.startswith(_LONG):
         marks.append(pytest.mark.slow)
     if one.missing:
         marks.append(pytest.mark.xfail(reason=one.missing))

@@ -157,7 +157,7 @@ def test_a_cut_between_any_two_steps_is_clean():
     assert ways == {(n, going) for n in range(1, 6) for going in (False, True)}
 
 
-@pytest.mark.parametrize("slot", range(4))
+@pytest.mark.parametrize("slot", [0, *(pytest.param(slot, marks=pytest.mark.slow) for slot in (1, 2, 3))])
 def test_one_that_ends_while_its_bundle_is_cut_is_told_of_once(slot):
     """At each instruction of the desk's thread in turn, the body ends that ran."""
     ways, before = set(), sys.gettrace()
