@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from prefectlite.errors import ResultCorrupt, ResultError, ResultUnavailable
+
+#: How long a file may differ from its sum, in seconds, before it is taken for broken.
+PATIENCE: Final = 0.05
 
 
 @runtime_checkable
@@ -140,17 +144,26 @@ class FolderStore:
             When the location names no file inside the folder.
         """
         path = self.path(location)
-        try:
-            content = path.read_bytes()
-        except (OSError, ValueError) as error:
-            raise ResultUnavailable(f"Nothing can be read at {location!r} of {self!r}: {error}.") from error
-        with suppress(FileNotFoundError):
-            if _sum_file(path).read_text(encoding="ascii", errors="replace") != _sum(content):
+        before = None
+        while True:
+            try:
+                with path.open("rb") as file:
+                    version = _version(os.fstat(file.fileno()))
+                    content = file.read()
+                told = _told_sum(path)
+            except (OSError, ValueError) as error:
+                text = f"Nothing can be read at {location!r} of {self!r}: {error}."
+                raise ResultUnavailable(text) from error
+            if told is None or told == _sum(content):
+                return content
+            # File and sum are written one after the other, perhaps just now by somebody else.
+            if (told, version) == before:
                 raise ResultCorrupt(
                     f"The file {str(path)!r} is not what was written there; delete it, or "
                     f"{_sum_file(path).name!r} beside it if somebody changed it on purpose."
                 )
-        return content
+            before = told, version
+            time.sleep(PATIENCE)
 
     def write(self, location: str, content: bytes) -> None:
         """Write a file.
@@ -173,11 +186,19 @@ class FolderStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_through(draft, content)
-            # Without its sum a file counts as it is, so at no moment is there one beside a foreign sum.
+            version = _version(draft.stat())
+            # Without its sum a file counts as it is: a writer that dies here leaves none beside a foreign sum.
             _sum_file(path).unlink(missing_ok=True)
             draft.replace(path)
-            draft.write_text(_sum(content), encoding="ascii")
-            draft.replace(_sum_file(path))
+            while True:
+                draft.write_text(_sum(content), encoding="ascii")
+                draft.replace(_sum_file(path))
+                # Where somebody else has written since, this may have taken the place of the right sum.
+                with path.open("rb") as file:
+                    found = _version(os.fstat(file.fileno()))
+                    if found == version:
+                        break
+                    version, content = found, file.read()
         except (OSError, ValueError) as error:
             with suppress(OSError, ValueError):
                 draft.unlink(missing_ok=True)
@@ -367,6 +388,17 @@ def _write_through(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _version(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _told_sum(path: Path) -> str | None:
+    try:
+        return _sum_file(path).read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None
 
 
 def _sum_file(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,30 @@ def test_fsspec_says_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="Nothing can be written at 'file/a'"):
         FsspecStore(f"file://{tmp_path}").write("file/a", b"x")
+
+
+def test_whoever_reads_while_others_write_finds_what_one_of_them_wrote(tmp_path: Path) -> None:
+    store, contents = FolderStore(tmp_path), [bytes([at]) * 5000 for at in range(3)]
+    store.write("x", contents[0])
+    over = threading.Event()
+
+    def writes(content: bytes) -> None:
+        while not over.is_set():
+            store.write("x", content)
+
+    with ThreadPoolExecutor(3) as pool:
+        written = [pool.submit(writes, content) for content in contents]
+        try:
+            assert {store.read("x") for _ in range(300)} <= set(contents)
+        finally:
+            over.set()
+    assert [one.result() for one in written] == [None] * 3
+    assert store.read("x") in contents
+
+
+def test_a_file_that_stays_another_than_its_sum_says_is_corrupt(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.write("x", b"1")
+    (tmp_path / "x").write_bytes(b"2")
+    with pytest.raises(ResultCorrupt, match="is not what was written there"):
+        store.read("x")
