@@ -187,7 +187,7 @@ class FolderStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_through(draft, content)
             version = _version(draft.stat())
-            # Without its sum a file counts as it is: a writer that dies here leaves none beside a foreign sum.
+            # Without a sum a file counts as it is: a writer that dies here leaves none beside another's sum.
             _sum_file(path).unlink(missing_ok=True)
             draft.replace(path)
             while True:
