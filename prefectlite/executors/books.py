@@ -64,8 +64,12 @@ class Books:
         self.doubt = threading.Event()
 
     def _threads(self) -> int:
-        workers = self.client._scheduler_identity.get("workers") or {}
-        return sum(worker["nthreads"] for worker in workers.values()) or 1
+        known = self.client._scheduler_identity
+        # Where Dask says the sum, it says little or nothing of each worker.
+        total = known.get("total_threads")
+        if total is None:
+            total = sum(worker["nthreads"] for worker in known.get("workers", {}).values())
+        return total or 1
 
     def _close(self, cargo: Cargo, start: int, stop: int) -> None:
         """Note that attempts were heard of, or let go of."""

@@ -149,6 +149,16 @@ class Cargo:
         """
         return islice(self.parts, bisect_right(self._starts, slot) - 1, None)
 
+    def measure(self) -> tuple[str, ...]:
+        """Return what maps downstream must know of its values.
+
+        Returns
+        -------
+        tuple of str
+            What is asked of any of them.
+        """
+        return tuple({word: None for part in self.parts for word in part.measure})
+
     def parcel(self, slot: int) -> Parcel:
         """Return whose attempt a slot holds.
 

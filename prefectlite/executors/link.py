@@ -221,8 +221,12 @@ class Link(Hearing):
         """
         large = {part.task.digest for cargo, slot in returned for part in [cargo.part_at(slot)[0]]}
         large = {task for task in large if self.pace.is_large(task)}
+        here = {id(cargo) for cargo, _ in returned}
         return bool(large) and any(
-            len(cargo) > 1 and cargo.all_open(0, len(cargo)) and cargo.parts[0].task.digest in large
+            len(cargo) > 1
+            and id(cargo) not in here
+            and cargo.all_open(0, len(cargo))
+            and cargo.parts[0].task.digest in large
             for cargo in self.cargo.values()
         )
 

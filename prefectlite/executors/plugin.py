@@ -15,6 +15,7 @@ from typing import Any, Final
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.seals import Seals
+from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import Waits, look_for_stalls
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
@@ -73,6 +74,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._patience = FLUSH_EVERY
         self._shares_disk = False
         self.seals: Seals
+        self._sharing: Sharing
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
         """Pickle as a plugin without routes."""
@@ -92,6 +94,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
@@ -294,6 +297,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._take(key, facts.get("worker", ""), said)
         elif type(key) is not tuple or type(key[0]) is not str:
             return
+        elif finish == "processing":
+            if key[0][-8:] in self._routes:
+                self._sharing.placed(self._scheduler.tasks[key].processing_on)
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
                 task = self._scheduler.tasks.get(key)
@@ -305,10 +311,14 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             if route is not None and facts.get("exception_text") != "Hold()":
                 self._post(route, [(ERRED, key)])
         elif finish == "no-worker" or start == "no-worker":
-            route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
-            asked = "" if route is None or task is None else _asked_for(task)
-            if route is not None and asked:  # else it waits for any worker, as one does while they start
-                self._post(route, [(UNPLACED, key, asked if finish == "no-worker" else "")])
+            self._say_placed(key, finish != "no-worker")
+
+    def _say_placed(self, key: Any, is_placed: bool) -> None:
+        """Say that no worker can take a task, or that one can again."""
+        route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
+        asked = "" if route is None or task is None else _asked_for(task)
+        if route is not None and asked:  # else it waits for any worker, as one does while they start
+            self._post(route, [(UNPLACED, key, "" if is_placed else asked)])
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here, and tell of it.
@@ -349,6 +359,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         if task is not None and task.metadata:
             # The scheduler would keep it, results that ride along included, as long as the value lives.
             task.metadata.pop(MARK, None)
+        self._sharing.freed(self._scheduler.workers.get(worker))
         route = self._routes.get(key[0][-8:])
         if route is not None:
             # The driver has nothing to add where a reader is waiting for the value already.

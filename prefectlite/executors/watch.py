@@ -144,7 +144,9 @@ class Watch:
     def _ask(self, keys: Sequence[DaskKey]) -> None:
         """Ask the workers what the attempts in those Dask tasks said."""
         link = self._link
-        answers = ask_workers(link.client, retell, list(keys), timeout=ASK_TIMEOUT)
+        flying = [(key, link.cargo.get(key)) for key in keys]
+        wanted = {key: () if cargo is None else cargo.measure() for key, cargo in flying}
+        answers = ask_workers(link.client, retell, wanted, timeout=ASK_TIMEOUT)
         if not answers:
             return  # nobody can be asked now; the next look sees more
         link.hear([item for items in answers.values() for item in items])

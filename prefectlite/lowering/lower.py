@@ -300,6 +300,7 @@ class Lowering:
             None if self._pickles else spec,
             fold,
             kit.most,
+            spec.measure,
         )
 
     def _arguments(

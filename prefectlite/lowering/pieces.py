@@ -24,7 +24,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from math import ceil, inf
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.lowering.depths import depth_first, survey
 from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES
@@ -190,9 +190,9 @@ class _Cutter:
         # What reads more is not looked at: it will not find room.
         self._reach = max([self._most, *given])
         # Of each item: its piece, and the longest way in the piece to its end.
-        self._pieces: list[_Piece] = []
-        self._seconds: list[float] = []
-        self._counts: list[int] = []
+        self._pieces: list[Any] = [None] * len(items)
+        self._seconds = [0.0] * len(items)
+        self._counts = [0] * len(items)
         self._depths, self._widths, self._rivals = survey(needs)
 
     def bundles(self) -> list[list[int]]:
@@ -219,7 +219,9 @@ class _Cutter:
         pieces, ways, counts = self._pieces, self._seconds, self._counts
         widths, depths = self._widths, self._depths
         weights: dict[int | None, dict[float | None, _Weight]] = defaultdict(dict)
-        for place, item in enumerate(self._items):
+        # Level by level, however the turn came together: what is cut deep first leaves slanted rests.
+        for place in sorted(range(len(depths)), key=depths.__getitem__):
+            item = self._items[place]
             needs, kind, known, _, alone, most = item
             weight = weights[most].get(known)
             if weight is None:
@@ -245,9 +247,7 @@ class _Cutter:
                 piece = _Piece(place, item, stage, starts, weight, given, width)
                 piece.open = not alone
                 made.append(piece)
-            pieces.append(piece)
-            ways.append(way)
-            counts.append(count)
+            pieces[place], ways[place], counts[place] = piece, way, count
         return made
 
     def _weigh(self, known: float | None, most: int | None) -> _Weight:

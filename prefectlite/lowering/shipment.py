@@ -90,6 +90,8 @@ class Shipment(NamedTuple):
         For a reduce that may go as a tree.
     most : int or None
         How many attempts of the task may share a bundle; None where that is left to who packs.
+    measure : tuple of str
+        What maps downstream must know of its value.
     """
 
     key: DataKey
@@ -105,6 +107,7 @@ class Shipment(NamedTuple):
     live: Spec | None = None
     fold: Fold | None = None
     most: int | None = None
+    measure: tuple[str, ...] = ()
 
 
 class BlockShipment(NamedTuple):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import time
 from array import array
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Done, Held, Hold, Noted, NotedDone, Packed, Slots, Succeeded, Veiled
 from prefectlite.results.serializers import weigh
@@ -21,6 +21,7 @@ from prefectlite.states.report import Report
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
 from prefectlite.worker.desk import Active, Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
+from prefectlite.worker.outcomes import measured
 from prefectlite.worker.revival import Wrapper, keep_said, keep_success
 from prefectlite.worker.wire import (
     HELD,
@@ -266,13 +267,13 @@ def interrupt_attempts(
     return desk_of(dask_worker).interrupt(route, wanted)
 
 
-def retell(keys: list[Any], dask_worker: Any = None) -> list[Item]:
+def retell(wanted: Mapping[Any, Sequence[str]], dask_worker: Any = None) -> list[Item]:
     """Say again what attempts on this worker said; asked by a driver that heard nothing.
 
     Parameters
     ----------
-    keys : list of tuple
-        The attempts' data keys.
+    wanted : mapping of tuple to sequence of str
+        By the attempts' data keys, what maps downstream must know of their values.
     dask_worker : distributed.Worker
         This worker; filled in by Dask.
 
@@ -283,55 +284,50 @@ def retell(keys: list[Any], dask_worker: Any = None) -> list[Item]:
     """
     desk = desk_of(dask_worker)
     found: list[Item] = []
-    for key in keys:
+    for key, measure in wanted.items():
         if (item := desk.recall(key)) is not None:
             found.append(item)
         elif key in dask_worker.data:
             wrapper = dask_worker.data[key]
             if isinstance(wrapper, Slots):
-                found.append(_bundle_of(key, wrapper, desk.address))
+                found.append(_bundle_of(key, wrapper, desk.address, measure))
             elif isinstance(wrapper, Held):
                 found.append(wrapper.said)
             else:
-                found.append((PLAIN, key, desk.address, _entry_of(wrapper, desk.address)))
+                found.append((PLAIN, key, desk.address, _entry_of(wrapper, desk.address, measure)))
     return found
 
 
-def _bundle_of(key: BundleKey, slots: Slots, where: str) -> Item:
-    others = [(slot, _entry_of(one, where)) for slot, one in enumerate(slots.wrappers)]
+def _bundle_of(key: BundleKey, slots: Slots, where: str, measure: Sequence[str]) -> Item:
+    others = [(slot, _entry_of(one, where, measure)) for slot, one in enumerate(slots.wrappers)]
     nothing = array("d", bytes(8 * len(others)))
     return bundle_item(
         BundleReport(key, where, 0, nothing, nothing, array("i", [-1]) * len(others), b"", others)
     )
 
 
-def _entry_of(wrapper: Wrapper, where: str) -> Item:
+def _entry_of(wrapper: Wrapper, where: str, measure: Sequence[str]) -> Item:
     if isinstance(wrapper, Held):
         return wrapper.said
-    report = _report_of(wrapper, where)
+    report = _report_of(wrapper, where, measure)
     return plain_facts(noted(report, wrapper.told) if isinstance(wrapper, Noted | NotedDone) else report)
 
 
-def _report_of(wrapper: Succeeded | Done, where: str) -> Report:
+def _report_of(wrapper: Succeeded | Done, where: str, measure: Sequence[str]) -> Report:
     ended = wrapper.ended or time.time()
     if isinstance(wrapper, Done):
         return Report(None, wrapper.started, ended, where=where)
     value = wrapper.value
     weight = weigh(value, -1 if isinstance(wrapper, Veiled) else RETOLD_LIMIT, prove=False)
-    length: int | str | None
-    flat: int | str | None
-    try:
-        length, flat = length_of(value), flat_length_of(value)
-    except Exception:
-        length = flat = None
+    length, flat, unmappable = measured(value, measure)
     return Report(
         None,
         wrapper.started,
         ended,
         weight.inline,
         weight.nbytes,
-        length if isinstance(length, int) else None,
-        flat if isinstance(flat, int) else None,
-        length if isinstance(length, str) else None,
+        length,
+        flat,
+        unmappable,
         where=where,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from prefectlite.errors import SerializationError
@@ -70,7 +71,7 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
             return Outcome(report, Succeeded(value, started, ended, kind.attempt))
     length = flat_length = unmappable = None
     if kind.measure:
-        length, flat_length, unmappable = _measured(value, kind.measure)
+        length, flat_length, unmappable = measured(value, kind.measure)
     try:
         # What nobody reads goes nowhere, so it may be anything.
         weight = weigh(value, kind.inline_limit, prove=kind.here.pickles and not kind.drop_value)
@@ -105,7 +106,22 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
     return Outcome(report, Succeeded(value, started, ended, kind.attempt))
 
 
-def _measured(value: Any, measure: tuple[str, ...]) -> tuple[int | None, int | None, str | None]:
+def measured(value: Any, measure: Sequence[str]) -> tuple[int | None, int | None, str | None]:
+    """Return what maps downstream must know of a value.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+    measure : sequence of str
+        What is asked: ``"length"``, and ``"flat"`` for the length after one level of unnesting. Either may
+        read each element of the value, so nothing else is looked at.
+
+    Returns
+    -------
+    (int or None, int or None, str or None)
+        Both, and why the value cannot be mapped over, if so.
+    """
     try:
         length = length_of(value) if "length" in measure else None
         flat_length = flat_length_of(value) if "flat" in measure else None

@@ -91,3 +91,11 @@ def test_a_child_of_another_map_or_attempt_is_not_in_here() -> None:
     assert cargo.slot_of(keys_of(whole._replace(attempt=2))[3]) is None
     assert cargo.slot_of(keys_of(whole._replace(submission=2))[3]) is None
     assert cargo.slot_of(keys_of(whole._replace(prefix="f.k-00000000"))[3]) is None
+
+
+def test_what_is_asked_of_its_values_is_said_once() -> None:
+    parts = [shipment(0), shipment(1)._replace(measure=("length",)), block(range(2, 4)), shipment(4)]
+    assert Cargo(KEY, parts, ()).measure() == ("length",)
+    parts[2] = parts[2]._replace(measure=("flat", "length"))  # type: ignore[union-attr]
+    assert Cargo(KEY, parts, ()).measure() == ("length", "flat")
+    assert Cargo(KEY, parts[:1], ()).measure() == ()

@@ -368,23 +368,25 @@ def test_a_desk_remembers_the_latest_reports_only(near, near_worker, monkeypatch
         desk.remember(key, (key[0],))
 
     assert [desk.recall(key) for key in keys] == [None, ("b",), ("c",)]
-    assert near.run(entry.retell, keys) == {near_worker.address: [("b",), ("c",)]}
+    assert near.run(entry.retell, dict.fromkeys(keys, ())) == {near_worker.address: [("b",), ("c",)]}
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "expected"),
+    ("wrapper", "measure", "expected"),
     [
-        (Succeeded([[1], [2, 3]], 1.0, 2.0), (2, 3, None)),
-        (Succeeded({1}, 1.0, 2.0), (None, None, "a set")),
-        (Succeeded(Endless(), 1.0, 2.0), (None, None, None)),
-        (Done(1.0, 2.0), (None, None, None)),
+        (Succeeded([[1], [2, 3]], 1.0, 2.0), ("length", "flat"), (2, 3, None)),
+        (Succeeded([[1], [2, 3]], 1.0, 2.0), ("length",), (2, None, None)),
+        (Succeeded([[1], [2, 3]], 1.0, 2.0), (), (None, None, None)),
+        (Succeeded({1}, 1.0, 2.0), ("length",), (None, None, "a set")),
+        (Succeeded(Endless(), 1.0, 2.0), ("flat",), (None, None, "an Endless has no elements")),
+        (Done(1.0, 2.0), ("length",), (None, None, None)),
     ],
 )
-def test_a_report_is_told_again_from_the_value(near, near_worker, until, wrapper, expected):
+def test_a_report_is_told_again_from_the_value(near, near_worker, until, wrapper, measure, expected):
     future = near.submit(hand_over, wrapper, key=KEY)
     until(lambda: future.status == "finished")
 
-    answers = near.run(entry.retell, [KEY, ("unknown", -1, 1, 1, 1)])
+    answers = near.run(entry.retell, {KEY: measure, ("unknown", -1, 1, 1, 1): ()})
 
     [(kind, key, where, facts)] = answers.pop(near_worker.address)
     assert (kind, key, where, answers) == (PLAIN, KEY, near_worker.address, {})
@@ -399,7 +401,7 @@ def test_what_was_found_or_stored_is_told_again_with_its_value(near, near_worker
     future = near.submit(hand_over, Noted(1, 1.0, 2.0, 1, told_of(report)), key=KEY)
     until(lambda: future.status == "finished")
 
-    [(_, _, where, facts)] = near.run(entry.retell, [KEY])[near_worker.address]
+    [(_, _, where, facts)] = near.run(entry.retell, {KEY: ()})[near_worker.address]
     again = plain_report(facts, where)
     assert (again.message, again.cached, again.location) == ("found", Cached("found"), "there")
     assert pickle.loads(again.inline) == 1
@@ -409,7 +411,7 @@ def test_what_is_to_be_tried_again_is_told_again_as_it_was_said(near, near_worke
     future = near.submit(hand_over, Held((HELD, KEY)), key=KEY)
     until(lambda: future.status == "finished")
 
-    assert near.run(entry.retell, [KEY]) == {near_worker.address: [(HELD, KEY)]}
+    assert near.run(entry.retell, {KEY: ()}) == {near_worker.address: [(HELD, KEY)]}
 
 
 def make(kind):

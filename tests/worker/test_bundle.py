@@ -615,13 +615,13 @@ def test_what_a_bundle_said_is_said_again(site):
     parts = [block(3, columns=[("x", PLAIN, range(3))], measure=("length",))]
     key, future = site.send(parts, [envelope(body)])
     first = future.result(10)
-    [item] = retell([key], site.worker)
+    [item] = retell({key: ("length",)}, site.worker)
     told = told_by(item, Names(parts))
     assert item[:4] == (BUNDLE, key, site.worker.address, 0)
     assert [told[slot].length for slot in (0, 2)] == [1, 1]
     assert type(told[1].state) is Failed
     assert told[0].started == first.wrappers[0].started
-    assert retell([(*key[:5], 10**6)], site.worker) == []
+    assert retell({(*key[:5], 10**6): ()}, site.worker) == []
 
 
 def test_nothing_is_left_in_the_worker_s_books(site):

@@ -45,7 +45,7 @@ def test_a_secrets_value_is_in_no_report_and_no_record() -> None:
     kept = read_record(bytes(memory))
     assert kept is not None
     assert revive(kept.kept[0], ("etl.key-1-0123abcd", None, 1, 1, 1)) is None
-    assert _report_of(found.wrapper, "here").inline is None
+    assert _report_of(found.wrapper, "here", ("length",)).inline is None
     assert type(outcome(lambda: SECRET, is_secret=True, drop=True).wrapper) is Done
 
 

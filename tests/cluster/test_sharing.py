@@ -1,0 +1,93 @@
+"""Who has nothing to do gets what waits elsewhere, and no longer way is gone than needed: on worker processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+
+import pytest
+
+from prefectlite import DaskExecutor, Flow, task
+from prefectlite.executors import watch
+
+pytestmark = pytest.mark.cluster
+
+
+def counted(state, reads):
+    return Counter(state.result[one].result for one in reads)
+
+
+@pytest.mark.parametrize("bundle_size", [None, 2])
+def test_what_reads_one_small_value_is_done_by_all_workers(client, bundle_size):
+    @task
+    def nap(x, seconds):
+        time.sleep(seconds)
+        return os.getpid()
+
+    with Flow("napping") as flow:
+        root = nap(0, 0.0)
+        naps = [nap(root, 0.03) for _ in range(24)]
+
+    state = flow.run(executor=DaskExecutor(client, bundle_size=bundle_size))
+
+    # Dask gives them all to the worker that has the root's value, and looks again after a second, in which
+    # that worker would be done with most of them.
+    assert state.is_successful()
+    assert len(counted(state, naps)) == 2
+    assert min(counted(state, naps).values()) >= 6
+
+
+def test_what_reads_a_large_value_stays_with_it(client):
+    @task
+    def made():
+        return bytes(50_000_000)
+
+    @task
+    def looked(x, seconds):
+        time.sleep(seconds)
+        return os.getpid()
+
+    with Flow("close to the data") as flow:
+        data = made()
+        reads = [looked(data, 0.01) for _ in range(12)]
+
+    state = flow.run(executor=DaskExecutor(client, bundle_size=None))
+
+    assert state.is_successful()
+    assert len(counted(state, reads)) == 1
+
+
+def test_values_too_large_for_a_bundle_are_sent_anew_without_a_question(client, monkeypatch):
+    asked = []
+
+    def ask_workers(client, function, wanted, **options):
+        asked.append(wanted)
+        return {}
+
+    monkeypatch.setattr(watch, "EVERY", 0.1)
+    monkeypatch.setattr(watch, "ask_workers", ask_workers)
+
+    @task
+    def block(n):
+        return bytes([n]) * 100_000
+
+    @task
+    def next_block(data):
+        return bytes([data[0] + 1]) * len(data)
+
+    @task(associative=True)
+    def largest(blocks):
+        return max(blocks)
+
+    @task
+    def first(data):
+        return data[0]
+
+    with Flow("blocks") as flow:
+        found = first(largest(next_block.map(block.map(list(range(200))))))
+
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert state.result[found].result == 200
+    assert asked == []
