@@ -5,10 +5,10 @@ Their JSON form is in ``prefectlite.states.json``, the law of their changes in
 """
 
 from prefectlite.states import signals
+from prefectlite.states.children import count_by_class
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Renderer, Report, ResultRef, ValueSource
 from prefectlite.states.state import (
-    NO_RESULT,
     Cached,
     Cancelled,
     Cancelling,
@@ -17,7 +17,6 @@ from prefectlite.states.state import (
     Finished,
     Looped,
     Mapped,
-    NoResultType,
     Paused,
     Pending,
     Resume,
@@ -30,8 +29,8 @@ from prefectlite.states.state import (
     TimedOut,
     TriggerFailed,
     ValidationFailed,
-    count_by_class,
 )
+from prefectlite.states.value import NO_RESULT, NoResultType
 
 __all__ = [
     "NO_RESULT",

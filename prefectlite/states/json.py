@@ -22,7 +22,8 @@ from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
-from prefectlite.states.state import NO_RESULT, State
+from prefectlite.states.state import State
+from prefectlite.states.value import NO_RESULT
 
 #: Lists and dicts that are deeper or hold more are pickled: JSON readers have limits, pickle knows cycles.
 _MAX_DEPTH: Final = 32
