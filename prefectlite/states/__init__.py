@@ -7,6 +7,7 @@ Their JSON form is in ``prefectlite.states.json``, the law of their changes in
 from prefectlite.states import signals
 from prefectlite.states.children import count_by_class
 from prefectlite.states.keys import RunKey
+from prefectlite.states.meta import ClientFailed, Queued, Submitted
 from prefectlite.states.report import Renderer, Report, ResultRef, ValueSource
 from prefectlite.states.state import (
     Cached,
@@ -37,6 +38,7 @@ __all__ = [
     "Cached",
     "Cancelled",
     "Cancelling",
+    "ClientFailed",
     "Crashed",
     "Failed",
     "Finished",
@@ -45,6 +47,7 @@ __all__ = [
     "NoResultType",
     "Paused",
     "Pending",
+    "Queued",
     "Renderer",
     "Report",
     "ResultRef",
@@ -55,6 +58,7 @@ __all__ = [
     "Scheduled",
     "Skipped",
     "State",
+    "Submitted",
     "Success",
     "TimedOut",
     "TriggerFailed",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final, Self
 
 from prefectlite.states.children import ChildStates
-from prefectlite.states.value import NO_RESULT, StateValue
+from prefectlite.states.value import NO_RESULT, StateValue, zoned
 
 
 class State(StateValue):
@@ -44,6 +44,18 @@ class State(StateValue):
     def is_scheduled(self) -> bool:
         """Return whether the run waits for a time."""
         return isinstance(self, Scheduled)
+
+    def is_submitted(self) -> bool:
+        """Return whether the run was handed over to be run; none is here, see ``Submitted``."""
+        return False
+
+    def is_queued(self) -> bool:
+        """Return whether the run waits until there is room for it; none does here, see ``Queued``."""
+        return False
+
+    def is_meta_state(self) -> bool:
+        """Return whether the state wraps another one; none of a run does here, see ``ClientFailed``."""
+        return False
 
     def is_retrying(self) -> bool:
         """Return whether the run waits for its next attempt."""
@@ -119,14 +131,7 @@ class Scheduled(Pending):
         start_time: datetime | None = None,
     ) -> None:
         super().__init__(message, result, context)
-        if start_time is not None:
-            if not isinstance(start_time, datetime):
-                raise TypeError(
-                    f"{type(self).__name__}: start_time is a {type(start_time).__name__}; pass a datetime, "
-                    "with its time zone."
-                )
-            start_time = start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
-        object.__setattr__(self, "start_time", start_time)
+        object.__setattr__(self, "start_time", zoned(type(self), start_time))
 
 
 class Paused(Scheduled):

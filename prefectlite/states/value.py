@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, cast, overload
 
 from prefectlite.errors import ResultUnavailable
 from prefectlite.printable import printable
@@ -12,6 +13,8 @@ from prefectlite.states.report import ResultRef
 
 if TYPE_CHECKING:
     from prefectlite.states.state import State
+
+_S = TypeVar("_S", bound="StateValue")
 
 
 class NoResultType:
@@ -148,42 +151,110 @@ class StateValue:
         """Pickle as class and attributes."""
         return _rebuild, (type(self), self.attributes())
 
+    @overload
     @classmethod
-    def children(cls, include_self: bool = False) -> list[type[Self]]:
-        """Return the classes below this one, users' own included.
+    def children(cls, include_self: bool = ..., names_only: Literal[False] = ...) -> list[type[Self]]: ...
+
+    @overload
+    @classmethod
+    def children(cls, include_self: bool = ..., *, names_only: Literal[True]) -> list[str]: ...
+
+    @classmethod
+    def children(cls, include_self: bool = False, names_only: bool = False) -> list[type[Self]] | list[str]:
+        """Return the classes below this one, users' own included, but for those with a private name.
 
         Parameters
         ----------
         include_self : bool
             Whether the class itself comes first.
+        names_only : bool
+            Whether their names are wanted.
 
         Returns
         -------
-        list of type
+        list of type, or of str
             Depth first, in order of definition.
         """
-        found: list[type[Self]] = [cls] if include_self else []
-        for child in cls.__subclasses__():
-            found.extend(child.children(include_self=True))
-        return found
+        return _shown([cls, *classes_below(cls)] if include_self else classes_below(cls), names_only)
+
+    @overload
+    @classmethod
+    def parents(cls, include_self: bool = ..., names_only: Literal[False] = ...) -> list[type[State]]: ...
+
+    @overload
+    @classmethod
+    def parents(cls, include_self: bool = ..., *, names_only: Literal[True]) -> list[str]: ...
 
     @classmethod
-    def parents(cls, include_self: bool = False) -> list[type[State]]:
-        """Return the state classes above this one, nearest first.
+    def parents(cls, include_self: bool = False, names_only: bool = False) -> list[type[State]] | list[str]:
+        """Return the state classes above this one, nearest first, but for those with a private name.
 
         Parameters
         ----------
         include_self : bool
             Whether the class itself comes first.
+        names_only : bool
+            Whether their names are wanted.
 
         Returns
         -------
-        list of type
+        list of type, or of str
             Up to and including ``State``.
         """
         above = cls.__mro__ if include_self else cls.__mro__[1:]
         found = [c for c in above if issubclass(c, StateValue) and c is not StateValue]
-        return cast("list[type[State]]", found)
+        return _shown(cast("list[type[State]]", found), names_only)
+
+
+def classes_below(cls: type[_S]) -> list[type[_S]]:
+    """Return all classes that are made from one.
+
+    Parameters
+    ----------
+    cls : type
+        A class of states.
+
+    Returns
+    -------
+    list of type
+        Depth first, in order of definition; those with a private name too.
+    """
+    return [found for child in cls.__subclasses__() for found in (child, *classes_below(child))]
+
+
+def _shown(classes: list[type[_S]], names_only: bool) -> list[type[_S]] | list[str]:
+    public = [cls for cls in classes if not cls.__name__.startswith("_")]
+    return [cls.__name__ for cls in public] if names_only else public
+
+
+def zoned(owner: type, start_time: datetime | None) -> datetime | None:
+    """Return a start time with its time zone.
+
+    Parameters
+    ----------
+    owner : type
+        The class whose start time it is, for the error.
+    start_time : datetime or None
+        A time without a zone is taken for UTC.
+
+    Returns
+    -------
+    datetime or None
+        None for None.
+
+    Raises
+    ------
+    TypeError
+        When ``start_time`` is something else.
+    """
+    if start_time is None:
+        return None
+    if not isinstance(start_time, datetime):
+        raise TypeError(
+            f"{owner.__name__}: start_time is a {type(start_time).__name__}; "
+            "pass a datetime, with its time zone."
+        )
+    return start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
 
 
 def _rebuild(cls: type[StateValue], attributes: dict[str, Any]) -> StateValue:
