@@ -14,7 +14,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn
 
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.errors import ContextError, DefinitionTypeError
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -183,9 +183,19 @@ class Context(Mapping[str, Any]):
         -------
         Block
             To be used in a ``with`` statement; it yields the context.
+
+        Raises
+        ------
+        ContextError
+            When one of ``others`` is no mapping.
         """
         merged: dict[str, Any] = {}
         for other in others:
+            if not isinstance(other, Mapping):
+                raise ContextError(
+                    f"context(...) was given {other!r}, which has no names; write context(name=value), "
+                    "or give a dict."
+                )
             merged.update(other)
         merged.update(values)
         return Block(merged)
@@ -356,9 +366,9 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
     if names is None:
         return frozenset()
     if not isinstance(names, str) and isinstance(names, Iterable):
-        found = frozenset(names)
+        found = tuple(names)
         if all(isinstance(name, str) for name in found):
-            return found
+            return frozenset(found)
     raise DefinitionTypeError(
         f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
     )

@@ -48,6 +48,11 @@ class StateValue:
     ----------
     message, result, context
         As for ``State``.
+
+    Raises
+    ------
+    TypeError
+        When ``context`` is no mapping.
     """
 
     __slots__ = ("_result", "context", "message")
@@ -67,6 +72,11 @@ class StateValue:
         result: Any = NO_RESULT,
         context: Mapping[str, Any] | None = None,
     ) -> None:
+        if context and not isinstance(context, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}: context is a {type(context).__name__}; pass a mapping, "
+                "and what comes behind it by name."
+            )
         put = object.__setattr__
         put(self, "message", message)
         put(self, "_result", result)

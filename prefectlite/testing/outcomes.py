@@ -171,6 +171,11 @@ class Script:
     """
 
     def __init__(self, flow: FlowGraph, outcomes: Outcomes, default: Course) -> None:
+        given: object = outcomes
+        if not isinstance(given, Mapping):
+            raise DefinitionTypeError(
+                f"outcomes={given!r} names no tasks; say what they come to in a dict: {{load: returns(1)}}."
+            )
         self._own = {slug for task, slug in flow.slugs.items() if _is_ours(task)}
         self._default = _attempts(default, "default")
         # By slug and map index; those of a map as a whole, by None.
