@@ -13,6 +13,7 @@ from prefectlite.core.base import AnyTask
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.lowering.awaiting import awaited
 from prefectlite.states.keys import RunKey
 from prefectlite.testing.names import runs_named
 
@@ -147,7 +148,7 @@ def runs(body: Callable[..., Any] | None = None, *, takes: float | timedelta | N
     Injected
         For ``simulate``.
     """
-    return Injected(body, takes=_seconds(takes))
+    return Injected(None if body is None else awaited(body), takes=_seconds(takes))
 
 
 class Script:
