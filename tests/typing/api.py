@@ -112,8 +112,24 @@ assert_type(inc.tags, frozenset[str])
 assert_type(inc.copy(max_retries=3).run(1), int)
 assert_type(task(inc.run)(1), int)
 
+
+@task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@task(max_retries=3)
+async def fetch_again(url: str) -> bytes:
+    return url.encode()
+
+
 with Flow("etl", executor=LocalExecutor()) as etl:
     assert_type(etl, Flow)
+
+    # The call of an async task gives what it is awaited for.
+    assert_type(fetch("a"), bytes)
+    assert_type(fetch_again("a"), bytes)
+    assert_type(fetch.map(["a"]), list[bytes])
 
     # A call gives what the function returns, so that calls can be put into each other.
     one = inc(1)
