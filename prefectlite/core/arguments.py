@@ -194,7 +194,7 @@ def run_signature(run: Callable[..., Any], task_name: str, *, drop_first: bool =
     DefinitionError
         When the function does not tell, takes ``*args``, or uses a reserved name.
     DefinitionTypeError
-        When it takes positional-only arguments, or is asynchronous.
+        When it takes positional-only arguments, or is an async generator.
     """
     try:
         signature = inspect.signature(run)
@@ -204,11 +204,11 @@ def run_signature(run: Callable[..., Any], task_name: str, *, drop_first: bool =
             "(functions written in C often don't); wrap it in a function of your own: "
             "`@task def ...(x): return ...(x)`."
         ) from error
-    # An awaitable is no value: nothing here would ever await it.
-    if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
+    # What it gives is no value: nothing here would ever ask for the items.
+    if inspect.isasyncgenfunction(run):
         raise DefinitionTypeError(
-            f"Task {task_name!r} is an async function, and a task's function must be a plain one; "
-            "call asyncio.run(...) inside a plain function."
+            f"Task {task_name!r} is an async generator, whose items nobody would ask for; "
+            "return a list of them."
         )
     if drop_first:
         signature = signature.replace(parameters=list(signature.parameters.values())[1:])

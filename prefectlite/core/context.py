@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn
 
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.errors import ContextError, DefinitionTypeError
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Layer(NamedTuple):
@@ -25,10 +28,13 @@ class Layer(NamedTuple):
         All that is visible here, what shines through from outside included; never changed in place.
     outer : Layer, LazyLayer or None
         What holds again when the block is left.
+    given : mapping of str to object
+        Those of the values that a person set with ``with context(...)``, here or in a block around this one.
     """
 
     values: dict[str, Any]
     outer: Layer | LazyLayer | None = None
+    given: Mapping[str, Any] = _NOTHING
 
 
 class LazyLayer:
@@ -51,6 +57,11 @@ class LazyLayer:
         """No block around it can be gone back to."""
         return
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What a person set around it does not shine through either."""
+        return _NOTHING
+
     def make(self) -> dict[str, Any]:
         """Make the values.
 
@@ -70,7 +81,7 @@ current_layer = _current.get
 enter_layer = _current.set
 
 
-def push(values: Mapping[str, Any], *, fresh: bool = False) -> None:
+def push(values: Mapping[str, Any], *, fresh: bool = False, given: bool = False) -> None:
     """Enter a block.
 
     Parameters
@@ -79,9 +90,13 @@ def push(values: Mapping[str, Any], *, fresh: bool = False) -> None:
         What the block adds or hides.
     fresh : bool
         Whether nothing shines through from outside.
+    given : bool
+        Whether a person set the values, for the flow runs that begin inside the block too.
     """
     outer = current_layer()
-    _current.set(Layer(dict(values) if fresh else {**outer.values, **values}, outer))
+    visible = dict(values) if fresh else {**outer.values, **values}
+    shared = _NOTHING if fresh else {**outer.given, **values} if given else outer.given
+    _current.set(Layer(visible, outer, shared))
 
 
 def pop() -> None:
@@ -126,7 +141,8 @@ class Context(Mapping[str, Any]):
     """A read-only view of what surrounds the code that asks: attributes and items are the same things.
 
     ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``with
-    context(key=value):`` adds values for a block. Inside a task body it holds
+    context(key=value):`` adds values for a block, and for the flow runs that begin in it. Inside a task body
+    it holds
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
@@ -167,9 +183,19 @@ class Context(Mapping[str, Any]):
         -------
         Block
             To be used in a ``with`` statement; it yields the context.
+
+        Raises
+        ------
+        ContextError
+            When one of ``others`` is no mapping.
         """
         merged: dict[str, Any] = {}
         for other in others:
+            if not isinstance(other, Mapping):
+                raise ContextError(
+                    f"context(...) was given {other!r}, which has no names; write context(name=value), "
+                    "or give a dict."
+                )
             merged.update(other)
         merged.update(values)
         return Block(merged)
@@ -245,7 +271,7 @@ class Block:
 
     def __enter__(self) -> Context:
         """Show the values."""
-        push(self._values)
+        push(self._values, given=True)
         return context
 
     def __exit__(self, *exc: object) -> None:
@@ -340,9 +366,9 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
     if names is None:
         return frozenset()
     if not isinstance(names, str) and isinstance(names, Iterable):
-        found = frozenset(names)
+        found = tuple(names)
         if all(isinstance(name, str) for name in found):
-            return found
+            return frozenset(found)
     raise DefinitionTypeError(
         f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
     )

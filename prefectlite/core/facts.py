@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from prefectlite.core.context import idempotency_key
+from prefectlite.core.context import current_layer, idempotency_key
 from prefectlite.errors import ContextError
 from prefectlite.masking import Secrets
 from prefectlite.states.keys import RunKey
@@ -71,6 +71,17 @@ def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
         )
     found["secrets"] = Secrets(secrets)
     return found
+
+
+def context_around() -> dict[str, Any]:
+    """Return what ``with context(...)`` blocks set around the beginning of a flow run.
+
+    Returns
+    -------
+    dict
+        Values by name, without those that prefectlite sets itself in each run.
+    """
+    return {name: value for name, value in current_layer().given.items() if name not in _OURS}
 
 
 def flow_facts(flow_name: str, run_id: str, scheduled: float, given: Mapping[str, Any]) -> dict[str, Any]:

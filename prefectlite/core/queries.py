@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
 from prefectlite.core.base import AnyTask, Task
+from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, Rim, SlugView
 from prefectlite.core.slugs import SlugBook
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.printable import label
 
 
@@ -96,8 +97,17 @@ class GraphQueries:
         -------
         list of Task
             In the order in which they came.
+
+        Raises
+        ------
+        DefinitionTypeError
+            When ``tags`` is one text or holds something that is no text, or ``task_type`` is no class.
         """
-        wanted = frozenset(tags or ())
+        wanted = as_tags(tags, "get_tasks(...)")
+        if not isinstance(task_type, type | None):
+            raise DefinitionTypeError(
+                f"get_tasks(...) has task_type={task_type!r}; give a class of tasks: task_type=Parameter."
+            )
         candidates: Iterable[Task] = self._places
         if slug is not None:
             owner = self._slug_book.owner(slug)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
 from prefectlite.core.arguments import RunSignature, run_signature
 from prefectlite.core.attributes import OfFunction, OfInstance
@@ -30,7 +30,7 @@ class FunctionTask(Task, Generic[P, R]):
     Parameters
     ----------
     fn : callable
-        The function.
+        The function, plain or async.
     name : str or None
         What the task is called; by default, the function's name.
     **options : OptionArgs
@@ -41,8 +41,8 @@ class FunctionTask(Task, Generic[P, R]):
     DefinitionError
         When the function takes ``*args`` or a reserved name, or an option has a value that cannot work.
     DefinitionTypeError
-        When ``fn`` is not callable, takes positional-only arguments or is asynchronous, or an option does not
-        exist.
+        When ``fn`` is not callable, takes positional-only arguments or is an async generator, or an option
+        does not exist.
     """
 
     # The function itself lies in the slot ``run``, so a body's traceback has no frame of ours below it.
@@ -146,19 +146,28 @@ class FunctionTask(Task, Generic[P, R]):
         return new  # type: ignore[no-any-return]  # made just above
 
 
+class _Decorator(Protocol):
+    """What ``@task(...)`` is for a type checker: the call of an async task gives what it is awaited for."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> FunctionTask[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> FunctionTask[P, R]: ...
+
+
+@overload
+def task(fn: Callable[P, Coroutine[Any, Any, R]], /, **options: Unpack[TaskArgs]) -> FunctionTask[P, R]: ...
 @overload
 def task(fn: Callable[P, R], /, **options: Unpack[TaskArgs]) -> FunctionTask[P, R]: ...
 @overload
-def task(
-    fn: None = None, /, **options: Unpack[TaskArgs]
-) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
-def task(fn: Callable[P, R] | None = None, /, **options: Unpack[TaskArgs]) -> Any:
+def task(fn: None = None, /, **options: Unpack[TaskArgs]) -> _Decorator: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskArgs]) -> Any:
     """Make a task from a function: ``@task``, or ``@task(max_retries=3, retry_delay=10)``.
 
     Parameters
     ----------
     fn : callable or None
-        The function; None when only options are given.
+        The function, plain or async; None when only options are given.
     **options : TaskArgs
         Name, retries, trigger, tags and the like.
 
@@ -172,8 +181,8 @@ def task(fn: Callable[P, R] | None = None, /, **options: Unpack[TaskArgs]) -> An
     DefinitionError
         When the function takes ``*args`` or a reserved name, or an option has a value that cannot work.
     DefinitionTypeError
-        When ``fn`` is not callable, takes positional-only arguments or is asynchronous, or an option does not
-        exist.
+        When ``fn`` is not callable, takes positional-only arguments or is an async generator, or an option
+        does not exist.
 
     Examples
     --------

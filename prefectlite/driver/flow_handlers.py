@@ -9,7 +9,8 @@ from typing import Any
 from prefectlite.core.graph import FlowGraph
 from prefectlite.driver.handlers import as_state, state_after
 from prefectlite.states.signals import Signal
-from prefectlite.states.state import NO_RESULT, Cancelled, Mapped, Pending, Scheduled, State
+from prefectlite.states.state import Cancelled, Mapped, Pending, Scheduled, State
+from prefectlite.states.value import NO_RESULT
 
 _logger = logging.getLogger(__name__)
 

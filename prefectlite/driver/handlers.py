@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefectlite.core.task import Task
+from prefectlite.states.meta import unwrapped
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
 
@@ -77,7 +78,7 @@ def as_state(said: Any, handler: Callable[..., Any], owner: Any, new: State) -> 
     Returns
     -------
     State
-        Its word; for None, what it was shown.
+        Its word, unwrapped; for None, what it was shown.
 
     Raises
     ------
@@ -93,4 +94,4 @@ def as_state(said: Any, handler: Callable[..., Any], owner: Any, new: State) -> 
             f"State handler {name!r} of {kind} {owner.name!r} returned {said!r}; return a State, or None to "
             "let the transition stand."
         )
-    return said
+    return unwrapped(said)

@@ -11,6 +11,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ResultUnavailable
 from prefectlite.states.keys import RunKey
+from prefectlite.states.meta import unwrapped
 from prefectlite.states.state import Looped, Mapped, Resume, State
 
 
@@ -43,14 +44,15 @@ class KeptStates:
         found: object = given or {}
         if not isinstance(found, Mapping):
             raise self._wrong(given, "which is no mapping of tasks to states; pass {task: state}")
-        for task, state in found.items():
+        for task, told in found.items():
             if task not in graph:
                 raise DefinitionError(
                     f"Flow {self._name!r} is given a state for {task!r}, which is not in it; use what the "
                     "call of a task returned."
                 )
-            if not isinstance(state, State):
-                raise self._wrong({task: state}, "which is no state; pass {task: state}")
+            if not isinstance(told, State):
+                raise self._wrong({task: told}, "which is no state; pass {task: state}")
+            state = unwrapped(told)
             if isinstance(state, Resume):
                 raise DefinitionError(
                     f"Flow {self._name!r} is given {state!r} for {task!r}, but what waits for an approval is "
@@ -92,7 +94,8 @@ class KeptStates:
     def _settled(self, task: Task, state: State) -> State:
         """Return a state that holds its value itself: where it lies, the next run does not know."""
         if isinstance(state, Mapped):
-            children = [self._settled(task, one) if _is_final(one) else one for one in state.map_states]
+            given = map(unwrapped, state.map_states)
+            children = [self._settled(task, one) if _is_final(one) else one for one in given]
             return state.replace(map_states=children)
         if state.result_ref is None:
             return state

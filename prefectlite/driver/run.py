@@ -13,7 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.facts import checked_context, flow_facts
+from prefectlite.core.facts import checked_context, context_around, flow_facts
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.keeping import stored_value
 from prefectlite.core.secret_types import hide_secrets
@@ -142,7 +142,7 @@ class Run:
         self._inline_limit = settings.results.inline_limit
         self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
-        own = checked_context({**settings.context, **(context or {})}, graph.name)
+        own = checked_context({**settings.context, **context_around(), **(context or {})}, graph.name)
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)

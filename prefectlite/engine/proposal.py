@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 from prefectlite.engine.questions import raised
 from prefectlite.errors import TaskError
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import NO_RESULT, Failed, State
+from prefectlite.states.state import Failed, State
 from prefectlite.states.transitions import may_become
+from prefectlite.states.value import NO_RESULT
 
 #: What a run does once its new state is on the books.
 Next: TypeAlias = Literal["start", "unfold", "approve", "weigh", "end"]

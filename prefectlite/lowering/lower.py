@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -13,6 +14,7 @@ from prefectlite.core.task import FunctionTask, Task
 from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
 from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
 from prefectlite.errors import EngineError, SerializationError
+from prefectlite.lowering.awaiting import Awaited
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.folds import fold_of
@@ -401,6 +403,8 @@ class Lowering:
             # A method travels with its task.
             is_function = isinstance(task, FunctionTask)
             body = travelling(body, self._names) if is_function else task.for_worker().run
+        if inspect.iscoroutinefunction(task.run):
+            body = Awaited(body)
         envelope = Envelope(
             task.name,
             body,

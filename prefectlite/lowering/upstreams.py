@@ -19,7 +19,9 @@ from prefectlite.engine.plan import PlanNode
 from prefectlite.lowering.parts import OF_COLUMN, Column
 from prefectlite.lowering.recipes import Needs
 from prefectlite.lowering.spec import Upstream
-from prefectlite.states.state import NO_RESULT, Finished, Mapped, State, Success, count_by_class
+from prefectlite.states.children import count_by_class
+from prefectlite.states.state import Finished, Mapped, State, Success
+from prefectlite.states.value import NO_RESULT
 
 _TRAVELS: Final = (str, int, float, bool, type(None))
 

@@ -94,7 +94,8 @@ class Notifier:
         """Check the options."""
         for name in ("ignore_states", "only_states"):
             object.__setattr__(self, name, _classes(getattr(self, name), f"{name} of {self}"))
-        if not self.timeout > 0:
+        seconds: object = self.timeout
+        if not (isinstance(seconds, int | float) and seconds > 0):
             raise DefinitionError(f"timeout of {self} is {self.timeout!r}; give seconds, more than zero.")
 
     def __repr__(self) -> str:

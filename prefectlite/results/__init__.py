@@ -6,7 +6,7 @@ serializers are in ``prefectlite.serializers``.
 
 from prefectlite.results.result import LocalResult, Result
 from prefectlite.results.store import FolderStore, FsspecStore, Store
-from prefectlite.results.storeless import ConstantResult, PrefectResult
+from prefectlite.results.storeless import ConstantResult, PrefectResult, SecretResult
 
 __all__ = [
     "ConstantResult",
@@ -15,5 +15,6 @@ __all__ = [
     "LocalResult",
     "PrefectResult",
     "Result",
+    "SecretResult",
     "Store",
 ]

@@ -1,10 +1,12 @@
-"""Results without a store: the value is a constant, or stands in its location. Knows no file."""
+"""Results without a store: a constant, what stands in its location, a secret. Knows no file and no task."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from prefectlite.errors import ResultError
+from prefectlite.masking import hide
 from prefectlite.results.formats import JSONSerializer
 from prefectlite.results.result import Location, Result
 
@@ -162,5 +164,129 @@ class PrefectResult(Result):
         try:
             self.read(location if isinstance(location, str) else location(**kwargs))
         except ValueError:
+            return False
+        return True
+
+
+@runtime_checkable
+class SecretSource(Protocol):
+    """What looks a secret up: a ``Secret``, an ``EnvVarSecret``, or what has name and ``run`` as they."""
+
+    @property
+    def name(self) -> str:
+        """The secret's name."""
+        ...
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """Looks up the secret of that name; another one if it is called with ``name=``."""
+        ...
+
+
+class SecretResult(Result):
+    """A secret, which is looked up whenever it is read, and stored nowhere.
+
+    Its location is the secret's name. Texts that prefectlite writes from then on where it was read show a
+    mask in its place, as with the secret itself.
+
+    Parameters
+    ----------
+    secret_task : SecretSource
+        What looks it up: ``Secret("DB_PASSWORD")``.
+    location : str, callable or None
+        The name of the secret, as of ``Result``; by default, that of ``secret_task``.
+
+    Raises
+    ------
+    TypeError
+        When ``secret_task`` cannot be run, or has no name.
+
+    Examples
+    --------
+    >>> from prefectlite import Secret, set_temporary_config
+    >>> result = SecretResult(Secret("DB_PASSWORD"))
+    >>> with set_temporary_config({"context.secrets.DB_PASSWORD": "correct horse"}):
+    ...     len(result.read("DB_PASSWORD").value)
+    13
+    """
+
+    def __init__(self, secret_task: SecretSource, location: Location | None = None) -> None:
+        if not isinstance(secret_task, SecretSource):
+            raise TypeError(
+                f"SecretResult was given {secret_task!r}, which has no name or no run(); pass the task that "
+                "looks the secret up, as in SecretResult(Secret('DB_PASSWORD'))."
+            )
+        self.secret_task = secret_task
+        super().__init__(location=secret_task.name if location is None else location)
+
+    def read(self, location: str) -> Self:
+        """Look the secret up.
+
+        Parameters
+        ----------
+        location : str
+            Its name.
+
+        Returns
+        -------
+        Result
+            A copy, with the secret as its value.
+
+        Raises
+        ------
+        SecretError
+            When there is none of that name.
+        """
+        # A class of the user's own may know one secret alone, and take no name.
+        run = self.secret_task.run
+        value = run() if location == self.secret_task.name else run(name=location)
+        hide(value)
+        return self._found(value, location)
+
+    def write(self, value: Any, /, **kwargs: Any) -> Self:
+        """Refuse.
+
+        Parameters
+        ----------
+        value : object
+            Not looked at.
+        **kwargs : object
+            Not looked at.
+
+        Returns
+        -------
+        Result
+            Never.
+
+        Raises
+        ------
+        ResultError
+            Always: a secret is never stored. It is a ``ValueError``.
+        """
+        raise ResultError(
+            f"A SecretResult cannot be written, since a secret is never stored; put {self.location!r} where "
+            "its task looks it up, or use LocalResult(dir=...) for what is no secret."
+        )
+
+    def exists(self, location: Location, /, **kwargs: Any) -> bool:
+        """Return whether there is a secret of that name here.
+
+        Parameters
+        ----------
+        location : str or callable
+            Its name, or what it is made by.
+        **kwargs : object
+            What the name is made from.
+
+        Returns
+        -------
+        bool
+            Whether it can be looked up now.
+        """
+        wanted = self.copy()
+        wanted.location = location
+        try:
+            self.read(wanted.named(**kwargs))
+        except (LookupError, ValueError):
             return False
         return True

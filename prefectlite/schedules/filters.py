@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.moments import aware
 
 Filter: TypeAlias = Callable[[datetime], bool]
@@ -116,6 +116,11 @@ def at_time(t: time) -> Filter:
     -------
     callable
         The filter.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When a time is none.
     """
     return between_times(t, t)
 
@@ -132,7 +137,17 @@ def between_times(start: time, end: time) -> Filter:
     -------
     callable
         The filter.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When a time is none.
     """
+    for given in (start, end):
+        if not isinstance(given, time):
+            raise DefinitionTypeError(
+                f"A schedule's filter was given the time {given!r}; give a time of day: time(9, 30)."
+            )
     within = _within(start, end)
     return lambda found: within(found.time())
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from prefectlite.errors import ConfigError
 from prefectlite.masking import MASK, Secrets
 from prefectlite.settings.checks import settings_of
 from prefectlite.settings.schema import (
@@ -158,6 +159,12 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[None]:
     ('local', 'north')
     """
     layer: dict[str, Given] = {}
+    given: object = settings
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"set_temporary_config was given {given!r}, which has no names; give keys and values: "
+            "{'n_workers': 4}."
+        )
     for key, value in settings.items():
         put(layer, key, value, "set_temporary_config")
     _book.put_on(layer)

@@ -5,10 +5,11 @@ Their JSON form is in ``prefectlite.states.json``, the law of their changes in
 """
 
 from prefectlite.states import signals
+from prefectlite.states.children import count_by_class
 from prefectlite.states.keys import RunKey
+from prefectlite.states.meta import ClientFailed, Queued, Submitted
 from prefectlite.states.report import Renderer, Report, ResultRef, ValueSource
 from prefectlite.states.state import (
-    NO_RESULT,
     Cached,
     Cancelled,
     Cancelling,
@@ -17,7 +18,6 @@ from prefectlite.states.state import (
     Finished,
     Looped,
     Mapped,
-    NoResultType,
     Paused,
     Pending,
     Resume,
@@ -30,14 +30,15 @@ from prefectlite.states.state import (
     TimedOut,
     TriggerFailed,
     ValidationFailed,
-    count_by_class,
 )
+from prefectlite.states.value import NO_RESULT, NoResultType
 
 __all__ = [
     "NO_RESULT",
     "Cached",
     "Cancelled",
     "Cancelling",
+    "ClientFailed",
     "Crashed",
     "Failed",
     "Finished",
@@ -46,6 +47,7 @@ __all__ = [
     "NoResultType",
     "Paused",
     "Pending",
+    "Queued",
     "Renderer",
     "Report",
     "ResultRef",
@@ -56,6 +58,7 @@ __all__ = [
     "Scheduled",
     "Skipped",
     "State",
+    "Submitted",
     "Success",
     "TimedOut",
     "TriggerFailed",

@@ -96,3 +96,22 @@ def classes_of(states: Sequence[State]) -> Iterator[type[State]]:
         In order.
     """
     return states.classes() if isinstance(states, ChildStates) else map(type, states)
+
+
+def count_by_class(states: Sequence[State]) -> dict[str, int]:
+    """Count states by the name of their class.
+
+    Parameters
+    ----------
+    states : sequence of State
+        What to count.
+
+    Returns
+    -------
+    dict of str to int
+        In order of first appearance.
+    """
+    counts: dict[str, int] = {}
+    for kind in classes_of(states):
+        counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
+    return counts

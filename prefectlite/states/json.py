@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.states.keys import RunKey
+from prefectlite.states.meta import Queued
 from prefectlite.states.report import ResultRef
-from prefectlite.states.state import NO_RESULT, State
+from prefectlite.states.state import State
+from prefectlite.states.value import NO_RESULT, classes_below
 
 #: Lists and dicts that are deeper or hold more are pickled: JSON readers have limits, pickle knows cycles.
 _MAX_DEPTH: Final = 32
@@ -31,8 +33,9 @@ _MAX_ITEMS: Final = 10_000
 _MAX_INT: Final = 2**63
 _SECRET: Final = "it is a secret, or one stands in it, and those are not stored"
 
+_MODULES: Final = {State.__module__, Queued.__module__}
 _BUILTIN: Final[dict[str, type[State]]] = {
-    cls.__name__: cls for cls in State.children(include_self=True) if cls.__module__ == State.__module__
+    cls.__name__: cls for cls in State.children(include_self=True) if cls.__module__ in _MODULES
 }
 
 
@@ -360,7 +363,7 @@ def _class_at(path: str) -> type[State]:
     if path in _BUILTIN:
         return _BUILTIN[path]
     # The youngest first: a notebook's cell may have defined its class again.
-    for known in reversed(State.children()):
+    for known in reversed(classes_below(State)):
         if _path_of(known) == path:
             return known
     module, _, qualname = path.partition(":")

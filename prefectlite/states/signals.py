@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from prefectlite.states import state as s
+from prefectlite.states.meta import unwrapped
 
 
 class Signal(BaseException):
@@ -22,7 +23,7 @@ class Signal(BaseException):
 
     def __init__(self, message: str | None = None, **attributes: Any) -> None:
         super().__init__(*(() if message is None else (message,)))
-        self.state = self.state_class(message, **attributes)
+        self.state = unwrapped(self.state_class(message, **attributes))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as class and state."""
@@ -102,7 +103,7 @@ class ENDRUN(Signal):
     Parameters
     ----------
     state : State
-        How the run ends.
+        How the run ends; of a state that wraps another, that other one.
     """
 
     def __init__(self, state: s.State) -> None:
@@ -112,7 +113,7 @@ class ENDRUN(Signal):
                 'as in ENDRUN(Failed("why")).'
             )
         BaseException.__init__(self, *(() if state.message is None else (state.message,)))
-        self.state = state
+        self.state = unwrapped(state)
 
 
 def signal_from_state(state: s.State) -> type[Signal]:

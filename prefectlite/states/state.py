@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from types import MappingProxyType
+from datetime import datetime
 from typing import Any, ClassVar, Final, Self
 
-from prefectlite.errors import ResultUnavailable
-from prefectlite.printable import printable
-from prefectlite.states.children import ChildStates, classes_of
-from prefectlite.states.report import ResultRef
+from prefectlite.states.children import ChildStates
+from prefectlite.states.value import NO_RESULT, StateValue, zoned
 
 
-class NoResultType:
-    """The type of ``NO_RESULT``, which stands for a result that was never given."""
-
-    _only: ClassVar[NoResultType | None] = None
-
-    def __new__(cls) -> NoResultType:
-        """Return the one instance."""
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
-
-    def __repr__(self) -> str:
-        """Return the sentinel's name."""
-        return "NO_RESULT"
-
-    def __reduce__(self) -> str:
-        """Pickle as a reference to the one instance."""
-        return "NO_RESULT"
-
-
-NO_RESULT: Final = NoResultType()
-_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class State:
+class State(StateValue):
     """What is known of a task run or flow run at one moment; an immutable value.
 
     A subclass that adds an attribute takes it as a keyword argument, lists it in ``extras`` and sets it with
@@ -54,141 +27,7 @@ class State:
         Free facts that travel with the state.
     """
 
-    __slots__ = ("_result", "context", "message")
-    color: ClassVar[str] = "#000000"
-    #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
-    extras: ClassVar[tuple[str, ...]] = ()
-    #: Those of the ``extras`` that do not count for equality.
-    uncompared: ClassVar[frozenset[str]] = frozenset()
-
-    message: str | None
-    context: Mapping[str, Any]
-    _result: Any
-
-    def __init__(
-        self,
-        message: str | None = None,
-        result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
-        put = object.__setattr__
-        put(self, "message", message)
-        put(self, "_result", result)
-        put(self, "context", _EMPTY if not context else MappingProxyType(dict(context)))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse: a state is a value."""
-        raise AttributeError(
-            f"{type(self).__name__} is immutable, so its {name!r} cannot be set; "
-            f"make a changed copy with state.replace({name}=...)."
-        )
-
-    def __delattr__(self, name: str) -> None:
-        """Refuse: a state is a value."""
-        raise AttributeError(f"{type(self).__name__} is immutable, so its {name!r} cannot be deleted.")
-
-    @property
-    def result(self) -> Any:
-        """The value that goes with the state, fetched from wherever it lies; None if there is none."""
-        return _value_of(self._result)
-
-    @property
-    def result_ref(self) -> ResultRef | None:
-        """Where the value lies; None when the state holds it itself or there is none."""
-        return self._result if type(self._result) is ResultRef else None
-
-    @property
-    def has_result(self) -> bool:
-        """Whether a result was given, be it None."""
-        return self._result is not NO_RESULT
-
-    def attributes(self) -> dict[str, Any]:
-        """Return all that the constructor takes, the result unfetched.
-
-        Returns
-        -------
-        dict
-            ``message``, ``result``, ``context`` and the ``extras`` of the class.
-        """
-        found = {"message": self.message, "result": self._result, "context": dict(self.context)}
-        for name in self.extras:
-            found[name] = getattr(self, name)
-        return found
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with some attributes changed.
-
-        Parameters
-        ----------
-        **changes : object
-            Constructor arguments and their new values.
-
-        Returns
-        -------
-        State
-            A state of the same class.
-        """
-        return type(self)(**{**self.attributes(), **changes})
-
-    def __eq__(self, other: object) -> bool:
-        """Compare class, result and extras; message and context do not count (as in Prefect 1)."""
-        if type(self) is not type(other):
-            return NotImplemented
-        assert isinstance(other, State)
-        return all(
-            _is_same(getattr(self, name), getattr(other, name))
-            for name in self.extras
-            if name not in self.uncompared
-        ) and _is_same(self._result, other._result)
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        """Return ``<Class: "message">``."""
-        return (
-            f'<{type(self).__name__}: "{printable(self.message)}">'
-            if self.message
-            else f"<{type(self).__name__}>"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as class and attributes."""
-        return _rebuild, (type(self), self.attributes())
-
-    @classmethod
-    def children(cls, include_self: bool = False) -> list[type[State]]:
-        """Return the classes below this one, users' own included.
-
-        Parameters
-        ----------
-        include_self : bool
-            Whether the class itself comes first.
-
-        Returns
-        -------
-        list of type
-            Depth first, in order of definition.
-        """
-        found: list[type[State]] = [cls] if include_self else []
-        for child in cls.__subclasses__():
-            found.extend(child.children(include_self=True))
-        return found
-
-    @classmethod
-    def parents(cls, include_self: bool = False) -> list[type[State]]:
-        """Return the state classes above this one, nearest first.
-
-        Parameters
-        ----------
-        include_self : bool
-            Whether the class itself comes first.
-
-        Returns
-        -------
-        list of type
-            Up to and including ``State``.
-        """
-        return [c for c in cls.__mro__ if issubclass(c, State) and (include_self or c is not cls)]
+    __slots__ = ()
 
     def is_pending(self) -> bool:
         """Return whether the run waits to run."""
@@ -205,6 +44,18 @@ class State:
     def is_scheduled(self) -> bool:
         """Return whether the run waits for a time."""
         return isinstance(self, Scheduled)
+
+    def is_submitted(self) -> bool:
+        """Return whether the run was handed over to be run; none is here, see ``Submitted``."""
+        return False
+
+    def is_queued(self) -> bool:
+        """Return whether the run waits until there is room for it; none does here, see ``Queued``."""
+        return False
+
+    def is_meta_state(self) -> bool:
+        """Return whether the state wraps another one; none of a run does here, see ``ClientFailed``."""
+        return False
 
     def is_retrying(self) -> bool:
         """Return whether the run waits for its next attempt."""
@@ -241,40 +92,6 @@ class State:
     def is_cancelled(self) -> bool:
         """Return whether the run was called off."""
         return isinstance(self, Cancelled)
-
-
-def _rebuild(cls: type[State], attributes: dict[str, Any]) -> State:
-    return cls(**attributes)
-
-
-def _value_of(held: Any) -> Any:
-    if held is NO_RESULT:
-        return None
-    return held.fetch() if type(held) is ResultRef else held
-
-
-def _is_same(mine: Any, theirs: Any) -> bool:
-    if mine is theirs or (type(mine) is ResultRef and type(theirs) is ResultRef and mine == theirs):
-        return True
-    try:
-        mine, theirs = _value_of(mine), _value_of(theirs)
-    except ResultUnavailable:
-        return False
-    if isinstance(mine, BaseException) and isinstance(theirs, BaseException):
-        # Exceptions compare by identity, which does not survive a journey.
-        return type(mine) is type(theirs) and _is_same(mine.args, theirs.args)
-    if getattr(mine, "shape", None) != getattr(theirs, "shape", None):
-        return False
-    try:
-        same = mine == theirs
-        if hasattr(same, "shape"):
-            # Arrays and tables compare element by element; a table's ``all`` answers once per column.
-            same = same.all()
-            same = same.all() if hasattr(same, "all") else same
-        return bool(same)
-    except ValueError:
-        # Tables with other labels refuse to compare; a list of arrays has no truth of its own.
-        return False
 
 
 class Pending(State):
@@ -314,14 +131,7 @@ class Scheduled(Pending):
         start_time: datetime | None = None,
     ) -> None:
         super().__init__(message, result, context)
-        if start_time is not None:
-            if not isinstance(start_time, datetime):
-                raise TypeError(
-                    f"{type(self).__name__}: start_time is a {type(start_time).__name__}; pass a datetime, "
-                    "with its time zone."
-                )
-            start_time = start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
-        object.__setattr__(self, "start_time", start_time)
+        object.__setattr__(self, "start_time", zoned(type(self), start_time))
 
 
 class Paused(Scheduled):
@@ -621,22 +431,3 @@ class Cancelled(Finished):
 
     __slots__ = ()
     color = "#bdbdbd"
-
-
-def count_by_class(states: Sequence[State]) -> dict[str, int]:
-    """Count states by the name of their class.
-
-    Parameters
-    ----------
-    states : sequence of State
-        What to count.
-
-    Returns
-    -------
-    dict of str to int
-        In order of first appearance.
-    """
-    counts: dict[str, int] = {}
-    for kind in classes_of(states):
-        counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
-    return counts

@@ -23,7 +23,8 @@ A flow run walks the same law: ``Pending``, ``Running``, an end; or ``Running`` 
 of it waits for an approval.
 
 A user's own class stands under the law of its nearest built-in ancestor. ``State`` itself is no state that a
-run can be in, and only users' classes derive directly from ``Finished``.
+run can be in, and only users' classes derive directly from ``Finished``. Nor is a run in ``Submitted``,
+``Queued`` or ``ClientFailed``, which wrap another state: where a user gives one, the wrapped state is taken.
 """
 
 from __future__ import annotations

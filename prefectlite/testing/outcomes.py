@@ -13,6 +13,7 @@ from prefectlite.core.base import AnyTask
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.lowering.awaiting import awaited
 from prefectlite.states.keys import RunKey
 from prefectlite.testing.names import runs_named
 
@@ -147,7 +148,7 @@ def runs(body: Callable[..., Any] | None = None, *, takes: float | timedelta | N
     Injected
         For ``simulate``.
     """
-    return Injected(body, takes=_seconds(takes))
+    return Injected(None if body is None else awaited(body), takes=_seconds(takes))
 
 
 class Script:
@@ -171,6 +172,11 @@ class Script:
     """
 
     def __init__(self, flow: FlowGraph, outcomes: Outcomes, default: Course) -> None:
+        given: object = outcomes
+        if not isinstance(given, Mapping):
+            raise DefinitionTypeError(
+                f"outcomes={given!r} names no tasks; say what they come to in a dict: {{load: returns(1)}}."
+            )
         self._own = {slug for task, slug in flow.slugs.items() if _is_ours(task)}
         self._default = _attempts(default, "default")
         # By slug and map index; those of a map as a whole, by None.

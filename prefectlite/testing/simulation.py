@@ -13,6 +13,7 @@ from prefectlite.core.base import AnyTask
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
+from prefectlite.driver.given import check_named, given_parameters
 from prefectlite.driver.run import Run
 from prefectlite.engine.instructions import Transition
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -284,6 +285,11 @@ def simulate(
     >>> run.states(loaded)
     ['Running', 'Failed', 'Retrying', 'Running', 'Success']
     """
+    given: object = flow
+    if not isinstance(given, FlowGraph):
+        raise DefinitionTypeError(
+            f"simulate was given {given!r}, which is no flow; give it what Flow(...) made."
+        )
     if workers is not None and not (type(workers) is int and workers > 0):
         raise DefinitionError(f"workers={workers!r} cannot work; give 1 or more, or None for no limit.")
     start = _start(clock)
@@ -291,7 +297,9 @@ def simulate(
     time_ = VirtualClock(start, end)
     script = Script(flow, {} if outcomes is None else outcomes, default)
     place = VirtualExecutor(script, time_, seconds_of(takes, "takes"), workers)
-    run = Run(flow, parameters or {}, place, observers=(Echo(),), clock=time_, context=context)
+    check_named(flow, context)
+    values = given_parameters(flow, "simulate", parameters, {})
+    run = Run(flow, values, place, observers=(Echo(),), clock=time_, context=context)
     return Simulation(flow, run, run.drive(), start)
 
 

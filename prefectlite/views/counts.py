@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from prefectlite.states.state import Failed, Finished, Looped, State
+from prefectlite.states.value import classes_below
 
 #: The order in which people read states: what happens now, what went wrong, what is done, what waits.
 _ORDER: Final[tuple[str, ...]] = (
@@ -43,7 +44,7 @@ def class_named(name: str) -> type[State]:
     type
         The class; ``State`` itself when there is no such class.
     """
-    return next((found for found in State.children() if found.__name__ == name), State)
+    return next((found for found in classes_below(State) if found.__name__ == name), State)
 
 
 def in_reading_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
-from prefectlite.states.state import Failed, Mapped, State, count_by_class
+from prefectlite.states.children import count_by_class
+from prefectlite.states.state import Failed, Mapped, State
 from prefectlite.views.printable import printable
 
 #: A map of more children than these is one box, which counts them: no eye finds its way among more.

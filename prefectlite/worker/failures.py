@@ -12,7 +12,8 @@ from prefectlite.lowering.envelope import RetryOn
 from prefectlite.masking import KNOWN, MASK, is_secret, mask, secrets_in
 from prefectlite.results.serializers import dumps, dumps_failure
 from prefectlite.states.signals import Signal
-from prefectlite.states.state import NO_RESULT, Failed, State
+from prefectlite.states.state import Failed, State
+from prefectlite.states.value import NO_RESULT
 
 _OURS: Final = ("prefectlite.worker.", "prefectlite.lowering.", "prefectlite.core.")
 _LONGEST_MESSAGE: Final = 500

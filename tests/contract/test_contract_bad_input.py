@@ -7,7 +7,7 @@ Each error names the thing, the value and the mend. What options of tasks and fl
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ from prefectlite import (
     task,
     triggers,
 )
-from prefectlite.schedules import CronSchedule, IntervalSchedule
+from prefectlite.schedules import CronSchedule, IntervalSchedule, filters
 from prefectlite.states import Failed, Pending, Scheduled
 from prefectlite.tasks.control_flow.conditional import Merge
 from prefectlite.tasks.shell import ShellTask
@@ -94,6 +94,7 @@ TASKS: dict[str, Bad] = {
         ("'inc'", "'colour'", "the options are max_retries"),
     ),
     "tags of a text": (lambda: tags(3).__enter__(), TypeError, ("tags(...)", "3", "write tags=['nightly'")),  # type: ignore[arg-type]
+    "tags of a list": (lambda: tags(["a"]).__enter__(), TypeError, ("tags(...)", "['a']", "a list of texts")),  # type: ignore[arg-type]
     "defaults_from_attrs of no argument": (
         lambda: defaults_from_attrs("z")(Mark.run),
         TypeError,
@@ -228,6 +229,16 @@ FLOWS: dict[str, Bad] = {
         TypeError,
         ("'f'", "schedule=3", "CronSchedule("),
     ),  # type: ignore[arg-type]
+    "tasks with a tag that is a text": (
+        lambda: BUILT.get_tasks(tags="x"),
+        TypeError,
+        ("get_tasks(...) has tags='x'", "write tags=['nightly'"),
+    ),
+    "tasks of no class": (
+        lambda: BUILT.get_tasks(task_type=3),  # type: ignore[arg-type]
+        TypeError,
+        ("task_type=3", "give a class of tasks"),
+    ),
     "flow of no tasks": (lambda: Flow("f", tasks=3), TypeError, ("'f'", "tasks=3", "write tasks=[...]")),  # type: ignore[arg-type]
     "flow of no task": (lambda: Flow("f", tasks=[3]), TypeError, ("3 is no task", "'f'", "put @task above")),  # type: ignore[list-item]
     "flow of no edge": (lambda: Flow("f", edges=[3]), TypeError, ("'f'", "3", "write Edge(upstream")),  # type: ignore[list-item]
@@ -360,6 +371,11 @@ STATES: dict[str, Bad] = {
         TypeError,
         ("Scheduled", "str", "pass a datetime"),
     ),  # type: ignore[arg-type]
+    "a start by its place": (
+        lambda: Scheduled("later", None, datetime(2030, 1, 1)),  # type: ignore[arg-type]  # noqa: DTZ001
+        TypeError,
+        ("Scheduled: context is a datetime", "by name"),
+    ),
     "ENDRUN without a state": (lambda: signals.ENDRUN(3), TypeError, ("ENDRUN", "3", "pass the state")),  # type: ignore[arg-type]
     "a signal of no state": (
         lambda: signals.signal_from_state(Pending()),
@@ -391,6 +407,12 @@ STATES: dict[str, Bad] = {
         AttributeError,
         ("'x'", "use `with context(x=...):`"),
     ),
+    "a context without names": (lambda: context(3), ValueError, ("3", "write context(name=value)")),  # type: ignore[arg-type]
+    "temporary settings without names": (
+        lambda: set_temporary_config("x").__enter__(),  # type: ignore[arg-type]
+        ValueError,
+        ("set_temporary_config", "'x'", "give keys and values"),
+    ),
     "a setting that there is not": (
         lambda: config.no_workers,  # type: ignore[attr-defined]
         AttributeError,
@@ -414,6 +436,11 @@ STATES: dict[str, Bad] = {
         ("'A'", "result=3", "remove result"),
     ),  # type: ignore[call-arg]
     "a cron that is none": (lambda: CronSchedule("x"), ValueError, ("cron='x'", "'30 9 * * mon-fri'")),
+    "a time of day that is none": (
+        lambda: filters.at_time("9:30"),  # type: ignore[arg-type]
+        TypeError,
+        ("'9:30'", "give a time of day"),
+    ),
     "an interval that leads nowhere": (
         lambda: IntervalSchedule(interval=timedelta(0)),
         ValueError,

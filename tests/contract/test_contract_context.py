@@ -115,6 +115,10 @@ def test_what_is_given_shows_and_goes_before_the_configuration(world: Any) -> No
     with set_temporary_config({"context.extra": "of the configuration", "results.inline_limit": 5000}):
         assert (seen(world)["extra"], seen(world)["config"]) == ("of the configuration", 5000)
         assert seen(world, context={"extra": ["given"]})["extra"] == ["given"]
+        with context(extra="around", date="2026-03-01", task_name="a test of the body alone"):
+            found = seen(world)
+            assert (found["extra"], found["today"], found["task_name"]) == ("around", "2026-03-01", "look")
+            assert seen(world, context={"extra": ["given"]})["extra"] == ["given"]
     assert seen(world)["extra"] is None
 
 

@@ -14,6 +14,8 @@ from pydantic import SecretStr
 
 from prefectlite import EnvVarSecret, Flow, Parameter, Secret, SecretBase, context, signals, task
 from prefectlite.errors import ResultUnavailable
+from prefectlite.results import SecretResult
+from prefectlite.states import Cached
 from prefectlite.states.json import state_to_json
 
 LOCAL = "local-hush-5e1"
@@ -88,6 +90,19 @@ def test_a_body_reads_it_by_name(world: Any) -> None:
     with Flow("etl") as flow:
         made = reads()
     assert run_of(world, flow)[0].result[made].result == (len(LOCAL), True)
+
+
+def test_a_secret_that_is_read_as_a_stored_value_goes_to_readers_alone(world: Any) -> None:
+    found = task(lambda: "of the body", name="found", result=SecretResult(Vault("V")), target="V")
+    writes = task(lambda: "of the body", name="writes", result=SecretResult(Vault("V")))
+    with Flow("etl") as flow:
+        token = found()
+        reader = use(token["token"])
+        written = writes()
+    state, _ = run_of(world, flow)
+    assert type(state.result[token]) is Cached
+    assert state.result[reader].result == len(MADE)
+    assert "cannot be written, since a secret is never stored" in state.result[written].message
 
 
 def test_a_secret_that_is_a_reference_task_is_kept_no_longer(world: Any) -> None:

@@ -84,6 +84,16 @@ def test_leaving_more_blocks_than_were_entered_does_nothing() -> None:
     assert current_layer() == before
 
 
+def test_what_a_person_sets_is_known_apart_up_to_where_nothing_shines_through() -> None:
+    with context(a=1), tags("t"), context({"b": 2}, a=3):
+        assert current_layer().given == {"a": 3, "b": 2}
+        with surroundings({"task_name": "load"}):
+            assert current_layer().given == {}
+            with context(c=4):
+                assert current_layer().given == {"c": 4}
+    assert current_layer().given == LazyLayer().given == {}
+
+
 def test_threads_see_the_context_if_it_is_copied_to_them() -> None:
     seen: list[object] = []
     with context(x=1):

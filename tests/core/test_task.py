@@ -264,9 +264,6 @@ def positional(x: int, /) -> None: ...
 def reserved(upstream_tasks: int) -> None: ...
 
 
-async def asynchronous(x: int) -> None: ...
-
-
 async def generating(x: int) -> Any:
     yield x
 
@@ -277,8 +274,7 @@ async def generating(x: int) -> Any:
         (starred, DefinitionError, r"takes \*args, but a task's arguments need names"),
         (reserved, DefinitionError, "an argument named 'upstream_tasks', which every call of a task takes"),
         (positional, DefinitionTypeError, "takes 'x' by position only"),
-        (asynchronous, DefinitionTypeError, "is an async function"),
-        (generating, DefinitionTypeError, "is an async function"),
+        (generating, DefinitionTypeError, "is an async generator, .*; return a list"),
         (max, DefinitionError, "does not tell what arguments it takes"),
         ("load", DefinitionTypeError, r"made from a function, not from 'load'; .*@task\(name='load'\)"),
         (inc, DefinitionTypeError, "made from a function, not from <FunctionTask: inc>"),

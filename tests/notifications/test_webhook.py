@@ -307,6 +307,7 @@ class TestNothingStopsARun:
             "'Failed', which is no class of states",
         ),
         (lambda: slack_notifier(ignore_states=[1]), DefinitionTypeError, r"ignore_states of SlackNotifier\("),
+        (lambda: slack_notifier(timeout="1"), DefinitionError, "timeout of .* is '1'; give seconds"),  # type: ignore[arg-type]
         (lambda: slack_notifier(timeout=0), DefinitionError, "timeout of .* is 0; give seconds"),
         (lambda: slack_notifier(uri="x"), DefinitionTypeError, "has no option 'uri'; it has .*url"),
         (lambda: slack_notifier(Flow("x")), DefinitionTypeError, "was called with 1 arguments"),

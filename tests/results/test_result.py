@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from prefectlite.errors import ResultCorrupt, ResultError
-from prefectlite.results import ConstantResult, FolderStore, FsspecStore, LocalResult, PrefectResult, Result
+from prefectlite.masking import MASK, mask
+from prefectlite.results import (
+    ConstantResult,
+    FolderStore,
+    FsspecStore,
+    LocalResult,
+    PrefectResult,
+    Result,
+    SecretResult,
+)
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.result import default_location
 from prefectlite.serializers import JSONSerializer, PickleSerializer
@@ -123,6 +132,56 @@ def test_a_prefect_result_is_its_own_location() -> None:
     assert not result.exists("{a}")
     with pytest.raises(TypeError, match="not JSON serializable"):
         result.write(object())
+
+
+class Vault:
+    """A user's own way to look secrets up."""
+
+    name = "db"
+
+    def __init__(self) -> None:
+        self.secrets = {"db": "in the first place", "mail": "in the second place"}
+
+    def run(self, name: str = "db") -> str:
+        return self.secrets[name]
+
+
+class Single(Vault):
+    """One that knows one secret alone."""
+
+    def run(self) -> str:  # type: ignore[override]
+        return super().run()
+
+
+def test_a_secret_is_looked_up_each_time_it_is_read() -> None:
+    vault = Vault()
+    result = SecretResult(vault)
+    assert (result.location, result.value) == ("db", None)
+    assert result.read("db").value == "in the first place"
+    vault.secrets["db"] = "in another place"
+    assert result.read("db").value == "in another place"
+    assert result.read("mail").value == "in the second place"
+    assert SecretResult(Single()).read("db").value == "in the first place"
+    assert SecretResult(vault, location="{x}il").format(x="ma").location == "mail"
+
+
+def test_a_secret_is_there_if_it_can_be_looked_up() -> None:
+    result = SecretResult(Vault())
+    assert result.exists("{x}b", x="d")
+    assert not result.exists("web")
+
+
+def test_a_secret_that_is_read_shows_nowhere() -> None:
+    read = SecretResult(Vault()).read("mail")
+    assert repr(read) == "<SecretResult: 'mail'>"
+    assert mask(f"It is {read.value}.") == f"It is {MASK}."
+
+
+def test_a_secret_is_not_written_and_needs_somebody_who_knows_it() -> None:
+    with pytest.raises(ValueError, match="cannot be written, since a secret is never stored"):
+        SecretResult(Vault()).write("new")
+    with pytest.raises(TypeError, match=r"given 3, .* as in SecretResult\(Secret\('DB_PASSWORD'\)\)"):
+        SecretResult(3)  # type: ignore[arg-type]
 
 
 def test_a_kept_value_comes_back_with_what_it_was_made_from() -> None:

@@ -32,7 +32,7 @@ from prefectlite.states import (
 )
 from prefectlite.states.json import StateForm, schema, state_from_json, state_to_json
 
-BUILTIN = [c for c in State.children(include_self=True) if c.__module__ == State.__module__]
+BUILTIN = [c for c in State.children(include_self=True) if c.__module__.startswith("prefectlite.states.")]
 TIME = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 EXTRAS: dict[str, Any] = {
     "start_time": TIME,
@@ -45,6 +45,7 @@ EXTRAS: dict[str, Any] = {
     "cached_result_expiration": TIME,
     "hashed_inputs": {"x": "c0a8"},
     "cached_parameters": {"p": "cfea"},
+    "state": Success("inside", result=1),
     "age": (1, 2),
 }
 

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.states import Failed, Mapped, Report, RunKey, Skipped, State, Success
-from prefectlite.states.children import ChildStates
+from prefectlite.states.children import ChildStates, count_by_class
 from prefectlite.states.report import Reports, ResultRef, Results
-from prefectlite.states.state import count_by_class
 
 COMMON = Success("The body returned.")
 PAYLOADS = st.lists(st.binary(max_size=5), min_size=1, max_size=8)

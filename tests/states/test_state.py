@@ -14,6 +14,7 @@ from prefectlite.states import (
     Cached,
     Cancelled,
     Cancelling,
+    ClientFailed,
     Crashed,
     Failed,
     Finished,
@@ -22,6 +23,7 @@ from prefectlite.states import (
     NoResultType,
     Paused,
     Pending,
+    Queued,
     ResultRef,
     Resume,
     Retrying,
@@ -30,14 +32,16 @@ from prefectlite.states import (
     Scheduled,
     Skipped,
     State,
+    Submitted,
     Success,
     TimedOut,
     TriggerFailed,
     ValidationFailed,
     count_by_class,
 )
+from prefectlite.states.meta import unwrapped
 
-BUILTIN = [c for c in State.children(include_self=True) if c.__module__ == State.__module__]
+BUILTIN = [c for c in State.children(include_self=True) if c.__module__.startswith("prefectlite.states.")]
 TIME = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 EXTRAS: dict[str, Any] = {
     "start_time": TIME,
@@ -50,7 +54,10 @@ EXTRAS: dict[str, Any] = {
     "cached_result_expiration": TIME,
     "hashed_inputs": {"x": "c0a8"},
     "cached_parameters": {"p": "cfea"},
+    "state": Paused("inside", start_time=TIME),
 }
+#: Other values of attributes whose types are looked at.
+OTHER: dict[str, Any] = {"start_time": TIME.replace(year=2031), "state": Running()}
 
 
 class Stale(Failed):
@@ -115,7 +122,7 @@ class TestEveryClass:
         assert state == state.replace(message="other", context={})
         assert state != state.replace(result=7)
         for name in cls.extras:
-            changed = state.replace(**{name: TIME.replace(year=2031) if name == "start_time" else ()})
+            changed = state.replace(**{name: OTHER.get(name, ())})
             assert (changed == state) is (name == "traceback")
 
     def test_it_hashes_by_identity(self, cls: type[State]) -> None:
@@ -130,7 +137,10 @@ class TestEveryClass:
 
 PREDICATES: dict[str, set[type[State]]] = {
     "is_pending": {Pending, Scheduled, Paused, Resume, Retrying},
-    "is_scheduled": {Scheduled, Paused, Resume, Retrying},
+    "is_scheduled": {Scheduled, Paused, Resume, Retrying, Queued},
+    "is_submitted": {Submitted},
+    "is_queued": {Queued},
+    "is_meta_state": {Submitted, Queued, ClientFailed},
     "is_retrying": {Retrying},
     "is_running": {Running, Cancelling},
     "is_successful": {Success, Cached, Mapped, Skipped},
@@ -185,6 +195,38 @@ def test_the_classes_stand_as_in_prefect_1_but_for_crashed(
     assert cls.parents()[0] is parent
 
 
+@pytest.mark.parametrize("cls", [Submitted, Queued, ClientFailed])
+class TestWrappers:
+    def test_a_state_is_wrapped_once(self, cls: type[Submitted]) -> None:
+        inner = Retrying("again", run_count=2)
+        assert cls(state=inner).state is inner
+        assert cls(state=Submitted(state=Queued(state=inner))).state is inner
+        assert cls(state=ClientFailed()).state is None
+        assert cls().state is None
+
+    def test_a_run_is_in_what_is_wrapped(self, cls: type[Submitted]) -> None:
+        inner = Success(result=3)
+        assert unwrapped(cls("told", state=inner)) is inner
+        assert unwrapped(inner) is inner
+        nothing = unwrapped(cls("told"))
+        assert (type(nothing), nothing.message) == (Pending, "told")
+
+    def test_only_a_state_can_be_wrapped(self, cls: type[Submitted]) -> None:
+        with pytest.raises(TypeError, match=rf"{cls.__name__}: state is a int; pass the state that it wraps"):
+            cls(state=3)  # type: ignore[arg-type]
+
+    def test_it_stands_below_state_alone(self, cls: type[Submitted]) -> None:
+        assert cls.parents() == [State]
+        assert cls in State.children()
+
+
+def test_what_is_queued_has_a_start_time_as_what_is_scheduled() -> None:
+    assert Queued().start_time is None
+    assert Queued(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
+    with pytest.raises(TypeError, match="Queued: start_time is a str; pass a datetime"):
+        Queued(start_time="now")  # type: ignore[arg-type]
+
+
 def test_a_start_without_a_time_is_at_once_and_a_time_without_a_zone_is_of_utc() -> None:
     assert Scheduled().start_time is Paused().start_time is None
     assert Scheduled(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
@@ -197,6 +239,17 @@ def test_the_base_is_above_all_others() -> None:
     assert Crashed.parents(include_self=True)[0] is Crashed
     assert Stale in Failed.children()
     assert Failed not in Failed.children()
+
+
+def test_families_may_be_asked_for_by_name_and_leave_out_what_is_private() -> None:
+    class _Odd(Skipped): ...
+
+    class Odder(_Odd): ...
+
+    assert Skipped.children(include_self=True) == [Skipped, Odder]
+    assert Skipped.children(names_only=True) == ["Odder"]
+    assert Odder.parents(names_only=True) == ["Skipped", "Success", "Finished", "State"]
+    assert Odder.parents(include_self=True, names_only=True)[0] == "Odder"
 
 
 class TestResults:

@@ -8,6 +8,7 @@ from prefectlite.states import (
     Cached,
     Cancelled,
     Cancelling,
+    ClientFailed,
     Crashed,
     Failed,
     Finished,
@@ -15,12 +16,14 @@ from prefectlite.states import (
     Mapped,
     Paused,
     Pending,
+    Queued,
     Resume,
     Retrying,
     Running,
     Scheduled,
     Skipped,
     State,
+    Submitted,
     Success,
     TimedOut,
     TriggerFailed,
@@ -62,6 +65,12 @@ def test_the_law_cannot_be_changed() -> None:
 def test_nothing_becomes_the_base_and_the_base_becomes_nothing() -> None:
     assert exits(State) == set()
     assert not any(may_become(old, State) for old in BUILTIN)
+
+
+@pytest.mark.parametrize("wrapper", [Submitted, Queued, ClientFailed])
+def test_no_run_is_in_a_state_that_wraps_another(wrapper: type[State]) -> None:
+    assert exits(wrapper) == set()
+    assert not any(may_become(old, wrapper) for old in BUILTIN)
 
 
 @pytest.mark.parametrize("end", DEAD_ENDS)

@@ -22,7 +22,7 @@ from prefectlite import (
     triggers,
     unmapped,
 )
-from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError, TaskError
+from prefectlite.errors import ContextError, DefinitionError, DefinitionTypeError, ParameterError, TaskError
 from prefectlite.states import Cancelled, Crashed, Failed, Mapped, Skipped, Success
 from prefectlite.testing import crashes, raises, returns, runs, simulate
 
@@ -418,6 +418,10 @@ def test_it_prints_as_a_timeline() -> None:
         ({"outcomes": {"load": 5}}, DefinitionTypeError, r"which is no outcome; write returns\(5\)"),
         ({"outcomes": {"load": []}}, DefinitionTypeError, "is an empty list"),
         ({"outcomes": {"load": OSError(), "load-1": OSError()}}, DefinitionError, "name each task once"),
+        ({"outcomes": 3}, DefinitionTypeError, "outcomes=3 names no tasks"),
+        ({"parameters": 3}, ParameterError, "parameters=3, which have no names"),
+        ({"context": 3}, ContextError, "context=3, which has no names"),
+        ({"flow": "daily"}, DefinitionTypeError, "given 'daily', which is no flow"),
         ({"default": 3}, DefinitionTypeError, r"default has 3, which is no outcome"),
         ({"takes": -1}, DefinitionError, "takes=-1 is no duration"),
         ({"until": "soon"}, DefinitionError, "until='soon' is no duration"),
@@ -430,7 +434,7 @@ def test_what_cannot_be_simulated_is_refused(options: Any, kind: Any, text: str)
     flow, *_ = daily()
 
     with pytest.raises(kind, match=text):
-        simulate(flow, **options)
+        simulate(**{"flow": flow, **options})
 
 
 def test_outcomes_that_are_none_are_refused_when_made() -> None:

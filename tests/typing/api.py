@@ -45,11 +45,11 @@ from prefectlite.cache_validators import all_inputs, partial_inputs_only
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
-from prefectlite.results import FsspecStore, LocalResult, Result
+from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.signals import SKIP
-from prefectlite.states import Cached, Failed, RunKey, State
+from prefectlite.states import Cached, Failed, Queued, RunKey, State
 from prefectlite.tasks.shell import ShellTask
 from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
@@ -112,8 +112,24 @@ assert_type(inc.tags, frozenset[str])
 assert_type(inc.copy(max_retries=3).run(1), int)
 assert_type(task(inc.run)(1), int)
 
+
+@task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@task(max_retries=3)
+async def fetch_again(url: str) -> bytes:
+    return url.encode()
+
+
 with Flow("etl", executor=LocalExecutor()) as etl:
     assert_type(etl, Flow)
+
+    # The call of an async task gives what it is awaited for.
+    assert_type(fetch("a"), bytes)
+    assert_type(fetch_again("a"), bytes)
+    assert_type(fetch.map(["a"]), list[bytes])
 
     # A call gives what the function returns, so that calls can be put into each other.
     one = inc(1)
@@ -312,6 +328,11 @@ def both() -> None:
     inc(1)
 
 
+assert_type(Queued(state=Failed("why")).state, State | None)
+assert_type(Failed.children(), list[type[Failed]])
+assert_type(Failed.parents(names_only=True), list[str])
+
+
 def even(state: Cached, inputs: dict[str, Any], parameters: dict[str, Any]) -> bool:
     return bool(inputs["x"] % 2 == 0 and all_inputs(state, inputs, parameters))
 
@@ -320,6 +341,7 @@ stored = LocalResult("results", location="{x}.json", serializer=CompressedSerial
 assert_type(stored.write(1, x=2), LocalResult)
 assert_type(stored.read("2.json").value, Any)
 assert_type(stored.exists("{x}.json", x=2), bool)
+assert_type(SecretResult(Secret("DB_PASSWORD")).read("DB_PASSWORD"), SecretResult)
 assert_type(Flow("stored", result=Result(store=FsspecStore("memory://results"))).result, Result | None)
 words.copy(cache_for=timedelta(days=1), cache_validator=even, cache_key="words")
 words.copy(cache_for=60, cache_validator=partial_inputs_only(validate_on=["text"]), checkpoint=False)

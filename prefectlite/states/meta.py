@@ -1,0 +1,136 @@
+"""States that wrap another one; a server of Prefect 1 gave them. No run is ever in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from prefectlite.states.state import Pending, State
+from prefectlite.states.value import NO_RESULT, zoned
+
+
+class _MetaState(State):
+    """What somebody said of a run on its way to another state.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    state : State or None
+        The state that it wraps; of one that wraps another, that other one.
+
+    Raises
+    ------
+    TypeError
+        When ``state`` is something else.
+    """
+
+    __slots__ = ("state",)
+    color = "#fbfbfb"
+    extras: ClassVar[tuple[str, ...]] = ("state",)
+    state: State | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        state: State | None = None,
+    ) -> None:
+        super().__init__(message, result, context)
+        if not isinstance(state, State | None):
+            raise TypeError(
+                f"{type(self).__name__}: state is a {type(state).__name__}; pass the state that it wraps."
+            )
+        object.__setattr__(self, "state", state.state if isinstance(state, _MetaState) else state)
+
+    def is_meta_state(self) -> bool:
+        """Return whether the state wraps another one: it does."""
+        return True
+
+
+class ClientFailed(_MetaState):
+    """A client could not tell of the state that it wraps."""
+
+    __slots__ = ()
+    color = "#eb0000"
+
+
+class Submitted(_MetaState):
+    """The run was handed over to be run."""
+
+    __slots__ = ()
+    color = "#ffab00"
+
+    def is_submitted(self) -> bool:
+        """Return whether the run was handed over to be run: it was."""
+        return True
+
+
+class Queued(_MetaState):
+    """The run was handed over, and waits until there is room for it.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+    state : State or None
+        The state that it wraps.
+    start_time : datetime or None
+        As for ``Scheduled``.
+
+    Raises
+    ------
+    TypeError
+        When ``state`` or ``start_time`` is something else.
+    """
+
+    __slots__ = ("start_time",)
+    color = "#ffab00"
+    extras = ("state", "start_time")
+    start_time: datetime | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+        *,
+        state: State | None = None,
+        start_time: datetime | None = None,
+    ) -> None:
+        super().__init__(message, result, context, state=state)
+        object.__setattr__(self, "start_time", zoned(type(self), start_time))
+
+    def is_queued(self) -> bool:
+        """Return whether the run waits until there is room for it: it does."""
+        return True
+
+    def is_scheduled(self) -> bool:
+        """Return whether the run waits for a time: it does, as in Prefect 1."""
+        return True
+
+
+def unwrapped(state: State) -> State:
+    """Return the state that a run is in if somebody says that it is in this one.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+
+    Returns
+    -------
+    State
+        What it wraps, ``Pending`` if that is nothing; a state that wraps none itself.
+
+    Examples
+    --------
+    >>> unwrapped(Submitted(state=Queued(state=Pending("not yet"))))
+    <Pending: "not yet">
+    """
+    if not isinstance(state, _MetaState):
+        return state
+    return Pending(state.message) if state.state is None else state.state

@@ -1,0 +1,301 @@
+"""What all states are made of: a value that never changes. Knows no kind of state by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, cast, overload
+
+from prefectlite.errors import ResultUnavailable
+from prefectlite.printable import printable
+from prefectlite.states.report import ResultRef
+
+if TYPE_CHECKING:
+    from prefectlite.states.state import State
+
+_S = TypeVar("_S", bound="StateValue")
+
+
+class NoResultType:
+    """The type of ``NO_RESULT``, which stands for a result that was never given."""
+
+    _only: ClassVar[NoResultType | None] = None
+
+    def __new__(cls) -> NoResultType:
+        """Return the one instance."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __repr__(self) -> str:
+        """Return the sentinel's name."""
+        return "NO_RESULT"
+
+    def __reduce__(self) -> str:
+        """Pickle as a reference to the one instance."""
+        return "NO_RESULT"
+
+
+NO_RESULT: Final = NoResultType()
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class StateValue:
+    """What all states have in common; ``State`` tells what a user may do with it.
+
+    Parameters
+    ----------
+    message, result, context
+        As for ``State``.
+
+    Raises
+    ------
+    TypeError
+        When ``context`` is no mapping.
+    """
+
+    __slots__ = ("_result", "context", "message")
+    color: ClassVar[str] = "#000000"
+    #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
+    extras: ClassVar[tuple[str, ...]] = ()
+    #: Those of the ``extras`` that do not count for equality.
+    uncompared: ClassVar[frozenset[str]] = frozenset()
+
+    message: str | None
+    context: Mapping[str, Any]
+    _result: Any
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        if context and not isinstance(context, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}: context is a {type(context).__name__}; pass a mapping, "
+                "and what comes behind it by name."
+            )
+        put = object.__setattr__
+        put(self, "message", message)
+        put(self, "_result", result)
+        put(self, "context", _EMPTY if not context else MappingProxyType(dict(context)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: a state is a value."""
+        raise AttributeError(
+            f"{type(self).__name__} is immutable, so its {name!r} cannot be set; "
+            f"make a changed copy with state.replace({name}=...)."
+        )
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: a state is a value."""
+        raise AttributeError(f"{type(self).__name__} is immutable, so its {name!r} cannot be deleted.")
+
+    @property
+    def result(self) -> Any:
+        """The value that goes with the state, fetched from wherever it lies; None if there is none."""
+        return _value_of(self._result)
+
+    @property
+    def result_ref(self) -> ResultRef | None:
+        """Where the value lies; None when the state holds it itself or there is none."""
+        return self._result if type(self._result) is ResultRef else None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether a result was given, be it None."""
+        return self._result is not NO_RESULT
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all that the constructor takes, the result unfetched.
+
+        Returns
+        -------
+        dict
+            ``message``, ``result``, ``context`` and the ``extras`` of the class.
+        """
+        found = {"message": self.message, "result": self._result, "context": dict(self.context)}
+        for name in self.extras:
+            found[name] = getattr(self, name)
+        return found
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some attributes changed.
+
+        Parameters
+        ----------
+        **changes : object
+            Constructor arguments and their new values.
+
+        Returns
+        -------
+        State
+            A state of the same class.
+        """
+        return type(self)(**{**self.attributes(), **changes})
+
+    def __eq__(self, other: object) -> bool:
+        """Compare class, result and extras; message and context do not count (as in Prefect 1)."""
+        if type(self) is not type(other):
+            return NotImplemented
+        assert isinstance(other, StateValue)
+        return all(
+            _is_same(getattr(self, name), getattr(other, name))
+            for name in self.extras
+            if name not in self.uncompared
+        ) and _is_same(self._result, other._result)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        """Return ``<Class: "message">``."""
+        return (
+            f'<{type(self).__name__}: "{printable(self.message)}">'
+            if self.message
+            else f"<{type(self).__name__}>"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as class and attributes."""
+        return _rebuild, (type(self), self.attributes())
+
+    @overload
+    @classmethod
+    def children(cls, include_self: bool = ..., names_only: Literal[False] = ...) -> list[type[Self]]: ...
+
+    @overload
+    @classmethod
+    def children(cls, include_self: bool = ..., *, names_only: Literal[True]) -> list[str]: ...
+
+    @classmethod
+    def children(cls, include_self: bool = False, names_only: bool = False) -> list[type[Self]] | list[str]:
+        """Return the classes below this one, users' own included, but for those with a private name.
+
+        Parameters
+        ----------
+        include_self : bool
+            Whether the class itself comes first.
+        names_only : bool
+            Whether their names are wanted.
+
+        Returns
+        -------
+        list of type, or of str
+            Depth first, in order of definition.
+        """
+        return _shown([cls, *classes_below(cls)] if include_self else classes_below(cls), names_only)
+
+    @overload
+    @classmethod
+    def parents(cls, include_self: bool = ..., names_only: Literal[False] = ...) -> list[type[State]]: ...
+
+    @overload
+    @classmethod
+    def parents(cls, include_self: bool = ..., *, names_only: Literal[True]) -> list[str]: ...
+
+    @classmethod
+    def parents(cls, include_self: bool = False, names_only: bool = False) -> list[type[State]] | list[str]:
+        """Return the state classes above this one, nearest first, but for those with a private name.
+
+        Parameters
+        ----------
+        include_self : bool
+            Whether the class itself comes first.
+        names_only : bool
+            Whether their names are wanted.
+
+        Returns
+        -------
+        list of type, or of str
+            Up to and including ``State``.
+        """
+        above = cls.__mro__ if include_self else cls.__mro__[1:]
+        found = [c for c in above if issubclass(c, StateValue) and c is not StateValue]
+        return _shown(cast("list[type[State]]", found), names_only)
+
+
+def classes_below(cls: type[_S]) -> list[type[_S]]:
+    """Return all classes that are made from one.
+
+    Parameters
+    ----------
+    cls : type
+        A class of states.
+
+    Returns
+    -------
+    list of type
+        Depth first, in order of definition; those with a private name too.
+    """
+    return [found for child in cls.__subclasses__() for found in (child, *classes_below(child))]
+
+
+def _shown(classes: list[type[_S]], names_only: bool) -> list[type[_S]] | list[str]:
+    public = [cls for cls in classes if not cls.__name__.startswith("_")]
+    return [cls.__name__ for cls in public] if names_only else public
+
+
+def zoned(owner: type, start_time: datetime | None) -> datetime | None:
+    """Return a start time with its time zone.
+
+    Parameters
+    ----------
+    owner : type
+        The class whose start time it is, for the error.
+    start_time : datetime or None
+        A time without a zone is taken for UTC.
+
+    Returns
+    -------
+    datetime or None
+        None for None.
+
+    Raises
+    ------
+    TypeError
+        When ``start_time`` is something else.
+    """
+    if start_time is None:
+        return None
+    if not isinstance(start_time, datetime):
+        raise TypeError(
+            f"{owner.__name__}: start_time is a {type(start_time).__name__}; "
+            "pass a datetime, with its time zone."
+        )
+    return start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
+
+
+def _rebuild(cls: type[StateValue], attributes: dict[str, Any]) -> StateValue:
+    return cls(**attributes)
+
+
+def _value_of(held: Any) -> Any:
+    if held is NO_RESULT:
+        return None
+    return held.fetch() if type(held) is ResultRef else held
+
+
+def _is_same(mine: Any, theirs: Any) -> bool:
+    if mine is theirs or (type(mine) is ResultRef and type(theirs) is ResultRef and mine == theirs):
+        return True
+    try:
+        mine, theirs = _value_of(mine), _value_of(theirs)
+    except ResultUnavailable:
+        return False
+    if isinstance(mine, BaseException) and isinstance(theirs, BaseException):
+        # Exceptions compare by identity, which does not survive a journey.
+        return type(mine) is type(theirs) and _is_same(mine.args, theirs.args)
+    if getattr(mine, "shape", None) != getattr(theirs, "shape", None):
+        return False
+    try:
+        same = mine == theirs
+        if hasattr(same, "shape"):
+            # Arrays and tables compare element by element; a table's ``all`` answers once per column.
+            same = same.all()
+            same = same.all() if hasattr(same, "all") else same
+        return bool(same)
+    except ValueError:
+        # Tables with other labels refuse to compare; a list of arrays has no truth of its own.
+        return False
