@@ -44,6 +44,8 @@ from prefectlite.worker.revival import keep_said, keep_success
 from prefectlite.worker.strips import Strip, expand, held_places
 from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
 
+#: So many bundles of a task go back whole when it has made a value that is too large for a bundle.
+GO_BACK: Final = 64
 #: The outcome of an attempt that says what the last one said: its report would be the same.
 _AGAIN: Final = Outcome(None, is_final=False)
 
@@ -216,6 +218,8 @@ class _Runner:
             except BaseException as error:
                 goes_on = self._refuse(part, error, until)
             else:
+                if self._goes_back(strip.kind):
+                    break
                 is_tight = strip.kind.apart is None and strip.kind.keeping is None
                 goes_on = (self._run_strip if is_tight else self._run_singly)(strip, until)
             if not goes_on:
@@ -229,6 +233,19 @@ class _Runner:
             return Strip.of_block(flow, task, part, self._values, own, self._here)
         spec = Spec(*pickle.loads(part.spec))
         return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
+
+    def _goes_back(self, kind: Kind) -> bool:
+        """Return whether nothing more of a bundle should begin here, since its values are too large for one.
+
+        Who sent it learns the same from the report of such a value, and sends each attempt by itself. Should
+        that report never be heard, no more than so many bundles wait for it.
+        """
+        large = kind.flow.large
+        left = large.get(kind.task, 0)
+        if not left or len(self._ledger.free) < 2:
+            return False
+        large[kind.task] = left - 1
+        return True
 
     def _run_strip(self, strip: Strip, until: float) -> bool:
         """Run the attempts of a strip; return whether to go on with the next."""
@@ -281,7 +298,7 @@ class _Runner:
                     outcome = returned(kind, value, None, started, ended)
                 except BaseException as error:
                     outcome = failed(kind, error, started)
-            if self._book(outcome, slot, started, ended) > VALUE_LIMIT or now() > until:
+            if self._is_large(kind, self._book(outcome, slot, started, ended)) or now() > until:
                 return False
         return True
 
@@ -298,8 +315,15 @@ class _Runner:
             self._record.word[0] = slot + 1
             if active.is_called_off or self._stop_word[0]:
                 raise Interruption
-            if self._book(perform_at(strip, place), slot) > VALUE_LIMIT or time.time() > until:
+            if self._is_large(strip.kind, self._book(perform_at(strip, place), slot)) or time.time() > until:
                 return False
+        return True
+
+    def _is_large(self, kind: Kind, nbytes: int) -> bool:
+        """Return whether a value is too large for a bundle, and remember whose it was."""
+        if nbytes <= VALUE_LIMIT:
+            return False
+        kind.flow.large[kind.task] = GO_BACK
         return True
 
     def _refuse(self, part: Part, error: BaseException, until: float) -> bool:

@@ -24,11 +24,13 @@ class OpenFlow:
         It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("context", "facts", "payload")
+    __slots__ = ("context", "facts", "large", "payload")
 
     def __init__(self, facts: FlowFacts, payload: bytes = b"") -> None:
         self.facts = facts
         self.payload = payload
+        #: Tasks that made values too large for a bundle, and how many more bundles of each may go back whole.
+        self.large: dict[OpenTask, int] = {}
         self.context: dict[str, Any] = flow_facts(
             facts.flow_name, facts.run_id, facts.scheduled, facts.context
         )

@@ -529,6 +529,22 @@ def test_a_large_value_ends_its_bundle(site):
     ]
 
 
+def test_a_bundle_of_a_task_whose_values_are_large_goes_back_whole_but_not_for_ever(site, monkeypatch):
+    monkeypatch.setattr(bundles, "GO_BACK", 2)
+    content = envelope(lambda x: b"x" * x)
+
+    def told(*sizes):
+        found = site.bundle([block(len(sizes), columns=[("x", PLAIN, list(sizes))])], [content], limit=10**7)
+        return [one if one == "returned" else "told" for one in map(found.told.get, range(len(sizes)))]
+
+    assert told(1, 1) == ["told", "told"]
+    assert told(10**6, 1) == ["told", "returned"]
+    assert told(1, 1, 1) == ["returned"] * 3
+    assert told(1) == ["told"]  # it would come back alone again
+    assert told(1, 1) == ["returned"] * 2
+    assert told(1, 1) == ["told", "told"]
+
+
 @pytest.mark.parametrize("by_topic", [False, True])
 def test_a_straggler_does_not_hold_its_mates(by_topic, site):
     gate = Gate()
