@@ -8,17 +8,25 @@ does it: an attempt that has begun stays.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from heapq import nlargest
+from itertools import islice
 from typing import Any, Final
 
-#: How long a look waits for company, in seconds.
+#: How long a look waits for company, in seconds, and how long after one that moved nothing.
 LOOK_AFTER: Final = 0.001
+LOOK_AGAIN: Final = 0.05
 #: Less work than this, in seconds, is not worth the way to another worker.
 LEAST: Final = 0.01
 #: Over so many bytes of inputs that a worker has not, an attempt stays where they are.
 NEAR: Final = 64 * 1024
 #: The most attempts that move to one worker at once, for each of its threads.
 AT_ONCE: Final = 16
+#: So many workers with the longest queues are asked, and so many attempts in each queue looked at.
+VICTIMS: Final = 4
+LOOK_AT: Final = 256
 
 
 class Sharing:
@@ -36,6 +44,7 @@ class Sharing:
         self._scheduler = scheduler
         self._is_ours = is_ours
         self._timer: Any = None
+        self._rests_until = 0.0
 
     def placed(self, worker: Any) -> None:
         """Look soon if a worker has got more than it has threads for.
@@ -62,34 +71,43 @@ class Sharing:
     def _wake(self) -> None:
         idle = self._scheduler.idle
         if self._timer is None and idle and len(idle) < len(self._scheduler.running):
-            self._timer = self._scheduler.loop.call_later(LOOK_AFTER, self._look)
+            wait = max(LOOK_AFTER, self._rests_until - time.monotonic())
+            self._timer = self._scheduler.loop.call_later(wait, self._look)
 
     def _look(self) -> None:
         self._timer = None
         stealing = self._scheduler.extensions.get("stealing")
         if stealing is None:
             return
-        expected: dict[Any, int] = {}
-        for info in stealing.in_flight.values():
-            expected[info["thief"]] = expected.get(info["thief"], 0) + 1
+        on_the_way = stealing.in_flight
+        coming = Counter(info["thief"] for info in on_the_way.values())
+        going = Counter(info["victim"] for info in on_the_way.values())
+        victims = nlargest(VICTIMS, self._scheduler.running, key=_surplus)
+        is_idle = True
         for thief in list(self._scheduler.idle.values()):
-            if len(thief.processing) + expected.get(thief, 0) >= thief.nthreads:
+            if len(thief.processing) + coming[thief] >= thief.nthreads:
                 continue
-            victim = max(self._scheduler.running, key=_surplus, default=None)
-            if victim is None or _surplus(victim) <= 0:
-                return
-            for task in self._to_move(victim, thief, stealing.in_flight):
-                stealing.move_task_request(task, victim, thief)
+            for victim in victims:
+                tasks = self._to_move(victim, thief, _surplus(victim) - going[victim], on_the_way)
+                for task in tasks:
+                    stealing.move_task_request(task, victim, thief)
+                going[victim] += len(tasks)
+                if tasks:
+                    is_idle = False
+                    break
+        if is_idle:
+            self._rests_until = time.monotonic() + LOOK_AGAIN
 
-    def _to_move(self, victim: Any, thief: Any, moving: Any) -> list[Any]:
+    def _to_move(self, victim: Any, thief: Any, surplus: int, on_the_way: Any) -> list[Any]:
         """Return what one worker should let another have: half of what waits, from the end of its queue."""
-        waiting = [task for task in victim.processing if task not in moving and self._may_move(task, thief)]
-        # Dask does not say which of them have begun; those are the first of their worker's.
-        waiting.sort(key=_priority)
-        waiting = waiting[max(0, victim.nthreads - len(victim.processing) + len(waiting)) :]
-        if sum([self._seconds(task) for task in waiting]) / victim.nthreads < LEAST:
+        if surplus <= 0:
             return []
-        return waiting[-min(-(-len(waiting) // 2), AT_ONCE * thief.nthreads) :]
+        some = islice(victim.processing, LOOK_AT)  # of a long queue, any
+        found = [task for task in some if task not in on_the_way and self._may_move(task, thief)]
+        found = nlargest(min(surplus, len(found)), found, key=_priority)
+        if sum([self._seconds(task) for task in found]) / victim.nthreads < LEAST:
+            return []
+        return found[: min(-(-surplus // 2), AT_ONCE * thief.nthreads)]
 
     def _may_move(self, task: Any, thief: Any) -> bool:
         return (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from prefectlite.lowering.berths import Berths, DaskKey
@@ -277,8 +278,6 @@ class Packer:
         tasks = [one.task.digest for one in group]
         mosts = [one.most for one in group]
         size = 1 if alone else self._pace.size(tasks, width + group[0].left, mosts)
-        # Even ones: the last of many should not be a small rest.
-        count = -(-width // size)
         # Dask holds back what begins a graph and has a large group, so that workers keep step, and none has a
         # queue while another idles.
         back = (
@@ -286,9 +285,21 @@ class Packer:
             or (self._keeps_step and self._is_single(group[0]))
             or self._pace.is_long(tasks)
         )
-        for number in range(count):
-            start, stop = width * number // count, width * (number + 1) // count
+        for start, stop in self._cuts(width, size, tasks[0]):
             yield self._bundle([one.part(start, stop) for one in group], back=back)
+
+    def _cuts(self, width: int, size: int, task: str) -> Iterator[tuple[int, int]]:
+        """Cut so many children into stretches of no more than a size."""
+        first = 0
+        if self._keeps_step and size > 1 and self._pace.seconds(task) is None:
+            # What they make may be large, and what a first wave makes here and there waits for neighbours.
+            first = min(self._pace.threads(), width)
+            yield from pairwise(range(first + 1))
+        # Even ones: the last of many should not be a small rest.
+        count = -(-(width - first) // size)
+        for number in range(count):
+            start = first + (width - first) * number // count
+            yield start, first + (width - first) * (number + 1) // count
 
     def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False) -> Bundle:
         first = shipments[0]

@@ -312,3 +312,20 @@ def test_what_is_made_from_large_values_and_is_small_travels_together_once_that_
     pace.note("b", 0.0001, 10)
     packed = packer.pack([block(range(80, 120), columns=(("x", READ, (40, 1, 40)),), blob=2)])
     assert len(packed) < 40
+
+
+@pytest.mark.parametrize(
+    ("is_known", "is_reduced", "expected"),
+    [(False, True, [1, 1, 10]), (True, True, [10, 10, 10]), (False, False, [10, 10, 10])],
+)
+def test_the_first_values_that_a_tree_reads_are_made_side_by_side(
+    is_known: bool, is_reduced: bool, expected: list[int]
+) -> None:
+    pace = Pace(None, lambda: 2)
+    if is_known:
+        pace.note("a", 0.0001, 10)
+    made = block(range(82), columns=(("y", PLAIN, list(range(82))),), blob=0)
+    packed = Packer(pace, Berths()).pack([made, *([reduce_of(99, (0, 1, 82))] if is_reduced else [])])
+
+    sizes = [len(one.shipments[0].runs) for one in packed[:3]]  # type: ignore[union-attr]
+    assert sizes == expected
