@@ -16,8 +16,9 @@ from prefectlite.engine.instructions import Submit, Transition
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.states.state import Crashed, Finished, Running, State, Success
 from tests.simulation.case import Ending
-from tests.simulation.cluster import require
-from tests.simulation.oracle import FAILURES, SKIPS, Oracle, trigger_verdict
+from tests.simulation.oracle import Oracle
+from tests.simulation.parcels import require
+from tests.simulation.verdicts import FAILURES, SKIPS, trigger_verdict
 
 if TYPE_CHECKING:
     from tests.simulation.simulate import Simulation

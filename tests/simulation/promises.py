@@ -10,8 +10,9 @@ from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.states.state import Crashed, Failed, Looped, Retrying, Success
 from prefectlite.states.transitions import may_become
-from tests.simulation.cluster import BrokenPromise, require
-from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
+from tests.simulation.oracle import End, Name, Oracle, names_of
+from tests.simulation.parcels import BrokenPromise, require
+from tests.simulation.verdicts import FAILURES
 
 if TYPE_CHECKING:
     from tests.simulation.simulate import Simulation

@@ -41,11 +41,14 @@ from prefectlite.engine.instructions import (
 from prefectlite.states import signals
 from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
 from tests.simulation.case import Case, HandlerKind, flattened, value_of
-from tests.simulation.cluster import Cluster, Maker, require
+from tests.simulation.cluster import Cluster
 from tests.simulation.moments import Moments
-from tests.simulation.oracle import SKIPS, SUCCESSES, Name, handler_shape
+from tests.simulation.oracle import Name, handler_shape
+from tests.simulation.parcels import require
 from tests.simulation.promises import Promises
 from tests.simulation.story import describe, tell
+from tests.simulation.verdicts import SKIPS, SUCCESSES
+from tests.simulation.wires import Maker
 
 START: Final = 1_000_000.0
 _FLOW: Final = -1

@@ -14,8 +14,9 @@ from tests.simulation.case import (
     flattened,
     value_of,
 )
-from tests.simulation.oracle import Broken, Oracle, trigger_verdict
+from tests.simulation.oracle import Broken, Oracle
 from tests.simulation.sketch import Sketch
+from tests.simulation.verdicts import trigger_verdict
 
 
 def classes(oracle: Oracle, number: int) -> list[str]:
