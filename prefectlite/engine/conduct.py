@@ -429,6 +429,7 @@ class Conduct:
     def _start_again(self, run: int, why: Reason) -> None:
         board = self._board
         board.attempt[run] += 1
+        board.holds.pop(run, None)
         self._let_start(run, why)
 
     # What is known of a run
