@@ -7,10 +7,10 @@ twice or read a value that is gone, is a ``Broken promise``.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.engine.events import (
     AttemptCrashed,
@@ -23,15 +23,16 @@ from prefectlite.engine.events import (
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import Submit
 from prefectlite.states.report import Report
-from prefectlite.states.state import (
-    State,
-)
+from prefectlite.states.state import State
 from tests.simulation.accidents import Accidents
 from tests.simulation.case import Case, flattened
 from tests.simulation.oracle import Broken, Name, value_name
 from tests.simulation.parcels import GONE, BrokenPromise, Parcel, leaves, require
 from tests.simulation.reports import report_of
 from tests.simulation.wires import Schedule, Wires
+
+#: So many submissions of one attempt may be held in vain; then it is given up.
+MOST_HOLDS: Final = 4
 
 
 class Cluster:
@@ -72,7 +73,12 @@ class Cluster:
         self.called_off = False
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
         self._busy = 0
-        self._in_vain: dict[int, int] = {}
+        #: By node, index and start: how often it was held though all that it reads was there, and who was
+        #: held for a value that is lost.
+        self.in_vain: Counter[tuple[int, int, int]] = Counter()
+        self.bereft: set[tuple[int, int, int]] = set()
+        #: What is stored for good, by location.
+        self.stored: dict[str, Any] = {}
         # By run: its iteration, the attempts of those before, and its own so far.
         self._laps: dict[int, tuple[int, int, int]] = {}
         #: By reader: values that it has read for good, by run and submission.
@@ -127,7 +133,7 @@ class Cluster:
         require(not parcel.released, f"{parcel} was released twice")
         require(parcel.status != "running" or self.called_off, f"{parcel} was released while its body ran")
         parcel.released = True
-        if parcel.status in ("waiting", "ready"):
+        if parcel.is_to_begin:
             parcel.status = "over"
         parcel.value = GONE
         for follower in parcel.followers:
@@ -138,7 +144,7 @@ class Cluster:
         """Stop everything; bodies that run may end in any way, or say nothing."""
         self.cancelled = True
         for parcel in self.parcels.values():
-            if parcel.status in ("waiting", "ready"):
+            if parcel.is_to_begin:
                 parcel.status = "over"
         self.ready.clear()
 
@@ -155,14 +161,19 @@ class Cluster:
     def hold_readers(self, parcel: Parcel) -> None:
         """Let what has not started and needs a value that is gone be held."""
         for follower in parcel.followers:
-            if follower.status in ("waiting", "ready") and id(parcel) not in follower.folded:
-                self._in_vain[follower.submit.run] = self._in_vain.get(follower.submit.run, 0) + 1
+            if follower.is_to_begin and id(parcel) not in follower.folded:
+                self.bereft.add(follower.attempt)
                 self._hold(follower, told=True)
+
+    def place_anew(self, parcel: Parcel, worker: int = -1) -> None:
+        """Let what has all its inputs start on a worker, or on any."""
+        parcel.status, parcel.worker = "ready", worker
+        self.ready.append(parcel)
 
     # Inside
 
     def _needs(self, follower: Parcel, parcel: Parcel) -> bool:
-        under_way = follower.status in ("waiting", "ready", "running") and not follower.released
+        under_way = (follower.is_to_begin or follower.status == "running") and not follower.released
         return under_way and not parcel.lost and id(parcel) in follower.reads - follower.folded
 
     def _start_of(self, submit: Submit) -> int:
@@ -208,13 +219,13 @@ class Cluster:
             if any(leader.lost and id(leader) not in parcel.folded for leader in parcel.leaders):
                 parcel.status = "waiting"  # until the loss is told
                 continue
-            # Three in vain are what the engine bears of one run.
-            run = parcel.submit.run
-            holds = self._in_vain.get(run, 0)
-            if parcel.leaders and holds < 3 and self.rng.random() < self.case.faults.unreachable:
-                self._in_vain[run] = holds + 1
+            times = self.in_vain[parcel.attempt]
+            is_borne = times < MOST_HOLDS or self.accidents.brought_losses
+            require(is_borne, f"{parcel} was sent again, though it was held {times} times in vain")
+            if parcel.leaders and self.rng.random() < self.case.faults.unreachable:
+                self.in_vain[parcel.attempt] += 1
                 self._hold(parcel, told=True)
-            else:
+            elif not self.accidents.stall(parcel):
                 self._start(parcel)
 
     def _start(self, parcel: Parcel) -> None:
@@ -242,7 +253,6 @@ class Cluster:
         past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
         self.pasts.setdefault(parcel.name, []).append(past)
         parcel.status = "running"
-        parcel.worker = self.accidents.some_worker()
         self._busy += 1
         duration = parcel.ending.duration
         started = self.now
@@ -331,7 +341,11 @@ class Cluster:
 
     def _report(self, parcel: Parcel, started: float) -> Report:
         skew = self.case.faults.skew
-        report = report_of(parcel, started + skew, self.now + skew, self.rng)
+        location = f"stored/{parcel.submit.key}" if parcel.name[0] in self.case.stored else None
+        report = report_of(parcel, started + skew, self.now + skew, self.rng, location)
+        if report.location is not None and not parcel.is_cut_off:
+            # What was given up stores the same as who was sent in its place, or its task should not be retried.
+            self.stored[report.location] = parcel.made
         if report.state is None and not parcel.submit.drop_value:
             parcel.value = parcel.made
         return report
@@ -363,10 +377,10 @@ class Cluster:
     def _held_by_driver(self, run: int) -> Any:
         state = self._state_of(run)
         require(state.is_finished(), f"the driver was asked for the value of run {run}, which is {state!r}")
-        require(
-            state.result_ref is None,
-            f"the driver was asked for the value of run {run}, which lies on a worker",
-        )
+        ref = state.result_ref
+        if ref is not None and ref.location is not None:
+            return self.stored[ref.location]
+        require(ref is None, f"the driver was asked for the value of run {run}, which lies on a worker")
         if state.is_successful():
             return state.result
         if state.is_failed():

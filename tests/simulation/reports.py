@@ -40,7 +40,9 @@ class OwnSkipped(Skipped):
     __slots__ = ()
 
 
-def report_of(parcel: Parcel, started: float, now: float, rng: random.Random) -> Report:
+def report_of(
+    parcel: Parcel, started: float, now: float, rng: random.Random, location: str | None = None
+) -> Report:
     """Return what an attempt says that ends now.
 
     Parameters
@@ -51,6 +53,8 @@ def report_of(parcel: Parcel, started: float, now: float, rng: random.Random) ->
         When it began and when it ends, by the clock of its worker.
     rng : random.Random
         Says for how long it wants to wait, if it does.
+    location : str or None
+        Where its value is stored, if it makes one.
 
     Returns
     -------
@@ -76,12 +80,14 @@ def report_of(parcel: Parcel, started: float, now: float, rng: random.Random) ->
         retryable=ending.kind != "hopeless",
         where="virtual",
         forced=ending.kind in FORCED,
+        cached=Cached("it was found") if ending.kind == "found" else None,
+        location=location if state is None else None,
     )
 
 
 def _state(parcel: Parcel, now: float, rng: random.Random) -> State | None:
     kind, value, error = parcel.ending.kind, parcel.made, ValueError(f"{parcel.name} failed")
-    if kind == "value":
+    if kind in ("value", "found"):
         return None
     made = _failure(kind, error) or _end(kind, value)
     if made is not None:

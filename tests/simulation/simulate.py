@@ -39,7 +39,17 @@ from prefectlite.engine.instructions import (
     one_by_one,
 )
 from prefectlite.states import signals
-from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
+from prefectlite.states.state import (
+    Crashed,
+    Failed,
+    Finished,
+    Paused,
+    Pending,
+    Retrying,
+    Skipped,
+    State,
+    Success,
+)
 from tests.simulation.case import Case, HandlerKind, flattened, value_of
 from tests.simulation.cluster import Cluster
 from tests.simulation.moments import Moments
@@ -280,6 +290,8 @@ class Simulation:
         assert ask.old is not None
         assert ask.new is not None
         require(self._state_of(ask.run) is ask.old, f"{ask} does not start from the state on the books")
+        if isinstance(ask.new, Crashed) and ask.new.cause == "input-unreachable":
+            self.moments.check_giving_up(ask.run)
         match self._word(name, type(ask.new).__name__):
             case "keep":
                 return ask.new, None, None
@@ -375,7 +387,7 @@ class Simulation:
         if error is not None:
             case = self.case
             name = f"Corner {case.corner}" if case.corner else f"Seed {case.seed}"
-            which = "corner" if case.corner else f"seed --sim-seed {case.seed}"
+            which = "corner" if case.corner else f"seed --sim-seed {case.seed} --sim-kind '{case.kind}'"
             lines += [
                 f"{name}: {type(error).__name__}: {error}",
                 f"Replay: python -m pytest tests/simulation -k {which}",

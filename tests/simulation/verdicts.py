@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tests.simulation.case import CustomKind, TriggerSpec
@@ -54,6 +54,22 @@ def trigger_verdict(spec: TriggerSpec, seen: Sequence[str], has_upstreams: bool)
         "some_successful": _within(good, total, spec),
     }[spec.name]
     return None if passes else "TriggerFailed"
+
+
+def cleanup_verdict(seen: Iterable[str]) -> str | None:
+    """Return what a resource's cleanup becomes, or None when it may start: what it cleans up must have been made.
+
+    Parameters
+    ----------
+    seen : iterable of str
+        The classes of the states of what it is given; how the resource was used does not matter.
+
+    Returns
+    -------
+    str or None
+        A class name; None to start.
+    """
+    return None if all(cls in SUCCESSES - SKIPS for cls in seen) else "Skipped"
 
 
 def custom_verdict(kind: CustomKind, seen: Sequence[str]) -> str | None:

@@ -69,8 +69,9 @@ class Wires:
     def report(self, parcel: Parcel, report: Report) -> None:
         """Tell how an attempt ended, at once or together with its neighbours."""
         run, submission = parcel.submit.run, parcel.submit.submission
-        # What must be measured is told of one by one, as in a bundle.
-        is_alike = report.state is None or isinstance(report.state, Failed)
+        # What must be measured, was stored or found is told of one by one, as in a bundle.
+        is_plain = report.state is None and report.location is None and report.cached is None
+        is_alike = is_plain or isinstance(report.state, Failed)
         is_alike = is_alike and parcel.name[1] >= 0 and not parcel.submit.measure
         if is_alike and self._rng.random() < self._faults.together:
             if not self._together:
