@@ -191,6 +191,24 @@ def test_crashes_draw_on_their_own_budget() -> None:
     )
 
 
+def test_an_input_out_of_reach_is_a_crash_and_no_lost_work() -> None:
+    flow = Sketch()
+    none = flow.task(ends=["unreachable", "value"], idempotent=True)
+    once = flow.task(ends=["unreachable", "value"], max_crashes=1)
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[none].cls, oracle.ends[none].bodies) == ("Crashed", 0)
+    assert (oracle.ends[once].cls, oracle.ends[once].attempts, oracle.ends[once].bodies) == ("Success", 2, 1)
+
+
+def test_a_value_that_was_found_is_read_like_one_that_was_made() -> None:
+    flow = Sketch()
+    found = flow.task(ends=["found"])
+    reader = flow.task(found)
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[found].cls, oracle.ends[reader].cls) == ("Cached", "Success")
+    assert oracle.ends[reader].given == [{"arg_1": value_of("n0@1", (-1, -1))}]
+
+
 def test_what_waits_for_an_approval_holds_up_only_what_is_below() -> None:
     flow = Sketch()
     paused = flow.task(ends=["signal_pause"])

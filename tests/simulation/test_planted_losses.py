@@ -219,9 +219,10 @@ def test_a_fault_is_found_without_the_audits_help(fault: Fault, monkeypatch: Pat
     assert is_found(cases(), audit=False), f"no seed found that {fault.__name__.replace('_', ' ')}"
 
 
-def test_bad_workers_bring_every_kind_of_loss() -> None:
+@pytest.mark.parametrize("kind", ["random, beset", "branches, beset"])
+def test_bad_workers_bring_every_kind_of_loss(kind: str) -> None:
     missed = borne = late = stored = stalled = 0
-    for case in map(KINDS["random, beset"], range(60)):
+    for case in map(KINDS[kind], range(40)):
         sim = Simulation(case, audit=False).play()
         missed += bool(sim.moments.missed)
         borne += any(
@@ -232,4 +233,4 @@ def test_bad_workers_bring_every_kind_of_loss() -> None:
         stored += any(parcel.is_missed and parcel.name[0] in case.stored for parcel in parcels)
         stalled += any(parcel.stalls for parcel in parcels)
     met = (missed, borne, late, stored, stalled)
-    assert min(met) > 3, met
+    assert min(met) > 2, met
