@@ -98,6 +98,41 @@ def test_a_map_whose_input_is_lost_while_its_handlers_are_asked_has_no_width() -
     assert bench.states("a", "b", "m") == ["Crashed", "TriggerFailed", "Failed"]
 
 
+def test_a_map_whose_input_is_made_again_while_its_handlers_are_asked_unfolds_when_it_is_back() -> None:
+    bench = Bench(task("a", max_crashes=1), task("b", "a"), task("m", maps("a"), handled=True))
+    bench.start()
+    bench.succeed("a", length=2)
+    bench.lose("a")
+    bench.hold("b")
+    assert bench.agree("m").words == []
+    assert bench.succeed("a", length=2).acts == ["submit b #1.2", "ask m handlers Pending > Mapped"]
+    bench.agree("m")
+    assert bench.states("m", "m[0]", "m[1]") == ["Mapped", "Pending", "Pending"]
+
+
+def test_children_of_a_map_do_not_wait_for_ever_for_one_that_was_made_again_when_they_came_to_be() -> None:
+    bench = Bench(
+        value("v", length=2),
+        task("a", maps("v"), max_crashes=1),
+        task("b", "a"),
+        task("m", maps("a"), handled=True),
+    )
+    bench.start()
+    bench.succeed("a[0]")
+    bench.succeed("a[1]")
+    bench.lose("a[1]")
+    bench.hold("b")
+    bench.agree("m")
+    bench.succeed("a[1]")
+    bench.agree("m")
+    for name in ("m[0]", "m[1]"):
+        bench.agree(name)
+        bench.succeed(name)
+        bench.agree(name)
+    bench.succeed("b")
+    assert bench.engine.flow_state.is_successful()
+
+
 def test_an_approved_run_is_not_paused_again_for_what_it_lost() -> None:
     bench = Bench(task("a"), task("b", "a", trigger=manual_only))
     bench.start()
