@@ -244,6 +244,9 @@ class Simulation:
                 require(not self.in_flight and not self.timers and not self.asks, "something can go on")
                 self.left = state
             case EndRun(state):
+                require(
+                    state.is_finished(), f"nothing goes on, and nobody is asked for an approval: {state!r}"
+                )
                 self.ended = state
 
     def _transition(self, step: Transition) -> None:

@@ -18,7 +18,7 @@ from prefectlite.engine.readers import Readers
 from prefectlite.engine.sources import arguments_of
 from prefectlite.rules.verdict import Proceed, Reason
 from prefectlite.states.state import Crashed
-from tests.simulation.case import Accident, Case, Faults, TriggerSpec
+from tests.simulation.case import Accident, Case, EndingKind, Faults, TriggerSpec
 from tests.simulation.changed import replace
 from tests.simulation.kinds import KINDS
 from tests.simulation.planting import Fault, Patch, is_found
@@ -142,6 +142,17 @@ def an_exception_is_taken_apart(patch: Patch) -> None:
     patch.setattr(conduct, "arguments_of", faulty)
 
 
+def a_map_unfolds_over_what_is_made_again(patch: Patch) -> None:
+    honest = Conduct._unfold
+
+    def faulty(self: Conduct, *args: Any) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Losses, "holds_up", lambda self, run: False)
+            honest(self, *args)
+
+    patch.setattr(Conduct, "_unfold", faulty)
+
+
 # What comes late
 
 
@@ -177,6 +188,7 @@ FAULTS: tuple[Fault, ...] = (
     a_list_does_not_crash_with_its_member,
     an_approved_run_is_paused_again,
     an_exception_is_taken_apart,
+    a_map_unfolds_over_what_is_made_again,
     a_report_that_comes_after_the_next_attempt_began_is_taken,
     a_report_of_what_was_given_up_is_taken_in_the_place_of_its_crash,
 )
@@ -197,9 +209,21 @@ def approved_late(seed: int) -> Case:
     return flow.case(seed, approved=1.0, accidents=(Accident(2.0, "killed", 0),))
 
 
+def unfolded_late(seed: int) -> Case:
+    """A case in which a map's handlers are asked while a child above it may be lost, missed and made again."""
+    flow = Sketch()
+    ends: dict[int, list[EndingKind]] = {child: ["value", "value"] for child in range(3)}
+    above = flow.task((flow.value((-1, -1, -1)), "mapped"), ends=ends, lasts=3.0, max_crashes=1)
+    flow.task(above, flow.task(ends=["value"], lasts=5.0), trigger=TriggerSpec("all_finished"))
+    flow.task((above, "mapped"), handled=True)
+    accidents = (Accident(4.0, "killed", 0),)
+    return flow.case(seed, faults=Faults(slow_answers=8.0), workers=2, accidents=accidents)
+
+
 def cases() -> Iterator[Case]:
     yield from map(spoken_late, range(100))
     yield from map(approved_late, range(10))
+    yield from map(unfolded_late, range(60))
     yield from map(KINDS["random, beset"], range(500))
 
 

@@ -30,7 +30,7 @@ FEW = {
     "branches, cancelled": 50,
     "branches, beset, cancelled": 50,
 }
-MANY = 500
+MANY = 300
 #: Seeds that found a real bug once.
 REGRESSIONS = [
     int(line.split("#")[0])
