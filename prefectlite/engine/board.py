@@ -288,7 +288,7 @@ class Board:
         self.laps[run] = Lap(self.key(run).loop + 1, looped)
         self.keys[run] = None
         self.attempt[run] = 0
-        for counts in (self.failures, self.crashes, self.holds):
+        for counts in (self.failures, self.crashes):
             counts.pop(run, None)
 
     def run_of(self, key: RunKey) -> int | None:

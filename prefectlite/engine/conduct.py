@@ -242,8 +242,12 @@ class Conduct:
         return False
 
     def _unfold(self, node: int, proposal: Proposal) -> None:
+        # A value may have been lost while state handlers were asked.
+        if self._losses.holds_up(node):
+            self._board.stage[node] = WAITING
+            return
         width = width_of(self._board, node)
-        if not isinstance(width, int):  # a value was lost while state handlers were asked
+        if not isinstance(width, int):
             self._refuse(node, width.state, width.why)
             return
         # Its children are on the books before it is Mapped, so that counts tell of them and not of it.
@@ -429,6 +433,7 @@ class Conduct:
     def _start_again(self, run: int, why: Reason) -> None:
         board = self._board
         board.attempt[run] += 1
+        board.holds.pop(run, None)
         self._let_start(run, why)
 
     # What is known of a run

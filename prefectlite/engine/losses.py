@@ -70,6 +70,7 @@ class Losses:
         """
         if self._board.live[run] != submission:
             return
+        self._board.holds.clear()  # they may have had this cause
         if self._is_stored(run):
             self._ledger.free(run)  # whoever reads it from now on gets what was stored, through the driver
         else:
@@ -101,16 +102,14 @@ class Losses:
             Whether there were any; the run waits then, and comes up again when they are final.
         """
         board = self._board
-        missing = dict.fromkeys(self._missing(run))
+        missing = self._missing(run)
         if not missing and run not in board.doubtful:
             return False
         board.stage[run] = WAITING
         board.holds.pop(run, None)
         for up in missing:
             text = board.lost.pop(up, None)
-            if text is not None and self._is_stored(up):
-                self._ledger.free(up)  # it was lost before its state was known
-            elif text is not None:
+            if text is not None:
                 weigh(up, self._crash(up, text))
         waits = [up for up in missing if up in board.again]
         for up in waits:
@@ -168,11 +167,18 @@ class Losses:
         bool
             A loss that nobody misses changes no state, so such a run must wait.
         """
-        return not self.are_none and any(True for _ in self._missing(run))
+        return not self.are_none and bool(self._missing(run))
 
-    def _missing(self, run: int) -> Iterator[int]:
+    def _missing(self, run: int) -> list[int]:
+        """Return whose values are gone that a run would read; what turned out to be stored is let go of."""
         board = self._board
-        return (up for up in upstreams_of(board, run) if up in board.lost or up in board.again)
+        missing = []
+        for up in dict.fromkeys(upstreams_of(board, run)):
+            if up in board.lost and self._is_stored(up):
+                self._ledger.free(up)  # it was lost before its state was known
+            elif up in board.lost or up in board.again:
+                missing.append(up)
+        return missing
 
     def _crash(self, run: int, text: str) -> Crashed:
         board = self._board
@@ -183,7 +189,8 @@ class Losses:
         self._count(run, board.states[run], -1)
         # Its state handlers cannot make good what is gone; they hear of what follows.
         self._ledger.commit(run, crashed, why, self._ledger.now)
-        board.again[run] = tuple([up for up in upstreams_of(board, run) if board.live[up]])
+        reads = [up for up in upstreams_of(board, run) if board.live[up] or up in board.again]
+        board.again[run] = tuple(reads)
         self._readers.claim(board.again[run])
         if not board.all_plain(run):
             board.doubtful.add(run)
@@ -211,7 +218,8 @@ class Losses:
         """
         board = self._board
         return run in board.again and any(
-            not board.live[up] and board.state(up).result_ref is not None for up in upstreams_of(board, run)
+            not board.live[up] and board.state(up).result_ref is not None and not self._is_stored(up)
+            for up in upstreams_of(board, run)
         )
 
     def settle(self, run: int) -> None:

@@ -146,7 +146,8 @@ def anchors_of(board: Board, wiring: Wiring, run: int) -> tuple[FromRun, ...]:
         if edge.key is not None or not wiring.drops[edge.upstream]:
             continue
         runs = board.children(edge.upstream) if board.spreads(edge, run) else (board.upstream_run(edge, run),)
-        found.extend(FromRun(up, board.live[up]) for up in runs if board.live[up])
+        # What is lost has succeeded, or nobody would know that it is lost.
+        found.extend(FromRun(up, board.live[up]) for up in runs if board.live[up] and up not in board.lost)
     return tuple(found)
 
 

@@ -269,6 +269,8 @@ class Together:
         board.failures.update(dict.fromkeys(runs, failures))
         ledger.commit_many(runs, verdict.state, verdict.why, [ledger.now] * len(runs))
         add(board.attempt, 1, runs)
+        for run in [run for run in board.holds if run in runs]:
+            del board.holds[run]
         self._why.update(dict.fromkeys(runs, AGAIN))
         board.put(QUEUED, runs)
         self._frontier.push_many(runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefectlite.engine.events import AttemptCrashed, AttemptFinished, ResultLost
+from prefectlite.engine.instructions import Submit
 from prefectlite.rules.crash import MOST_RECOMPUTED
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished, manual_only
@@ -97,6 +98,41 @@ def test_a_map_whose_input_is_lost_while_its_handlers_are_asked_has_no_width() -
     assert bench.states("a", "b", "m") == ["Crashed", "TriggerFailed", "Failed"]
 
 
+def test_a_map_whose_input_is_made_again_while_its_handlers_are_asked_unfolds_when_it_is_back() -> None:
+    bench = Bench(task("a", max_crashes=1), task("b", "a"), task("m", maps("a"), handled=True))
+    bench.start()
+    bench.succeed("a", length=2)
+    bench.lose("a")
+    bench.hold("b")
+    assert bench.agree("m").words == []
+    assert bench.succeed("a", length=2).acts == ["submit b #1.2", "ask m handlers Pending > Mapped"]
+    bench.agree("m")
+    assert bench.states("m", "m[0]", "m[1]") == ["Mapped", "Pending", "Pending"]
+
+
+def test_children_of_a_map_do_not_wait_for_ever_for_one_that_was_made_again_when_they_came_to_be() -> None:
+    bench = Bench(
+        value("v", length=2),
+        task("a", maps("v"), max_crashes=1),
+        task("b", "a"),
+        task("m", maps("a"), handled=True),
+    )
+    bench.start()
+    bench.succeed("a[0]")
+    bench.succeed("a[1]")
+    bench.lose("a[1]")
+    bench.hold("b")
+    bench.agree("m")
+    bench.succeed("a[1]")
+    bench.agree("m")
+    for name in ("m[0]", "m[1]"):
+        bench.agree(name)
+        bench.succeed(name)
+        bench.agree(name)
+    bench.succeed("b")
+    assert bench.engine.flow_state.is_successful()
+
+
 def test_an_approved_run_is_not_paused_again_for_what_it_lost() -> None:
     bench = Bench(task("a"), task("b", "a", trigger=manual_only))
     bench.start()
@@ -119,6 +155,24 @@ def test_what_is_made_again_keeps_what_it_reads_until_it_is_back() -> None:
     assert "release x.1" in bench.succeed("a").acts
     bench.succeed("b")
     assert bench.live() == ["b.2", "y.1"]
+
+
+def test_what_is_made_again_keeps_what_it_reads_also_if_that_is_made_again_first() -> None:
+    bench = Bench(
+        *(task("z", max_crashes=1), task("x", "z", max_crashes=1), task("a", "x", max_crashes=1)),
+        *(task("b", "a"), task("y", "x"), task("w", "z")),
+    )
+    bench.start()
+    for name in ("z", "x", "a"):
+        bench.succeed(name)
+    for name in ("z", "x", "a"):
+        bench.lose(name)
+    bench.hold("y")
+    bench.hold("b")
+    bench.succeed("z")
+    assert bench.succeed("x").acts == ["submit y #1.2", "submit a #2.2"]
+    assert bench.succeed("y").acts == []
+    assert bench.succeed("a").acts == ["release x.2", "submit b #1.2"]
 
 
 def test_what_is_made_again_and_lost_its_input_meanwhile_is_decided_anew() -> None:
@@ -253,3 +307,55 @@ def test_a_loss_of_what_is_stored_is_none_also_while_its_state_is_not_known() ->
     assert bench.states("a") == ["Success"]
     assert "submit b" in turn.acts
     assert bench.sources("b") == "driver a"
+
+
+def test_a_reader_of_much_that_is_stored_bears_the_loss_of_one_after_the_other() -> None:
+    names = [f"a{place}" for place in range(6)]
+    bench = Bench(*(task(name) for name in names), task("b", *names))
+    bench.start()
+    for name in names:
+        bench.succeed(name, location=f"stored/{name}")
+    for name in names:
+        bench.lose(name)
+        bench.hold("b")
+    assert bench.last("b") == 7
+    bench.succeed("b")
+    assert bench.states("b") == ["Success"]
+
+
+def test_what_is_made_again_reads_what_is_stored_of_its_inputs() -> None:
+    bench = Bench(task("x"), task("a", "x", max_crashes=1), task("b", "a"))
+    bench.start()
+    bench.succeed("x", location="stored/x")
+    assert "release x.1" in bench.succeed("a").acts
+    bench.lose("a")
+    assert "submit a #2.2" in bench.hold("b").acts
+    assert bench.sources("a") == "driver x"
+    bench.succeed("a")
+    bench.succeed("b")
+    assert bench.states() == ["Success", "Success", "Success"]
+
+
+def test_a_run_goes_ahead_that_reads_what_turned_out_to_be_stored() -> None:
+    bench = Bench(task("x"), task("a", "x"), task("z", retry=RetryPolicy(1)), task("b", "a", "z"))
+    bench.start()
+    bench.succeed("a", location="stored/a")
+    bench.lose("a")
+    bench.succeed("x")
+    assert bench.fail("z").acts == [
+        "release z.1",
+        "release b.1",
+        "submit z #2.2",
+        "release a.1",
+        "submit b ahead #1.2",
+    ]
+    assert bench.sources("b", "a") == "driver a"
+
+
+def test_nobody_follows_what_is_known_to_have_succeeded_and_is_gone() -> None:
+    bench = Bench(task("x"), task("a", "x"), task("z", retry=RetryPolicy(1)), task("b", "z", follows("a")))
+    bench.start()
+    bench.succeed("a")
+    bench.lose("a")
+    sent = [one for one in bench.fail("z") if isinstance(one, Submit) and one.key.slug == "b"]
+    assert [(one.ahead, one.after) for one in sent] == [(True, ())]

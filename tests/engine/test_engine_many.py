@@ -418,6 +418,16 @@ class TestFail:
             bench.succeed("r")
         assert bench.engine.flow_state.is_successful()
 
+    def test_each_attempt_may_be_held_as_often_as_the_first(self) -> None:
+        bench, _ = started(*wide(2, retry=RetryPolicy(1)))
+        for _ in range(3):
+            bench.hold("m[0]")
+            bench.hold("m[1]")
+        raw(bench, fallen(bench, "m[0]", 2, submission=4))
+        for _ in range(3):
+            bench.hold("m[1]")
+        assert bench.states("m[0]", "m[1]") == ["Retrying", "Retrying"]
+
     def test_some_of_them_fail_while_others_fly(self) -> None:
         bench, _ = started(*wide(9, retry=RetryPolicy(1)), task("r", "m"))
         raw(bench, fallen(bench, "m[3]", 4))

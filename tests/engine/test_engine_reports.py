@@ -191,6 +191,16 @@ def test_an_input_that_cannot_be_reached_draws_on_the_crashes() -> None:
     assert isinstance(bench.state("a"), Retrying)
 
 
+@pytest.mark.parametrize("end", ["hold", "fail"])
+def test_each_attempt_may_be_held_as_often_as_the_first(end: str) -> None:
+    bench = Bench(task("a", max_crashes=1, retry=RetryPolicy(1)))
+    bench.start()
+    for _ in range(3):
+        bench.hold("a")
+    getattr(bench, end)("a")
+    assert [bench.hold("a").acts[-1] for _ in range(3)] == [f"submit a #2.{one}" for one in (6, 7, 8)]
+
+
 # Seen to run
 
 

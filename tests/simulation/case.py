@@ -31,10 +31,12 @@ TriggerName: TypeAlias = Literal[
 ]
 
 #: How an attempt can end. ``value`` is a return value; ``signal_*`` and ``endrun_*`` are raised by the
-#: body; ``lost`` takes the worker with it; ``unheard`` is given up with a worker
-#: before it began; ``unsent`` and ``refused`` never reach one.
+#: body; ``found`` is one that was stored before; ``lost`` takes the worker with it; ``unheard`` is given up
+#: with a worker before it began, ``unreachable`` for want of its inputs; ``unsent`` and ``refused`` never
+#: reach one.
 EndingKind: TypeAlias = Literal[
     "value",
+    "found",
     "failed",
     "hopeless",
     "checked_failed",
@@ -56,6 +58,7 @@ EndingKind: TypeAlias = Literal[
     "signal_loop",
     "lost",
     "unheard",
+    "unreachable",
     "unsent",
     "refused",
 ]
@@ -144,18 +147,21 @@ class Accident:
     ----------
     at : float
         When, in seconds since the start of the flow run.
-    kind : {"killed", "cut off", "retired"}
+    kind : {"killed", "cut off", "retired", "parted"}
         What.
     worker : int
         Which.
     lasts : float
-        For how many seconds it is cut off.
+        For how many seconds it is cut off, or parted from another.
+    other : int
+        The one from which it is parted: neither can fetch what the other holds.
     """
 
     at: float
-    kind: Literal["killed", "cut off", "retired"]
+    kind: Literal["killed", "cut off", "retired", "parted"]
     worker: int
     lasts: float = 0.0
+    other: int = -1
 
 
 @dataclass(slots=True)
@@ -190,12 +196,16 @@ class Case:
         By the class that the flow would become: what the flow's own handlers do; none are there without entries.
     workers, accidents : int, tuple of Accident
         How many workers share the slots, and what befalls them.
+    stored : frozenset of int
+        Nodes whose values are stored as well, so that none is lost for good.
     approved : float
         The share of pauses without a time that somebody approves.
     endings, handlings : dict
         Fixed entries that beat the menus, for flows written by hand.
     corner : str
         The name of the flow, if it was written by hand.
+    kind : str
+        What kind of case the seed was made into, as ``--sim-kind`` takes it.
     """
 
     seed: int
@@ -215,11 +225,13 @@ class Case:
     faults: Faults = field(default_factory=Faults)
     workers: int = 1
     accidents: tuple[Accident, ...] = ()
+    stored: frozenset[int] = frozenset()
     cancel_at: float | None = None
     approved: float = 0.0
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
     handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)
     corner: str = ""
+    kind: str = "random"
 
     def ending(self, node: int, index: int, attempt: int) -> Ending:
         """Return how an attempt ends, counted over all iterations; ``index`` is -1 for a run that is no child."""
@@ -253,10 +265,10 @@ class Case:
     ) -> tuple[EndingKind, Any]:
         """Return how an attempt ends that is given some arguments, and the value that it makes."""
         body = self.bodies.get(node)
-        if body is None or ending.kind != "value":
+        if body is None or ending.kind not in ("value", "found"):
             return ending.kind, value_of(name, ending.shape)
         try:
-            return "value", body(**given)
+            return ending.kind, body(**given)
         except signals.SKIP:
             return "signal_skip", None
         except Exception:

@@ -7,13 +7,10 @@ twice or read a value that is gone, is a ``Broken promise``.
 from __future__ import annotations
 
 import random
-from array import array
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final, Literal, TypeAlias
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
 
 from prefectlite.engine.events import (
     AttemptCrashed,
@@ -21,85 +18,21 @@ from prefectlite.engine.events import (
     AttemptHeld,
     AttemptRefused,
     AttemptStarted,
-    Event,
     InputsConsumed,
-    RangeFinished,
 )
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import Submit
-from prefectlite.states.report import Report, Reports, Results
-from prefectlite.states.state import (
-    Cached,
-    Cancelled,
-    Crashed,
-    Failed,
-    Looped,
-    Paused,
-    Pending,
-    Retrying,
-    Skipped,
-    State,
-    Success,
-    TimedOut,
-    TriggerFailed,
-    ValidationFailed,
-)
+from prefectlite.states.report import Report
+from prefectlite.states.state import State
 from tests.simulation.accidents import Accidents
-from tests.simulation.case import Case, Ending, EndingKind, flattened
-from tests.simulation.oracle import FORCED, Broken, Name, value_name
+from tests.simulation.case import Case, flattened
+from tests.simulation.oracle import Broken, Name, value_name
+from tests.simulation.parcels import GONE, BrokenPromise, Parcel, leaves, require
+from tests.simulation.reports import report_of
+from tests.simulation.wires import Schedule, Wires
 
-#: Waiting for inputs, ready for a slot, in its body, ended as a plain success, ended otherwise or held.
-Status: TypeAlias = Literal["waiting", "ready", "running", "done", "over"]
-#: Makes an event once the moment of its delivery is known.
-Maker: TypeAlias = Callable[[float], Event]
-
-_GONE: Final = object()
-
-
-class OwnSuccess(Success):
-    """A user's own kind of success."""
-
-    __slots__ = ()
-
-
-class OwnSkipped(Skipped):
-    """A user's own kind of skip."""
-
-    __slots__ = ()
-
-
-class BrokenPromise(AssertionError):
-    """The engine asked for what must not be."""
-
-
-@dataclass(slots=True)
-class Parcel:
-    """One submission on its way through the cluster."""
-
-    submit: Submit
-    name: Name
-    start: int
-    ending: Ending
-    status: Status = "waiting"
-    missing: int = 0
-    followers: list[Parcel] = field(default_factory=list)
-    leaders: list[Parcel] = field(default_factory=list)
-    reads: set[int] = field(default_factory=set)
-    folded: set[int] = field(default_factory=set)
-    released: bool = False
-    value: Any = _GONE
-    made: Any = None
-    #: Where its body runs and its value lies; -1 before it starts.
-    worker: int = -1
-    #: Whether its outcome has reached the driver; whether its value is gone; whether the driver was told so.
-    is_heard: bool = False
-    lost: bool = False
-    is_missed: bool = False
-    #: Whether its body runs on, on a worker that was given up.
-    is_cut_off: bool = False
-
-    def __str__(self) -> str:
-        return f"submission {self.submit.submission} of {self.submit.key} ({self.status})"
+#: So many submissions of one attempt may be held in vain; then it is given up.
+MOST_HOLDS: Final = 4
 
 
 class Cluster:
@@ -122,7 +55,7 @@ class Cluster:
         case: Case,
         name_of: Callable[[int], Name],
         state_of: Callable[[int], State],
-        schedule: Callable[[float, Maker | Callable[[], None], bool], None],
+        schedule: Schedule,
         rng: random.Random,
     ) -> None:
         self.case = case
@@ -133,16 +66,21 @@ class Cluster:
         self.pasts: dict[Name, list[tuple[int, bool, Any]]] = {}
         self.bodies: set[tuple[int, int]] = set()
         self.ready: deque[Parcel] = deque()
+        self._wires = Wires(case.faults, rng, schedule)
         self.accidents = Accidents(self, schedule)
         self.cancelled = False
         #: Whether bodies that run may be let go of, since somebody has cancelled.
         self.called_off = False
         self._name_of, self._state_of, self._schedule = name_of, state_of, schedule
         self._busy = 0
-        self._in_vain: dict[int, int] = {}
+        #: By node, index and start: how often it was held though all that it reads was there, and who was
+        #: held for a value that is lost.
+        self.in_vain: Counter[tuple[int, int, int]] = Counter()
+        self.bereft: set[tuple[int, int, int]] = set()
+        #: What is stored for good, by location.
+        self.stored: dict[str, Any] = {}
         # By run: its iteration, the attempts of those before, and its own so far.
         self._laps: dict[int, tuple[int, int, int]] = {}
-        self._together: dict[tuple[int, int], Report] = {}
         #: By reader: values that it has read for good, by run and submission.
         self.folded: dict[int, dict[tuple[int, int], Any]] = {}
 
@@ -163,7 +101,7 @@ class Cluster:
         start = self._start_of(submit)
         parcel = Parcel(submit, name, start, self.case.ending(*name, start))
         for argument in submit.arguments:
-            for found in _leaves(argument.source):
+            for found in leaves(argument.source):
                 self._follow(parcel, found, "reads")
         for anchor in submit.after:
             self._follow(parcel, anchor, "follows")
@@ -172,11 +110,11 @@ class Cluster:
         if kind == "unsent":
             parcel.status = "over"
             text = "the graph could not be sent"
-            self._tell([parcel], lambda t: AttemptCrashed(t, run, submission, "unsent", text))
+            self._wires.tell([parcel], lambda t: AttemptCrashed(t, run, submission, "unsent", text))
         elif kind == "refused":
             parcel.status = "over"
             error = TypeError("cannot pickle")
-            self._tell([parcel], lambda t: AttemptRefused(t, run, submission, error))
+            self._wires.tell([parcel], lambda t: AttemptRefused(t, run, submission, error))
         elif any(leader.status == "over" for leader in parcel.leaders):
             self._hold(parcel)
         elif not parcel.missing:
@@ -195,9 +133,9 @@ class Cluster:
         require(not parcel.released, f"{parcel} was released twice")
         require(parcel.status != "running" or self.called_off, f"{parcel} was released while its body ran")
         parcel.released = True
-        if parcel.status in ("waiting", "ready"):
+        if parcel.is_to_begin:
             parcel.status = "over"
-        parcel.value = _GONE
+        parcel.value = GONE
         for follower in parcel.followers:
             is_needed = self._needs(follower, parcel) and not self.called_off
             require(not is_needed, f"{parcel} was released, but {follower} still needs it")
@@ -206,7 +144,7 @@ class Cluster:
         """Stop everything; bodies that run may end in any way, or say nothing."""
         self.cancelled = True
         for parcel in self.parcels.values():
-            if parcel.status in ("waiting", "ready"):
+            if parcel.is_to_begin:
                 parcel.status = "over"
         self.ready.clear()
 
@@ -223,14 +161,19 @@ class Cluster:
     def hold_readers(self, parcel: Parcel) -> None:
         """Let what has not started and needs a value that is gone be held."""
         for follower in parcel.followers:
-            if follower.status in ("waiting", "ready") and id(parcel) not in follower.folded:
-                self._in_vain[follower.submit.run] = self._in_vain.get(follower.submit.run, 0) + 1
+            if follower.is_to_begin and id(parcel) not in follower.folded:
+                self.bereft.add(follower.attempt)
                 self._hold(follower, told=True)
+
+    def place_anew(self, parcel: Parcel, worker: int = -1) -> None:
+        """Let what has all its inputs start on a worker, or on any."""
+        parcel.status, parcel.worker = "ready", worker
+        self.ready.append(parcel)
 
     # Inside
 
     def _needs(self, follower: Parcel, parcel: Parcel) -> bool:
-        under_way = follower.status in ("waiting", "ready", "running") and not follower.released
+        under_way = (follower.is_to_begin or follower.status == "running") and not follower.released
         return under_way and not parcel.lost and id(parcel) in follower.reads - follower.folded
 
     def _start_of(self, submit: Submit) -> int:
@@ -276,13 +219,13 @@ class Cluster:
             if any(leader.lost and id(leader) not in parcel.folded for leader in parcel.leaders):
                 parcel.status = "waiting"  # until the loss is told
                 continue
-            # Three in vain are what the engine bears of one run.
-            run = parcel.submit.run
-            holds = self._in_vain.get(run, 0)
-            if parcel.leaders and holds < 3 and self.rng.random() < self.case.faults.unreachable:
-                self._in_vain[run] = holds + 1
+            times = self.in_vain[parcel.attempt]
+            is_borne = times < MOST_HOLDS or self.accidents.brought_losses
+            require(is_borne, f"{parcel} was sent again, though it was held {times} times in vain")
+            if parcel.leaders and self.rng.random() < self.case.faults.unreachable:
+                self.in_vain[parcel.attempt] += 1
                 self._hold(parcel, told=True)
-            else:
+            elif not self.accidents.stall(parcel):
                 self._start(parcel)
 
     def _start(self, parcel: Parcel) -> None:
@@ -310,13 +253,14 @@ class Cluster:
         past = (submit.key.loop, submit.past.resumed, None if looped is None else looped.result)
         self.pasts.setdefault(parcel.name, []).append(past)
         parcel.status = "running"
-        parcel.worker = self.accidents.some_worker()
         self._busy += 1
         duration = parcel.ending.duration
         started = self.now
         if duration > 1:
             run, submission = submit.run, submit.submission
-            self._schedule(1 + self._latency(), lambda t: AttemptStarted(t, run, submission, "virtual"), True)
+            self._schedule(
+                1 + self._wires.latency(), lambda t: AttemptStarted(t, run, submission, "virtual"), True
+            )
         self._schedule(duration, lambda: self._finish(parcel, started), False)
 
     def _finish(self, parcel: Parcel, started: float) -> None:
@@ -337,19 +281,11 @@ class Cluster:
         if kind == "lost":
             parcel.status = "over"
             text = "its worker was lost"
-            self._tell([parcel], lambda t: AttemptCrashed(t, run, submission, "worker-lost", text))
+            self._wires.tell([parcel], lambda t: AttemptCrashed(t, run, submission, "worker-lost", text))
         else:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
-            # What must be measured is told of one by one, as in a bundle.
-            is_alike = report.state is None or isinstance(report.state, Failed)
-            is_alike = is_alike and parcel.name[1] >= 0 and not submit.measure
-            if is_alike and self.rng.random() < self.case.faults.together:
-                if not self._together:
-                    self._schedule(self._latency() + self.rng.random() * 3, self._tell_together, False)
-                self._together[run, submission] = report
-            else:
-                self._tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
+            self._wires.report(parcel, report)
         for follower in parcel.followers:
             self._fold(parcel, follower)
             follower.missing -= 1
@@ -370,8 +306,8 @@ class Cluster:
                 parcel.submit.submission,
                 self._report(parcel, started),
             )
-            parcel.value = _GONE
-            self._tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
+            parcel.value = GONE
+            self._wires.tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
 
     def _fold(self, parcel: Parcel, reader: Parcel) -> None:
         """Let a reader of a whole map read one child's value before it starts, as part of a tree may."""
@@ -383,103 +319,36 @@ class Cluster:
         first = parcel.submit.run
         self.folded.setdefault(reader.submit.run, {})[first, parcel.submit.submission] = parcel.value
         run, submission = reader.submit.run, reader.submit.submission
-        self._tell([], lambda t: InputsConsumed(t, run, submission, first, 1))
+        self._wires.tell([], lambda t: InputsConsumed(t, run, submission, first, 1))
 
     def _is_foldable(self, parcel: Parcel, reader: Parcel) -> bool:
         """Return whether one argument, and no other, is the list of the map's values."""
         sources = [one.source for one in reader.submit.arguments]
         place = (parcel.submit.run, parcel.submit.submission)
-        holders = [one for one in sources if any((x.run, x.submission) == place for x in _leaves(one))]
+        holders = [one for one in sources if any((x.run, x.submission) == place for x in leaves(one))]
         return reader.name[1] < 0 and len(holders) == 1 and isinstance(holders[0], FromMany)
-
-    def _tell_together(self) -> None:
-        """Tell of what ended, neighbours in one event, as a bundle does."""
-        told, self._together = self._together, {}
-        while told:
-            run, submission = min(told)
-            reports = [told.pop((run, submission))]
-            while _are_alike(reports[0], told.get((run + len(reports), submission))):
-                reports.append(told.pop((run + len(reports), submission)))
-            ended = [self.parcels[run + place, submission] for place in range(len(reports))]
-            self._tell(ended, partial(_range, run, submission, _many(reports)))
 
     def _hold(self, parcel: Parcel, told: bool = False) -> None:
         parcel.status = "over"
         run, submission = parcel.submit.run, parcel.submit.submission
         if told:
-            self._tell([parcel], lambda t: AttemptHeld(t, run, submission))
-        elif self.rng.random() < self.case.faults.hints:
-            self._schedule(self._latency(), lambda t: AttemptHeld(t, run, submission), True)
+            self._wires.tell([parcel], lambda t: AttemptHeld(t, run, submission))
+        else:
+            self._wires.hint(parcel)
         for follower in parcel.followers:
             if follower.status == "waiting":
                 self._hold(follower)
 
-    def _tell(self, ended: list[Parcel], make: Maker) -> None:
-        faults, rng = self.case.faults, self.rng
-
-        def maker(time: float) -> Event:
-            for parcel in ended:
-                parcel.is_heard = True
-            return make(time)
-
-        if rng.random() < faults.lost:
-            # The stream lost it; the driver finds out when it compares notes.
-            self._schedule(5 + rng.random() * 30, maker, True)
-        else:
-            self._schedule(self._latency(), maker, True)
-        while rng.random() < faults.doubled:
-            self._schedule(rng.random() * 20, maker, True)
-
-    def _latency(self) -> float:
-        return self.rng.expovariate(1) * self.case.faults.latency
-
     def _report(self, parcel: Parcel, started: float) -> Report:
-        submit, ending = parcel.submit, parcel.ending
-        value = parcel.made
-        state = self._state(ending, value, parcel)
-        length = flat_length = unmappable = None
-        if isinstance(value, list):
-            length = len(value) if "length" in submit.measure else None
-            flat_length = len(flattened(value)) if "flat" in submit.measure else None
-        elif submit.measure:
-            unmappable = "it has no order"
-        if state is None and not submit.drop_value:
-            parcel.value = value
-        return Report(
-            state,
-            started + self.case.faults.skew,
-            self.now + self.case.faults.skew,
-            nbytes=8,
-            length=length,
-            flat_length=flat_length,
-            unmappable=unmappable,
-            retryable=ending.kind != "hopeless",
-            where="virtual",
-            forced=ending.kind in FORCED,
-        )
-
-    def _state(self, ending: Ending, value: Any, parcel: Parcel) -> State | None:
-        kind, error = ending.kind, ValueError(f"{parcel.name} failed")
-        if kind == "value":
-            return None
-        made = _failure(kind, error) or _end(kind, value)
-        if made is not None:
-            return made
-        match kind:
-            case "signal_retry":
-                return Retrying("again", start_time=self._soon(), run_count=parcel.submit.attempt)
-            case "signal_pause":
-                return Paused("until approved")
-            case "signal_pause_until":
-                return Paused("for a while", start_time=self._soon())
-            case "endrun_pending":
-                return Pending("it wants to wait, and says not for what")
-            case _:
-                raise AssertionError(f"{kind} has no report")
-
-    def _soon(self) -> datetime:
-        moment = self.now + self.case.faults.skew + self.rng.choice((-1.0, 0.0, 2.0))
-        return datetime.fromtimestamp(moment, tz=UTC)
+        skew = self.case.faults.skew
+        location = f"stored/{parcel.submit.key}" if parcel.name[0] in self.case.stored else None
+        report = report_of(parcel, started + skew, self.now + skew, self.rng, location)
+        if report.location is not None and not parcel.is_cut_off:
+            # What was given up stores the same as who was sent in its place, or its task should not be retried.
+            self.stored[report.location] = parcel.made
+        if report.state is None and not parcel.submit.drop_value:
+            parcel.value = parcel.made
+        return report
 
     # Arguments
 
@@ -487,7 +356,7 @@ class Cluster:
         match source:
             case FromRun(run, submission):
                 value = folded.get((run, submission), self.parcels[run, submission].value)
-                require(value is not _GONE, f"the value of submission {submission} of run {run} is gone")
+                require(value is not GONE, f"the value of submission {submission} of run {run} is gone")
             case FromDriver(run):
                 value = self._held_by_driver(run)
             case FromValue(node):
@@ -508,10 +377,10 @@ class Cluster:
     def _held_by_driver(self, run: int) -> Any:
         state = self._state_of(run)
         require(state.is_finished(), f"the driver was asked for the value of run {run}, which is {state!r}")
-        require(
-            state.result_ref is None,
-            f"the driver was asked for the value of run {run}, which lies on a worker",
-        )
+        ref = state.result_ref
+        if ref is not None and ref.location is not None:
+            return self.stored[ref.location]
+        require(ref is None, f"the driver was asked for the value of run {run}, which lies on a worker")
         if state.is_successful():
             return state.result
         if state.is_failed():
@@ -520,81 +389,6 @@ class Cluster:
                 f"the value of failed run {run} is {state.result!r}, no exception",
             )
         return Broken(self._name_of(run))
-
-
-def _failure(kind: EndingKind, error: Exception) -> State | None:
-    match kind:
-        case "failed" | "hopeless" | "endrun_failed":
-            return Failed("it failed", error)
-        case "checked_failed":
-            return ValidationFailed("its value is wrong", error)
-        case "timed_out":
-            return TimedOut("it took too long", error)
-        case "exited":
-            return Crashed("it called exit", error, cause="exited")
-        case "signal_trigger_failed":
-            return TriggerFailed("it refused", error)
-    return None
-
-
-def _end(kind: EndingKind, value: Any) -> State | None:
-    match kind:
-        case "signal_skip" | "endrun_skipped":
-            return Skipped("it skipped itself")
-        case "endrun_success":
-            return Success("it says so", value)
-        case "endrun_cancelled":
-            return Cancelled("it gave up")
-        case "endrun_cached":
-            return Cached("it found its value", value)
-        case "endrun_own_success":
-            return OwnSuccess("it says so", value)
-        case "endrun_own_skipped":
-            return OwnSkipped("it skipped itself")
-        case "signal_loop":
-            return Looped("once more", value, loop_count=1)
-    return None
-
-
-def _range(run: int, submission: int, reports: Reports, time: float) -> RangeFinished:
-    return RangeFinished(time, run, submission, reports)
-
-
-def _are_alike(one: Report, other: Report | None) -> bool:
-    """Return whether a bundle could tell of both in one; their exceptions are taken for the same."""
-    return other is not None and (type(one.state), one.retryable, one.forced) == (
-        type(other.state),
-        other.retryable,
-        other.forced,
-    )
-
-
-def _many(reports: list[Report]) -> Reports:
-    started, ended = array("d"), array("d")
-    for report in reports:
-        started.append(report.started)
-        ended.append(report.ended)
-    if reports[0].state is not None:
-        return Reports(started, ended, Results(array("i"), b""), "virtual", reports[0])
-    sizes = array("i", [8] * len(reports))
-    return Reports(started, ended, Results(sizes, bytes(8 * len(reports))), "virtual")
-
-
-def require(condition: bool, text: str) -> None:
-    """Raise ``BrokenPromise`` unless a condition holds."""
-    if not condition:
-        raise BrokenPromise(text)
-
-
-def _leaves(source: Source) -> Iterator[FromRun]:
-    if isinstance(source, FromRun):
-        yield source
-    elif isinstance(source, FromMany):
-        for item in source.singly():
-            yield from _leaves(item)
-    elif isinstance(source, FromCollection):
-        for item in source.items:
-            yield from _leaves(item)
 
 
 def _flat_if(flat: bool, value: Any) -> Any:

@@ -11,30 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import Submit, Transition
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.states.state import Crashed, Finished, Running, State, Success
 from tests.simulation.case import Ending
-from tests.simulation.cluster import require
-from tests.simulation.oracle import FAILURES, SKIPS, Oracle, trigger_verdict
+from tests.simulation.cluster import MOST_HOLDS
+from tests.simulation.oracle import Oracle
+from tests.simulation.parcels import require, runs_in
+from tests.simulation.verdicts import FAILURES, SKIPS, cleanup_verdict, trigger_verdict
 
 if TYPE_CHECKING:
     from tests.simulation.simulate import Simulation
 
 _FLOW: Final = -1
-
-
-def _runs_in(source: Source) -> set[int]:
-    match source:
-        case FromRun(run) | FromDriver(run):
-            return {run}
-        case FromMany():
-            return {run for one in source.singly() for run in _runs_in(one)}
-        case FromCollection(_, items):
-            return {run for one in items for run in _runs_in(one)}
-        case FromValue():
-            return set()
 
 
 class Moments:
@@ -56,7 +45,7 @@ class Moments:
     def check_submit(self, submit: Submit) -> None:
         """What reads a value that was lost is sent when it is back, or when the rules bear the loss."""
         run = submit.run
-        missed = {up for up in self.missed if any(up in _runs_in(one.source) for one in submit.arguments)}
+        missed = {up for up in self.missed if any(up in runs_in(one.source) for one in submit.arguments)}
         if self.sim.cancelled or not missed:
             return
         for up in missed:
@@ -76,6 +65,8 @@ class Moments:
             return
         if is_loss:
             self._check_loss(step)
+        elif isinstance(step.new, Crashed) and step.new.cause == "input-unreachable":
+            self.check_giving_up(step.run)
         elif step.why.rule == "result-lost":
             gone = any(self._is_gone(up) for up in self._read_by(step.run))
             require(gone, f"{step}, but what it reads is there")
@@ -88,13 +79,25 @@ class Moments:
             require(not self.missed.isdisjoint(self._read_by(run)), f"{step}, but no member of it was lost")
             return
         parcel = self.sim.cluster.parcels[run, self.sim.last[run]]
+        require(parcel.name[0] not in self.case.stored, f"{step}, but its value is stored")
         require(parcel.is_missed, f"{step}, but the driver does not know that its value is lost")
         require(
             any(self._needs(reader, run) for reader in self.sim.engine.runs()),
             f"{step}, but no run that must start needs its value",
         )
         # For the rules, it is an attempt that was lost.
-        self.sim.cluster.accidents.facts[(*parcel.name, parcel.start)] = Ending("lost", 0.0)
+        self.sim.cluster.accidents.facts[parcel.attempt] = Ending("lost", 0.0)
+
+    def check_giving_up(self, run: int) -> None:
+        """An attempt is given up for want of its inputs when it was held time and again, though they are there."""
+        cluster = self.sim.cluster
+        attempt = cluster.parcels[run, self.sim.last[run]].attempt
+        if attempt not in cluster.accidents.facts:
+            # Who was held for the latest loss that there was has been counted for that as well.
+            times = cluster.in_vain[attempt] + (attempt in cluster.bereft)
+            text = f"{self._key(run)} is given up, though it was held {times} times in vain"
+            require(times >= MOST_HOLDS, text)
+            cluster.accidents.facts[attempt] = Ending("unreachable", 0.0)
 
     def _needs(self, reader: int, lost: int) -> bool:
         if self._is_list(reader) or self._now(reader).is_finished() or lost not in self._read_by(reader):
@@ -125,8 +128,8 @@ class Moments:
             name = self.sim.name_of(run)
             if not started or not state.is_finished() or self.nodes[name[0]].policy.handled:
                 continue
-            end = oracle.alone(name)
-            bodies = len(self.sim.cluster.given.get(name, []))
+            given = self.sim.cluster.given.get(name, [])
+            end, bodies = oracle.alone(name, given), len(given)
             if chain[-1].why.rule in ("skip", "trigger", "result-lost"):
                 require(bodies <= end.bodies, f"the body of {key} ran {bodies} times, not {end.bodies}")
                 continue
@@ -154,7 +157,8 @@ class Moments:
         node = self.nodes[number]
         # A user's own trigger was asked at another moment.
         is_parent = node.is_mapped and index < 0
-        is_own = self.case.triggers[number].name == "custom"
+        spec = self.case.triggers[number]
+        is_own = spec.name == "custom" and spec.custom != "cleanup"
         if (
             is_parent
             or is_own
@@ -165,15 +169,20 @@ class Moments:
         seen = [type(self._now(up)).__name__ for up in self._shown_to(run)]
         if node.policy.skip_on_upstream_skip and not SKIPS.isdisjoint(seen):
             return "Skipped"
-        return trigger_verdict(self.case.triggers[number], seen, has_upstreams=bool(node.ins))
+        if spec.name == "custom":
+            return cleanup_verdict(type(self._now(up)).__name__ for up in self._shown_to(run, read=True))
+        return trigger_verdict(spec, seen, has_upstreams=bool(node.ins))
 
     def _is_unclear(self, edge: PlanEdge, index: int) -> bool:
         """Return whether it takes more than states to know which child's element a child reads."""
         return edge.mapped and edge.flattened and index >= 0
 
-    def _shown_to(self, run: int) -> Iterator[int]:
+    def _shown_to(self, run: int, read: bool = False) -> Iterator[int]:
+        """Yield the runs whose states a run is shown; only those whose values it reads as well, if so asked."""
         number, index = self.sim.name_of(run)
         for edge in self.nodes[number].ins:
+            if edge.key is None and read:
+                continue
             yield from self.sim.promises.shown(edge, index)
 
     def waits(self, run: int) -> bool:
@@ -183,9 +192,13 @@ class Moments:
         return any(up in asked or not self._now(up).is_finished() for up in missed)
 
     def lacks_some(self, run: int) -> bool:
-        """Return whether a value that a run would read is known to be lost."""
+        """Return whether a value that a run would read is known to be lost, or was: nobody goes ahead then."""
         last = self.sim.last
-        parcels = (self.sim.cluster.parcels.get((up, last.get(up, 0))) for up in self._read_by(run))
+        if not self.missed.isdisjoint(self._read_by(run)):
+            return True
+        # What is stored is no loss, once it is known that it is.
+        known = {up for up in self._read_by(run) if self._is_stored(up) and self._now(up).is_finished()}
+        parcels = (self.sim.cluster.parcels.get((up, last.get(up, 0))) for up in self._read_by(run) - known)
         return any(parcel is not None and parcel.is_missed for parcel in parcels)
 
     def _read_by(self, run: int) -> set[int]:
@@ -204,7 +217,10 @@ class Moments:
 
     def _is_gone(self, run: int) -> bool:
         parcel = self.sim.cluster.parcels.get((run, self.sim.last.get(run, 0)))
-        return parcel is not None and (parcel.released or parcel.lost)
+        return parcel is not None and (parcel.released or parcel.lost) and not self._is_stored(run)
+
+    def _is_stored(self, run: int) -> bool:
+        return self.sim.name_of(run)[0] in self.case.stored
 
     def _is_list(self, run: int) -> bool:
         return self.nodes[self.sim.name_of(run)[0]].kind == "collection"

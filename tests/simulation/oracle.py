@@ -9,32 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from prefectlite.engine.plan import PlanEdge, PlanNode
 from tests.simulation.case import (
     Case,
-    CustomKind,
     Ending,
     EndingKind,
     Shape,
-    TriggerSpec,
     flattened,
     value_of,
 )
+from tests.simulation.verdicts import FAILURES, FINISHED, SKIPS, SUCCESSES, cleanup_verdict, trigger_verdict
 
 #: A node's number and a child's place in its map; -1 for a run that is no child.
 Name: TypeAlias = tuple[int, int]
 
-SKIPS: Final = frozenset({"Skipped", "OwnSkipped"})
-SUCCESSES: Final = SKIPS | {"Success", "OwnSuccess", "Cached", "Mapped"}
-FAILURES: Final = frozenset({"Failed", "TimedOut", "TriggerFailed", "ValidationFailed", "Crashed"})
-FINISHED: Final = SUCCESSES | FAILURES | {"Cancelled"}
-
 #: The state that each ending makes of a running attempt.
 STATE_OF: Final[dict[EndingKind, str]] = {
     "value": "Success",
+    "found": "Cached",
     "failed": "Failed",
     "hopeless": "Failed",
     "checked_failed": "ValidationFailed",
@@ -56,6 +52,7 @@ STATE_OF: Final[dict[EndingKind, str]] = {
     "signal_loop": "Looped",
     "lost": "Crashed",
     "unheard": "Crashed",
+    "unreachable": "Crashed",
     "unsent": "Crashed",
     "refused": "Failed",
 }
@@ -65,7 +62,7 @@ FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_"
     "refused",
 }
 #: Endings of attempts whose body never began.
-BODILESS: Final[frozenset[EndingKind]] = frozenset({"unheard", "unsent", "refused"})
+BODILESS: Final[frozenset[EndingKind]] = frozenset({"unheard", "unreachable", "unsent", "refused"})
 #: Endings that are no fault of the body.
 LOSSES: Final[frozenset[EndingKind]] = frozenset({"lost", "unheard"})
 #: How often lost work of an idempotent task is done again.
@@ -169,10 +166,11 @@ class Oracle:
         """Return the class of the flow's last state, by whether a reference task failed."""
         return self._flow_handled("Failed" if failed else "Success")
 
-    def alone(self, name: Name) -> End:
-        """Return what a run comes to that its rules have let through, whatever its upstreams are."""
+    def alone(self, name: Name, given: Sequence[dict[str, Any]]) -> End:
+        """Return what a run comes to that its rules have let through, by what each of its bodies was given."""
         paused = self.case.triggers[name[0]].name == "manual_only"
-        return self._attempts(name, self.plan.nodes[name[0]], {}, End("Pending", pauses=int(paused)))
+        end = End("Pending", pauses=int(paused))
+        return self._attempts(name, self.plan.nodes[name[0]], chain(given, repeat({})), end)
 
     def _flow_handled(self, new: str) -> str:
         match self.case.flow_handlers.get(new, "keep"):
@@ -285,9 +283,7 @@ class Oracle:
             return self._without_body(name, node, "Skipped", given)
         spec = self.case.triggers[name[0]]
         if spec.name == "custom" and spec.custom == "cleanup":
-            # What a resource is cleaned up with must have been made; how it was used does not matter.
-            made = all(end.cls in SUCCESSES - SKIPS for edge, ends in shown if edge.key for end in ends)
-            verdict = None if made else "Skipped"
+            verdict = cleanup_verdict(end.cls for edge, ends in shown if edge.key for end in ends)
         else:
             verdict = trigger_verdict(spec, seen, has_upstreams=bool(node.ins))
         if verdict is not None:
@@ -295,10 +291,10 @@ class Oracle:
             if end.cls != "Paused":
                 return end
             end.pauses = 1
-            return self._attempts(name, node, given, end) if self._is_approved(name, end) else end
+            return self._attempts(name, node, repeat(given), end) if self._is_approved(name, end) else end
         if node.kind == "collection":
             return self._without_body(name, node, "Success", given)
-        return self._attempts(name, node, given, End("Pending"))
+        return self._attempts(name, node, repeat(given), End("Pending"))
 
     def _is_approved(self, name: Name, end: End) -> bool:
         return self.case.approval(*name, end.pauses) is not None
@@ -310,7 +306,8 @@ class Oracle:
             end.value = list(given.values())
         return end
 
-    def _attempts(self, name: Name, node: PlanNode, given: dict[str, Any], end: End) -> End:
+    def _attempts(self, name: Name, node: PlanNode, gifts: Iterator[dict[str, Any]], end: End) -> End:
+        """Return what a run comes to; each of its bodies is given the next of some arguments."""
         budget, loop, handed_on = _Budget(), 1, None
         while True:
             started = self._handled(name, node, "Running")
@@ -321,9 +318,11 @@ class Oracle:
             end.attempts += 1
             end.starts += 1
             ending = self.facts.get((*name, end.starts)) or self.case.ending(*name, end.starts)
-            kind, made = self.case.outcome(name[0], ending, value_name(name, end.starts), given)
-            ending = replace(ending, kind=kind)
+            made: Any = None
             if ending.kind not in BODILESS:
+                given = next(gifts)
+                kind, made = self.case.outcome(name[0], ending, value_name(name, end.starts), given)
+                ending = replace(ending, kind=kind)
                 end.bodies += 1
                 end.given.append(given)
                 end.pasts.append((loop, end.pauses > 0, handed_on))
@@ -413,75 +412,6 @@ def value_name(name: Name, start: int) -> str:
 def handler_shape(name: Name) -> Shape:
     """Return the shape of the value that a handler puts in a success."""
     return None if name[0] % 3 == 0 else (-1, 1)
-
-
-def trigger_verdict(spec: TriggerSpec, seen: Sequence[str], has_upstreams: bool) -> str | None:
-    """Return the class that a trigger makes of a run, or None when it may start.
-
-    Parameters
-    ----------
-    spec : TriggerSpec
-        Which trigger.
-    seen : sequence of str
-        The classes of the upstream states, children one by one.
-    has_upstreams : bool
-        Whether there are edges at all; a map without children is one that shows nothing.
-
-    Returns
-    -------
-    str or None
-        A class name; None to start.
-    """
-    total = len(seen)
-    good = sum(cls in SUCCESSES for cls in seen)
-    bad = sum(cls in FAILURES for cls in seen)
-    skipped = sum(cls in SKIPS for cls in seen)
-    if spec.name == "custom":
-        return custom_verdict(spec.custom, seen)
-    if spec.name == "manual_only":
-        return "Paused"
-    if spec.name == "not_all_skipped":
-        if skipped == total:
-            return "Skipped"
-        return None if good == total else "TriggerFailed"
-    if not has_upstreams:
-        return None
-    passes = {
-        "all_successful": good == total,
-        "all_failed": bad == total,
-        "all_finished": True,
-        "any_successful": good > 0,
-        "any_failed": bad > 0,
-        "some_failed": _within(bad, total, spec),
-        "some_successful": _within(good, total, spec),
-    }[spec.name]
-    return None if passes else "TriggerFailed"
-
-
-def custom_verdict(kind: CustomKind, seen: Sequence[str]) -> str | None:
-    """Return what a user's own trigger makes of a run, or None when it may start."""
-    match kind:
-        case "odd_successes":
-            return None if sum(cls in SUCCESSES for cls in seen) % 2 else "TriggerFailed"
-        case "any_skipped":
-            return None if any(cls in SKIPS for cls in seen) else "TriggerFailed"
-        case "truthy" | "cleanup":
-            return None
-        case "falsy" | "raises":
-            return "TriggerFailed"
-        case "signals_skip":
-            return "Skipped"
-        case "signals_fail":
-            return "Failed"
-
-
-def _within(count: int, total: int, spec: TriggerSpec) -> bool:
-    low = 0 if spec.at_least is None else spec.at_least
-    high = total if spec.at_most is None else spec.at_most
-    # A float is a share, an int a count: 1.0 is all, 1 is one.
-    low = low * total if isinstance(low, float) else low
-    high = high * total if isinstance(high, float) else high
-    return low <= count <= high
 
 
 def _spread(end: End) -> Shown:

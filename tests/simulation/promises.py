@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
-from prefectlite.states.state import Crashed, Failed, Looped, Retrying, Success
+from prefectlite.states.state import Cached, Crashed, Failed, Looped, Paused, Retrying, Success
 from prefectlite.states.transitions import may_become
-from tests.simulation.cluster import BrokenPromise, require
-from tests.simulation.oracle import FAILURES, End, Name, Oracle, names_of
+from tests.simulation.oracle import End, Name, Oracle, names_of
+from tests.simulation.parcels import BrokenPromise, require, runs_in
+from tests.simulation.verdicts import FAILURES
 
 if TYPE_CHECKING:
     from tests.simulation.simulate import Simulation
 
 _FLOW = -1
+#: The classes of states behind which a body's value may stand, where it lies.
+PLAIN: Final = (Success, Cached)
 
 
 class Promises:
@@ -53,6 +56,8 @@ class Promises:
             self._check_delay(step, step.new)
         older = chain and chain[-1].key.loop == step.key.loop and chain[-1].attempt > step.attempt
         require(not older, f"{step} goes back to an older attempt")
+        asks = [one for one in (*chain, step) if isinstance(one.new, Paused) and one.why.rule == "trigger"]
+        require(len(asks) < 2, f"{step}, though it was approved before")
         if step.run != _FLOW:
             now = self.engine.key(step.run)
             # The next iteration may have begun since.
@@ -144,7 +149,7 @@ class Promises:
         if self.flies(run) or self.sim.moments.waits(run):
             return False
         ups = [one for edge in node.ins for one in self.shown(edge, index)]
-        if all(type(self.sim.state_of(up)) is Success for up in ups):
+        if all(type(self.sim.state_of(up)) in PLAIN for up in ups):
             return self._has_a_place(run)
         # What was taken back may be left to wait, so that nothing is sent again and again.
         if run in self.sim.taken_back or node.limits or self.sim.moments.lacks_some(run):
@@ -168,7 +173,7 @@ class Promises:
 
     def _promises(self, run: int) -> bool:
         node = self.case.plan.nodes[self.sim.name_of(run)[0]]
-        if type(self.sim.state_of(run)) is Success:
+        if type(self.sim.state_of(run)) in PLAIN:
             return True
         if self.sim.state_of(run).is_finished():
             return False
@@ -203,17 +208,27 @@ class Promises:
         """A value may only go when every run that could read it is final."""
         if self.sim.cancelled or self.sim.cluster.parcels[run, submission].status != "done":
             return
-        if type(self.sim.state_of(run)) is not Success or self.sim.state_of(run).result_ref is None:
+        if not isinstance(self.sim.state_of(run), PLAIN) or self.sim.state_of(run).result_ref is None:
             return  # a handler put something else in its place, so nobody will read it
         node, index = self.sim.name_of(run)
+        is_stored = node in self.case.stored
+        if is_stored and self.sim.cluster.parcels[run, submission].is_missed:
+            return  # whoever still reads it is given what is stored
         for reader in self._readers(node, index):
             require(
-                self.sim.state_of(reader).is_finished() or self._has_read(reader, run, submission),
+                self.sim.state_of(reader).is_finished()
+                or self._has_read(reader, run, submission)
+                or (self._was_final(reader) and (is_stored or not self._reads(reader, run))),
                 f"the value of {self.engine.key(run)} was released before {self.engine.key(reader)} was final",
             )
         require(
             not self._keeps(node), f"the value of {self.engine.key(run)} should be kept, and was released"
         )
+
+    def _reads(self, reader: int, run: int) -> bool:
+        """Return whether a run that is made again reads a value: it did the first time."""
+        submit = self.sim.cluster.parcels[reader, self.sim.last[reader]].submit
+        return any(run in runs_in(one.source) for one in submit.arguments)
 
     def _has_read(self, reader: int, run: int, submission: int) -> bool:
         """Return whether a reader has read a value for good, and no rule can let it start afresh."""
@@ -285,6 +300,7 @@ class Promises:
                 require(
                     engine.state(run).is_finished(), f"cancel left {engine.key(run)} {engine.state(run)!r}"
                 )
+            self._check_cleanups()
         else:
             require(not self.sim.timers, f"timers {self.sim.timers} have not fired")
             require(not self.sim.asks, f"questions {self.sim.asks} have no answer")
@@ -292,6 +308,16 @@ class Promises:
                 self.sim.moments.check_end()
             else:
                 self._check_oracle()
+
+    def _check_cleanups(self) -> None:
+        """What was made before a cancel or after it is cleaned up."""
+        for number, spec in enumerate(self.case.triggers):
+            if spec.custom != "cleanup":
+                continue
+            ups = [self.sim.state_of(edge.upstream) for edge in self.case.plan.nodes[number].ins if edge.key]
+            is_made = all(up.is_successful() and not up.is_skipped() for up in ups)
+            is_left = is_made and self.sim.state_of(number).is_cancelled()
+            require(not is_left, f"the cancel left behind what {self.engine.key(number)} cleans up")
 
     def _check_parcels(self) -> None:
         spans = self.engine.kept()
@@ -304,12 +330,10 @@ class Promises:
         )
         for run in self.engine.runs():
             node, state = self.sim.name_of(run)[0], self.sim.state_of(run)
-            ref = (
-                state.result_ref
-                if type(state) is Success and self.case.plan.nodes[node].kind == "task"
-                else None
-            )
-            if ref is not None and self._keeps(node):
+            is_made = type(state) in PLAIN and self.case.plan.nodes[node].kind == "task"
+            ref = state.result_ref if is_made else None
+            is_there = ref is not None and not self.sim.cluster.parcels[run, ref.submission].is_missed
+            if ref is not None and self._keeps(node) and (is_there or node not in self.case.stored):
                 require((run, ref.submission) in kept, f"the value of {self.engine.key(run)} should be kept")
         if type(self.sim.ended).__name__ == "Running":
             return

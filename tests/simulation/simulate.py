@@ -39,13 +39,26 @@ from prefectlite.engine.instructions import (
     one_by_one,
 )
 from prefectlite.states import signals
-from prefectlite.states.state import Failed, Finished, Paused, Pending, Retrying, Skipped, State, Success
+from prefectlite.states.state import (
+    Crashed,
+    Failed,
+    Finished,
+    Paused,
+    Pending,
+    Retrying,
+    Skipped,
+    State,
+    Success,
+)
 from tests.simulation.case import Case, HandlerKind, flattened, value_of
-from tests.simulation.cluster import Cluster, Maker, require
+from tests.simulation.cluster import Cluster
 from tests.simulation.moments import Moments
-from tests.simulation.oracle import SKIPS, SUCCESSES, Name, handler_shape
+from tests.simulation.oracle import Name, handler_shape
+from tests.simulation.parcels import require
 from tests.simulation.promises import Promises
 from tests.simulation.story import describe, tell
+from tests.simulation.verdicts import SKIPS, SUCCESSES
+from tests.simulation.wires import Maker
 
 START: Final = 1_000_000.0
 _FLOW: Final = -1
@@ -231,6 +244,9 @@ class Simulation:
                 require(not self.in_flight and not self.timers and not self.asks, "something can go on")
                 self.left = state
             case EndRun(state):
+                require(
+                    state.is_finished(), f"nothing goes on, and nobody is asked for an approval: {state!r}"
+                )
                 self.ended = state
 
     def _transition(self, step: Transition) -> None:
@@ -277,6 +293,8 @@ class Simulation:
         assert ask.old is not None
         assert ask.new is not None
         require(self._state_of(ask.run) is ask.old, f"{ask} does not start from the state on the books")
+        if isinstance(ask.new, Crashed) and ask.new.cause == "input-unreachable":
+            self.moments.check_giving_up(ask.run)
         match self._word(name, type(ask.new).__name__):
             case "keep":
                 return ask.new, None, None
@@ -372,7 +390,7 @@ class Simulation:
         if error is not None:
             case = self.case
             name = f"Corner {case.corner}" if case.corner else f"Seed {case.seed}"
-            which = "corner" if case.corner else f"seed --sim-seed {case.seed}"
+            which = "corner" if case.corner else f"seed --sim-seed {case.seed} --sim-kind '{case.kind}'"
             lines += [
                 f"{name}: {type(error).__name__}: {error}",
                 f"Replay: python -m pytest tests/simulation -k {which}",

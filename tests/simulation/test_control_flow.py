@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from prefectlite.engine import conduct, engine, pipeline
+from prefectlite.engine import calling_off, conduct, engine, pipeline
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.sources import arguments_of
 from prefectlite.rules.skip import decide_skip
@@ -16,28 +15,19 @@ from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Proceed, Reason
 from tests.simulation.case import Case
 from tests.simulation.changed import replace
-from tests.simulation.control_flow import generate
+from tests.simulation.kinds import KINDS
 from tests.simulation.planting import Fault, Patch, is_found
-from tests.simulation.simulate import Simulation, play
+
+_FINE = Reason("planted", "A planted fault.")
 
 
-def cases(count: int = 150) -> Iterator[Case]:
-    """Yield the first seeds."""
-    return map(generate, range(count))
-
-
-def cancelled(seed: int) -> Case:
-    """A case that is cancelled at some time."""
-    return replace(generate(seed), cancel_at=random.Random(seed).random() ** 2 * 6)
-
-
-def test_branches_filters_functions_and_resources_end_as_the_rules_say() -> None:
-    for case in cases():
-        play(case)
+def cases(kind: str = "branches", count: int = 150) -> Iterator[Case]:
+    """Yield the first seeds of a kind."""
+    return map(KINDS[kind], range(count))
 
 
 def test_the_seeds_build_every_shape() -> None:
-    names = {node.slug.rsplit("-", 1)[0] for case in cases(60) for node in case.plan.nodes}
+    names = {node.slug.rsplit("-", 1)[0] for case in cases(count=60) for node in case.plan.nodes}
     wanted = {
         "case(0)",
         "case(True)",
@@ -52,28 +42,7 @@ def test_the_seeds_build_every_shape() -> None:
     assert {name for name in wanted if not any(one.startswith(name) for one in names)} == set()
 
 
-def left_behind(sim: Simulation) -> list[int]:
-    """The resources that were made before or after a cancel, and that nobody cleaned up."""
-    found = []
-    for number, node in enumerate(sim.case.plan.nodes):
-        ups = [sim.state_of(edge.upstream) for edge in node.ins if edge.key is not None]
-        made = all(up.is_successful() and not up.is_skipped() for up in ups)
-        if node.policy.cleans_up and made and sim.state_of(number).is_cancelled():
-            found.append(number)
-    return found
-
-
-def test_what_was_made_is_cleaned_up_after_a_cancel() -> None:
-    for seed in range(100):
-        assert not left_behind(play(cancelled(seed))), f"seed {seed}"
-
-
 # Planted faults
-
-
-def test_a_cancel_that_skips_the_cleanup_is_found(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(engine, "left_to_do", lambda board: set())
-    assert any(left_behind(play(cancelled(seed), audit=False)) for seed in range(100))
 
 
 def branches_are_merged_in_the_wrong_order(patch: Patch) -> None:
@@ -96,8 +65,7 @@ def _skip_always(board: Any, run: int) -> Any:
 
 
 def a_branch_that_is_not_taken_runs(patch: Patch) -> None:
-    reason = Reason("planted", "A planted fault.")
-    patch.setattr(pipeline, "BEFORE", (lambda board, run: Proceed(reason), *pipeline.BEFORE[1:]))
+    patch.setattr(pipeline, "BEFORE", (lambda board, run: Proceed(_FINE), *pipeline.BEFORE[1:]))
 
 
 def a_filter_does_not_run_on_failures(patch: Patch) -> None:
@@ -120,16 +88,62 @@ def a_resource_that_was_used_badly_is_not_cleaned_up(patch: Patch) -> None:
     patch.setattr(Conduct, "_trigger_answered", faulty)
 
 
-FAULTS: tuple[Fault, ...] = (
-    branches_are_merged_in_the_wrong_order,
-    a_skipped_branch_skips_the_merge,
-    a_branch_that_is_not_taken_runs,
-    a_filter_does_not_run_on_failures,
-    a_resource_that_was_used_badly_is_not_cleaned_up,
+def a_cancel_skips_the_cleanup(patch: Patch) -> None:
+    patch.setattr(engine, "left_to_do", lambda board: set())
+
+
+def what_is_made_only_in_a_store_is_left_behind_by_a_cancel(patch: Patch) -> None:
+    honest = calling_off._is_made
+    patch.setattr(calling_off, "_is_made", lambda board, run: board.live[run] > 0 and honest(board, run))
+
+
+def a_cleanup_is_not_asked_again_when_its_resource_is_lost(patch: Patch) -> None:
+    ask, answer = Conduct.decide, Conduct._trigger_answered
+
+    def decide(self: Conduct, run: int, *, has_room: bool = False) -> None:
+        if run in vars(self).get("allowed", ()) and not self._losses.holds_up(run):
+            self._proceed(run, _FINE, has_room)
+        else:
+            ask(self, run, has_room=has_room)
+
+    def answered(self: Conduct, event: Any) -> None:
+        if event.answer:
+            vars(self).setdefault("allowed", set()).add(event.run)
+        answer(self, event)
+
+    patch.setattr(Conduct, "decide", decide)
+    patch.setattr(Conduct, "_trigger_answered", answered)
+
+
+#: Each with a kind of cases that finds it.
+FAULTS: tuple[tuple[Fault, str], ...] = (
+    (branches_are_merged_in_the_wrong_order, "branches"),
+    (a_skipped_branch_skips_the_merge, "branches"),
+    (a_branch_that_is_not_taken_runs, "branches"),
+    (a_filter_does_not_run_on_failures, "branches"),
+    (a_resource_that_was_used_badly_is_not_cleaned_up, "branches"),
+    (a_cancel_skips_the_cleanup, "branches, cancelled"),
+)
+#: Found where control flow and accidents meet, and nowhere else.
+FAULTS_OF_BOTH: tuple[tuple[Fault, str], ...] = (
+    (what_is_made_only_in_a_store_is_left_behind_by_a_cancel, "branches, beset, cancelled"),
+    (a_cleanup_is_not_asked_again_when_its_resource_is_lost, "branches, beset"),
 )
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_is_found_without_the_audits_help(fault: Fault, monkeypatch: Patch) -> None:
+@pytest.mark.parametrize(("fault", "kind"), FAULTS, ids=lambda one: getattr(one, "__name__", ""))
+def test_a_fault_is_found_without_the_audits_help(fault: Fault, kind: str, monkeypatch: Patch) -> None:
     fault(monkeypatch)
-    assert is_found(cases(), audit=False), f"no seed found that {fault.__name__.replace('_', ' ')}"
+    assert is_found(cases(kind), audit=False), f"no seed found that {fault.__name__.replace('_', ' ')}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "kind"), FAULTS_OF_BOTH, ids=lambda one: getattr(one, "__name__", ""))
+def test_a_fault_is_found_where_control_flow_and_accidents_meet_alone(
+    fault: Fault, kind: str, monkeypatch: Patch
+) -> None:
+    fault(monkeypatch)
+    calm = kind.replace(", beset", "")
+    assert is_found(cases(kind, 300), audit=False), f"no seed found that {fault.__name__.replace('_', ' ')}"
+    assert not is_found(cases(calm, 150), audit=False)
+    assert not is_found(cases("random, beset", 150), audit=False)

@@ -14,8 +14,9 @@ from tests.simulation.case import (
     flattened,
     value_of,
 )
-from tests.simulation.oracle import Broken, Oracle, trigger_verdict
+from tests.simulation.oracle import Broken, Oracle
 from tests.simulation.sketch import Sketch
+from tests.simulation.verdicts import trigger_verdict
 
 
 def classes(oracle: Oracle, number: int) -> list[str]:
@@ -188,6 +189,24 @@ def test_crashes_draw_on_their_own_budget() -> None:
         2,
         1,
     )
+
+
+def test_an_input_out_of_reach_is_a_crash_and_no_lost_work() -> None:
+    flow = Sketch()
+    none = flow.task(ends=["unreachable", "value"], idempotent=True)
+    once = flow.task(ends=["unreachable", "value"], max_crashes=1)
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[none].cls, oracle.ends[none].bodies) == ("Crashed", 0)
+    assert (oracle.ends[once].cls, oracle.ends[once].attempts, oracle.ends[once].bodies) == ("Success", 2, 1)
+
+
+def test_a_value_that_was_found_is_read_like_one_that_was_made() -> None:
+    flow = Sketch()
+    found = flow.task(ends=["found"])
+    reader = flow.task(found)
+    oracle = Oracle(flow.case())
+    assert (oracle.ends[found].cls, oracle.ends[reader].cls) == ("Cached", "Success")
+    assert oracle.ends[reader].given == [{"arg_1": value_of("n0@1", (-1, -1))}]
 
 
 def test_what_waits_for_an_approval_holds_up_only_what_is_below() -> None:

@@ -15,12 +15,22 @@ import pytest
 from prefectlite.engine.instructions import Release, Submit, Transition
 from tests.simulation import corners
 from tests.simulation.generate import generate
+from tests.simulation.kinds import KINDS
 from tests.simulation.simulate import Simulation, play
 
 ROOT = Path(__file__).parents[2]
 #: How many seeds run when nobody says otherwise, and in how many tests.
 DEFAULT_COUNT = 2000
 BATCHES = 24
+#: By kind: how many seeds of other kinds run each time; among the slow tests, so many of each.
+FEW = {
+    "random, beset": 100,
+    "branches": 80,
+    "branches, beset": 80,
+    "branches, cancelled": 50,
+    "branches, beset, cancelled": 50,
+}
+MANY = 300
 #: Seeds that found a real bug once.
 REGRESSIONS = [
     int(line.split("#")[0])
@@ -31,11 +41,28 @@ REGRESSIONS = [
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_every_seed_ends_as_the_rules_say(batch: int, request: pytest.FixtureRequest) -> None:
+    for seed in range(batch, count_of(request, DEFAULT_COUNT), BATCHES):
+        play(generate(seed))
+
+
+def count_of(request: pytest.FixtureRequest, default: int) -> int:
+    """Return how many seeds somebody wants, unless one alone."""
     if request.config.getoption("sim_seed", default=None) is not None:
         pytest.skip("one seed is replayed")
-    count = request.config.getoption("sim_count", default=None) or DEFAULT_COUNT
-    for seed in range(batch, count, BATCHES):
-        play(generate(seed))
+    return request.config.getoption("sim_count", default=None) or default
+
+
+@pytest.mark.parametrize("kind", FEW)
+def test_some_seeds_of_each_kind_end_as_the_rules_say(kind: str, request: pytest.FixtureRequest) -> None:
+    for seed in range(count_of(request, FEW[kind])):
+        play(KINDS[kind](seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FEW)
+def test_many_seeds_of_each_kind_end_as_the_rules_say(kind: str) -> None:
+    for seed in range(FEW[kind], MANY):
+        play(KINDS[kind](seed))
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
@@ -52,7 +79,7 @@ def test_replay_of_one_seed(request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("sim_seed", default=None)
     if seed is None:
         pytest.skip("give --sim-seed to replay one")
-    print(play(generate(seed)).story())
+    print(play(KINDS[request.config.getoption("sim_kind")](seed)).story())
 
 
 def test_the_same_seed_brings_the_same_instructions() -> None:

@@ -1,0 +1,143 @@
+"""What attempts say when they end. Knows endings and states; knows neither wires nor rules."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+from prefectlite.states.report import Report
+from prefectlite.states.state import (
+    Cached,
+    Cancelled,
+    Crashed,
+    Failed,
+    Looped,
+    Paused,
+    Pending,
+    Retrying,
+    Skipped,
+    State,
+    Success,
+    TimedOut,
+    TriggerFailed,
+    ValidationFailed,
+)
+from tests.simulation.case import EndingKind, flattened
+from tests.simulation.oracle import FORCED
+from tests.simulation.parcels import Parcel
+
+
+class OwnSuccess(Success):
+    """A user's own kind of success."""
+
+    __slots__ = ()
+
+
+class OwnSkipped(Skipped):
+    """A user's own kind of skip."""
+
+    __slots__ = ()
+
+
+def report_of(
+    parcel: Parcel, started: float, now: float, rng: random.Random, location: str | None = None
+) -> Report:
+    """Return what an attempt says that ends now.
+
+    Parameters
+    ----------
+    parcel : Parcel
+        The attempt; its body has run.
+    started, now : float
+        When it began and when it ends, by the clock of its worker.
+    rng : random.Random
+        Says for how long it wants to wait, if it does.
+    location : str or None
+        Where its value is stored, if it makes one.
+
+    Returns
+    -------
+    Report
+        Without the value, if there is one.
+    """
+    submit, ending, value = parcel.submit, parcel.ending, parcel.made
+    length = flat_length = unmappable = None
+    state = _state(parcel, now, rng)
+    if isinstance(value, list):
+        length = len(value) if "length" in submit.measure else None
+        flat_length = len(flattened(value)) if "flat" in submit.measure else None
+    elif submit.measure:
+        unmappable = "it has no order"
+    return Report(
+        state,
+        started,
+        now,
+        nbytes=8,
+        length=length,
+        flat_length=flat_length,
+        unmappable=unmappable,
+        retryable=ending.kind != "hopeless",
+        where="virtual",
+        forced=ending.kind in FORCED,
+        cached=Cached("it was found") if ending.kind == "found" else None,
+        location=location if state is None else None,
+    )
+
+
+def _state(parcel: Parcel, now: float, rng: random.Random) -> State | None:
+    kind, value, error = parcel.ending.kind, parcel.made, ValueError(f"{parcel.name} failed")
+    if kind in ("value", "found"):
+        return None
+    made = _failure(kind, error) or _end(kind, value)
+    if made is not None:
+        return made
+    match kind:
+        case "signal_retry":
+            return Retrying("again", start_time=_soon(now, rng), run_count=parcel.submit.attempt)
+        case "signal_pause":
+            return Paused("until approved")
+        case "signal_pause_until":
+            return Paused("for a while", start_time=_soon(now, rng))
+        case "endrun_pending":
+            return Pending("it wants to wait, and says not for what")
+        case _:
+            raise AssertionError(f"{kind} has no report")
+
+
+def _soon(now: float, rng: random.Random) -> datetime:
+    return datetime.fromtimestamp(now + rng.choice((-1.0, 0.0, 2.0)), tz=UTC)
+
+
+def _failure(kind: EndingKind, error: Exception) -> State | None:
+    match kind:
+        case "failed" | "hopeless" | "endrun_failed":
+            return Failed("it failed", error)
+        case "checked_failed":
+            return ValidationFailed("its value is wrong", error)
+        case "timed_out":
+            return TimedOut("it took too long", error)
+        case "exited":
+            return Crashed("it called exit", error, cause="exited")
+        case "signal_trigger_failed":
+            return TriggerFailed("it refused", error)
+    return None
+
+
+def _end(kind: EndingKind, value: Any) -> State | None:
+    match kind:
+        case "signal_skip" | "endrun_skipped":
+            return Skipped("it skipped itself")
+        case "endrun_success":
+            return Success("it says so", value)
+        case "endrun_cancelled":
+            return Cancelled("it gave up")
+        case "endrun_cached":
+            return Cached("it found its value", value)
+        case "endrun_own_success":
+            return OwnSuccess("it says so", value)
+        case "endrun_own_skipped":
+            return OwnSkipped("it skipped itself")
+        case "signal_loop":
+            return Looped("once more", value, loop_count=1)
+    return None
