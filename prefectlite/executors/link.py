@@ -108,6 +108,8 @@ class Link(Hearing):
         else:
             self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
+        #: What becomes of silent workers where nobody looks at their processes, in words.
+        self.silence = "" if place.can_kill or place.in_process else self._ask_for_ttl()
         listen(self.client, self.route, self)
 
     def _install(self) -> bool:
@@ -148,6 +150,14 @@ class Link(Hearing):
             client=client.id,
             route=self.route,
             shares_disk=not self.place.in_process,
+        )
+
+    def _ask_for_ttl(self) -> str:
+        if not self.has_plugin:
+            return ""
+        ttl = self.client.sync(self.client.scheduler.prefectlite_ttl)
+        return (
+            f"silent workers count as lost after {ttl:g} s" if ttl else "silent workers never count as lost"
         )
 
     def submit(self, lowered: Lowered) -> None:

@@ -192,6 +192,8 @@ class DaskSession:
         parts = [self._place.description]
         if self._link is not None and not self._link.has_plugin:
             parts.append("reports by topic")
+        if self._link is not None and self._link.silence:
+            parts.append(self._link.silence)
         if self._link is not None:
             parts += [f"no worker has {asked}" for asked in sorted(set(self._link.unplaced.copy().values()))]
         return ", ".join(parts)

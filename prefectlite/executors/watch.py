@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.link import Link
+from prefectlite.executors.silence import Lookout
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import is_bundle
 from prefectlite.lowering.wrappers import Hold
 from prefectlite.worker.entry import retell
+from prefectlite.worker.timers import look_after
 
 _logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Watch:
         self._link = link
         self._stall_timeout = stall_timeout
         self._stalls_looked = time.monotonic()
+        self._lookout = Lookout(link.place.cluster) if link.place.can_kill else None
         self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
         self._ended: set[DaskKey] = set()
@@ -86,12 +89,15 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
+        look_after(getattr(link.client, "_periodic_callbacks", {}).values())
         if link.client.status == "running":
             link.send_again()
         if link.client.status == "closed":
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
             link.give_up([(key, "scheduler-lost", text) for key in link.cargo.copy()])
             return
+        if self._lookout is not None:
+            self._lookout.look()
         lost: list[tuple[DaskKey, str, str]] = []
         held: list[DaskKey] = []
         ended: set[DaskKey] = set()

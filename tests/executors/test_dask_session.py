@@ -21,6 +21,7 @@ KEY = ("f.one-1-00000000", -1, 1, 1, 1)
 
 class FakeLink:
     has_plugin = True
+    silence = ""
 
     def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed, bundle_size, seconds):
         self.place = place

@@ -374,3 +374,72 @@ def own_adaptive(ground: Ground) -> str:
     assert ends == {"Success": 500}, ends
     assert state.result[total].result == sum(x * x for x in range(500))
     return f"1 start each of 500, all results right, in {len({line[1] for line in starts.lines()})} processes"
+
+
+def silent(ground: Ground, ttl: int, seconds: float) -> Any:
+    """Let bodies silence their workers: stopped, at work with Python's lock, waiting with it; return how they ended."""
+    starts = ground.starts
+
+    def stopped() -> None:
+        starts("stopped")
+        time.sleep(300)
+
+    def works() -> str:
+        begun = time.monotonic()
+        sum(range(10_000_000))
+        count = 10_000_000 * seconds / (time.monotonic() - begun)
+        starts("works")
+        sum(range(int(count)))  # in one go, as C code does that knows nothing of Python
+        return "worked"
+
+    def waits() -> str:
+        starts("waits")
+        begun = time.monotonic()
+        while (left := seconds - (time.monotonic() - begun)) > 0:
+            ctypes.PyDLL(None).usleep(int(left * 1e6))  # a library that keeps the lock meanwhile
+        return "waited"
+
+    def quick(x: int) -> int:
+        starts(f"quick-{x}")
+        return x
+
+    with Flow("silent") as flow:
+        bodies = [task(body, priority=1)() for body in (stopped, works, waits)]
+        others = task(quick, priority=0).map(list(range(20)))
+    kwargs = {"scheduler_kwargs": {"worker_ttl": f"{ttl}s"}}
+    run = flow.start(executor=ground.own(3, cluster_kwargs=kwargs))
+    os.kill(starts.wait_for("stopped"), signal.SIGSTOP)
+    begun = time.monotonic()
+    until(lambda: run.states()[bodies[0]].is_finished(), "the verdict", 60)
+    took = time.monotonic() - begun
+    found = run.wait(180).result
+    starts.once("stopped", "works", "waits", *(f"quick-{x}" for x in range(20)))
+    assert Counter(named(one) for one in found[others].map_states) == {"Success": 20}
+    ends = [found[one] for one in bodies]
+    assert named(ends[0]) == "Crashed(worker-lost)", ends[0]
+    assert "was stopped (by SIGSTOP)" in ends[0].message, ends[0]
+    assert ends[1].result == "worked", ends[1]
+    return ends[2], f"1 start each; what is stopped is Crashed after {took:.0f} s, what works is Success"
+
+
+@row(
+    "workers of an own cluster that are silent for longer than their TTL of 2 s",
+    "1 start each; Crashed(worker-lost), saying so, when stopped or idle; Success of what works with Python's lock",
+    slow=True,
+)
+def silent_soon(ground: Ground) -> str:
+    waited, told = silent(ground, ttl=2, seconds=20)
+    assert named(waited) == "Crashed(worker-lost)", waited
+    assert "did nothing" in waited.message, waited
+    return f"{told}, what waits: {waited.message}"
+
+
+@row(
+    "workers of an own cluster that are silent for 35 s",
+    "1 start each; Crashed(worker-lost) within 60 s when stopped; Success of what works or waits with Python's lock",
+    slow=True,
+)
+def silent_for_long(ground: Ground) -> str:
+    waited, told = silent(ground, ttl=300, seconds=35)
+    assert waited.result == "waited", waited
+    return f"{told}, and so is what waits"
