@@ -295,7 +295,9 @@ class Run:
         bool
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        asked = CancelRequested(self._clock(), why)
+        # A place of somebody else's making need not have a word in this.
+        remark = getattr(self._session, "leaves_behind", "")
+        asked = CancelRequested(self._clock(), why, remark)
         with self._lock:
             engine = self._engine
             if engine is not None and self._done.is_set() and not engine.ended:

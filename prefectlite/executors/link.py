@@ -59,6 +59,13 @@ MOST_HELD_UP: Final = 4096
 #: Of so many graphs, the latest, it is asked whether the scheduler has taken them in.
 MOST_UNCONFIRMED: Final = 64
 
+#: What does not hold where the plugin may not be.
+WITHOUT_PLUGIN: Final = (
+    "So this is not promised there: that a body runs once per attempt (when a worker is lost, Dask begins "
+    "what ran there once more and makes its results again), that what never gets its inputs ends, and that "
+    "states tell why a worker ended. Reports come as events of a Dask topic, a little slower."
+)
+
 #: Clients that brought our plugin to their scheduler.
 _brought: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -128,12 +135,12 @@ class Link(Hearing):
                 _brought.add(client)
         except Exception as error:
             _logger.warning(
-                "The scheduler at %s accepts no plugin (%s: %s), so reports come as events of a Dask "
-                "topic, which is a little slower. Allow plugins there (distributed.scheduler.pickle, "
-                "blocked_handlers) to be rid of this.",
+                "The scheduler at %s accepts no plugin (%s: %s). %s Allow plugins there "
+                "(distributed.scheduler.pickle, blocked_handlers) to be rid of this.",
                 self.place.name,
                 type(error).__name__,
                 error,
+                WITHOUT_PLUGIN,
             )
             return False
         if answer == "taken":

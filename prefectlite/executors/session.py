@@ -191,12 +191,22 @@ class DaskSession:
             return "a Dask cluster that is starting"
         parts = [self._place.description]
         if self._link is not None and not self._link.has_plugin:
-            parts.append("reports by topic")
+            parts.append("without the plugin: bodies may run again when workers are lost")
         if self._link is not None and self._link.silence:
             parts.append(self._link.silence)
         if self._link is not None:
             parts += [f"no worker has {asked}" for asked in sorted(set(self._link.unplaced.copy().values()))]
         return ", ".join(parts)
+
+    @property
+    def leaves_behind(self) -> str:
+        """What a cancel cannot end, in words; empty where it ends the processes."""
+        if self._place is None or (self._place.cluster is not None and not self._place.in_process):
+            return ""
+        return (
+            "If its body had begun, it was interrupted; C code may run on, unless the task has isolate=True "
+            "or a timeout."
+        )
 
     def waiting_for(self, run: int) -> str:
         """Return what a task run in flight asks for that no worker has.

@@ -215,7 +215,7 @@ def test_the_plugin_s_absence_is_described(session, near):
     session.attach(FakePlace(near))
     session._link.has_plugin = False
 
-    assert session.description == "Fake, reports by topic"
+    assert session.description == "Fake, without the plugin: bodies may run again when workers are lost"
 
 
 def cancelled(client):

@@ -72,7 +72,7 @@ for _sent in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         return stopped(ground, sent)
 
 
-def cancelled(ground: Ground, executor: DaskExecutor) -> float:
+def cancelled(ground: Ground, client: Client | None) -> float:
     starts = ground.starts
 
     def spin(x: int) -> None:
@@ -83,14 +83,17 @@ def cancelled(ground: Ground, executor: DaskExecutor) -> float:
 
     with Flow("endless") as flow:
         bodies = task(spin).map([0, 1, 2, 3])
-    run = flow.start(executor=executor)
+    run = flow.start(executor=ground.own() if client is None else DaskExecutor(client))
     until(lambda: len(starts.lines()) >= 2, "two bodies")
     begun = time.monotonic()
     run.cancel()
     state = run.wait(20)
     took = time.monotonic() - begun
     assert isinstance(state, Cancelled)
-    assert Counter(named(one) for one in state.result[bodies].map_states) == {"Cancelled": 4}
+    ends = state.result[bodies].map_states
+    assert Counter(map(named, ends)) == {"Cancelled": 4}
+    assert len({one.message for one in ends}) == 1
+    assert ("may run on" in ends[0].message) == (client is not None), ends[0]
     assert len(starts.lines()) == 2
     return took
 
@@ -100,7 +103,7 @@ def cancel_own(ground: Ground) -> str:
     import os
 
     before = {one.pid for one in family(os.getpid())}
-    took = cancelled(ground, ground.own())
+    took = cancelled(ground, None)
     assert took < 5
     until(
         lambda: (
@@ -118,7 +121,7 @@ def cancel_own(ground: Ground) -> str:
 )
 def cancel_borrowed(ground: Ground) -> str:
     with ground.borrowed() as client:
-        took = cancelled(ground, DaskExecutor(client))
+        took = cancelled(ground, client)
         with Flow("next") as following:
             one = task(lambda: 1, name="one")()
         begun = time.monotonic()
@@ -126,6 +129,41 @@ def cancel_borrowed(ground: Ground) -> str:
         free = took + time.monotonic() - begun
     assert free < 5
     return f"4 Cancelled after {took:.1f} s, the next flow through {free:.1f} s after"
+
+
+@row(
+    "run.cancel() on a borrowed cluster under C code that heeds nothing, with isolate=True and without",
+    "states Cancelled within 5 s; with isolate=True its process is dead, without it the state says that it runs on",
+    slow=True,
+)
+def cancel_deaf(ground: Ground) -> str:
+    starts = ground.starts
+
+    def deaf(name: str) -> None:
+        starts(name)
+        begun = time.monotonic()
+        try:
+            time.sleep(10)
+        finally:
+            starts(f"{name}-after-{time.monotonic() - begun:.0f}-s")
+
+    with Flow("deaf") as flow:
+        left, ended = task(deaf)("left"), task(deaf, isolate=True)("ended")
+    with ground.borrowed() as client:
+        run = flow.start(executor=DaskExecutor(client))
+        starts.wait_for("left")
+        process = psutil.Process(starts.wait_for("ended"))
+        begun = time.monotonic()
+        run.cancel()
+        found = run.wait(20).result
+        took = time.monotonic() - begun
+        assert [named(found[one]) for one in (left, ended)] == ["Cancelled"] * 2
+        assert took < 5, f"{took:.0f} s"
+        assert "C code may run on" in found[left].message, found[left]
+        until(lambda: not is_alive(process), "the end of the isolated body", 5)
+        starts.wait_for("left-after-10-s")
+    starts.once("left", "ended", "left-after-10-s")
+    return f"both Cancelled after {took:.1f} s, the isolated one dead: {found[left].message}"
 
 
 @row(
