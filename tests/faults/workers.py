@@ -149,7 +149,9 @@ class Loss:
         os.kill(maker, signal.SIGKILL)
         until(lambda: maker not in workers_of(client), "the worker to be missed")
         self.gate.touch()
-        return run.wait(60).result
+        state = run.wait(60)
+        self.history = run.explain(self.made)
+        return state.result
 
 
 def workers_of(client: Client) -> list[int]:
@@ -189,42 +191,32 @@ def lost_large(ground: Ground) -> str:
     return "1 start; Crashed(result-lost); the reader TriggerFailed"
 
 
-@row(
-    "the same with max_crashes=1",
-    "2 starts; Success with run_count telling; the reader has the value",
-    slow=True,
-)
-def lost_with_crashes(ground: Ground) -> str:
+def made_again(ground: Ground, **options: Any) -> str:
+    """Lose a large result whose task may run again; its history must count."""
     with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, max_crashes=1)
+        loss = Loss(ground, 1_000_000, **options)
         found = loss.run(client)
     assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
+    assert isinstance(found[loss.made], Success), found[loss.made]
     assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+    assert "Success (attempt 2)" in loss.history, loss.history
+    assert ("Crash 1 of 1" in loss.history) == (not options.get("idempotent")), loss.history
+    return f"2 starts of the lost one, 1 of the others; the reader has the value; {loss.history.splitlines()[-1].strip()}"
 
 
-@row(
-    "the same with max_retries=1, which max_crashes follows",
-    "2 starts; Success; the reader has the value",
-    slow=True,
-)
-def lost_with_retries(ground: Ground) -> str:
-    with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, max_retries=1)
-        found = loss.run(client)
-    assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
-    assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+for _options, _told in (
+    ({"max_crashes": 1}, "2 starts, Success, the crash in its history"),
+    ({"max_retries": 1}, "2 starts, Success, the crash in its history, since max_crashes follows"),
+    ({"idempotent": True}, "recomputed with no crash counted"),
+):
 
-
-@row("the same with idempotent=True", "recomputed with no crash counted; the reader has the value", slow=True)
-def lost_idempotent(ground: Ground) -> str:
-    with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, idempotent=True)
-        found = loss.run(client)
-    assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
-    assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+    @row(
+        f"the same with {' '.join(f'{name}={value}' for name, value in _options.items())}",
+        f"{_told}; the reader has the value",
+        slow=True,
+    )
+    def lost_and_made(ground: Ground, options: Any = _options) -> str:
+        return made_again(ground, **options)
 
 
 @row("worker killed mid-task with max_crashes=1", "2 starts, Success; its history shows the crash")
