@@ -398,7 +398,7 @@ class Run:
         ExecutorError
             When the place cannot be reached.
         KeyboardInterrupt
-            After Ctrl-C, once the run has ended.
+            After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
         try:
             with Interrupts(self._interrupted):
@@ -442,10 +442,10 @@ class Run:
             self._done.set()
             return True
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, how: str) -> None:
         if self._leaving.is_asking or not self._looping:
             raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
-        self.cancel("interrupted by Ctrl-C")
+        self.cancel(f"interrupted by {how}")
         assert self._session is not None
         self._session.interrupt()
 

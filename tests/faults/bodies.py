@@ -131,7 +131,7 @@ def a_hundred_timed_out(ground: Ground) -> str:
     with Flow("late") as flow:
         late = task(overdue(ground), timeout=0.3).map([HOW[place % len(HOW)] for place in range(100)])
         after = task(lambda: 1, name="after", trigger=all_failed)(upstream_tasks=[late])
-    with ground.borrowed(2) as client:
+    with ground.borrowed(4) as client:
         state = flow.run(executor=DaskExecutor(client))
         until(lambda: not burning(ground), "the end of what was started", 4)
     ends = Counter(map(named, state.result[late].map_states))

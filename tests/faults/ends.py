@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import dask
 import psutil
 from distributed import Client
 
@@ -31,11 +32,14 @@ DRIVER = """
         while time.monotonic() < until:
             time.sleep(0.01)
 
+    def tell(flow, old, new):
+        print("flow", type(new).__name__, flush=True)
+        return new
+
     if __name__ == "__main__":
-        with Flow("long") as flow:
+        with Flow("long", state_handlers=[tell]) as flow:
             task(nap).map([0, 1, 2, 3])
-        state = flow.run(executor=DaskExecutor(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1}))
-        print(state)
+        flow.run(executor=DaskExecutor(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1}))
 """
 
 
@@ -47,7 +51,7 @@ def stopped(ground: Ground, sent: signal.Signals) -> str:
     driver.send_signal(sent)
     begun = time.monotonic()
     try:
-        driver.communicate(timeout=15)
+        out, _ = driver.communicate(timeout=15)
     finally:
         driver.kill()
     left = psutil.wait_procs(relatives, timeout=10)[1]
@@ -56,7 +60,8 @@ def stopped(ground: Ground, sent: signal.Signals) -> str:
     for one in left:
         one.kill()
     assert not left, f"left after 10 s: {told}"
-    assert driver.returncode != 0
+    assert driver.returncode == -sent or sent == signal.SIGINT, driver.returncode
+    assert ("flow Cancelled" in out) == (sent != signal.SIGKILL), out
     assert len(ground.starts.lines()) == 2
     return f"status {driver.returncode}, none of {len(relatives)} processes left, {time.monotonic() - begun:.1f} s after"
 
@@ -65,7 +70,8 @@ for _sent in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
 
     @row(
         f"driver of an own cluster gets {_sent.name}",
-        "no process is left after 10 s" + ("" if _sent == signal.SIGKILL else "; bodies are interrupted"),
+        "no process is left after 10 s"
+        + ("" if _sent == signal.SIGKILL else "; the flow run ends Cancelled"),
         slow=_sent == signal.SIGKILL,
     )
     def driver_stopped(ground: Ground, sent: signal.Signals = _sent) -> str:
@@ -256,6 +262,25 @@ def nobody_can(ground: Ground) -> str:
             run.cancel()
             run.wait(20)
     return f"{shown!r}; explain: {told.splitlines()[-1].strip()!r}"
+
+
+@row(
+    "no worker can meet a task's resources, and the cluster has a limit for that (no-workers-timeout)",
+    "Crashed when it is over, saying why; its body has no start",
+    slow=True,
+)
+def nobody_can_in_time(ground: Ground) -> str:
+    starts = ground.starts
+    with Flow("demanding") as flow:
+        wanting = task(lambda: starts("wanting"), name="wanting", resources={"GPU": 1})()
+        other = task(lambda: 1, name="other")()
+    with dask.config.set({"distributed.scheduler.no-workers-timeout": "2s"}), ground.borrowed(1) as client:
+        found = flow.start(executor=DaskExecutor(client)).wait(30).result
+    assert named(found[wanting]) == "Crashed(not-run)", found[wanting]
+    assert "NoValidWorkerError" in found[wanting].message, found[wanting]
+    assert found[other].result == 1
+    starts.once()
+    return f"{named(found[wanting])}: {found[wanting].message}"
 
 
 # Stands between a program and the system's wall clock, and adds what a file says.

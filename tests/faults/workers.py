@@ -44,6 +44,7 @@ def killed_mid_task(ground: Ground, executor: DaskExecutor) -> str:
 
     found = state.result
     starts.once("doomed", *(f"quick-{x}" for x in range(40)))
+    assert state.is_failed(), state
     assert named(found[dead]) == "Crashed(worker-lost)", found[dead]
     assert isinstance(found[after], TriggerFailed)
     ends = Counter(named(one) for one in found[others].map_states)
