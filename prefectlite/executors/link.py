@@ -24,6 +24,7 @@ from prefectlite.executors.cluster import Place, ask_workers
 from prefectlite.executors.ears import listen, unlisten
 from prefectlite.executors.hearing import Hearing
 from prefectlite.executors.plugin import ReportPlugin
+from prefectlite.executors.promises import WITHOUT_PLUGIN, reservations
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.bundles import Bundle, Packer
@@ -58,13 +59,6 @@ RUNS_PER_THREAD: Final = 2048
 MOST_HELD_UP: Final = 4096
 #: Of so many graphs, the latest, it is asked whether the scheduler has taken them in.
 MOST_UNCONFIRMED: Final = 64
-
-#: What does not hold where the plugin may not be.
-WITHOUT_PLUGIN: Final = (
-    "So this is not promised there: that a body runs once per attempt (when a worker is lost, Dask begins "
-    "what ran there once more and makes its results again), that what never gets its inputs ends, and that "
-    "states tell why a worker ended. Reports come as events of a Dask topic, a little slower."
-)
 
 #: Clients that brought our plugin to their scheduler.
 _brought: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -115,8 +109,8 @@ class Link(Hearing):
         else:
             self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
-        #: What becomes of silent workers where nobody looks at their processes, in words.
-        self.silence = "" if place.can_kill or place.in_process else self._ask_for_ttl()
+        #: What is not promised here, in a few words each.
+        self.reservations = reservations(place, self.has_plugin)
         listen(self.client, self.route, self)
 
     def _install(self) -> bool:
@@ -157,14 +151,6 @@ class Link(Hearing):
             client=client.id,
             route=self.route,
             shares_disk=not self.place.in_process,
-        )
-
-    def _ask_for_ttl(self) -> str:
-        if not self.has_plugin:
-            return ""
-        ttl = self.client.sync(self.client.scheduler.prefectlite_ttl)
-        return (
-            f"silent workers count as lost after {ttl:g} s" if ttl else "silent workers never count as lost"
         )
 
     def submit(self, lowered: Lowered) -> None:

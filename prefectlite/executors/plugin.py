@@ -97,7 +97,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
-        scheduler.handlers["prefectlite_ttl"] = self.ttl
+        scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
         scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
@@ -174,17 +174,6 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         return look_for_stalls(
             self._scheduler, found.waits, lambda key: self.is_ours(key) and key[0][-8:] == route, timeout
         )
-
-    def ttl(self) -> float | None:
-        """Return after how many seconds of silence this scheduler takes a worker for lost.
-
-        Returns
-        -------
-        float or None
-            None when it never does.
-        """
-        ttl: float | None = self._scheduler.worker_ttl
-        return ttl
 
     async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
         """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""
