@@ -189,9 +189,8 @@ class Lookout:
         if now - self._looked < EVERY:
             return
         self._looked = now
-        # In the event loop of the scheduler, so that heartbeats that came are counted before; one that has
-        # no time for this had none for heartbeats.
-        with contextlib.suppress(Exception):
+        # In the event loop of the scheduler: one that has no time for this had none for heartbeats.
+        with contextlib.suppress(TimeoutError):
             self._cluster.sync(self._look, callback_timeout=LOOK_TIMEOUT)
 
     async def _look(self) -> None:

@@ -96,8 +96,6 @@ class Watch:
             text = f"The Dask client of {link.place.name} was closed while the attempt was in flight."
             link.give_up([(key, "scheduler-lost", text) for key in link.cargo.copy()])
             return
-        if self._lookout is not None:
-            self._lookout.look()
         lost: list[tuple[DaskKey, str, str]] = []
         held: list[DaskKey] = []
         ended: set[DaskKey] = set()
@@ -132,6 +130,8 @@ class Watch:
         if now - self._stalls_looked > self._stall_timeout / STALL_LOOKS and link.has_plugin and link.cargo:
             self._stalls_looked = now
             self._look_for_stalls()
+        if self._lookout is not None:
+            self._lookout.look()
 
     def _look_for_stalls(self) -> None:
         """Let the scheduler look for attempts that never get their inputs; it lets others have them first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import subprocess
 import sys
@@ -149,13 +150,18 @@ def test_a_silent_worker_that_has_no_process_here_is_taken_off_the_scheduler(
     until(lambda: lookout.look() or not cluster.scheduler.workers)
 
 
-def test_a_look_that_cannot_be_taken_is_none(cluster_of):
-    client = cluster_of(0)
-    lookout = Lookout(client.cluster)
-    client.close()
-    client.cluster.close()
+def test_a_look_that_takes_too_long_is_broken_off_and_none_is_taken_too_soon(cluster_of, monkeypatch):
+    monkeypatch.setattr(silence, "LOOK_TIMEOUT", 0.01)
+    lookout, looks = Lookout(cluster_of(0).cluster), []
+
+    async def look():
+        looks.append(1)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(lookout, "_look", look)
     lookout.look()
-    lookout.look()  # too soon for another
+    lookout.look()
+    assert looks == [1]
 
 
 def test_it_is_said_at_the_start_when_silent_workers_of_others_count_as_lost(near, near_cluster, monkeypatch):

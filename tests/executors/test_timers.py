@@ -17,6 +17,8 @@ def set_back(cluster, client):
 
     async def act():
         stream = client.scheduler_comm
+        while stream.next_deadline is not None:  # something is on its way
+            await asyncio.sleep(0.005)
         stream.next_deadline = time.time() + DAY
         for one in client._periodic_callbacks.values():
             one._next_timeout += DAY
