@@ -149,10 +149,9 @@ class Silences:
 
     def _judge(self, worker: str, found: _Silence) -> Verdict | None:
         text = f"gave no sign of life for {found.silent:.0f} s"
-        if found.stopped >= self._limit:
-            return Verdict(worker, True, f"was stopped (by SIGSTOP) and {text}, so prefectlite ended it.")
-        if found.idle >= self._patience:
-            return Verdict(worker, True, f"{text} and did nothing, so prefectlite ended it.")
+        if found.stopped >= self._limit or found.idle >= self._patience:
+            text = f"was stopped (by SIGSTOP) and {text}" if found.stopped else f"{text} and did nothing"
+            return Verdict(worker, True, f"{text}, so prefectlite ended it.")
         if found.silent < self._limit or found.told:
             return None
         found.told = True

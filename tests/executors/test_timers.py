@@ -12,13 +12,12 @@ from prefectlite.worker.timers import look_after
 DAY: Final = 86400.0
 
 
-def set_back(cluster, client):
+def set_back(cluster, client, until):
     """Leave timers as a clock leaves them that is set back by a day: they wait for the time of before."""
+    stream = client.scheduler_comm
+    until(lambda: stream.next_deadline is None)  # else it would have something to send
 
     async def act():
-        stream = client.scheduler_comm
-        while stream.next_deadline is not None:  # something is on its way
-            await asyncio.sleep(0.005)
         stream.next_deadline = time.time() + DAY
         for one in client._periodic_callbacks.values():
             one._next_timeout += DAY
@@ -32,7 +31,7 @@ def test_what_waits_for_a_time_that_was_goes_on(near, near_cluster, until, monke
     beats, heartbeat = threading.Semaphore(0), near._periodic_callbacks["heartbeat"]
     monkeypatch.setattr(heartbeat, "callback", beats.release)
     monkeypatch.setattr(heartbeat, "callback_time", 10)
-    set_back(near_cluster, near)
+    set_back(near_cluster, near, until)
     future = near.submit(sum, [1, 2], pure=False)
     assert not beats.acquire(timeout=0.1)
     assert future.status == "pending"

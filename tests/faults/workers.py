@@ -416,12 +416,12 @@ def silent(ground: Ground, ttl: int, seconds: float) -> Any:
 
 
 @row(
-    "workers of an own cluster that are silent for longer than their TTL of 2 s",
+    "workers of an own cluster that are silent for longer than their TTL of 6 s",
     "1 start each; Crashed(worker-lost), saying so, when stopped or idle; Success of what works with Python's lock",
     slow=True,
 )
 def silent_soon(ground: Ground) -> str:
-    waited, told = silent(ground, ttl=2, seconds=20)
+    waited, told = silent(ground, ttl=6, seconds=25)
     assert named(waited) == "Crashed(worker-lost)", waited
     assert "did nothing" in waited.message, waited
     return f"{told}, what waits: {waited.message}"
