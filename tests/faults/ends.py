@@ -392,7 +392,7 @@ def clock_jumps(ground: Ground, days: int) -> str:
     )
     (ground.folder / "jump").write_bytes(bytes(8))
     env = {"LD_PRELOAD": str(library), "JUMP": str(ground.folder / "jump")}
-    out = ground.said(JUMPING, str(days), env=env, seconds=60)
+    out = ground.said(JUMPING, str(days), env=env, seconds=120)
     name, total, seconds = json.loads(out.splitlines()[-1])
     leaps = [f"leap-{times}" for times in range(1, 6)]
     ground.starts.once("chat", *leaps, *(f"flaky-{x}-{attempt}" for x in (1, 2, 3) for attempt in (1, 2)))
