@@ -25,7 +25,8 @@ _LONG: Final = (
 def _marked(one: Row) -> pytest.ParameterSet:
     marks: list[pytest.MarkDecorator] = []
     if one.is_slow or one.name.startswith(_LONG):
-        marks.append(pytest.mark.slow)
+        # On a loaded machine the longest take minutes.
+        marks += [pytest.mark.slow, pytest.mark.timeout(600)]
     if one.missing:
         marks.append(pytest.mark.xfail(reason=one.missing))
     return pytest.param(one, id=one.name, marks=marks)
