@@ -400,15 +400,14 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        try:
-            with Interrupts(self._interrupted):
-                concealing.acquire()
-                try:
-                    state = self._drive()
-                finally:
-                    concealing.release()
-        finally:
-            OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
+        with Interrupts(self._interrupted):
+            concealing.acquire()
+            try:
+                state = self._drive()
+            finally:
+                self._looping = False
+                concealing.release()
+                OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
         if self._first_raised is not None:
             self._first_raised.check()
         return state

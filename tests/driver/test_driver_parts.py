@@ -453,3 +453,24 @@ print("never reached", flush=True)
         finally:
             signal.signal(signal.SIGTERM, former)
         assert wishes == ["SIGTERM", "SIGTERM"]
+
+
+def test_what_is_told_of_a_run_that_a_sigterm_ends_goes_out_first() -> None:
+    code = """
+import signal, time
+from prefectlite import Flow, LocalExecutor, task
+from prefectlite.notifications.outbox import OUTBOX
+
+def tell(flow, old, new):
+    OUTBOX.put("test", lambda: (time.sleep(0.2), print(type(new).__name__, flush=True)))
+    return new
+
+with Flow("ended", state_handlers=[tell]) as flow:
+    task(lambda: signal.raise_signal(signal.SIGTERM), name="body")()
+flow.run(executor=LocalExecutor())
+print("never reached", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "Running\nCancelled\n"), done.stderr
