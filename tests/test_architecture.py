@@ -80,6 +80,8 @@ PARTS: dict[tuple[str, str], frozenset[str]] = {
 DOORS: dict[str, frozenset[str]] = {
     "distributed": frozenset({"executors", "worker"}),
     "dask": frozenset({"lowering", "executors"}),
+    # What Dask's event loops are made of.
+    "tornado": frozenset({"worker.timers"}),
     "cloudpickle": frozenset({"lowering.envelope", "results.serializers"}),
     "pydantic": frozenset({"settings", "states.json", "core.parameter", "core.schema"}),
     # The errors of pydantic's serializer.
@@ -95,12 +97,13 @@ DOORS: dict[str, frozenset[str]] = {
     "requests": frozenset({"notifications"}),
     "rich": frozenset({"cli", "views"}),
     "pytest": frozenset({"pytest_plugin"}),
-    "psutil": frozenset({"pytest_plugin"}),
+    "psutil": frozenset({"pytest_plugin", "executors.silence"}),
 }
 # Imports of third parties inside functions, because they are dear and not every user needs them.
 LAZY: dict[str, frozenset[str]] = {
     "executors": frozenset({"distributed", "dask"}),
     "worker": frozenset({"distributed"}),
+    "worker.timers": frozenset({"distributed", "tornado"}),
     "lowering": frozenset({"dask"}),
     "lowering.envelope": frozenset({"cloudpickle"}),
     "results.serializers": frozenset({"cloudpickle"}),

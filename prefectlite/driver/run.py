@@ -295,7 +295,9 @@ class Run:
         bool
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        asked = CancelRequested(self._clock(), why)
+        # A place of somebody else's making need not have a word in this.
+        remark = getattr(self._session, "leaves_behind", "")
+        asked = CancelRequested(self._clock(), why, remark)
         with self._lock:
             engine = self._engine
             if engine is not None and self._done.is_set() and not engine.ended:
@@ -396,17 +398,16 @@ class Run:
         ExecutorError
             When the place cannot be reached.
         KeyboardInterrupt
-            After Ctrl-C, once the run has ended.
+            After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        try:
-            with Interrupts(self._interrupted):
-                concealing.acquire()
-                try:
-                    state = self._drive()
-                finally:
-                    concealing.release()
-        finally:
-            OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
+        with Interrupts(self._interrupted):
+            concealing.acquire()
+            try:
+                state = self._drive()
+            finally:
+                self._looping = False
+                concealing.release()
+                OUTBOX.drain()  # what is told of this run has a few seconds to go out; Ctrl-C ends that, too
         if self._first_raised is not None:
             self._first_raised.check()
         return state
@@ -440,10 +441,10 @@ class Run:
             self._done.set()
             return True
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, how: str) -> None:
         if self._leaving.is_asking or not self._looping:
             raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
-        self.cancel("interrupted by Ctrl-C")
+        self.cancel(f"interrupted by {how}")
         assert self._session is not None
         self._session.interrupt()
 

@@ -42,7 +42,7 @@ def left_to_do(board: Board) -> set[int]:
 
 
 def call_off(
-    board: Board, ledger: Ledger, limits: Limits, end: Callable[[int], None], but: Container[int]
+    board: Board, ledger: Ledger, limits: Limits, end: Callable[[int, bool], None], but: Container[int]
 ) -> None:
     """End all runs but some; their readers are still to be told.
 
@@ -55,7 +55,7 @@ def call_off(
     limits : Limits
         Who has places that others need.
     end : callable
-        Takes the number of a run and gives it its last state.
+        Takes the number of a run, and whether an attempt was in flight, and gives it its last state.
     but : container of int
         The runs that go on.
     """
@@ -63,9 +63,10 @@ def call_off(
     # Children have large numbers, but whoever reads them is told later than they are.
     ending.sort(key=board.node.__getitem__)
     for run in ending:
-        if board.stage[run] == FLYING:
+        was_in_flight = board.stage[run] == FLYING
+        if was_in_flight:
             ledger.land(run)
-        end(run)
+        end(run, was_in_flight)
         ledger.free(run)
         limits.give_back(run)
     # What is asked and timed for others comes too late.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
 
 from prefectlite.engine.board import (
@@ -152,7 +152,7 @@ class Engine(EngineView):
             case RoomChanged() | PlaceChanged():
                 self._place_said(event)
             case CancelRequested():
-                self._cancel(event.why)
+                self._cancel(event.why, event.remark)
             case RunStarted():
                 self._begin()
             case _:
@@ -384,14 +384,18 @@ class Engine(EngineView):
         self._ledger.flow_becomes(verdict.state, verdict.why)
         self._ledger.out.append(AwaitApproval(verdict.state))
 
-    def _cancel(self, why: str) -> None:
+    def _cancel(self, why: str, remark: str = "") -> None:
         """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
         reason = Reason("cancel", f"The flow run was cancelled: {why}.")
+        plain, in_flight = Cancelled(reason.text), Cancelled(f"{reason.text} {remark}".rstrip())
         if not self._called_off and (left := left_to_do(board)):
             self._called_off = why
-            state, now = Cancelled(reason.text), self._ledger.now
-            end = partial(self._conduct.end, state=state, why=reason, time=now)
+            now = self._ledger.now
+
+            def end(run: int, was_in_flight: bool) -> None:
+                self._conduct.end(run, in_flight if was_in_flight else plain, reason, now)
+
             call_off(board, self._ledger, self._conduct.limits, end, left)
             self._ledger.out.append(StopReleased())
             return
@@ -399,7 +403,8 @@ class Engine(EngineView):
         self._ledger.out.append(CancelAll(why))
         for run, stage in enumerate(board.stage):
             if stage != FINAL:
-                self._ledger.commit(run, Cancelled(reason.text), reason, self._ledger.now)
+                state = in_flight if stage == FLYING else plain
+                self._ledger.commit(run, state, reason, self._ledger.now)
                 board.stage[run] = FINAL
                 self._ledger.free(run)
             elif not self.wiring.shown[board.node[run]]:

@@ -311,10 +311,13 @@ class CancelRequested:
         When, in seconds since the epoch.
     why : str
         The reason that states give.
+    remark : str
+        What else those say of which an attempt is in flight, since its body may have begun.
     """
 
     time: float
     why: str = "cancelled by the user"
+    remark: str = ""
 
 
 Event: TypeAlias = (

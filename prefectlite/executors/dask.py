@@ -68,7 +68,8 @@ class DaskExecutor:
         How many bytes of results stay readable after a flow run's end, as long as its state is held; by
         default, the setting ``results.keep_limit``.
     plugin : bool
-        Whether to install our plugin on the scheduler; without it, reports come as events of a Dask topic.
+        Whether to install our plugin on the scheduler. Without it, bodies may run again when workers are
+        lost, and reports come as events of a Dask topic.
     bundle_size : int, "auto", "config" or None
         How many task runs may travel as one Dask task, which pays where bodies are tiny; with "auto", that is
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel

@@ -19,6 +19,8 @@ from prefectlite.worker.wire import MARK
 
 #: How long a nanny may take to tell of an end that the scheduler has noticed, in seconds.
 PATIENCE: Final = 2.0
+#: The topic of what was ended for its silence: the worker's address, and a text that says so.
+SILENT: Final = f"{MARK}-silent"
 #: Of how many workers the ends are kept.
 MEMORY: Final = 1000
 
@@ -153,7 +155,8 @@ class Exits:
         if any(event.get("action") == "closing-worker" for event in self._events(worker)):
             return None
         over_limit = any(event.get("worker") == worker for event in self._events("worker-restart-memory"))
-        return Exit(code, over_limit)
+        told = [event["text"] for event in self._events(SILENT) if event["worker"] == worker]
+        return Exit(code, over_limit, "".join(told[-1:]))
 
     def _events(self, topic: str) -> list[dict[str, Any]]:
         return [event for _, event in self._scheduler.get_events(topic) if isinstance(event, dict)]

@@ -24,6 +24,7 @@ from prefectlite.executors.cluster import Place, ask_workers
 from prefectlite.executors.ears import listen, unlisten
 from prefectlite.executors.hearing import Hearing
 from prefectlite.executors.plugin import ReportPlugin
+from prefectlite.executors.promises import WITHOUT_PLUGIN, reservations
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.bundles import Bundle, Packer
@@ -108,6 +109,8 @@ class Link(Hearing):
         else:
             self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
+        #: What is not promised here, in a few words each.
+        self.reservations = reservations(place, self.has_plugin)
         listen(self.client, self.route, self)
 
     def _install(self) -> bool:
@@ -126,12 +129,12 @@ class Link(Hearing):
                 _brought.add(client)
         except Exception as error:
             _logger.warning(
-                "The scheduler at %s accepts no plugin (%s: %s), so reports come as events of a Dask "
-                "topic, which is a little slower. Allow plugins there (distributed.scheduler.pickle, "
-                "blocked_handlers) to be rid of this.",
+                "The scheduler at %s accepts no plugin (%s: %s). %s Allow plugins there "
+                "(distributed.scheduler.pickle, blocked_handlers) to be rid of this.",
                 self.place.name,
                 type(error).__name__,
                 error,
+                WITHOUT_PLUGIN,
             )
             return False
         if answer == "taken":

@@ -17,6 +17,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import Waits, look_for_stalls
+from prefectlite.worker.timers import look_after
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
@@ -96,6 +97,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
+        scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
         scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
@@ -165,6 +167,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         list of (tuple, str)
             Those that no other worker can have either, and what they lack, in words.
         """
+        look_after(self._scheduler.periodic_callbacks.values())
         found = self._routes.get(route)
         if found is None:
             return []

@@ -39,7 +39,11 @@ class RunBrief:
 
 
 class Session(Protocol):
-    """One flow run at one place."""
+    """One flow run at one place.
+
+    It may have ``leaves_behind`` as well: what the states of attempts that were in flight say when the run is
+    cancelled, where their bodies may run on.
+    """
 
     #: Whether tasks and arguments must be pickled to get there.
     pickles: bool

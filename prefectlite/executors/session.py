@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prefectlite.errors import ExecutorError, ResultUnavailable
 from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.performance import PerformanceReport
+from prefectlite.executors.promises import left_by_cancel
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
@@ -190,11 +191,15 @@ class DaskSession:
         if self._place is None:
             return "a Dask cluster that is starting"
         parts = [self._place.description]
-        if self._link is not None and not self._link.has_plugin:
-            parts.append("reports by topic")
         if self._link is not None:
+            parts += self._link.reservations
             parts += [f"no worker has {asked}" for asked in sorted(set(self._link.unplaced.copy().values()))]
         return ", ".join(parts)
+
+    @property
+    def leaves_behind(self) -> str:
+        """What a cancel cannot end, in words; empty where it ends the processes."""
+        return left_by_cancel(self._place)
 
     def waiting_for(self, run: int) -> str:
         """Return what a task run in flight asks for that no worker has.

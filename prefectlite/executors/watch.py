@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.link import Link
+from prefectlite.executors.silence import Lookout
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import is_bundle
 from prefectlite.lowering.wrappers import Hold
 from prefectlite.worker.entry import retell
+from prefectlite.worker.timers import look_after
 
 _logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Watch:
         self._link = link
         self._stall_timeout = stall_timeout
         self._stalls_looked = time.monotonic()
+        self._lookout = Lookout(link.place.cluster) if link.place.can_kill else None
         self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
         self._ended: set[DaskKey] = set()
@@ -86,6 +89,7 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         link = self._link
+        look_after(getattr(link.client, "_periodic_callbacks", {}).values())
         if link.client.status == "running":
             link.send_again()
         if link.client.status == "closed":
@@ -126,6 +130,8 @@ class Watch:
         if now - self._stalls_looked > self._stall_timeout / STALL_LOOKS and link.has_plugin and link.cargo:
             self._stalls_looked = now
             self._look_for_stalls()
+        if self._lookout is not None:
+            self._lookout.look()
 
     def _look_for_stalls(self) -> None:
         """Let the scheduler look for attempts that never get their inputs; it lets others have them first."""

@@ -22,6 +22,7 @@ from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.marks import FILE_NAME, Begun, Marks
 from prefectlite.worker.opened import open_flow
 from prefectlite.worker.records import NOWHERE, Record
+from prefectlite.worker.timers import EVERY, look_after
 from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
 
 #: An attempt that has run for so long is said to have started, in seconds.
@@ -31,7 +32,7 @@ LONG: Final = 0.25
 LONGEST: Final = 0.15
 #: How often to look for long attempts, in seconds.
 TICK: Final = 0.1
-#: After so many seconds without an attempt, nothing of ours runs or listens on a worker.
+#: After so many seconds without an attempt, nothing of ours listens on a worker.
 REST: Final = 5.0
 #: How many reports that were no plain success a worker can tell again.
 MEMORY: Final = 1000
@@ -121,6 +122,7 @@ class Desk:
         self._levels: set[int] = set()
         self._lock = threading.Lock()
         self._is_awake = False
+        self._keeps_time = False
         self._last = 0.0
         self._directory: str = worker.local_directory
         self._file = Path(self._directory) / FILE_NAME
@@ -323,6 +325,16 @@ class Desk:
 
     def _wake(self) -> None:
         self._worker.loop.call_later(TICK, self._tick)
+        if not self._keeps_time:
+            self._keep_time()
+
+    def _keep_time(self) -> None:
+        """Look after the worker's timers as long as it has anything that somebody waits for."""
+        with contextlib.suppress(ReferenceError):  # the worker is gone
+            look_after(self._worker.periodic_callbacks.values())
+            self._keeps_time = self._is_awake or bool(self._worker.state.tasks)
+            if self._keeps_time:
+                self._worker.loop.call_later(EVERY, self._keep_time)
 
     def _tick(self) -> None:
         try:
@@ -349,7 +361,8 @@ class Desk:
             yield item
         slot = active.slot
         started = active.started
-        if slot != active.announced and wall - started >= LONG:
+        # A clock that was set back does not tell how long it has run.
+        if slot != active.announced and not 0 <= wall - started < LONG:
             active.announced = slot
             key = active.key if ledger is None else ledger.names.key(slot)
             yield STARTED, key, self.address, started

@@ -117,15 +117,15 @@ def test_reports_arrive_through_the_plugin_and_through_topics(allowed, client, m
         after = task(lambda x: x, name="after")(bad)
     with caplog.at_level(logging.WARNING, "prefectlite"):
         run = flow.start(executor=DaskExecutor(client, plugin=allowed != "topic"))
-        description = run.description if hasattr(run, "description") else None
+        description = run._run.description
         state = run.wait(60)
 
     assert state.result[good].result == [1, 2, 3]
     assert isinstance(state.result[bad].result, MyError)
     assert isinstance(state.result[after], TriggerFailed)
     assert ("accepts no plugin" in caplog.text) == (allowed == "refused")
-    if description and allowed != "plugin":
-        assert "by topic" in description
+    assert ("not promised there: that a body runs once per attempt" in caplog.text) == (allowed == "refused")
+    assert ("bodies may run again when workers are lost" in description) == (allowed != "plugin")
 
 
 def test_lost_reports_are_made_up_for_from_the_futures(client, impatient, monkeypatch):

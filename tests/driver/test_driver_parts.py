@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -345,20 +347,20 @@ class TestInterrupts:
         time.sleep(0.01)  # the handler runs between two instructions of the main thread
 
     def test_the_first_is_a_wish_and_goes_on_at_the_end(self) -> None:
-        wishes: list[int] = []
+        wishes: list[str] = []
         former = signal.getsignal(signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: wishes.append(1)):
+        with pytest.raises(KeyboardInterrupt), Interrupts(wishes.append):
             self.press()
-            wishes.append(2)
+            wishes.append("more")
 
-        assert wishes == [1, 2]
+        assert wishes == ["Ctrl-C", "more"]
         assert signal.getsignal(signal.SIGINT) is former
 
     def test_the_second_goes_through(self) -> None:
         reached: list[int] = []
 
-        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: None):
+        with pytest.raises(KeyboardInterrupt), Interrupts(lambda _: None):
             self.press()
             self.press()
             reached.append(1)
@@ -366,32 +368,32 @@ class TestInterrupts:
         assert reached == []
 
     def test_without_one_nothing_is_raised(self) -> None:
-        with Interrupts(lambda: None) as interrupts:
+        with Interrupts(lambda _: None) as interrupts:
             pass
 
         assert interrupts.count == 0
 
     def test_an_error_of_the_block_is_the_cause(self) -> None:
-        with pytest.raises(KeyboardInterrupt) as raised, Interrupts(lambda: None):
+        with pytest.raises(KeyboardInterrupt) as raised, Interrupts(lambda _: None):
             self.press()
             raise ValueError("inside")
 
         assert isinstance(raised.value.__cause__, ValueError)
 
     def test_an_outer_block_is_told_as_well(self) -> None:
-        outer: list[int] = []
+        outer: list[str] = []
 
-        with pytest.raises(KeyboardInterrupt), Interrupts(lambda: outer.append(1)) as outside:
-            with pytest.raises(KeyboardInterrupt), Interrupts(lambda: None):
+        with pytest.raises(KeyboardInterrupt), Interrupts(outer.append) as outside:
+            with pytest.raises(KeyboardInterrupt), Interrupts(lambda _: None):
                 self.press()
             assert outside.count == 1
 
-        assert outer == [1]
+        assert outer == ["Ctrl-C"]
 
     def test_where_it_is_ignored_it_stays_ignored(self) -> None:
         former = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            with Interrupts(lambda: None) as interrupts:
+            with Interrupts(lambda _: None) as interrupts:
                 self.press()
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         finally:
@@ -403,7 +405,7 @@ class TestInterrupts:
         seen: list[Any] = []
 
         def other() -> None:
-            with Interrupts(lambda: None):
+            with Interrupts(lambda _: None):
                 seen.append(signal.getsignal(signal.SIGINT))
 
         thread = threading.Thread(target=other)
@@ -411,3 +413,64 @@ class TestInterrupts:
         thread.join()
 
         assert seen == [former]
+
+    @pytest.mark.parametrize(("count", "said"), [(1, "SIGTERM\nin order\n"), (2, "SIGTERM\n")])
+    def test_a_sigterm_is_a_wish_too_and_ends_the_process_after_it_or_at_the_second(
+        self, count: int, said: str
+    ) -> None:
+        code = f"""
+import signal
+from prefectlite.driver.interrupts import Interrupts
+
+with Interrupts(lambda how: print(how, flush=True)):
+    for _ in range({count}):
+        signal.raise_signal(signal.SIGTERM)
+    print("in order", flush=True)
+print("never reached", flush=True)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (-signal.SIGTERM, said)
+
+    def test_a_program_that_has_a_word_to_say_at_sigterm_says_it(self) -> None:
+        said: list[int] = []
+        former = signal.signal(signal.SIGTERM, lambda number, frame: said.append(number))
+        try:
+            with Interrupts(lambda _: None) as interrupts:
+                signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.signal(signal.SIGTERM, former)
+        assert (said, interrupts.count) == ([signal.SIGTERM], 0)
+
+    def test_a_sigterm_in_an_inner_block_is_told_to_the_outer_one(self) -> None:
+        wishes: list[str] = []
+        outside = Interrupts(wishes.append)
+        former = signal.signal(signal.SIGTERM, outside.handle)
+        try:
+            with pytest.raises(KeyboardInterrupt), Interrupts(wishes.append):
+                signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.signal(signal.SIGTERM, former)
+        assert wishes == ["SIGTERM", "SIGTERM"]
+
+
+def test_what_is_told_of_a_run_that_a_sigterm_ends_goes_out_first() -> None:
+    code = """
+import signal, time
+from prefectlite import Flow, LocalExecutor, task
+from prefectlite.notifications.outbox import OUTBOX
+
+def tell(flow, old, new):
+    OUTBOX.put("test", lambda: (time.sleep(0.2), print(type(new).__name__, flush=True)))
+    return new
+
+with Flow("ended", state_handlers=[tell]) as flow:
+    task(lambda: signal.raise_signal(signal.SIGTERM), name="body")()
+flow.run(executor=LocalExecutor())
+print("never reached", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "Running\nCancelled\n"), done.stderr

@@ -388,9 +388,9 @@ class Bench:
         (asked,) = [one for one in self.log if isinstance(one, Ask) and one.ask == ask]
         return self.handle(Answered(self._later(), run, ask, asked.new))
 
-    def cancel(self, why: str = "cancelled by the user") -> Turn:
+    def cancel(self, why: str = "cancelled by the user", remark: str = "") -> Turn:
         """Somebody calls the flow run off."""
-        return self.handle(CancelRequested(self._later(), why))
+        return self.handle(CancelRequested(self._later(), why, remark))
 
     # A whole run
 

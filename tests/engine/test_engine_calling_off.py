@@ -60,6 +60,15 @@ def test_a_cancel_lets_the_cleanup_of_what_was_made_run_and_then_ends_the_flow()
     assert flow.states() == ["Success", "Success", "Cancelled", "Success", "Cancelled"]
 
 
+def test_what_is_in_flight_when_the_rest_is_cleaned_up_says_that_its_body_may_run_on() -> None:
+    flow = made(bench())
+
+    flow.cancel("enough", "It may run on.")
+
+    assert flow.state("u").message == "The flow run was cancelled: enough. It may run on."
+    assert flow.state("z").message == "The flow run was cancelled: enough."
+
+
 def test_what_is_being_made_when_the_cancel_comes_is_made_and_cleaned_up() -> None:
     flow = bench()
 

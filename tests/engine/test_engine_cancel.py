@@ -33,6 +33,15 @@ def test_a_cancelled_flow_stops_what_flies_first_and_tells_of_each_run() -> None
     assert bench.live() == []
 
 
+def test_of_what_is_in_flight_the_state_says_that_its_body_may_run_on() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("c"), window=2)
+    bench.start()
+    bench.cancel("it is late", "It may run on.")
+    plain = "The flow run was cancelled: it is late."
+    said = [bench.state(name).message for name in ("a", "b", "c")]
+    assert said == [f"{plain} It may run on.", f"{plain} It may run on.", plain]
+
+
 def test_a_flow_can_be_cancelled_before_it_starts() -> None:
     bench = Bench(task("a"), value("x"))
     assert bench.cancel().words == [

@@ -20,7 +20,7 @@ KEY = ("f.one-1-00000000", -1, 1, 1, 1)
 
 
 class FakeLink:
-    has_plugin = True
+    reservations = ()
 
     def __init__(self, place, brief, deliver, deliver_logs, plugin_allowed, bundle_size, seconds):
         self.place = place
@@ -210,11 +210,11 @@ def test_a_failure_after_the_end_is_nobody_s(session, delivered):
     assert delivered == []
 
 
-def test_the_plugin_s_absence_is_described(session, near):
+def test_what_is_not_promised_is_described(session, near):
     session.attach(FakePlace(near))
-    session._link.has_plugin = False
+    session._link.reservations = ["without this", "and that"]
 
-    assert session.description == "Fake, reports by topic"
+    assert session.description == "Fake, without this, and that"
 
 
 def cancelled(client):

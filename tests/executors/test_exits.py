@@ -11,7 +11,7 @@ from distributed import Nanny, get_worker
 from prefectlite.executors import exits
 from prefectlite.executors.exits import ExitPlugin
 from prefectlite.worker.desk import desk_of
-from prefectlite.worker.exits import Exit
+from prefectlite.worker.exits import Exit, judge_exit
 
 pytestmark = pytest.mark.cluster
 
@@ -40,9 +40,9 @@ def test_a_nanny_tells_how_its_process_ended_unless_it_ended_it_itself(bench, tm
         async with Nanny(
             b.scheduler.address, nthreads=1, local_directory=str(tmp_path), dashboard_address=":0"
         ) as nanny:
-            assert await of_the_next(leave) == (3, False)
+            assert await of_the_next(leave) == (3, False, "")
             ExitPlugin().setup(nanny)  # as each of its workers brings about; told once all the same
-            assert await of_the_next(kill) == (-signal.SIGKILL, False)
+            assert await of_the_next(kill) == (-signal.SIGKILL, False, "")
             assert await of_the_next(restart) is None
 
     bench(test)
@@ -79,6 +79,20 @@ def test_what_the_nanny_ended_for_its_memory_is_told_so(bench):
         b.plugin.seals.exits.note("tcp://127.0.0.1:2", -15)
         b.plugin.seals.exits.note("tcp://127.0.0.1:2", -9)  # of a process that never became a worker
         assert await b.plugin.seals.exits.of("tcp://127.0.0.1:1") == Exit(-15, True)
+
+    bench(test)
+
+
+def test_what_was_ended_for_its_silence_is_told_so(bench):
+    worker, nanny = "tcp://127.0.0.1:1", "tcp://127.0.0.1:2"
+
+    async def test(b):
+        b.plugin.seals.exits.expect(worker, nanny)
+        for one in (worker, "tcp://127.0.0.1:3"):
+            b.scheduler.log_event(exits.SILENT, {"worker": one, "text": f"{one} was silent"})
+        b.plugin.seals.exits.note(nanny, -signal.SIGKILL)
+        found = await b.plugin.seals.exits.of(worker)
+        assert judge_exit(found, 1) == ("worker-lost", f"{worker} was silent")
 
     bench(test)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from typing import Any
+from collections import Counter, deque
+from typing import Any, Final
 
-from prefectlite import Flow, task
+import psutil
+
+from prefectlite import DaskExecutor, Flow, task
 from prefectlite.states import Failed, Success, TimedOut
-from tests.faults.ground import Ground, named
+from prefectlite.triggers import all_failed
+from tests.faults.ground import Ground, is_alive, named, until
 from tests.faults.row import row
 
 
@@ -64,25 +69,77 @@ for _name, _act, _expected in (
             return f"1 start each in one process, {expected}, 14 Success"
 
 
-@row("timeout=2 over: a sleep, a Python loop", "TimedOut by 4 s", slow=True)
-def timed_out(ground: Ground) -> str:
-    def spin(how: str) -> None:
-        end = time.monotonic() + 8
-        while how == "loop" and time.monotonic() < end:
-            pass
-        time.sleep(8 if how == "sleep" else 0)
+HOW: Final = ("sleeps", "loops", "loops in C", "starts processes")
 
+
+def overdue(ground: Ground) -> Any:
+    """Return a body that never ends by itself, in one of four ways; its processes are written down."""
+    starts = ground.starts
+
+    def body(how: str) -> None:
+        starts(how.replace(" ", "-"))
+        if how == "sleeps":
+            time.sleep(600)
+        while how == "loops":
+            pass
+        if how == "loops in C":
+            deque(itertools.repeat(None), maxlen=0)
+        code = "echo child $$ >> {0}; sh -c 'echo grandchild $$ >> {0}; exec sleep 600' & exec sleep 600"
+        subprocess.run(["sh", "-c", code.format(starts.path)], check=True)
+
+    return body
+
+
+def burning(ground: Ground) -> list[int]:
+    """Return the processes that were written down and are still there."""
+    found = [int(pid) for _, pid in ground.starts.lines()]
+    return [pid for pid in found if psutil.pid_exists(pid) and is_alive(psutil.Process(pid))]
+
+
+@row(
+    "timeout=2 over: a sleep, a Python loop, a C loop, a tree of processes",
+    "TimedOut by 4 s, with 1 start; no process of it is left by 6 s; the slot works",
+    slow=True,
+)
+def timed_out(ground: Ground) -> str:
     took = {}
-    for how in ("sleep", "loop"):
-        with Flow("late") as flow:
-            late = task(spin, timeout=2)(how)
-        begun = time.monotonic()
-        state = flow.run(executor=ground.own(1))
-        took[how] = time.monotonic() - begun
-        assert isinstance(state.result[late], TimedOut), (
-            f"{how}: {state.result[late]!r} after {took[how]:.0f} s"
-        )
-    return ", ".join(f"{how}: {seconds:.1f} s" for how, seconds in took.items())
+    with ground.borrowed(1) as client:
+        for how in HOW:
+            with Flow("late") as flow:
+                late = task(overdue(ground), timeout=2)(how)
+                after = task(lambda: 1, name="after", trigger=all_failed)(upstream_tasks=[late])
+            run = flow.start(executor=DaskExecutor(client))
+            ground.starts.wait_for(how.replace(" ", "-"))
+            begun = time.monotonic()
+            until(lambda run=run, late=late: run.states()[late].is_finished(), how, 10)
+            took[how] = time.monotonic() - begun
+            until(lambda: not burning(ground), "the end of what was started", 6 - took[how])
+            found = run.wait(30).result
+            assert isinstance(found[late], TimedOut), found[late]
+            assert found[after].result == 1, found[after]
+    assert max(took.values()) < 4, took
+    ground.starts.once(*(how.replace(" ", "-") for how in HOW), "child", "grandchild")
+    return ", ".join(f"{how}: {seconds:.1f} s" for how, seconds in took.items()) + ", 1 start each, all dead"
+
+
+@row(
+    "timeout over in 20 bodies that would never end",
+    "20 of 20 TimedOut, 1 start each, no process left; the slots work",
+    slow=True,
+)
+def many_timed_out(ground: Ground, count: int = 20) -> str:
+    with Flow("late") as flow:
+        late = task(overdue(ground), timeout=0.3).map([HOW[place % len(HOW)] for place in range(count)])
+        after = task(lambda: 1, name="after", trigger=all_failed)(upstream_tasks=[late])
+    with ground.borrowed(2) as client:
+        state = flow.run(executor=DaskExecutor(client))
+        until(lambda: not burning(ground), "the end of what was started", 4)
+    ends = Counter(map(named, state.result[late].map_states))
+    assert ends == {"TimedOut": count}, ends
+    assert state.result[after].result == 1, state.result[after]
+    begun = ground.starts.count()
+    assert all(begun[how.replace(" ", "-")] <= count / len(HOW) for how in HOW), begun
+    return f"{count} TimedOut, {sum(begun.values())} processes were started, none is left"
 
 
 def hostile(method: str, base: type = object) -> Any:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -39,12 +40,14 @@ class Hosts:
     ----------
     ground : Ground
         Where their processes run.
+    threads : int
+        How many bodies each worker runs at once.
     """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, threads: int = 1) -> None:
         if shutil.which("ip") is None or os.geteuid():
             raise CannotRunHere(f"network namespaces need root and iproute2: {MEND}")
-        self.ground = ground
+        self.ground, self.threads = ground, str(threads)
         self.prefix = f"f{secrets.token_hex(2)}-"
         self.net = f"10.79.{next(_nets) % 250}"
         self.environment = {
@@ -70,7 +73,7 @@ class Hosts:
             self._start(1, "dask_scheduler", "--host", self.address(1), "--port", "8786")
             for number in (2, 3):
                 self._start(number, "dask_worker", scheduler, "--host", self.address(number),
-                            "--name", f"h{number}", "--nthreads", "1", "--no-nanny")  # fmt: skip
+                            "--name", f"h{number}", "--nthreads", self.threads, "--no-nanny")  # fmt: skip
             with Client(scheduler, timeout=60, set_as_default=False) as client:
                 client.wait_for_workers(2, timeout=60)
                 yield client
@@ -118,8 +121,11 @@ class Hosts:
 
 
 def cut_off(ground: Ground, back_after: float | None) -> tuple[str, float]:
-    """Cut the worker off that runs a body; return how its run ended, and how long after."""
-    starts = ground.starts
+    """Cut the worker off that runs a body; return how its run ended, and how long after.
+
+    The flow run goes on until what the worker has to say has come, if its cable is plugged in again.
+    """
+    starts, stay = ground.starts, (back_after or 0.0) + 12.0
 
     def body() -> int:
         starts("body")
@@ -127,22 +133,27 @@ def cut_off(ground: Ground, back_after: float | None) -> tuple[str, float]:
         starts("through")
         return 1
 
+    def remain() -> None:
+        starts("other")
+        time.sleep(stay)
+
     with Flow("cut") as flow:
         lone = task(body, workers="h2")()
         after = task(lambda x: x, name="after", workers="h3")(lone)
-        other = task(lambda: starts("other"), name="other", workers="h3")()
-    hosts = Hosts(ground)
+        other = task(remain, name="other", workers="h3")()
+    hosts = Hosts(ground, threads=2)  # one to tell of the loss
     with hosts.up() as client:
         run = flow.start(executor=DaskExecutor(client))
         starts.wait_for("body")
         hosts.cut(2)
         begun = time.monotonic()
         if back_after is not None:
-            time.sleep(back_after)
-            hosts.heal(2)
+            threading.Timer(back_after, hosts.heal, [2]).start()
+        until(lambda: run.states()[lone].is_finished(), "the verdict", TTL + 60)
+        verdict, took = run.states()[lone], time.monotonic() - begun
         found = run.wait(TTL + 60).result
-        took = time.monotonic() - begun
         until(lambda: starts.pids("through"), "the body's end", 20)
+    assert found[lone] == verdict, "a late report changed it"
     starts.once("body", "through", "other")
     assert took < TTL + 30, f"{took:.0f} s"
     assert named(found[other]) == "Success"

@@ -12,7 +12,6 @@ from tests.faults.row import CannotRunHere, Row
 from tests.faults.table import ROWS
 
 pytestmark = pytest.mark.cluster
-_BY_HAND: Final = "python -m tests.faults"
 #: Rows of two to six seconds each, of kinds that others have as well.
 _LONG: Final = (
     "an exception that cannot be pickled",
@@ -25,11 +24,9 @@ _LONG: Final = (
 
 def _marked(one: Row) -> pytest.ParameterSet:
     marks: list[pytest.MarkDecorator] = []
-    if one.name.startswith("by hand"):
-        word = one.name.split(":")[0].split()[-1]
-        marks.append(pytest.mark.skip(reason=f"{_BY_HAND} {word} runs it"))
     if one.is_slow or one.name.startswith(_LONG):
-        marks.append(pytest.mark.slow)
+        # On a loaded machine the longest take minutes.
+        marks += [pytest.mark.slow, pytest.mark.timeout(600)]
     if one.missing:
         marks.append(pytest.mark.xfail(reason=one.missing))
     return pytest.param(one, id=one.name, marks=marks)

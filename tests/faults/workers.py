@@ -44,6 +44,7 @@ def killed_mid_task(ground: Ground, executor: DaskExecutor) -> str:
 
     found = state.result
     starts.once("doomed", *(f"quick-{x}" for x in range(40)))
+    assert state.is_failed(), state
     assert named(found[dead]) == "Crashed(worker-lost)", found[dead]
     assert isinstance(found[after], TriggerFailed)
     ends = Counter(named(one) for one in found[others].map_states)
@@ -149,7 +150,9 @@ class Loss:
         os.kill(maker, signal.SIGKILL)
         until(lambda: maker not in workers_of(client), "the worker to be missed")
         self.gate.touch()
-        return run.wait(60).result
+        state = run.wait(60)
+        self.history = run.explain(self.made)
+        return state.result
 
 
 def workers_of(client: Client) -> list[int]:
@@ -189,42 +192,32 @@ def lost_large(ground: Ground) -> str:
     return "1 start; Crashed(result-lost); the reader TriggerFailed"
 
 
-@row(
-    "the same with max_crashes=1",
-    "2 starts; Success with run_count telling; the reader has the value",
-    slow=True,
-)
-def lost_with_crashes(ground: Ground) -> str:
+def made_again(ground: Ground, **options: Any) -> str:
+    """Lose a large result whose task may run again; its history must count."""
     with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, max_crashes=1)
+        loss = Loss(ground, 1_000_000, **options)
         found = loss.run(client)
     assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
+    assert isinstance(found[loss.made], Success), found[loss.made]
     assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+    assert "Success (attempt 2)" in loss.history, loss.history
+    assert ("Crash 1 of 1" in loss.history) == (not options.get("idempotent")), loss.history
+    return f"2 starts of the lost one, 1 of the others; the reader has the value; {loss.history.splitlines()[-1].strip()}"
 
 
-@row(
-    "the same with max_retries=1, which max_crashes follows",
-    "2 starts; Success; the reader has the value",
-    slow=True,
-)
-def lost_with_retries(ground: Ground) -> str:
-    with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, max_retries=1)
-        found = loss.run(client)
-    assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
-    assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+for _options, _told in (
+    ({"max_crashes": 1}, "2 starts, Success, the crash in its history"),
+    ({"max_retries": 1}, "2 starts, Success, the crash in its history, since max_crashes follows"),
+    ({"idempotent": True}, "recomputed with no crash counted"),
+):
 
-
-@row("the same with idempotent=True", "recomputed with no crash counted; the reader has the value", slow=True)
-def lost_idempotent(ground: Ground) -> str:
-    with ground.borrowed() as client:
-        loss = Loss(ground, 1_000_000, idempotent=True)
-        found = loss.run(client)
-    assert loss.starts.count() == {"make": 2, "hold": 1, "read": 1}, loss.starts.count()
-    assert found[loss.end].result == sum(range(1_000_000))
-    return "2 starts of the lost one, 1 of the others; the reader has the value"
+    @row(
+        f"the same with {' '.join(f'{name}={value}' for name, value in _options.items())}",
+        f"{_told}; the reader has the value",
+        slow=True,
+    )
+    def lost_and_made(ground: Ground, options: Any = _options) -> str:
+        return made_again(ground, **options)
 
 
 @row("worker killed mid-task with max_crashes=1", "2 starts, Success; its history shows the crash")
@@ -374,3 +367,72 @@ def own_adaptive(ground: Ground) -> str:
     assert ends == {"Success": 500}, ends
     assert state.result[total].result == sum(x * x for x in range(500))
     return f"1 start each of 500, all results right, in {len({line[1] for line in starts.lines()})} processes"
+
+
+def silent(ground: Ground, ttl: int, seconds: float) -> Any:
+    """Let bodies silence their workers: stopped, at work with Python's lock, waiting with it; return how they ended."""
+    starts = ground.starts
+
+    def stopped() -> None:
+        starts("stopped")
+        time.sleep(300)
+
+    def works() -> str:
+        begun = time.monotonic()
+        sum(range(10_000_000))
+        count = 10_000_000 * seconds / (time.monotonic() - begun)
+        starts("works")
+        sum(range(int(count)))  # in one go, as C code does that knows nothing of Python
+        return "worked"
+
+    def waits() -> str:
+        starts("waits")
+        begun = time.monotonic()
+        while (left := seconds - (time.monotonic() - begun)) > 0:
+            ctypes.PyDLL(None).usleep(int(left * 1e6))  # a library that keeps the lock meanwhile
+        return "waited"
+
+    def quick(x: int) -> int:
+        starts(f"quick-{x}")
+        return x
+
+    with Flow("silent") as flow:
+        bodies = [task(body, priority=1)() for body in (stopped, works, waits)]
+        others = task(quick, priority=0).map(list(range(20)))
+    kwargs = {"scheduler_kwargs": {"worker_ttl": f"{ttl}s"}}
+    run = flow.start(executor=ground.own(3, cluster_kwargs=kwargs))
+    os.kill(starts.wait_for("stopped"), signal.SIGSTOP)
+    begun = time.monotonic()
+    until(lambda: run.states()[bodies[0]].is_finished(), "the verdict", 60)
+    took = time.monotonic() - begun
+    found = run.wait(180).result
+    starts.once("stopped", "works", "waits", *(f"quick-{x}" for x in range(20)))
+    assert Counter(named(one) for one in found[others].map_states) == {"Success": 20}
+    ends = [found[one] for one in bodies]
+    assert named(ends[0]) == "Crashed(worker-lost)", ends[0]
+    assert "was stopped (by SIGSTOP)" in ends[0].message, ends[0]
+    assert ends[1].result == "worked", ends[1]
+    return ends[2], f"1 start each; what is stopped is Crashed after {took:.0f} s, what works is Success"
+
+
+@row(
+    "workers of an own cluster that are silent for longer than their TTL of 6 s",
+    "1 start each; Crashed(worker-lost), saying so, when stopped or idle; Success of what works with Python's lock",
+    slow=True,
+)
+def silent_soon(ground: Ground) -> str:
+    waited, told = silent(ground, ttl=6, seconds=25)
+    assert named(waited) == "Crashed(worker-lost)", waited
+    assert "did nothing" in waited.message, waited
+    return f"{told}, what waits: {waited.message}"
+
+
+@row(
+    "workers of an own cluster that are silent for 35 s",
+    "1 start each; Crashed(worker-lost) within 60 s when stopped; Success of what works or waits with Python's lock",
+    slow=True,
+)
+def silent_for_long(ground: Ground) -> str:
+    waited, told = silent(ground, ttl=300, seconds=35)
+    assert waited.result == "waited", waited
+    return f"{told}, and so is what waits"
