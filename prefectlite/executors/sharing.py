@@ -3,7 +3,8 @@
 Dask places a task with inputs where one of them lies, so that what reads one small value piles up at one
 worker, and looks once a second whether another is idle; tasks that it takes for short it never moves. Here, a
 worker without work is a reason to look. What is moved is asked back from its worker as Dask's own balancing
-does it: an attempt that has begun stays.
+does it: an attempt that has begun stays. Where that is off (``distributed.scheduler.work-stealing``), so is
+this.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterable
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
+
+import dask
 
 #: How long a look waits for company, in seconds, and how long after one that moved nothing.
 LOOK_AFTER: Final = 0.001
@@ -77,7 +80,7 @@ class Sharing:
     def _look(self) -> None:
         self._timer = None
         stealing = self._scheduler.extensions.get("stealing")
-        if stealing is None:
+        if stealing is None or not dask.config.get("distributed.scheduler.work-stealing"):
             return
         on_the_way = stealing.in_flight
         coming = Counter(info["thief"] for info in on_the_way.values())
