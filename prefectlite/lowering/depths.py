@@ -44,6 +44,41 @@ def survey(needs: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[i
     return depths, widths, rivals
 
 
+def heirs(needs: Sequence[Sequence[int]]) -> list[int]:
+    """Return, of each item, which of its readers has more to come behind it than any other.
+
+    Parameters
+    ----------
+    needs : sequence of sequence of int
+        For each item, the places of those that it needs, all of them before its own.
+
+    Returns
+    -------
+    list of int
+        By item, the place of that reader; -1 where there is none, or several have as much to come.
+
+    Examples
+    --------
+    Of a chain with leaves, the next link:
+
+    >>> heirs([[], [0], [0], [0], [1], [1]])
+    [1, -1, -1, -1, -1, -1]
+    """
+    heights = [0] * len(needs)
+    most = [-1] * len(needs)
+    found = [-1] * len(needs)
+    for place in range(len(needs) - 1, -1, -1):
+        height = heights[place] + 1
+        for need in needs[place]:
+            if height > heights[need]:
+                heights[need] = height
+            if height > most[need]:
+                most[need], found[need] = height, place
+            elif height == most[need]:
+                found[need] = -1
+    return found
+
+
 def depth_first(needs: Sequence[Sequence[int]], bundles: list[list[int]]) -> list[list[int]]:
     """Sort bundles: each behind those that it needs, and then as soon as the last of those is there.
 

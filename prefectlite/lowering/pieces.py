@@ -26,7 +26,7 @@ from functools import cached_property
 from math import ceil, inf
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from prefectlite.lowering.depths import depth_first, survey
+from prefectlite.lowering.depths import depth_first, heirs, survey
 from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES
 
 #: How long a value takes from one Dask task to the next that reads it, in seconds; measured.
@@ -194,6 +194,7 @@ class _Cutter:
         self._seconds = [0.0] * len(items)
         self._counts = [0] * len(items)
         self._depths, self._widths, self._rivals = survey(needs)
+        self._heirs = heirs(needs)
 
     def bundles(self) -> list[list[int]]:
         """Return the bundles, in no order."""
@@ -233,7 +234,7 @@ class _Cutter:
             width = widths[depths[place]]
             stage, starts, way, count, piece = 0, 0.0, seconds + LATENCY, 1, None
             if needs:
-                met = self._meet(item)
+                met = self._meet(place, item)
                 stage, piece, others, starts, before, above, _ = met
                 if piece is not None:
                     if not alone and self._joins(met, piece, weight, given, known is None, width):
@@ -261,9 +262,10 @@ class _Cutter:
         """Return the load of a full bundle; where all its members are counted, there is no such load."""
         return _FULL if measured or self._size is not None else inf
 
-    def _meet(self, item: Item) -> _Meeting:
+    def _meet(self, place: int, item: Item) -> _Meeting:
         needs, _, _, annotations, _, _ = item
         pieces, ways, counts, rivals = self._pieces, self._seconds, self._counts, self._rivals
+        heirs = self._heirs
         if len(needs) > self._reach:
             roots = dict.fromkeys([pieces[need].root() for need in needs])
             return max([root.stage for root in roots]) + 1, None, _NOBODY, _later(0.0, None, roots), 0.0, 0, 0
@@ -294,8 +296,10 @@ class _Cutter:
                 way = ways[need]
             if counts[need] > count:
                 count = counts[need]
-            if rivals[need] > rival:
-                rival = rivals[need]
+            # The others wait for their own sake when what has most to come goes first.
+            wanted = 1 if heirs[need] == place else rivals[need]
+            if wanted > rival:
+                rival = wanted
         return stage, first, others, starts, way, count, rival
 
     def _joins(

@@ -57,6 +57,15 @@ def stencil(seconds: float | None) -> list[Item]:
     return ring(seconds, 100, 64)
 
 
+def grid(seconds: float | None, layers: int = 100, width: int = 64) -> list[Item]:
+    """A stencil with edges: each cell reads the one above and that one's neighbours."""
+    items = [Item([], "cell", seconds)] * width
+    for start in range(0, (layers - 1) * width, width):
+        for at in range(width):
+            items.append(Item(range(start + max(0, at - 1), start + min(width, at + 2)), "cell", seconds))
+    return items
+
+
 def pairs(seconds: float | None, width: int = 1000) -> list[Item]:
     first = [Item([], "clean", seconds)] * width
     return [*first, *[Item([place], "score", seconds) for place in range(width)]]
@@ -67,7 +76,16 @@ def chains(seconds: float | None, many: int = 10, links: int = 100) -> list[Item
     return [*first, *[Item([place], "link", seconds) for place in range(many * (links - 1))]]
 
 
-SHAPES = [chain, fan, burst, tree, diamond, stencil, pairs, chains]
+def comb(seconds: float | None, teeth: int = 100, width: int = 64) -> list[Item]:
+    """A chain of which each link is read by many leaves, too."""
+    first = [Item([], "tooth", seconds)] * width
+    return [
+        *first,
+        *[Item([place // width * width], "tooth", seconds) for place in range((teeth - 1) * width)],
+    ]
+
+
+SHAPES = [chain, fan, burst, tree, diamond, stencil, pairs, chains, comb]
 BODIES = [0.00001, 0.0002, 0.002, 0.05]
 
 
@@ -254,6 +272,12 @@ def test_a_value_that_many_want_does_not_travel_with_some_of_them() -> None:
     assert partition(burst(None), threads=2, bundle_size=50)[0] == [0]
 
 
+def test_links_of_a_chain_travel_together_though_leaves_read_them_too() -> None:
+    for seconds in (None, 0.0002):
+        cut = partition(comb(seconds, teeth=50), threads=2)
+        assert [*range(0, 49 * 64, 64)] in cut  # in the last row all are alike
+
+
 def test_a_short_chain_does_not_wait_for_a_long_body_that_its_end_reads() -> None:
     items = [Item([], "long", 10.0), Item([], "a", 0.001), Item([1], "b", 0.001), Item([0, 2], "c", 0.001)]
     assert partition(items, threads=2) == [[0], [1, 2], [3]]
@@ -393,6 +417,25 @@ def by_layers(items: Sequence[Item], threads: int = 2) -> Bundles:
     return bundles
 
 
+def deep_first(items: list[Item]) -> list[Item]:
+    """The same items, each as soon as what it needs is there."""
+    readers: list[list[int]] = [[] for _ in items]
+    for place, item in enumerate(items):
+        for need in set(item.needs):
+            readers[need].append(place)
+    missing = [len(set(item.needs)) for item in items]
+    stack = [place for place in range(len(items) - 1, -1, -1) if not missing[place]]
+    order: dict[int, int] = {}
+    while stack:
+        place = stack.pop()
+        order[place] = len(order)
+        for reader in reversed(readers[place]):
+            missing[reader] -= 1
+            if not missing[reader]:
+                stack.append(reader)
+    return [items[place]._replace(needs=[order[need] for need in items[place].needs]) for place in order]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_a_cut_is_as_good_as_layers_and_as_one_bundle(
@@ -405,6 +448,15 @@ def test_a_cut_is_as_good_as_layers_and_as_one_bundle(
     one = makespan(items, [list(range(len(items)))], body)
     assert ours <= 1.2 * min(layers, one)
     assert untimed <= 1.1 * makespan(items, by_layers(blind), body)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, grid])
+@pytest.mark.parametrize("body", BODIES)
+def test_the_order_of_a_turn_makes_no_cut_much_worse(
+    shape: Callable[[float | None], list[Item]], body: float
+) -> None:
+    items, deep = shape(body), deep_first(shape(body))
+    assert makespan(deep, partition(deep, 2), body) <= 1.2 * makespan(items, partition(items, 2), body)
 
 
 @pytest.mark.parametrize("shape", [tree, diamond, stencil, chains])
