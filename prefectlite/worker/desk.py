@@ -29,7 +29,7 @@ from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route
 LONG: Final = 0.25
 #: A bundle that has run for so long, in seconds, begins no further attempt; what has not begun goes back and
 #: is sent anew, to more workers and in smaller bundles.
-LONGEST: Final = 0.15
+LONGEST: Final = 0.3
 #: How often to look for long attempts, in seconds.
 TICK: Final = 0.1
 #: After so many seconds without an attempt, nothing of ours listens on a worker.
