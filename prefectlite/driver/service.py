@@ -14,7 +14,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.driver.run import GRACE, Run
 from prefectlite.driver.timetable import WALL_CLOCK, CatchUp, Timepiece, check_catch_up, due_starts, shown
 from prefectlite.errors import DefinitionError
-from prefectlite.schedules.clocks import ClockEvent
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.schedule import as_schedule
 from prefectlite.states.state import State
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from prefectlite.errors import DefinitionError
-from prefectlite.schedules.clocks import ClockEvent
+from prefectlite.schedules.events import ClockEvent
 
 #: What becomes of starts that passed while they could not be taken: none of them runs, the latest, or all.
 CatchUp: TypeAlias = Literal["skip", "latest", "all"]

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, overload
 
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.schedules.adjustments import Adjustment
-from prefectlite.schedules.clocks import Clock, ClockEvent, CronClock, IntervalClock, RRuleClock
+from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock, RRuleClock
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.filters import Filter
 from prefectlite.schedules.moments import after_or_now, aware
 
