@@ -36,7 +36,7 @@ class Clock:
     Raises
     ------
     DefinitionTypeError
-        When a date is no datetime.
+        When a date is no datetime, or the parameters have no names.
     """
 
     def __init__(
@@ -49,6 +49,11 @@ class Clock:
         name = type(self).__name__
         self.start_date = None if start_date is None else aware(start_date, f"start_date of {name}")
         self.end_date = None if end_date is None else aware(end_date, f"end_date of {name}")
+        if parameter_defaults is not None and not isinstance(parameter_defaults, Mapping):
+            raise DefinitionTypeError(
+                f"{name} has parameter_defaults={parameter_defaults!r}; give a dict of parameters: "
+                "parameter_defaults={'city': 'Bergen'}."
+            )
         self.parameter_defaults: dict[str, Any] = dict(parameter_defaults or {})
         self.labels = labels
 
@@ -280,7 +285,7 @@ class DatesClock(Clock):
     Raises
     ------
     DefinitionTypeError
-        When one of them is no datetime.
+        When one of them is no datetime, or they are no list.
     DefinitionError
         When there are none.
     """
@@ -291,6 +296,8 @@ class DatesClock(Clock):
         parameter_defaults: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
+        if not isinstance(dates, Iterable):
+            raise DefinitionTypeError(f"A DatesClock has dates={dates!r}; give a list: dates=[...].")
         moments = [aware(date, "A date of a DatesClock") for date in dates]
         if not moments:
             raise DefinitionError(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from prefectlite.schedules.moments import aware
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClockEvent:
@@ -15,16 +17,25 @@ class ClockEvent:
     Parameters
     ----------
     start_time : datetime
-        When; has a zone.
+        When; UTC if it has no zone.
     parameter_defaults : mapping of str to object
         Values for the flow's parameters, which go over those that were given.
     labels : sequence of str or None
         What Prefect 1's agents went by; kept for flows that were written for it, and read by nobody here.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When the start is no datetime.
     """
 
     start_time: datetime
     parameter_defaults: Mapping[str, Any] = field(default_factory=dict)
     labels: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Give the start a zone."""
+        object.__setattr__(self, "start_time", aware(self.start_time, "start_time of a ClockEvent"))
 
     @property
     def moment(self) -> datetime:
@@ -49,8 +60,12 @@ class ClockEvent:
 
     def __lt__(self, other: ClockEvent | datetime) -> bool:
         """Return whether it is earlier."""
+        if not isinstance(other, ClockEvent | datetime):
+            return NotImplemented
         return self.moment < (other.moment if isinstance(other, ClockEvent) else other)
 
     def __gt__(self, other: ClockEvent | datetime) -> bool:
         """Return whether it is later."""
+        if not isinstance(other, ClockEvent | datetime):
+            return NotImplemented
         return self.moment > (other.moment if isinstance(other, ClockEvent) else other)
