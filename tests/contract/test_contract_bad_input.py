@@ -39,8 +39,10 @@ from prefectlite import (
     task,
     triggers,
 )
-from prefectlite.schedules import CronSchedule, IntervalSchedule, filters
-from prefectlite.states import Failed, Pending, Scheduled
+from prefectlite.results import FolderStore, FsspecStore, LocalResult, PrefectResult, Result
+from prefectlite.schedules import CronSchedule, IntervalSchedule, adjustments, clocks, filters
+from prefectlite.serializers import CompressedSerializer, JSONSerializer
+from prefectlite.states import Cached, Failed, Mapped, Pending, Retrying, Scheduled
 from prefectlite.tasks.control_flow.conditional import Merge
 from prefectlite.tasks.shell import ShellTask
 
@@ -57,6 +59,7 @@ class Mark(Task):
 with Flow("built") as BUILT:
     INCREASED = inc(Parameter("n", default=1))
 EMPTY = Flow("empty")
+DAY = timedelta(days=1)
 
 
 def inside(act: Callable[[Flow], Any]) -> Callable[[], Any]:
@@ -376,6 +379,46 @@ STATES: dict[str, Bad] = {
         TypeError,
         ("Scheduled: context is a datetime", "by name"),
     ),
+    "children that are no list": (
+        lambda: Mapped(map_states=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: map_states is a int (3)", "pass a list of states"),
+    ),
+    "children that are no states": (
+        lambda: Mapped(map_states="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: one of map_states is a str ('x')", "pass states only"),
+    ),
+    "children that nobody counts": (
+        lambda: Mapped(n_map_states="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: n_map_states is a str ('x')", "pass a whole number"),
+    ),
+    "tokens without names": (
+        lambda: Cached(hashed_inputs=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: hashed_inputs is a int (3)", "pass a dict"),
+    ),
+    "parameters without names": (
+        lambda: Cached(cached_parameters="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: cached_parameters is a str ('x')", "pass a dict"),
+    ),
+    "an expiration that is no moment": (
+        lambda: Cached(cached_result_expiration=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: cached_result_expiration is a int (3)", "pass a datetime"),
+    ),
+    "attempts that nobody counts": (
+        lambda: Retrying(run_count="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Retrying: run_count is a str ('x')", "pass a whole number"),
+    ),
+    "a loop that nobody counts": (
+        lambda: signals.LOOP(loop_count="x"),
+        TypeError,
+        ("Looped: loop_count is a str ('x')", "pass a whole number"),
+    ),
     "ENDRUN without a state": (lambda: signals.ENDRUN(3), TypeError, ("ENDRUN", "3", "pass the state")),  # type: ignore[arg-type]
     "a signal of no state": (
         lambda: signals.signal_from_state(Pending()),
@@ -435,6 +478,9 @@ STATES: dict[str, Bad] = {
         ValueError,
         ("'A'", "result=3", "remove result"),
     ),  # type: ignore[call-arg]
+}
+
+SCHEDULES: dict[str, Bad] = {
     "a cron that is none": (lambda: CronSchedule("x"), ValueError, ("cron='x'", "'30 9 * * mon-fri'")),
     "a time of day that is none": (
         lambda: filters.at_time("9:30"),  # type: ignore[arg-type]
@@ -445,6 +491,102 @@ STATES: dict[str, Bad] = {
         lambda: IntervalSchedule(interval=timedelta(0)),
         ValueError,
         ("interval=datetime.timedelta(0)", "give more than zero"),
+    ),
+    "a clock whose parameters have no names": (
+        lambda: IntervalSchedule(interval=DAY, parameter_defaults=3),  # type: ignore[arg-type]
+        TypeError,
+        ("IntervalClock has parameter_defaults=3", "parameter_defaults={'city': 'Bergen'}"),
+    ),
+    "a base clock whose parameters are a text": (
+        lambda: clocks.Clock(parameter_defaults="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Clock has parameter_defaults='x'", "give a dict of parameters"),
+    ),
+    "dates that are no list": (
+        lambda: clocks.DatesClock(3),  # type: ignore[arg-type]
+        TypeError,
+        ("DatesClock has dates=3", "dates=[...]"),
+    ),
+    "an event at no moment": (
+        lambda: clocks.ClockEvent(3),  # type: ignore[arg-type]
+        TypeError,
+        ("start_time of a ClockEvent is 3", "write datetime("),
+    ),
+    **{
+        f"the next {n!r} starts": (
+            lambda n=n: IntervalSchedule(interval=DAY).next(n),
+            kind,
+            (f"Schedule.next(...) has n={n!r}", mend),
+        )
+        for n, kind, mend in [
+            (-1, ValueError, "give 0 or more"),
+            (1.5, TypeError, "give a whole number of starts"),
+            ("x", TypeError, "give a whole number of starts"),
+            (None, TypeError, "give a whole number of starts"),
+        ]
+    },
+    "an adjustment by a number": (
+        lambda: adjustments.add(3),  # type: ignore[arg-type]
+        TypeError,
+        ("add(...) has interval=3", "timedelta(hours=2)"),
+    ),
+}
+
+RESULTS: dict[str, Bad] = {
+    "a folder that is a number": (
+        lambda: LocalResult(dir=3),  # type: ignore[arg-type]
+        TypeError,
+        ("LocalResult: dir=3", "give its path"),
+    ),
+    "a store in bytes": (
+        lambda: FolderStore(b"x"),  # type: ignore[arg-type]
+        TypeError,
+        ("FolderStore: folder=b'x'", "give its path"),
+    ),
+    "a URL that is a number": (
+        lambda: FsspecStore(3),  # type: ignore[arg-type]
+        TypeError,
+        ("FsspecStore: url=3", "'s3://bucket/results'"),
+    ),
+    "a location that is a number": (
+        lambda: Result(location=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Result has location=3", "give a template such as"),
+    ),
+    "a class of serializers": (
+        lambda: LocalResult("results", serializer=JSONSerializer),  # type: ignore[arg-type]
+        TypeError,
+        ("LocalResult has serializer=<class", "JSONSerializer()"),
+    ),
+    "a store that is none": (
+        lambda: Result(store=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Result has store=3", "FolderStore('results')"),
+    ),
+    "what is read at a number": (
+        lambda: LocalResult("results").read(3),  # type: ignore[arg-type]
+        ValueError,
+        ("The location 3", "FolderStore(", "is no text", "'2026/rows.pkl'"),
+    ),
+    "what exists at a number": (
+        lambda: LocalResult("results").exists(3),  # type: ignore[arg-type]
+        ValueError,
+        ("The location 3 is no text", "a function that returns one"),
+    ),
+    "what is read of a text that is no JSON": (
+        lambda: PrefectResult().read("x"),
+        ValueError,
+        ("The location 'x' of a PrefectResult", "such as '[1, null]'"),
+    ),
+    "a number that is compressed": (
+        lambda: CompressedSerializer(3),  # type: ignore[arg-type]
+        TypeError,
+        ("CompressedSerializer has serializer=3", "JSONSerializer()"),
+    ),
+    "a compression by no names": (
+        lambda: CompressedSerializer(JSONSerializer(), compress_kwargs=3),  # type: ignore[arg-type]
+        TypeError,
+        ("CompressedSerializer has compress_kwargs=3", "give a dict"),
     ),
 }
 
@@ -516,8 +658,18 @@ def test_runs_refuse_with_name_value_and_mend(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", STATES)
-def test_states_settings_and_schedules_refuse_with_name_value_and_mend(what: str) -> None:
+def test_states_and_settings_refuse_with_name_value_and_mend(what: str) -> None:
     refused(STATES[what])
+
+
+@pytest.mark.parametrize("what", SCHEDULES)
+def test_schedules_refuse_with_name_value_and_mend(what: str) -> None:
+    refused(SCHEDULES[what])
+
+
+@pytest.mark.parametrize("what", RESULTS)
+def test_results_refuse_with_name_value_and_mend(what: str) -> None:
+    refused(RESULTS[what])
 
 
 @pytest.mark.parametrize("what", EXECUTORS)
