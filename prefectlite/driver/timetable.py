@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from prefectlite.errors import DefinitionError
 from prefectlite.schedules.events import ClockEvent
@@ -20,6 +20,7 @@ CATCH_UP: Final[tuple[CatchUp, ...]] = get_args(CatchUp)
 LONGEST_SLEEP: Final = 10.0
 
 
+@runtime_checkable
 class Timepiece(Protocol):
     """The time, and how to wait; a test hands in one of its own."""
 

@@ -6,6 +6,7 @@ Each error names the thing, the value and the mend. What options of tasks and fl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from prefectlite import (
     Secret,
     Task,
     apply_map,
+    cache_validators,
     callback_factory,
     case,
     config,
@@ -39,12 +41,14 @@ from prefectlite import (
     task,
     triggers,
 )
+from prefectlite.notifications import EmailNotifier
 from prefectlite.results import FolderStore, FsspecStore, LocalResult, PrefectResult, Result
 from prefectlite.schedules import CronSchedule, IntervalSchedule, adjustments, clocks, filters
 from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.states import Cached, Failed, Mapped, Pending, Retrying, Scheduled
 from prefectlite.tasks.control_flow.conditional import Merge
 from prefectlite.tasks.shell import ShellTask
+from prefectlite.testing import simulate
 
 
 @task
@@ -138,6 +142,36 @@ TASKS: dict[str, Bad] = {
         TypeError,
         ("not from 3", "write @resource_manager above one"),
     ),
+    "retry_on of no types": (
+        lambda: Mark(retry_on=[[]]),  # type: ignore[list-item]
+        TypeError,
+        ("'Mark'", "retry_on=[[]]", "retry_on=(OSError, TimeoutError)"),
+    ),
+    "defaults_from_attrs of no name": (
+        lambda: defaults_from_attrs([])(Mark.run),  # type: ignore[arg-type]
+        TypeError,
+        ("Mark.run", "[]", "correct the name"),
+    ),
+    "defaults_from_attrs on no method": (
+        lambda: defaults_from_attrs("x")(3),  # type: ignore[arg-type]
+        TypeError,
+        ("defaults_from_attrs was put on 3", "put it on a method run"),
+    ),
+    "partial_inputs_only of names by place": (
+        lambda: cache_validators.partial_inputs_only(["x"]),
+        TypeError,
+        ("partial_inputs_only was given ['x']", "partial_inputs_only(validate_on=['x'])"),
+    ),
+    "partial_parameters_only of a number": (
+        lambda: cache_validators.partial_parameters_only(validate_on=3),  # type: ignore[arg-type]
+        TypeError,
+        ("partial_parameters_only has validate_on=3", "validate_on=['x']"),
+    ),
+    "partial_inputs_only of no names": (
+        lambda: cache_validators.partial_inputs_only(validate_on=[[]]),  # type: ignore[list-item]
+        TypeError,
+        ("partial_inputs_only has validate_on=[[]]", "give a list of names"),
+    ),
 }
 
 CALLS: dict[str, Bad] = {
@@ -222,6 +256,21 @@ CALLS: dict[str, Bad] = {
         inside(lambda _: apply_map(inc, 3)),
         TypeError,
         ("apply_map(inc, ...)", "argument 1", "int", "pass a list"),
+    ),
+    "apply_map in no flow": (
+        lambda: apply_map(inc, [1], flow=3),  # type: ignore[arg-type]
+        TypeError,
+        ("apply_map(inc, ...)", "flow=3", "pass a Flow"),
+    ),
+    "edge with a key that is no name": (
+        lambda: Edge(1, INCREASED, key=3),  # type: ignore[arg-type]
+        ValueError,
+        ("'1'", "'inc'", "key=3", "give the name of an argument"),
+    ),
+    "add_edge with a key that is no name": (
+        inside(lambda opened: opened.add_edge(1, inc.copy(), key=[])),  # type: ignore[arg-type]
+        TypeError,
+        ("'inc'", "[] is no argument of it", "correct the name"),
     ),
 }
 
@@ -310,6 +359,48 @@ FLOWS: dict[str, Bad] = {
         TypeError,
         ("'p'", "flow=3", "pass a Flow"),
     ),  # type: ignore[arg-type]
+    "tasks of a slug that is a list": (
+        lambda: BUILT.get_tasks(slug=[]),  # type: ignore[arg-type]
+        TypeError,
+        ("get_tasks(...) has slug=[]", "slug='load-1'"),
+    ),
+    "sorted tasks from a number": (
+        lambda: BUILT.sorted_tasks(3),  # type: ignore[arg-type]
+        TypeError,
+        ("'built'", "root_tasks=3", "write root_tasks=[...]"),
+    ),
+    "sorted tasks from no task": (
+        lambda: BUILT.sorted_tasks([[]]),  # type: ignore[list-item]
+        ValueError,
+        ("[] is not in flow 'built'", "use what the call returned"),
+    ),
+    "query of a list": (
+        lambda: BUILT.upstream_tasks([]),  # type: ignore[arg-type]
+        ValueError,
+        ("[] is not in flow 'built'", "use what the call returned"),
+    ),
+    "set_reference_tasks of a list in a list": (
+        lambda: EMPTY.set_reference_tasks([[]]),  # type: ignore[list-item]
+        ValueError,
+        ("[] is not in flow 'empty'", "use what the call returned"),
+    ),
+    "flow saved nowhere": (lambda: BUILT.save(3), TypeError, ("saved to 3", "'etl.flow'")),  # type: ignore[arg-type]
+    "flow of no file": (lambda: Flow.load(3), TypeError, ("read from 3", "'etl.flow'")),  # type: ignore[arg-type]
+    "@flow of a class without a signature": (
+        lambda: flow(int),  # type: ignore[call-overload]
+        TypeError,
+        ("'int'", "<class 'int'>", "put @flow on a function"),
+    ),
+    "picture in no file": (
+        lambda: BUILT.visualize(filename=3),  # type: ignore[arg-type]
+        TypeError,
+        ("filename=3", "filename='flow.svg'"),
+    ),
+    "picture in no format": (
+        lambda: BUILT.visualize(filename="x", format=[]),  # type: ignore[arg-type]
+        ValueError,
+        ("format=[]", "write 'svg'"),
+    ),
 }
 
 RUNS: dict[str, Bad] = {
@@ -366,6 +457,16 @@ RUNS: dict[str, Bad] = {
         ("'built'", "'z'", "its parameters are n"),
     ),
     "serve without a schedule": (lambda: BUILT.serve(), ValueError, ("'built'", "schedule")),
+    "serve by no clock": (
+        lambda: Flow("served", schedule=IntervalSchedule(interval=DAY)).serve(clock=3),  # type: ignore[arg-type]
+        TypeError,
+        ("'served'", "clock=3", "now() and sleep(seconds)"),
+    ),
+    "simulate at no time": (
+        lambda: simulate(BUILT, clock=math.nan),
+        TypeError,
+        ("clock=nan", "seconds since the epoch"),
+    ),
 }
 
 STATES: dict[str, Bad] = {
@@ -478,6 +579,11 @@ STATES: dict[str, Bad] = {
         ValueError,
         ("'A'", "result=3", "remove result"),
     ),  # type: ignore[call-arg]
+    "a variable of no name": (
+        lambda: EnvVarSecret("A").run(3),
+        ValueError,
+        ("'A'", "3", "EnvVarSecret('DB_"),
+    ),  # type: ignore[arg-type]
 }
 
 SCHEDULES: dict[str, Bad] = {
@@ -625,6 +731,16 @@ EXECUTORS: dict[str, Bad] = {
         lambda: LocalDaskExecutor(num_workers=0),
         ValueError,
         ("num_workers=0", "pass a whole number from 1 on"),
+    ),
+    "LocalDaskExecutor of a list": (
+        lambda: LocalDaskExecutor([]),  # type: ignore[arg-type]
+        ValueError,
+        ("scheduler=[]", "'threads' or 'processes'"),
+    ),
+    "mail over nothing": (
+        lambda: EmailNotifier(security=[]),  # type: ignore[arg-type]
+        ValueError,
+        ("EmailNotifier", "[]", "give 'starttls'"),
     ),
 }
 
