@@ -119,7 +119,7 @@ def test_the_tokens_that_count_are_those_that_are_compared() -> None:
 
 
 def test_names_by_place_are_refused_since_a_state_stands_there() -> None:
-    with pytest.raises(DefinitionTypeError, match=r"given \['x'\], .* validate_on=\['x'\]"):
+    with pytest.raises(DefinitionTypeError, match=r"given \['x'\], which .*\(validate_on=\['x'\]\)"):
         partial_inputs_only(["x"])
 
 
