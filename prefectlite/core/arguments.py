@@ -122,7 +122,8 @@ class RunSignature:
         DefinitionTypeError
             When there is no such argument.
         """
-        if not self.takes_any and name not in self._all:
+        given: object = name
+        if not isinstance(given, str) or not (self.takes_any or name in self._all):
             raise DefinitionTypeError(
                 f"Task {task_name!r} takes {self}, so {name!r} is no argument of it; "
                 "correct the name, or add the argument to the task's function."

@@ -110,7 +110,7 @@ def defaults_from_attrs(*names: str) -> Callable[[Callable[P, R]], Callable[P, R
     Raises
     ------
     DefinitionTypeError
-        When ``run`` has no such argument.
+        When ``run`` is no function or has no such argument.
 
     Examples
     --------
@@ -128,8 +128,14 @@ def defaults_from_attrs(*names: str) -> Callable[[Callable[P, R]], Callable[P, R
     """
 
     def decorate(run: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(run)
-        odd = [name for name in names if name not in signature.parameters]
+        try:
+            signature = inspect.signature(run)
+        except (TypeError, ValueError) as error:
+            raise DefinitionTypeError(
+                f"@defaults_from_attrs was put on {run!r}, which has no signature; put it on a method run."
+            ) from error
+        taken = list(signature.parameters)  # a list takes any question, also of what has no hash
+        odd = [name for name in names if name not in taken]
         if odd:
             raise DefinitionTypeError(
                 f"@defaults_from_attrs names {odd[0]!r}, but {run.__qualname__} has no such argument; add "

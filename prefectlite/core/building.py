@@ -169,7 +169,7 @@ class FlowBuilder(FlowInputs):
         if key is not None:
             self._check_free(downstream, place, key)
         value, is_mapped, unnested = unwrapped(upstream_task, mapped)
-        unnested |= flattened
+        unnested = unnested or bool(flattened)
         keyed = key is not None and not is_mapped and not unnested
         source = upstream_of(self, value, keyed=keyed)
         if source is None:

@@ -65,7 +65,8 @@ class Edge:
             raise DefinitionError(
                 f"Task {upstream.name!r} would wait for itself; call it once more for a second copy."
             )
-        if key is not None and (not key.isidentifier() or iskeyword(key)):
+        given: object = key
+        if key is not None and not (isinstance(given, str) and key.isidentifier() and not iskeyword(key)):
             raise DefinitionError(
                 f"The edge from {upstream.name!r} to {downstream.name!r} has key={key!r}, "
                 "which cannot be an argument's name; give the name of an argument."

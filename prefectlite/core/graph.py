@@ -172,10 +172,10 @@ class FlowGraph(FlowBuilder):
         DefinitionTypeError
             When it is no list, but a single task, say.
         """
-        wanted = tuple(dict.fromkeys(as_list(f"Flow {self.name!r}", "reference_tasks", tasks)))
+        wanted = tuple(as_list(f"Flow {self.name!r}", "reference_tasks", tasks))
         for task in wanted:
             self._place(task)
-        self._reference = wanted
+        self._reference = tuple(dict.fromkeys(wanted))
 
     def validate(self) -> None:
         """Check that every task has all its arguments; edges and cycles are checked when they are made.

@@ -139,11 +139,11 @@ def _retry_on(place: Where, value: Any) -> tuple[type[BaseException], ...] | Cal
     mend = "give exception types (retry_on=(OSError, TimeoutError)), or a function of the exception."
     if isinstance(value, type) or not isinstance(value, Iterable):
         value = (value,)
-    # In the order given: a set would print in another order each time.
-    kinds = tuple(dict.fromkeys(value))
+    kinds = tuple(value)
     if not kinds or not all(isinstance(one, type) and issubclass(one, Exception | FAIL) for one in kinds):
         raise place.refuse_kind(value, mend)
-    return kinds
+    # In the order given: a set would print in another order each time.
+    return tuple(dict.fromkeys(kinds))
 
 
 def _trigger(place: Where, value: Any) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
 from prefectlite.core.base import AnyTask, Task
+from prefectlite.core.binding import as_list
 from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
 from prefectlite.core.order import descendants, topological
@@ -101,9 +102,11 @@ class GraphQueries:
         Raises
         ------
         DefinitionTypeError
-            When ``tags`` is one text or holds something that is no text, or ``task_type`` is no class.
+            When ``slug`` is no text, ``tags`` is one or holds something else, or ``task_type`` is no class.
         """
         wanted = as_tags(tags, "get_tasks(...)")
+        if not isinstance(slug, str | None):
+            raise DefinitionTypeError(f"get_tasks(...) has slug={slug!r}; give a text: slug='load-1'.")
         if not isinstance(task_type, type | None):
             raise DefinitionTypeError(
                 f"get_tasks(...) has task_type={task_type!r}; give a class of tasks: task_type=Parameter."
@@ -277,9 +280,11 @@ class GraphQueries:
         ------
         DefinitionError
             When a root task is not in the flow.
+        DefinitionTypeError
+            When it is no list, but a single task, say.
         """
         if root_tasks is not None:
-            roots = list(root_tasks)
+            roots = list(as_list(f"Flow {self.name!r}", "root_tasks", root_tasks))
             for task in roots:
                 self._place(task)
             return topological(self._places, descendants(self._places, roots))
@@ -315,11 +320,11 @@ class GraphQueries:
         int or None
             None if it is not in the flow.
         """
-        place = self._places.get(task)
+        place = self._places.get(task) if isinstance(task, Task) else None
         return None if place is None else place.number
 
     def _place(self, task: AnyTask) -> Place:
-        place = self._places.get(task)
+        place = self._places.get(task) if isinstance(task, Task) else None
         if place is None:
             raise DefinitionError(
                 f"{task!r} is not in flow {self.name!r}. Calling a task puts a copy of it into the flow: "

@@ -213,9 +213,10 @@ class EnvVarSecret(SecretBase):
             When it has no name, or is not set and must be.
         """
         wanted = name or self.variable
-        if not wanted:
+        if not wanted or not isinstance(wanted, str):
             raise SecretError(
-                f"Task {self.name!r} knows no name of a variable; give one: EnvVarSecret('DB_PASSWORD')."
+                f"Task {self.name!r} knows no name of a variable, but {wanted!r}; give one: "
+                "EnvVarSecret('DB_PASSWORD')."
             )
         text = os.environ.get(wanted)
         if text is None:

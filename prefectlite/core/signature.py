@@ -28,11 +28,16 @@ def parameters_from_signature(fn: Callable[..., Any]) -> list[Parameter]:
     DefinitionError
         When a default is not what its annotation asks for.
     DefinitionTypeError
-        When the function takes ``*args``, ``**kwargs`` or positional-only arguments, or an annotation cannot
-        be read.
+        When the function has no signature, takes ``*args``, ``**kwargs`` or positional-only arguments, or an
+        annotation cannot be read.
     """
     name = getattr(fn, "__name__", repr(fn))
-    signature = inspect.signature(fn)
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError) as error:
+        raise DefinitionTypeError(
+            f"Flow {name!r} cannot be made of {fn!r}, which has no signature; put @flow on a function."
+        ) from error
     try:
         hints = get_type_hints(fn, include_extras=True)
     except Exception as error:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from prefectlite.core.graph import FlowGraph
 from prefectlite.driver.run import GRACE, Run
 from prefectlite.driver.timetable import WALL_CLOCK, CatchUp, Timepiece, check_catch_up, due_starts, shown
-from prefectlite.errors import DefinitionError
-from prefectlite.schedules.clocks import ClockEvent
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.schedule import as_schedule
 from prefectlite.states.state import State
 
@@ -47,7 +47,7 @@ class Service:
     Raises
     ------
     DefinitionTypeError
-        When a task of the flow lacks an argument, or its schedule is something else.
+        When a task of the flow lacks an argument, or its schedule or the timepiece is something else.
     DefinitionError
         When the flow has no schedule, or one that is over, or an option makes no sense.
     ParameterError
@@ -87,6 +87,11 @@ class Service:
         self._tell = self._log if tell is None else tell
         self._max = max_instances
         piece = WALL_CLOCK if timepiece is None else timepiece
+        if not isinstance(piece, Timepiece):
+            raise DefinitionTypeError(
+                f"Flow {graph.name!r} was given clock={timepiece!r}, which tells no time; leave it away, or "
+                "give an object with now() and sleep(seconds)."
+            )
         now = piece.now()
         coming = schedule.events(now)
         first = next(coming, None)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from prefectlite.errors import DefinitionError
-from prefectlite.schedules.clocks import ClockEvent
+from prefectlite.schedules.events import ClockEvent
 
 #: What becomes of starts that passed while they could not be taken: none of them runs, the latest, or all.
 CatchUp: TypeAlias = Literal["skip", "latest", "all"]
@@ -20,6 +20,7 @@ CATCH_UP: Final[tuple[CatchUp, ...]] = get_args(CatchUp)
 LONGEST_SLEEP: Final = 10.0
 
 
+@runtime_checkable
 class Timepiece(Protocol):
     """The time, and how to wait; a test hands in one of its own."""
 

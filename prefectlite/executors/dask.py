@@ -363,7 +363,7 @@ class LocalDaskExecutor(DaskExecutor):
         scheduler: Literal["threads", "processes", "threading", "multiprocessing"] = "threads",
         num_workers: int | None = None,
     ) -> None:
-        if scheduler not in _SCHEDULERS:
+        if scheduler not in tuple(_SCHEDULERS):
             raise DefinitionError(
                 f"LocalDaskExecutor was given scheduler={scheduler!r}; it is 'threads' or 'processes'. "
                 "For one task at a time in the calling thread there is LocalExecutor()."

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from prefectlite.core.graph import FlowGraph
-from prefectlite.errors import DefinitionError, FlowLoadError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, FlowLoadError
 from prefectlite.lowering.envelope import by_value_names, dumps
 
 #: What a file of ours begins with, and the version of its form.
@@ -40,10 +40,12 @@ class PortableGraph(FlowGraph):
         ------
         DefinitionError
             When there can be no such path.
+        DefinitionTypeError
+            When it is no path at all.
         SerializationError
             When something in the flow cannot be pickled.
         """
-        target = Path(path).absolute()
+        target = Path(_path(path, "saved to")).absolute()
         names = by_value_names()
         content = _HEADER + pickle.dumps(_versions()) + dumps(self, names)
         try:
@@ -82,15 +84,17 @@ class PortableGraph(FlowGraph):
         ------
         FlowLoadError
             When there is no such file, it holds no flow, or needs what is not installed here.
+        DefinitionTypeError
+            When it is no path at all.
 
         Warns
         -----
         UserWarning
             When it was written by another version of prefectlite or Python.
         """
-        name = os.fspath(path)
+        name = _path(path, "read from")
         try:
-            content = io.BytesIO(Path(path).read_bytes())
+            content = io.BytesIO(Path(name).read_bytes())
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise FlowLoadError(
@@ -122,6 +126,14 @@ class PortableGraph(FlowGraph):
                 f"The file {name!r} holds a {type(flow).__name__}, not a {cls.__name__}; read it with that."
             )
         return flow
+
+
+def _path(given: object, what: str) -> str:
+    if not isinstance(given, str | os.PathLike):
+        raise DefinitionTypeError(
+            f"A flow cannot be {what} {given!r}, which is no path; give one: 'etl.flow'."
+        )
+    return os.fspath(given)
 
 
 def _versions() -> dict[str, str]:

@@ -63,7 +63,7 @@ class EmailNotifier(Notifier):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
-        if self.security not in _PORTS:
+        if self.security not in tuple(_PORTS):
             raise DefinitionError(
                 f"security of an EmailNotifier is {self.security!r}; give 'starttls', 'tls' or 'none'."
             )

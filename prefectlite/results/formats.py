@@ -12,11 +12,11 @@ import json
 import lzma
 import pickle
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.results.serializers import dumps
 
 __all__ = [
@@ -77,6 +77,34 @@ class Serializer:
         """Return how it was made, as far as its attributes tell."""
         inside = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({inside})"
+
+
+def as_serializer(given: Any, owner: str) -> Serializer:
+    """Return what somebody gave as a serializer.
+
+    Parameters
+    ----------
+    given : object
+        A serializer, or what has its two methods.
+    owner : str
+        Whose it is, for the error.
+
+    Returns
+    -------
+    Serializer
+        The same.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else, a class of serializers say.
+    """
+    methods = (getattr(given, "serialize", None), getattr(given, "deserialize", None))
+    if isinstance(given, type) or not all(callable(method) for method in methods):
+        raise DefinitionTypeError(
+            f"{owner} has serializer={given!r}; give one of prefectlite.serializers: JSONSerializer()."
+        )
+    return given  # type: ignore[no-any-return]  # it has both methods
 
 
 class PickleSerializer(Serializer):
@@ -206,6 +234,8 @@ class PandasSerializer(Serializer):
     ------
     DefinitionError
         When pandas does not read such files, or is not there.
+    DefinitionTypeError
+        When what they take has no names.
     """
 
     def __init__(
@@ -215,8 +245,8 @@ class PandasSerializer(Serializer):
         deserialize_kwargs: dict[str, Any] | None = None,
     ) -> None:
         self.file_type = file_type
-        self.serialize_kwargs = serialize_kwargs or {}
-        self.deserialize_kwargs = deserialize_kwargs or {}
+        self.serialize_kwargs = _options("PandasSerializer", "serialize_kwargs", serialize_kwargs)
+        self.deserialize_kwargs = _options("PandasSerializer", "deserialize_kwargs", deserialize_kwargs)
         self._reader()
 
     def serialize(self, value: Any) -> bytes:
@@ -286,6 +316,8 @@ class CompressedSerializer(Serializer):
     ------
     DefinitionError
         When there is no such format, or one function without the other.
+    DefinitionTypeError
+        When the other one is no serializer, or what the functions take has no names.
 
     Examples
     --------
@@ -314,9 +346,10 @@ class CompressedSerializer(Serializer):
                     "functions: compress=..., decompress=..."
                 )
             compress, decompress = _FORMATS[format or "zlib"]
-        self.serializer = serializer
+        self.serializer = as_serializer(serializer, "CompressedSerializer")
         self.compress, self.decompress = compress, decompress
-        self.compress_kwargs, self.decompress_kwargs = compress_kwargs or {}, decompress_kwargs or {}
+        self.compress_kwargs = _options("CompressedSerializer", "compress_kwargs", compress_kwargs)
+        self.decompress_kwargs = _options("CompressedSerializer", "decompress_kwargs", decompress_kwargs)
 
     def serialize(self, value: Any) -> bytes:
         """Return the bytes of a value.
@@ -355,3 +388,9 @@ _FORMATS: Final[dict[str, tuple[Callable[..., bytes], Callable[..., bytes]]]] = 
     "bz2": (bz2.compress, bz2.decompress),
     "lzma": (lzma.compress, lzma.decompress),
 }
+
+
+def _options(owner: str, name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise DefinitionTypeError(f"{owner} has {name}={given!r}; give a dict of what its function takes.")
+    return dict(given or {})

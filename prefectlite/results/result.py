@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote
 
-from prefectlite.errors import ResultError
-from prefectlite.results.formats import PickleSerializer, Serializer
-from prefectlite.results.store import FolderStore, Store
+from prefectlite.errors import DefinitionTypeError, ResultError
+from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
+from prefectlite.results.store import FolderStore, Store, folder_name
 
 #: A template for ``str.format``, or a function of the same names that returns a text.
 Location: TypeAlias = str | Callable[..., str]
@@ -39,6 +39,11 @@ class Result:
     store : Store or None
         What keeps the bytes.
 
+    Raises
+    ------
+    DefinitionTypeError
+        When location, serializer or store is something else.
+
     Examples
     --------
     >>> Result(location="{city}/{year}.pkl").format(city="Bergen", year=2026).location
@@ -53,9 +58,20 @@ class Result:
         *,
         store: Store | None = None,
     ) -> None:
+        name = type(self).__name__
+        if location is not None and not isinstance(location, str) and not callable(location):
+            raise DefinitionTypeError(
+                f"{name} has location={location!r}; give a template such as '{{task_name}}-{{x}}.pkl', or a "
+                "function that returns a location."
+            )
+        if not isinstance(store, Store | None):
+            raise DefinitionTypeError(
+                f"{name} has store={store!r}; give FolderStore('results'), or an object with read, write and "
+                "exists."
+            )
         self.value = value
         self.location = location
-        self.serializer: Serializer = PickleSerializer() if serializer is None else serializer
+        self.serializer = PickleSerializer() if serializer is None else as_serializer(serializer, name)
         self.store = store
 
     def read(self, location: str) -> Self:
@@ -239,6 +255,11 @@ class LocalResult(Result):
     value, location, serializer
         As of ``Result``.
 
+    Raises
+    ------
+    DefinitionTypeError
+        When one of them is something else.
+
     Examples
     --------
     >>> import tempfile
@@ -257,7 +278,7 @@ class LocalResult(Result):
         location: Location | None = None,
         serializer: Serializer | None = None,
     ) -> None:
-        folder = default_folder() if dir is None else os.fspath(dir)
+        folder = default_folder() if dir is None else folder_name(dir, "LocalResult: dir")
         self.dir = str(Path(folder).expanduser().absolute()) if validate_dir else folder
         super().__init__(value, location, serializer, store=FolderStore(self.dir))
 
@@ -329,11 +350,14 @@ def default_location(**kwargs: Any) -> str:
 
 
 def _formatted(location: Location, kwargs: dict[str, Any]) -> str:
-    if not isinstance(location, str):
+    if callable(location):
         found: object = location(**kwargs)
         if not isinstance(found, str):
             raise ResultError(f"The location function {location!r} returned {found!r}, which is no text.")
         return found
+    given: object = location
+    if not isinstance(given, str):
+        raise ResultError(f"The location {location!r} is no text; give one, or a function that returns one.")
     try:
         return location.format(**kwargs)
     except (LookupError, ValueError, AttributeError, TypeError) as error:

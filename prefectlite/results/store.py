@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol, runtime_checkable
 
-from prefectlite.errors import ResultCorrupt, ResultError, ResultUnavailable
+from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError, ResultUnavailable
 
 #: How long a file may differ from its sum, in seconds, before it is taken for broken.
 PATIENCE: Final = 0.05
@@ -67,6 +67,32 @@ class Store(Protocol):
         ...
 
 
+def folder_name(given: object, owner: str) -> str:
+    """Return the name of a folder.
+
+    Parameters
+    ----------
+    given : str or path
+        What a user gave.
+    owner : str
+        As what, for the error.
+
+    Returns
+    -------
+    str
+        Its path.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else.
+    """
+    name = given if isinstance(given, str) else os.fspath(given) if isinstance(given, os.PathLike) else None
+    if not isinstance(name, str):
+        raise DefinitionTypeError(f"{owner}={given!r} is no folder; give its path: 'results'.")
+    return name
+
+
 def parts_of(location: str, store: object) -> tuple[str, ...]:
     """Return the parts of a location that stays inside its store.
 
@@ -87,6 +113,9 @@ def parts_of(location: str, store: object) -> tuple[str, ...]:
     ResultError
         When it leads elsewhere, or can be no path.
     """
+    given: object = location
+    if not isinstance(given, str):
+        raise ResultError(f"The location {location!r} in {store!r} is no text; give one: '2026/rows.pkl'.")
     path = PurePosixPath(location)
     parts = path.parts
     if not parts or path.is_absolute() or ".." in parts or "\0" in location or location.endswith("/"):
@@ -109,6 +138,11 @@ class FolderStore:
     folder : str or path
         Where; it is made when something is written.
 
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else.
+
     Examples
     --------
     >>> import tempfile
@@ -119,7 +153,7 @@ class FolderStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = os.fspath(folder)
+        self.folder = folder_name(folder, "FolderStore: folder")
 
     def read(self, location: str) -> bytes:
         """Return the bytes of a file.
@@ -247,7 +281,7 @@ class FolderStore:
             When it leads elsewhere, or no file can be called so.
         """
         folder = Path(self.folder).expanduser()
-        if location.startswith("/"):
+        if str(location).startswith("/"):
             with suppress(ValueError):
                 location = PurePosixPath(location).relative_to(folder).as_posix()
         path = folder.joinpath(*parts_of(location, self))
@@ -280,6 +314,11 @@ class FsspecStore:
     **options : object
         What fsspec's file system takes.
 
+    Raises
+    ------
+    DefinitionTypeError
+        When the URL is no text.
+
     Examples
     --------
     >>> store = FsspecStore("memory://results")
@@ -289,6 +328,11 @@ class FsspecStore:
     """
 
     def __init__(self, url: str, **options: Any) -> None:
+        given: object = url
+        if not isinstance(given, str):
+            raise DefinitionTypeError(
+                f"FsspecStore: url={url!r} is no text; give one: 's3://bucket/results'."
+            )
         self.url = url.rstrip("/")
         self.options = options
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -119,10 +120,17 @@ class PrefectResult(Result):
 
         Raises
         ------
-        ValueError
+        ResultError
             When it is no JSON text.
         """
-        return self._found(self.serializer.deserialize(location.encode()), location)
+        try:
+            value = json.loads(location)
+        except (TypeError, ValueError) as error:
+            raise ResultError(
+                f"The location {location!r} of a PrefectResult is no JSON text: {error}; give one that write "
+                "returned, such as '[1, null]'."
+            ) from error
+        return self._found(value, location)
 
     def write(self, value: Any, /, **kwargs: Any) -> Self:
         """Write a value as JSON.
@@ -162,7 +170,7 @@ class PrefectResult(Result):
             Whether it is JSON.
         """
         try:
-            self.read(location if isinstance(location, str) else location(**kwargs))
+            self.read(location(**kwargs) if callable(location) else location)
         except ValueError:
             return False
         return True

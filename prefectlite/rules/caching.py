@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.states.state import Cached
 
 __all__ = [
@@ -135,12 +136,25 @@ class PartialValidator(Validator):
         validate_on: Iterable[str] | None = None,
     ) -> Any:
         """Return a validator of some names alone; with a state, whether its value may be used."""
+        if not isinstance(state, Cached | None):
+            raise DefinitionTypeError(
+                f"{self.name} was given {state!r}, which is no Cached state; write names with validate_on: "
+                f"{self.name}(validate_on=['x'])."
+            )
         chosen: Validator = self
         if validate_on is not None:
-            names = (validate_on,) if isinstance(validate_on, str) else tuple(validate_on)
+            names = self._names(validate_on)
             is_of_inputs = self.name == "partial_inputs_only"
             chosen = replace(self, inputs=names) if is_of_inputs else replace(self, parameters=names)
         return chosen if state is None else chosen.objection(state, inputs, parameters) is None
+
+    def _names(self, given: Any) -> tuple[str, ...]:
+        names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else None
+        if names is None or not all(isinstance(name, str) for name in names):
+            raise DefinitionTypeError(
+                f"{self.name} has validate_on={given!r}; give a list of names: validate_on=['x']."
+            )
+        return names
 
 
 #: No kept value is used.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.schedules.moments import later
 
 Adjustment: TypeAlias = Callable[[datetime], datetime]
@@ -28,7 +29,17 @@ def add(interval: timedelta) -> Adjustment:
     -------
     callable
         The adjustment.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When the interval is no timedelta.
     """
+    given: object = interval
+    if not isinstance(given, timedelta):
+        raise DefinitionTypeError(
+            f"The adjustment add(...) has interval={interval!r}; give a timedelta: timedelta(hours=2)."
+        )
     return lambda found: later(found, interval)
 
 

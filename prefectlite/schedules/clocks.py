@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.moments import after_or_now, aware, later, localized
+
+__all__ = ["Clock", "ClockEvent", "CronClock", "DatesClock", "IntervalClock", "RRuleClock"]
 
 #: Where intervals are counted from if nobody says; Prefect 1's choice.
 EPOCH: Final = datetime(2019, 1, 1, tzinfo=UTC)
 _INSTANT: Final = timedelta(microseconds=1)
 _MARGIN: Final = timedelta(days=2)
 _PLAIN_FIELDS: Final = 6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClockEvent:
-    """A start that a clock asks for; compared by its moment, and with a datetime too.
-
-    Parameters
-    ----------
-    start_time : datetime
-        When; has a zone.
-    parameter_defaults : mapping of str to object
-        Values for the flow's parameters, which go over those that were given.
-    labels : sequence of str or None
-        What Prefect 1's agents went by; kept for flows that were written for it, and read by nobody here.
-    """
-
-    start_time: datetime
-    parameter_defaults: Mapping[str, Any] = field(default_factory=dict)
-    labels: Sequence[str] | None = None
-
-    @property
-    def moment(self) -> datetime:
-        """The start in UTC, in which moments compare as they should."""
-        return self.start_time.astimezone(UTC)
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether it is the same start with the same parameters, or that moment."""
-        if isinstance(other, datetime):
-            return self.moment == other
-        if not isinstance(other, ClockEvent):
-            return NotImplemented
-        return (
-            self.moment == other.moment
-            and self.parameter_defaults == other.parameter_defaults
-            and self.labels == other.labels
-        )
-
-    def __hash__(self) -> int:
-        """Return the hash of the moment."""
-        return hash(self.moment)
-
-    def __lt__(self, other: ClockEvent | datetime) -> bool:
-        """Return whether it is earlier."""
-        return self.moment < (other.moment if isinstance(other, ClockEvent) else other)
-
-    def __gt__(self, other: ClockEvent | datetime) -> bool:
-        """Return whether it is later."""
-        return self.moment > (other.moment if isinstance(other, ClockEvent) else other)
 
 
 class Clock:
@@ -82,7 +36,7 @@ class Clock:
     Raises
     ------
     DefinitionTypeError
-        When a date is no datetime.
+        When a date is no datetime, or the parameters have no names.
     """
 
     def __init__(
@@ -95,6 +49,11 @@ class Clock:
         name = type(self).__name__
         self.start_date = None if start_date is None else aware(start_date, f"start_date of {name}")
         self.end_date = None if end_date is None else aware(end_date, f"end_date of {name}")
+        if parameter_defaults is not None and not isinstance(parameter_defaults, Mapping):
+            raise DefinitionTypeError(
+                f"{name} has parameter_defaults={parameter_defaults!r}; give a dict of parameters: "
+                "parameter_defaults={'city': 'Bergen'}."
+            )
         self.parameter_defaults: dict[str, Any] = dict(parameter_defaults or {})
         self.labels = labels
 
@@ -326,7 +285,7 @@ class DatesClock(Clock):
     Raises
     ------
     DefinitionTypeError
-        When one of them is no datetime.
+        When one of them is no datetime, or they are no list.
     DefinitionError
         When there are none.
     """
@@ -337,6 +296,8 @@ class DatesClock(Clock):
         parameter_defaults: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
+        if not isinstance(dates, Iterable):
+            raise DefinitionTypeError(f"A DatesClock has dates={dates!r}; give a list: dates=[...].")
         moments = [aware(date, "A date of a DatesClock") for date in dates]
         if not moments:
             raise DefinitionError(

@@ -11,9 +11,10 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, Final, Literal, overload
 
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.adjustments import Adjustment
-from prefectlite.schedules.clocks import Clock, ClockEvent, CronClock, IntervalClock, RRuleClock
+from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock, RRuleClock
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.filters import Filter
 from prefectlite.schedules.moments import after_or_now, aware
 
@@ -115,7 +116,19 @@ class Schedule:
         -------
         list of datetime, or of ClockEvent
             Fewer than ``n`` where the schedule ends.
+
+        Raises
+        ------
+        DefinitionTypeError
+            When ``n`` is no whole number, or ``after`` no datetime.
+        DefinitionError
+            When ``n`` is negative.
         """
+        given: object = n
+        if isinstance(given, bool) or not isinstance(given, int):
+            raise DefinitionTypeError(f"Schedule.next(...) has n={n!r}; give a whole number of starts.")
+        if n < 0:
+            raise DefinitionError(f"Schedule.next(...) has n={n!r}; give 0 or more.")
         found = list(islice(self.events(after), n))
         return found if return_events else [event.start_time for event in found]
 

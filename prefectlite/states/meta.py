@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from prefectlite.states.state import Pending, State
-from prefectlite.states.value import NO_RESULT, zoned
+from prefectlite.states.value import NO_RESULT, refused, zoned
 
 
 class _MetaState(State):
@@ -41,9 +41,7 @@ class _MetaState(State):
     ) -> None:
         super().__init__(message, result, context)
         if not isinstance(state, State | None):
-            raise TypeError(
-                f"{type(self).__name__}: state is a {type(state).__name__}; pass the state that it wraps."
-            )
+            raise refused(type(self), "state", state, "pass the state that it wraps.")
         object.__setattr__(self, "state", state.state if isinstance(state, _MetaState) else state)
 
     def is_meta_state(self) -> bool:

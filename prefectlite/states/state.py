@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Self
 
 from prefectlite.states.children import ChildStates
-from prefectlite.states.value import NO_RESULT, StateValue, zoned
+from prefectlite.states.value import NO_RESULT, StateValue, counted, named, refused, zoned
 
 
 class State(StateValue):
@@ -157,6 +157,11 @@ class Retrying(Scheduled):
         As for ``Scheduled``.
     run_count : int
         How many attempts have been made.
+
+    Raises
+    ------
+    TypeError
+        When ``start_time`` or ``run_count`` is something else.
     """
 
     __slots__ = ("run_count",)
@@ -174,7 +179,7 @@ class Retrying(Scheduled):
         run_count: int = 1,
     ) -> None:
         super().__init__(message, result, context, start_time=start_time)
-        object.__setattr__(self, "run_count", run_count)
+        object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
 
 
 class Running(State):
@@ -219,6 +224,11 @@ class Cached(Success):
     hashed_inputs, cached_parameters : mapping of str to str, or None
         The tokens of what the run was given, by name; a value that has none, and so never equals another, is
         not among them.
+
+    Raises
+    ------
+    TypeError
+        When the expiration is no datetime, or the tokens have no names.
     """
 
     __slots__ = ("cached_parameters", "cached_result_expiration", "hashed_inputs")
@@ -239,10 +249,10 @@ class Cached(Success):
         cached_parameters: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, result, context)
-        put = object.__setattr__
-        put(self, "cached_result_expiration", cached_result_expiration)
-        put(self, "hashed_inputs", dict(hashed_inputs or {}))
-        put(self, "cached_parameters", dict(cached_parameters or {}))
+        put, cls, until = object.__setattr__, type(self), cached_result_expiration
+        put(self, "cached_result_expiration", zoned(cls, until, "cached_result_expiration"))
+        put(self, "hashed_inputs", named(cls, hashed_inputs, "hashed_inputs"))
+        put(self, "cached_parameters", named(cls, cached_parameters, "cached_parameters"))
 
 
 #: The classes of states behind which stands a body's value that readers take where it lies. Users' classes
@@ -261,6 +271,11 @@ class Mapped(Success):
         The states of the children, in index order.
     n_map_states : int or None
         How many children there are; by default, as many as ``map_states``.
+
+    Raises
+    ------
+    TypeError
+        When ``map_states`` is no list or holds something else, or the number is none.
     """
 
     __slots__ = ("map_states", "n_map_states")
@@ -279,9 +294,17 @@ class Mapped(Success):
         n_map_states: int | None = None,
     ) -> None:
         super().__init__(message, result, context)
+        cls: type[State] = type(self)
+        if not isinstance(map_states, Iterable):
+            raise refused(cls, "map_states", map_states, "pass a list of states.")
         states = map_states if isinstance(map_states, ChildStates) else tuple(map_states)
+        told: Iterable[object] = () if isinstance(states, ChildStates) else states
+        for one in told:
+            if not isinstance(one, State):
+                raise refused(cls, "one of map_states", one, "pass states only.")
+        number = len(states) if n_map_states is None else counted(cls, n_map_states, "n_map_states")
         object.__setattr__(self, "map_states", states)
-        object.__setattr__(self, "n_map_states", len(states) if n_map_states is None else n_map_states)
+        object.__setattr__(self, "n_map_states", number)
 
     @property
     def result(self) -> Any:
@@ -407,6 +430,11 @@ class Looped(Finished):
         As for ``State``.
     loop_count : int
         The iteration that ended, counted from 1.
+
+    Raises
+    ------
+    TypeError
+        When ``loop_count`` is something else.
     """
 
     __slots__ = ("loop_count",)
@@ -423,7 +451,7 @@ class Looped(Finished):
         loop_count: int = 1,
     ) -> None:
         super().__init__(message, result, context)
-        object.__setattr__(self, "loop_count", loop_count)
+        object.__setattr__(self, "loop_count", counted(type(self), loop_count, "loop_count"))
 
 
 class Cancelled(Finished):

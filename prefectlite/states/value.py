@@ -73,12 +73,11 @@ class StateValue:
         context: Mapping[str, Any] | None = None,
     ) -> None:
         if context and not isinstance(context, Mapping):
-            raise TypeError(
-                f"{type(self).__name__}: context is a {type(context).__name__}; pass a mapping, "
-                "and what comes behind it by name."
-            )
+            raise refused(type(self), "context", context, "pass a mapping, and what comes behind it by name.")
         put = object.__setattr__
-        put(self, "message", message)
+        # Prefect 1 took anything, and people give the exception itself.
+        told: object = message
+        put(self, "message", told if told is None or isinstance(told, str) else str(told))
         put(self, "_result", result)
         put(self, "context", _EMPTY if not context else MappingProxyType(dict(context)))
 
@@ -237,15 +236,17 @@ def _shown(classes: list[type[_S]], names_only: bool) -> list[type[_S]] | list[s
     return [cls.__name__ for cls in public] if names_only else public
 
 
-def zoned(owner: type, start_time: datetime | None) -> datetime | None:
-    """Return a start time with its time zone.
+def zoned(owner: type, moment: datetime | None, name: str = "start_time") -> datetime | None:
+    """Return a moment with its time zone.
 
     Parameters
     ----------
     owner : type
-        The class whose start time it is, for the error.
-    start_time : datetime or None
+        The class whose moment it is, for the error.
+    moment : datetime or None
         A time without a zone is taken for UTC.
+    name : str
+        As what it was given, for the error.
 
     Returns
     -------
@@ -255,16 +256,90 @@ def zoned(owner: type, start_time: datetime | None) -> datetime | None:
     Raises
     ------
     TypeError
-        When ``start_time`` is something else.
+        When it is something else.
     """
-    if start_time is None:
+    if moment is None:
         return None
-    if not isinstance(start_time, datetime):
-        raise TypeError(
-            f"{owner.__name__}: start_time is a {type(start_time).__name__}; "
-            "pass a datetime, with its time zone."
-        )
-    return start_time if start_time.tzinfo else start_time.replace(tzinfo=UTC)
+    if not isinstance(moment, datetime):
+        raise refused(owner, name, moment, "pass a datetime, with its time zone.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def named(owner: type, values: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
+    """Return values by name.
+
+    Parameters
+    ----------
+    owner : type
+        The class whose they are, for the error.
+    values : mapping or None
+        None is for none.
+    name : str
+        As what they were given, for the error.
+
+    Returns
+    -------
+    dict
+        A copy.
+
+    Raises
+    ------
+    TypeError
+        When they are something else.
+    """
+    if values is not None and not isinstance(values, Mapping):
+        raise refused(owner, name, values, "pass a dict, by name.")
+    return dict(values or {})
+
+
+def counted(owner: type, number: int, name: str) -> int:
+    """Return a count.
+
+    Parameters
+    ----------
+    owner : type
+        The class whose it is, for the error.
+    number : int
+        The count.
+    name : str
+        As what it was given, for the error.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    TypeError
+        When it is something else.
+    """
+    given: object = number
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise refused(owner, name, number, "pass a whole number.")
+    return number
+
+
+def refused(owner: type, name: str, value: object, mend: str) -> TypeError:
+    """Return the error for an attribute of the wrong kind.
+
+    Parameters
+    ----------
+    owner : type
+        The class of states.
+    name : str
+        As what it was given.
+    value : object
+        What was given.
+    mend : str
+        What to give instead.
+
+    Returns
+    -------
+    TypeError
+        To be raised.
+    """
+    return TypeError(f"{owner.__name__}: {name} is a {type(value).__name__} ({value!r}); {mend}")
 
 
 def _rebuild(cls: type[StateValue], attributes: dict[str, Any]) -> StateValue:

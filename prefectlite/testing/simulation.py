@@ -312,7 +312,7 @@ def _start(clock: datetime | float | None) -> float:
                 f"clock={clock!r} does not say in which zone; write datetime(..., tzinfo=UTC)."
             )
         return clock.timestamp()
-    if type(clock) not in (int, float):
+    if type(clock) not in (int, float) or not math.isfinite(clock):
         raise DefinitionTypeError(f"clock={clock!r} is no time; give a datetime, or seconds since the epoch.")
     return float(clock)
 

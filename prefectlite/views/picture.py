@@ -180,11 +180,15 @@ def render(graph: Any, filename: str | os.PathLike[str] | None, format: str | No
     ------
     DefinitionError
         When the format is none that graphviz knows.
+    DefinitionTypeError
+        When ``filename`` is no path.
     ImportError
         When the program graphviz is not installed.
     """
     graphviz = _graphviz()
-    if format is not None and format not in graphviz.FORMATS:
+    if not isinstance(filename, str | os.PathLike | None):
+        raise DefinitionTypeError(f"filename={filename!r} is no path; give one: filename='flow.svg'.")
+    if format is not None and format not in tuple(graphviz.FORMATS):
         raise DefinitionError(f"format={format!r} is no format of graphviz; write 'svg', 'png' or 'pdf'.")
     shown = filename is None
     path = Path(tempfile.mkdtemp(prefix="prefectlite-")) / "flow" if filename is None else Path(filename)

@@ -6,6 +6,7 @@ Each error names the thing, the value and the mend. What options of tasks and fl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from prefectlite import (
     Secret,
     Task,
     apply_map,
+    cache_validators,
     callback_factory,
     case,
     config,
@@ -39,10 +41,14 @@ from prefectlite import (
     task,
     triggers,
 )
-from prefectlite.schedules import CronSchedule, IntervalSchedule, filters
-from prefectlite.states import Failed, Pending, Scheduled
+from prefectlite.notifications import EmailNotifier
+from prefectlite.results import FolderStore, FsspecStore, LocalResult, PrefectResult, Result
+from prefectlite.schedules import CronSchedule, IntervalSchedule, adjustments, clocks, filters
+from prefectlite.serializers import CompressedSerializer, JSONSerializer
+from prefectlite.states import Cached, Failed, Mapped, Pending, Retrying, Scheduled
 from prefectlite.tasks.control_flow.conditional import Merge
 from prefectlite.tasks.shell import ShellTask
+from prefectlite.testing import simulate
 
 
 @task
@@ -57,6 +63,7 @@ class Mark(Task):
 with Flow("built") as BUILT:
     INCREASED = inc(Parameter("n", default=1))
 EMPTY = Flow("empty")
+DAY = timedelta(days=1)
 
 
 def inside(act: Callable[[Flow], Any]) -> Callable[[], Any]:
@@ -134,6 +141,36 @@ TASKS: dict[str, Bad] = {
         lambda: resource_manager(3),  # type: ignore[call-overload]
         TypeError,
         ("not from 3", "write @resource_manager above one"),
+    ),
+    "retry_on of no types": (
+        lambda: Mark(retry_on=[[]]),  # type: ignore[list-item]
+        TypeError,
+        ("'Mark'", "retry_on=[[]]", "retry_on=(OSError, TimeoutError)"),
+    ),
+    "defaults_from_attrs of no name": (
+        lambda: defaults_from_attrs([])(Mark.run),  # type: ignore[arg-type]
+        TypeError,
+        ("Mark.run", "[]", "correct the name"),
+    ),
+    "defaults_from_attrs on no method": (
+        lambda: defaults_from_attrs("x")(3),  # type: ignore[arg-type]
+        TypeError,
+        ("defaults_from_attrs was put on 3", "put it on a method run"),
+    ),
+    "partial_inputs_only of names by place": (
+        lambda: cache_validators.partial_inputs_only(["x"]),
+        TypeError,
+        ("partial_inputs_only was given ['x']", "partial_inputs_only(validate_on=['x'])"),
+    ),
+    "partial_parameters_only of a number": (
+        lambda: cache_validators.partial_parameters_only(validate_on=3),  # type: ignore[arg-type]
+        TypeError,
+        ("partial_parameters_only has validate_on=3", "validate_on=['x']"),
+    ),
+    "partial_inputs_only of no names": (
+        lambda: cache_validators.partial_inputs_only(validate_on=[[]]),  # type: ignore[list-item]
+        TypeError,
+        ("partial_inputs_only has validate_on=[[]]", "give a list of names"),
     ),
 }
 
@@ -219,6 +256,21 @@ CALLS: dict[str, Bad] = {
         inside(lambda _: apply_map(inc, 3)),
         TypeError,
         ("apply_map(inc, ...)", "argument 1", "int", "pass a list"),
+    ),
+    "apply_map in no flow": (
+        lambda: apply_map(inc, [1], flow=3),  # type: ignore[arg-type]
+        TypeError,
+        ("apply_map(inc, ...)", "flow=3", "pass a Flow"),
+    ),
+    "edge with a key that is no name": (
+        lambda: Edge(1, INCREASED, key=3),  # type: ignore[arg-type]
+        ValueError,
+        ("'1'", "'inc'", "key=3", "give the name of an argument"),
+    ),
+    "add_edge with a key that is no name": (
+        inside(lambda opened: opened.add_edge(1, inc.copy(), key=[])),  # type: ignore[arg-type]
+        TypeError,
+        ("'inc'", "[] is no argument of it", "correct the name"),
     ),
 }
 
@@ -307,6 +359,48 @@ FLOWS: dict[str, Bad] = {
         TypeError,
         ("'p'", "flow=3", "pass a Flow"),
     ),  # type: ignore[arg-type]
+    "tasks of a slug that is a list": (
+        lambda: BUILT.get_tasks(slug=[]),  # type: ignore[arg-type]
+        TypeError,
+        ("get_tasks(...) has slug=[]", "slug='load-1'"),
+    ),
+    "sorted tasks from a number": (
+        lambda: BUILT.sorted_tasks(3),  # type: ignore[arg-type]
+        TypeError,
+        ("'built'", "root_tasks=3", "write root_tasks=[...]"),
+    ),
+    "sorted tasks from no task": (
+        lambda: BUILT.sorted_tasks([[]]),  # type: ignore[list-item]
+        ValueError,
+        ("[] is not in flow 'built'", "use what the call returned"),
+    ),
+    "query of a list": (
+        lambda: BUILT.upstream_tasks([]),  # type: ignore[arg-type]
+        ValueError,
+        ("[] is not in flow 'built'", "use what the call returned"),
+    ),
+    "set_reference_tasks of a list in a list": (
+        lambda: EMPTY.set_reference_tasks([[]]),  # type: ignore[list-item]
+        ValueError,
+        ("[] is not in flow 'empty'", "use what the call returned"),
+    ),
+    "flow saved nowhere": (lambda: BUILT.save(3), TypeError, ("saved to 3", "'etl.flow'")),  # type: ignore[arg-type]
+    "flow of no file": (lambda: Flow.load(3), TypeError, ("read from 3", "'etl.flow'")),  # type: ignore[arg-type]
+    "@flow of a class without a signature": (
+        lambda: flow(int),  # type: ignore[call-overload]
+        TypeError,
+        ("'int'", "<class 'int'>", "put @flow on a function"),
+    ),
+    "picture in no file": (
+        lambda: BUILT.visualize(filename=3),  # type: ignore[arg-type]
+        TypeError,
+        ("filename=3", "filename='flow.svg'"),
+    ),
+    "picture in no format": (
+        lambda: BUILT.visualize(filename="x", format=[]),  # type: ignore[arg-type]
+        ValueError,
+        ("format=[]", "write 'svg'"),
+    ),
 }
 
 RUNS: dict[str, Bad] = {
@@ -363,6 +457,16 @@ RUNS: dict[str, Bad] = {
         ("'built'", "'z'", "its parameters are n"),
     ),
     "serve without a schedule": (lambda: BUILT.serve(), ValueError, ("'built'", "schedule")),
+    "serve by no clock": (
+        lambda: Flow("served", schedule=IntervalSchedule(interval=DAY)).serve(clock=3),  # type: ignore[arg-type]
+        TypeError,
+        ("'served'", "clock=3", "now() and sleep(seconds)"),
+    ),
+    "simulate at no time": (
+        lambda: simulate(BUILT, clock=math.nan),
+        TypeError,
+        ("clock=nan", "seconds since the epoch"),
+    ),
 }
 
 STATES: dict[str, Bad] = {
@@ -375,6 +479,46 @@ STATES: dict[str, Bad] = {
         lambda: Scheduled("later", None, datetime(2030, 1, 1)),  # type: ignore[arg-type]  # noqa: DTZ001
         TypeError,
         ("Scheduled: context is a datetime", "by name"),
+    ),
+    "children that are no list": (
+        lambda: Mapped(map_states=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: map_states is a int (3)", "pass a list of states"),
+    ),
+    "children that are no states": (
+        lambda: Mapped(map_states="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: one of map_states is a str ('x')", "pass states only"),
+    ),
+    "children that nobody counts": (
+        lambda: Mapped(n_map_states="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Mapped: n_map_states is a str ('x')", "pass a whole number"),
+    ),
+    "tokens without names": (
+        lambda: Cached(hashed_inputs=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: hashed_inputs is a int (3)", "pass a dict"),
+    ),
+    "parameters without names": (
+        lambda: Cached(cached_parameters="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: cached_parameters is a str ('x')", "pass a dict"),
+    ),
+    "an expiration that is no moment": (
+        lambda: Cached(cached_result_expiration=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Cached: cached_result_expiration is a int (3)", "pass a datetime"),
+    ),
+    "attempts that nobody counts": (
+        lambda: Retrying(run_count="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Retrying: run_count is a str ('x')", "pass a whole number"),
+    ),
+    "a loop that nobody counts": (
+        lambda: signals.LOOP(loop_count="x"),
+        TypeError,
+        ("Looped: loop_count is a str ('x')", "pass a whole number"),
     ),
     "ENDRUN without a state": (lambda: signals.ENDRUN(3), TypeError, ("ENDRUN", "3", "pass the state")),  # type: ignore[arg-type]
     "a signal of no state": (
@@ -435,6 +579,14 @@ STATES: dict[str, Bad] = {
         ValueError,
         ("'A'", "result=3", "remove result"),
     ),  # type: ignore[call-arg]
+    "a variable of no name": (
+        lambda: EnvVarSecret("A").run(3),
+        ValueError,
+        ("'A'", "3", "EnvVarSecret('DB_"),
+    ),  # type: ignore[arg-type]
+}
+
+SCHEDULES: dict[str, Bad] = {
     "a cron that is none": (lambda: CronSchedule("x"), ValueError, ("cron='x'", "'30 9 * * mon-fri'")),
     "a time of day that is none": (
         lambda: filters.at_time("9:30"),  # type: ignore[arg-type]
@@ -445,6 +597,102 @@ STATES: dict[str, Bad] = {
         lambda: IntervalSchedule(interval=timedelta(0)),
         ValueError,
         ("interval=datetime.timedelta(0)", "give more than zero"),
+    ),
+    "a clock whose parameters have no names": (
+        lambda: IntervalSchedule(interval=DAY, parameter_defaults=3),  # type: ignore[arg-type]
+        TypeError,
+        ("IntervalClock has parameter_defaults=3", "parameter_defaults={'city': 'Bergen'}"),
+    ),
+    "a base clock whose parameters are a text": (
+        lambda: clocks.Clock(parameter_defaults="x"),  # type: ignore[arg-type]
+        TypeError,
+        ("Clock has parameter_defaults='x'", "give a dict of parameters"),
+    ),
+    "dates that are no list": (
+        lambda: clocks.DatesClock(3),  # type: ignore[arg-type]
+        TypeError,
+        ("DatesClock has dates=3", "dates=[...]"),
+    ),
+    "an event at no moment": (
+        lambda: clocks.ClockEvent(3),  # type: ignore[arg-type]
+        TypeError,
+        ("start_time of a ClockEvent is 3", "write datetime("),
+    ),
+    **{
+        f"the next {n!r} starts": (
+            lambda n=n: IntervalSchedule(interval=DAY).next(n),
+            kind,
+            (f"Schedule.next(...) has n={n!r}", mend),
+        )
+        for n, kind, mend in [
+            (-1, ValueError, "give 0 or more"),
+            (1.5, TypeError, "give a whole number of starts"),
+            ("x", TypeError, "give a whole number of starts"),
+            (None, TypeError, "give a whole number of starts"),
+        ]
+    },
+    "an adjustment by a number": (
+        lambda: adjustments.add(3),  # type: ignore[arg-type]
+        TypeError,
+        ("add(...) has interval=3", "timedelta(hours=2)"),
+    ),
+}
+
+RESULTS: dict[str, Bad] = {
+    "a folder that is a number": (
+        lambda: LocalResult(dir=3),  # type: ignore[arg-type]
+        TypeError,
+        ("LocalResult: dir=3", "give its path"),
+    ),
+    "a store in bytes": (
+        lambda: FolderStore(b"x"),  # type: ignore[arg-type]
+        TypeError,
+        ("FolderStore: folder=b'x'", "give its path"),
+    ),
+    "a URL that is a number": (
+        lambda: FsspecStore(3),  # type: ignore[arg-type]
+        TypeError,
+        ("FsspecStore: url=3", "'s3://bucket/results'"),
+    ),
+    "a location that is a number": (
+        lambda: Result(location=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Result has location=3", "give a template such as"),
+    ),
+    "a class of serializers": (
+        lambda: LocalResult("results", serializer=JSONSerializer),  # type: ignore[arg-type]
+        TypeError,
+        ("LocalResult has serializer=<class", "JSONSerializer()"),
+    ),
+    "a store that is none": (
+        lambda: Result(store=3),  # type: ignore[arg-type]
+        TypeError,
+        ("Result has store=3", "FolderStore('results')"),
+    ),
+    "what is read at a number": (
+        lambda: LocalResult("results").read(3),  # type: ignore[arg-type]
+        ValueError,
+        ("The location 3", "FolderStore(", "is no text", "'2026/rows.pkl'"),
+    ),
+    "what exists at a number": (
+        lambda: LocalResult("results").exists(3),  # type: ignore[arg-type]
+        ValueError,
+        ("The location 3 is no text", "a function that returns one"),
+    ),
+    "what is read of a text that is no JSON": (
+        lambda: PrefectResult().read("x"),
+        ValueError,
+        ("The location 'x' of a PrefectResult", "such as '[1, null]'"),
+    ),
+    "a number that is compressed": (
+        lambda: CompressedSerializer(3),  # type: ignore[arg-type]
+        TypeError,
+        ("CompressedSerializer has serializer=3", "JSONSerializer()"),
+    ),
+    "a compression by no names": (
+        lambda: CompressedSerializer(JSONSerializer(), compress_kwargs=3),  # type: ignore[arg-type]
+        TypeError,
+        ("CompressedSerializer has compress_kwargs=3", "give a dict"),
     ),
 }
 
@@ -484,6 +732,16 @@ EXECUTORS: dict[str, Bad] = {
         ValueError,
         ("num_workers=0", "pass a whole number from 1 on"),
     ),
+    "LocalDaskExecutor of a list": (
+        lambda: LocalDaskExecutor([]),  # type: ignore[arg-type]
+        ValueError,
+        ("scheduler=[]", "'threads' or 'processes'"),
+    ),
+    "mail over nothing": (
+        lambda: EmailNotifier(security=[]),  # type: ignore[arg-type]
+        ValueError,
+        ("EmailNotifier", "[]", "give 'starttls'"),
+    ),
 }
 
 
@@ -516,8 +774,18 @@ def test_runs_refuse_with_name_value_and_mend(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", STATES)
-def test_states_settings_and_schedules_refuse_with_name_value_and_mend(what: str) -> None:
+def test_states_and_settings_refuse_with_name_value_and_mend(what: str) -> None:
     refused(STATES[what])
+
+
+@pytest.mark.parametrize("what", SCHEDULES)
+def test_schedules_refuse_with_name_value_and_mend(what: str) -> None:
+    refused(SCHEDULES[what])
+
+
+@pytest.mark.parametrize("what", RESULTS)
+def test_results_refuse_with_name_value_and_mend(what: str) -> None:
+    refused(RESULTS[what])
 
 
 @pytest.mark.parametrize("what", EXECUTORS)

@@ -16,6 +16,7 @@ from prefectlite.cache_validators import (
     partial_inputs_only,
     partial_parameters_only,
 )
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.rules.caching import Given, objection
 from prefectlite.states import Cached
 
@@ -115,3 +116,14 @@ def test_the_tokens_that_count_are_those_that_are_compared() -> None:
     chosen = partial_inputs_only(validate_on=["y", "w"])
     assert chosen.tokens(SAME, PARAMETERS) == ({"input y": "#2", "input w": ""}, None)
     assert "has no token" in str(all_inputs.tokens(given(x=print), PARAMETERS)[1])
+
+
+def test_names_by_place_are_refused_since_a_state_stands_there() -> None:
+    with pytest.raises(DefinitionTypeError, match=r"given \['x'\], which .*\(validate_on=\['x'\]\)"):
+        partial_inputs_only(["x"])
+
+
+@pytest.mark.parametrize("names", [3, [[]], [1]])
+def test_what_is_no_name_is_refused(names: Any) -> None:
+    with pytest.raises(DefinitionTypeError, match="give a list of names"):
+        partial_inputs_only(validate_on=names)

@@ -558,6 +558,14 @@ def test_events_compare_by_their_moment_with_each_other_and_with_datetimes() -> 
     assert late > MONDAY
     assert late != clocks.ClockEvent(MONDAY + DAY)
     assert late != "late"
+    with pytest.raises(TypeError):
+        assert late > "late"  # type: ignore[operator]
+    with pytest.raises(TypeError):
+        assert late < 3  # type: ignore[operator]
+
+
+def test_an_event_without_a_zone_is_of_utc() -> None:
+    assert clocks.ClockEvent(datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

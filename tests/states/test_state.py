@@ -57,7 +57,14 @@ EXTRAS: dict[str, Any] = {
     "state": Paused("inside", start_time=TIME),
 }
 #: Other values of attributes whose types are looked at.
-OTHER: dict[str, Any] = {"start_time": TIME.replace(year=2031), "state": Running()}
+OTHER: dict[str, Any] = {
+    "start_time": TIME.replace(year=2031),
+    "cached_result_expiration": TIME.replace(year=2031),
+    "hashed_inputs": {},
+    "cached_parameters": {},
+    "map_states": [],
+    "state": Running(),
+}
 
 
 class Stale(Failed):
@@ -122,7 +129,7 @@ class TestEveryClass:
         assert state == state.replace(message="other", context={})
         assert state != state.replace(result=7)
         for name in cls.extras:
-            changed = state.replace(**{name: OTHER.get(name, ())})
+            changed = state.replace(**{name: OTHER.get(name, 7)})
             assert (changed == state) is (name == "traceback")
 
     def test_it_hashes_by_identity(self, cls: type[State]) -> None:
@@ -212,7 +219,9 @@ class TestWrappers:
         assert (type(nothing), nothing.message) == (Pending, "told")
 
     def test_only_a_state_can_be_wrapped(self, cls: type[Submitted]) -> None:
-        with pytest.raises(TypeError, match=rf"{cls.__name__}: state is a int; pass the state that it wraps"):
+        with pytest.raises(
+            TypeError, match=rf"{cls.__name__}: state is a int \(3\); pass the state that it wraps"
+        ):
             cls(state=3)  # type: ignore[arg-type]
 
     def test_it_stands_below_state_alone(self, cls: type[Submitted]) -> None:
@@ -223,13 +232,20 @@ class TestWrappers:
 def test_what_is_queued_has_a_start_time_as_what_is_scheduled() -> None:
     assert Queued().start_time is None
     assert Queued(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
-    with pytest.raises(TypeError, match="Queued: start_time is a str; pass a datetime"):
+    with pytest.raises(TypeError, match=r"Queued: start_time is a str \('now'\); pass a datetime"):
         Queued(start_time="now")  # type: ignore[arg-type]
 
 
 def test_a_start_without_a_time_is_at_once_and_a_time_without_a_zone_is_of_utc() -> None:
     assert Scheduled().start_time is Paused().start_time is None
     assert Scheduled(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
+
+
+def test_a_message_that_is_no_text_is_told_as_one() -> None:
+    failed = Failed(ValueError("no rows"))  # type: ignore[arg-type]
+
+    assert failed.message == "no rows"
+    assert repr(failed) == '<Failed: "no rows">'
 
 
 def test_the_base_is_above_all_others() -> None:
@@ -242,13 +258,15 @@ def test_the_base_is_above_all_others() -> None:
 
 
 def test_families_may_be_asked_for_by_name_and_leave_out_what_is_private() -> None:
-    class _Odd(Skipped): ...
+    class Left(Skipped): ...  # other tests' classes stand below Skipped itself
+
+    class _Odd(Left): ...
 
     class Odder(_Odd): ...
 
-    assert Skipped.children(include_self=True) == [Skipped, Odder]
-    assert Skipped.children(names_only=True) == ["Odder"]
-    assert Odder.parents(names_only=True) == ["Skipped", "Success", "Finished", "State"]
+    assert Left.children(include_self=True) == [Left, Odder]
+    assert Left.children(names_only=True) == ["Odder"]
+    assert Odder.parents(names_only=True) == ["Left", "Skipped", "Success", "Finished", "State"]
     assert Odder.parents(include_self=True, names_only=True)[0] == "Odder"
 
 

@@ -85,6 +85,11 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: FlowGraph | None = Non
             f"apply_map({name}, ...) was used outside a flow; call it inside `with Flow(...):`, or pass "
             "flow=..."
         )
+    if not isinstance(graph, FlowGraph):
+        raise DefinitionTypeError(
+            f"apply_map({name}, ...) was given flow={flow!r}, which is no flow; pass a Flow, or leave it "
+            "away inside `with Flow(...):`."
+        )
     by_place = [_argument(name, str(place), value) for place, value in enumerate(args, start=1)]
     by_name = {key: _argument(name, repr(key), value) for key, value in kwargs.items()}
     arguments = [*by_place, *by_name.values()]
