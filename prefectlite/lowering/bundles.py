@@ -285,13 +285,14 @@ class Packer:
             or (self._keeps_step and self._is_single(group[0]))
             or self._pace.is_long(tasks)
         )
-        for start, stop in self._cuts(width, size, tasks[0]):
+        is_free = self._pace.bundle_size is None and not any(mosts)
+        for start, stop in self._cuts(width, size, tasks[0] if is_free else None):
             yield self._bundle([one.part(start, stop) for one in group], back=back)
 
-    def _cuts(self, width: int, size: int, task: str) -> Iterator[tuple[int, int]]:
-        """Cut so many children into stretches of no more than a size."""
+    def _cuts(self, width: int, size: int, task: str | None) -> Iterator[tuple[int, int]]:
+        """Cut so many children of a task into stretches of no more than a size; None where that was said."""
         first = 0
-        if self._keeps_step and size > 1 and self._pace.seconds(task) is None:
+        if self._keeps_step and size > 1 and task is not None and self._pace.seconds(task) is None:
             # What they make may be large, and what a first wave makes here and there waits for neighbours.
             first = min(self._pace.threads(), width)
             yield from pairwise(range(first + 1))

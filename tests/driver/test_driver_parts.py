@@ -422,6 +422,7 @@ class TestInterrupts:
 import signal
 from prefectlite.driver.interrupts import Interrupts
 
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what measures tests may have set one of its own
 with Interrupts(lambda how: print(how, flush=True)):
     for _ in range({count}):
         signal.raise_signal(signal.SIGTERM)
@@ -460,6 +461,8 @@ def test_what_is_told_of_a_run_that_a_sigterm_ends_goes_out_first() -> None:
 import signal, time
 from prefectlite import Flow, LocalExecutor, task
 from prefectlite.notifications.outbox import OUTBOX
+
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what measures tests may have set one of its own
 
 def tell(flow, old, new):
     OUTBOX.put("test", lambda: (time.sleep(0.2), print(type(new).__name__, flush=True)))

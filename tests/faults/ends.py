@@ -19,11 +19,12 @@ from tests.faults.ground import Ground, family, is_alive, named, until
 from tests.faults.row import CannotRunHere, row
 
 DRIVER = """
-    import os, subprocess, time
+    import os, signal, subprocess, time
     from pathlib import Path
     from prefectlite import DaskExecutor, Flow, task
     from tests.faults.ground import Starts
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what measures tests may have set one of its own
     starts = Starts(Path(os.environ["FOLDER"]) / "starts")
 
     def nap(x):
