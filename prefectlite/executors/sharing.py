@@ -23,6 +23,8 @@ LOOK_AFTER: Final = 0.001
 LOOK_AGAIN: Final = 0.05
 #: Less work than this, in seconds, is not worth the way to another worker.
 LEAST: Final = 0.01
+#: What nobody has timed yet is taken to last this long, in seconds, as Dask does.
+UNKNOWN: Final = 0.5
 #: Over so many bytes of inputs that a worker has not, an attempt stays where they are.
 NEAR: Final = 64 * 1024
 #: The most attempts that move to one worker at once, for each of its threads.
@@ -108,7 +110,7 @@ class Sharing:
         some = islice(victim.processing, LOOK_AT)  # of a long queue, any
         found = [task for task in some if task not in on_the_way and self._may_move(task, thief)]
         found = nlargest(min(surplus, len(found)), found, key=_priority)
-        if sum([self._seconds(task) for task in found]) / victim.nthreads < LEAST:
+        if sum(map(_seconds, found)) / victim.nthreads < LEAST:
             return []
         return found[: min(-(-surplus // 2), AT_ONCE * thief.nthreads)]
 
@@ -121,13 +123,16 @@ class Sharing:
             and _far(task.dependencies, thief) <= NEAR
         )
 
-    def _seconds(self, task: Any) -> float:
-        return float(self._scheduler._get_prefix_duration(task.prefix))
-
 
 def _surplus(worker: Any) -> int:
     """Return how many tasks wait at a worker for one of its threads."""
     return len(worker.processing) - int(worker.nthreads)
+
+
+def _seconds(task: Any) -> float:
+    """Return how long Dask found tasks of a kind to take; below zero where it does not know yet."""
+    known = float(task.prefix.duration_average)
+    return UNKNOWN if known < 0 else known
 
 
 def _priority(task: Any) -> Any:
