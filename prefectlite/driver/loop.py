@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, assert_never
@@ -55,6 +56,12 @@ _logger = logging.getLogger(__name__)
 WORK_BUDGET: Final = 0.02
 #: The engine is told of room when there is so much more of it, and whenever there is less.
 ROOM_STEP: Final = 1.25
+#: How many task runs the first turn sends, and how much more each of the next may have in flight: the workers
+#: begin while the rest is on its way.
+FIRST_ROOM: Final = 1024
+RAMP: Final = 2
+#: How long a turn keeps Python's lock when others want it, in seconds.
+SOON: Final = 0.0005
 
 
 @contextlib.contextmanager
@@ -72,6 +79,24 @@ def collector_at_rest() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """Let the other threads of this process have Python's lock soon when they ask for it meanwhile.
+
+    The scheduler of a local cluster lives in one of them, and each of its messages would wait for as long as
+    Python lets a busy thread go on: 5 ms.
+    """
+    usual = sys.getswitchinterval()
+    if usual <= SOON:
+        yield
+        return
+    sys.setswitchinterval(SOON)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _is_cancel(event: Event) -> bool:
@@ -169,7 +194,8 @@ class Loop:
     def _gather(self) -> list[Event]:
         """Return the events of the next turn; sleep when there is nothing to do."""
         found: list[Event] = []
-        room, told = self._session.room(), self._engine.window
+        told = self._engine.window
+        room = min(self._session.room(), told * RAMP)
         if room < told or room > told * ROOM_STEP:
             found.append(RoomChanged(self._clock(), room))  # first: what follows may want to fill it
         refused, self._refused = self._refused, []
@@ -196,7 +222,7 @@ class Loop:
         self.tell_logs()
         if not events:
             return
-        with collector_at_rest():
+        with collector_at_rest(), giving_way():
             self._take(events)
 
     def _take(self, events: Sequence[Event]) -> None:

@@ -26,7 +26,7 @@ from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.leaving import Leaving, runs_to_resume
-from prefectlite.driver.loop import Loop, collector_at_rest
+from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
 from prefectlite.driver.raising import FirstRaised
@@ -515,7 +515,7 @@ class Run:
                     handled=bool(self._task_handlers),
                     kept=self._kept.tasks,
                 )
-                engine = Engine(compiled.plan, run_id=self.run_id, values=values)
+                engine = Engine(compiled.plan, run_id=self.run_id, values=values, window=FIRST_ROOM)
             with self._lock:
                 self._compiled, self._engine = compiled, engine
         return self._compiled, self._engine

@@ -209,7 +209,8 @@ class Ahead:
             if board.unsent[down] or not board.unmet[down]:
                 continue
             if board.plan.nodes[down].kind != "collection":
-                candidates.append(down)
+                if not self._frontier.comes_soon(down):
+                    candidates.append(down)
             elif self._wiring.trusted[down]:
                 self.mark(down)
         if candidates:

@@ -8,6 +8,9 @@ from typing import Final
 #: How many children of a map come up together at most: enough for a few full bundles, and few, so that what
 #: reads them is not far behind.
 TOGETHER: Final = 4096
+#: Runs that stand so near in the plan come up by themselves: of steps that are narrower than this, one is
+#: taken after the other, which leaves an even front; of wider ones, no more than this wait for their readers.
+SOON: Final = 512
 
 
 class Frontier:
@@ -15,14 +18,30 @@ class Frontier:
 
     Parameters
     ----------
-    runs : iterable of int
+    runs : range
         What to consider when nothing else is left: all runs of the plan, in topological order.
     """
 
-    __slots__ = ("_stack",)
+    __slots__ = ("_coming", "_stack")
 
-    def __init__(self, runs: Iterable[int]) -> None:
-        self._stack: list[Iterator[int] | range] = [iter(runs)]
+    def __init__(self, runs: range) -> None:
+        self._stack: list[Iterator[int] | range] = []
+        self._coming = runs
+
+    def comes_soon(self, run: int) -> bool:
+        """Return whether a run comes up by itself, and not long after what would be pushed now.
+
+        Parameters
+        ----------
+        run : int
+            Any run.
+
+        Returns
+        -------
+        bool
+            Always False once it came up.
+        """
+        return run in self._coming[:SOON]
 
     def push(self, runs: Iterable[int]) -> None:
         """Put runs on top, to come up one by one.
@@ -72,4 +91,5 @@ class Frontier:
             if run is not None:
                 return range(run, run + 1)
             stack.pop()
-        return None
+        found, self._coming = self._coming[:1], self._coming[1:]
+        return found or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from array import array
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import pytest
 from prefectlite.core.annotations import unmapped
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import task
+from prefectlite.driver.loop import FIRST_ROOM, giving_way
 from prefectlite.driver.observer import Changes
 from prefectlite.driver.run import Run
 from prefectlite.driver.values import RIDES_ALONG, Values
@@ -183,8 +185,52 @@ class TestRoom:
             made = each(1)
             for _ in range(10):  # one at a time: as many turns as tasks
                 made = each(made, task_args={"trigger": all_finished})
-        Run(graph, {}, Place([4096, 4095, 4100, 5000, 6000, 6000, 1])).drive()
-        assert told[:3] == [4095, 6000, 1]
+        Run(graph, {}, Place([4096, 4095, 4095, 4100, 5000, 6000, 6000, 1])).drive()
+        assert told[:4] == [2 * FIRST_ROOM, 4095, 6000, 1]
+
+    def test_a_wide_flow_is_sent_in_ever_larger_parts(self) -> None:
+        turns: list[int] = []
+
+        class Busy(Place):
+            waiting: tuple[Any, ...] = ()
+
+            def submit(self, lowered: Any) -> None:
+                turns.append(len(lowered.shipments))
+                self.waiting = *self.waiting, lowered
+                if sum(turns) > 5000:
+                    for one in self.waiting:
+                        super().submit(one)
+
+        with FlowGraph("wide") as graph:
+            total([each(1) for _ in range(5000)])
+        Run(graph, {}, Busy([10_000])).drive()
+        assert turns == [FIRST_ROOM, FIRST_ROOM, 2 * FIRST_ROOM, 5001 - 4 * FIRST_ROOM]
+
+
+class TestGivingWay:
+    def test_other_threads_are_let_in_soon_during_a_turn_and_as_before_behind_it(self) -> None:
+        usual = sys.getswitchinterval()
+        during: list[float] = []
+
+        class Looking(Place):
+            def submit(self, lowered: Any) -> None:
+                during.append(sys.getswitchinterval())
+                super().submit(lowered)
+
+        with FlowGraph("one") as graph:
+            each(1)
+        Run(graph, {}, Looking()).drive()
+        assert during == [pytest.approx(0.0005)]
+        assert sys.getswitchinterval() == usual
+
+    def test_who_gives_way_sooner_is_left_alone(self) -> None:
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(0.0001)
+        try:
+            with giving_way():
+                assert sys.getswitchinterval() == pytest.approx(0.0001)
+        finally:
+            sys.setswitchinterval(usual)
 
 
 class TestChanges:

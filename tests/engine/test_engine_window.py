@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.frontier import TOGETHER, Frontier
+from prefectlite.engine.frontier import SOON, TOGETHER, Frontier
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.state import Failed
 from tests.engine.plans import Bench, maps, reads, task, value
@@ -60,15 +60,33 @@ def test_a_window_of_one_runs_a_chain_step_by_step() -> None:
     assert bench.succeed("a").acts == ["submit b"]
 
 
-def test_a_chain_goes_before_its_siblings() -> None:
+def test_a_chain_goes_before_siblings_that_stand_before_it_by_hundreds() -> None:
+    many = range(SOON + 1)
+    bench = Bench(*[task(f"a{i}") for i in many], *[task(f"b{i}", f"a{i}") for i in many], task("c0", "b0"))
+    assert bench.start().acts[:5] == [
+        "submit a0",
+        "submit b0 ahead",
+        "submit c0 ahead",
+        "submit a1",
+        "submit b1 ahead",
+    ]
+
+
+def test_steps_of_a_few_hundred_go_one_after_the_other() -> None:
     bench = Bench(task("a1"), task("a2"), task("b1", "a1"), task("b2", "a2"), task("c1", "b1"))
     assert bench.start().acts == [
         "submit a1",
-        "submit b1 ahead",
-        "submit c1 ahead",
         "submit a2",
+        "submit b1 ahead",
         "submit b2 ahead",
+        "submit c1 ahead",
     ]
+
+
+def test_what_came_up_too_soon_is_pushed_when_it_may_go() -> None:
+    bench = Bench(task("a", retry=RetryPolicy(max_retries=1)), task("b", "a"), task("c"))
+    assert bench.start().acts == ["submit a", "submit b ahead", "submit c"]
+    assert bench.fail("a").acts[-2:] == ["submit a #2.2", "submit b ahead #1.2"]
 
 
 def test_a_child_is_followed_through_all_maps_before_its_sibling_begins() -> None:
@@ -142,6 +160,12 @@ def test_the_last_that_was_pushed_comes_first() -> None:
     frontier.push_many(range(9, 9))
     found = [frontier.pop(10) for _ in range(6)]
     assert found == [range(7, 8), range(8, 9), range(1, 2), range(2, 3), None, None]
+
+
+def test_what_comes_up_soon_is_what_stands_next() -> None:
+    frontier = Frontier(range(SOON + 2))
+    frontier.pop()
+    assert [run for run in range(SOON + 5) if frontier.comes_soon(run)] == list(range(1, SOON + 1))
 
 
 def test_children_that_were_pushed_together_come_up_together_as_far_as_there_is_room() -> None:

@@ -43,7 +43,7 @@ def whoever_is_given_a_place_is_not_told(patch: Patch) -> None:
     honest = Limits.give_back
 
     def faulty(self: Limits, run: int) -> None:
-        frontier, self._frontier = self._frontier, Frontier(())
+        frontier, self._frontier = self._frontier, Frontier(range(0))
         honest(self, run)
         self._frontier = frontier
 
