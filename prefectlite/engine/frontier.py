@@ -10,7 +10,7 @@ from typing import Final
 TOGETHER: Final = 4096
 #: Runs that stand so near in the plan come up by themselves: of steps that are narrower than this, one is
 #: taken after the other, which leaves an even front; of wider ones, no more than this wait for their readers.
-SOON: Final = 512
+SOON: Final = 128
 
 
 class Frontier:

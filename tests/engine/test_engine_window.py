@@ -60,7 +60,7 @@ def test_a_window_of_one_runs_a_chain_step_by_step() -> None:
     assert bench.succeed("a").acts == ["submit b"]
 
 
-def test_a_chain_goes_before_siblings_that_stand_before_it_by_hundreds() -> None:
+def test_a_chain_goes_before_siblings_where_its_next_link_stands_far_behind_them() -> None:
     many = range(SOON + 1)
     bench = Bench(*[task(f"a{i}") for i in many], *[task(f"b{i}", f"a{i}") for i in many], task("c0", "b0"))
     assert bench.start().acts[:5] == [
@@ -72,7 +72,7 @@ def test_a_chain_goes_before_siblings_that_stand_before_it_by_hundreds() -> None
     ]
 
 
-def test_steps_of_a_few_hundred_go_one_after_the_other() -> None:
+def test_narrow_steps_go_one_after_the_other() -> None:
     bench = Bench(task("a1"), task("a2"), task("b1", "a1"), task("b2", "a2"), task("c1", "b1"))
     assert bench.start().acts == [
         "submit a1",
