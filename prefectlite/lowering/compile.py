@@ -141,7 +141,7 @@ class _Compiler:
         if isinstance(task, Collection):
             self._take_collection(task, slug)
             return
-        edges = self.graph.edges_to(task)
+        edges, _ = self.graph.ways(task)
         number = self._add(task, slug)
         self.numbers[task] = number
         if edges:
@@ -164,11 +164,11 @@ class _Compiler:
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
     def _take_collection(self, task: Collection, slug: str) -> None:
-        edges = self.graph.edges_to(task)
+        edges, outs = self.graph.ways(task)
         assembly = task.assembly
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
-        if assembly.fixed and not maps and any(edge.mapped for edge in self.graph.edges_from(task)):
+        if assembly.fixed and not maps and any(edge.mapped for edge in outs):
             # A map takes the members one by one, so each needs a node of its own, also one that is no task.
             for place, value in assembly.fixed:
                 known.append(self._add(task, f"{slug}.{place}"))
