@@ -35,7 +35,8 @@ _RESOURCE_TAG = "dask-resource:"
 class Task(Expression):
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
-    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside
+    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Options may be set
+    later, too, until the flow runs: ``task.max_retries = 3``. Calling a task inside
     a flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What
     the call returns stands for the value to come and can be passed to other tasks.
 
@@ -54,7 +55,7 @@ class Task(Expression):
         When an option does not exist, or its value is of the wrong kind.
     """
 
-    __slots__ = ("__weakref__", "name", "options", "slug", "tags")
+    __slots__ = ("__weakref__", "_tags", "name", "options", "slug")
 
     #: Whether the framework made the task.
     auto_generated: ClassVar[bool] = False
@@ -68,7 +69,7 @@ class Task(Expression):
 
     name: str
     slug: str | None
-    tags: frozenset[str]
+    _tags: frozenset[str]
     #: All that the task shares with its copies.
     options: TaskOptions
 
@@ -129,7 +130,7 @@ class Task(Expression):
         values = current_layer().values
         self.name = as_name(name)
         self.slug = None
-        self.tags = values.get("tags", frozenset())
+        self._tags = values.get("tags", frozenset())
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
         self.options = DEFAULTS if self.auto_generated else default_options(options)
@@ -139,14 +140,14 @@ class Task(Expression):
         if graph is not None and not self.auto_generated:
             graph.note_made(self)
 
-    def _change(self, changes: Mapping[str, Any]) -> None:
+    def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None:
         changes = dict(changes)
         self.name = as_name(changes.pop("name", None) or self.name)
         if changes.get("slug") is not None:
             self.slug = as_slug(changes["slug"], f"Task {self.name!r}")
         changes.pop("slug", None)
-        self.tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
-        self.options = self.options.changed(self.name, changes)
+        self._tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
+        self.options = self.options.changed(self.name, changes, alone=alone)
 
     if TYPE_CHECKING:
         # Any arguments: a subclass's run may then take its own without breaking its base's promise.
@@ -297,7 +298,7 @@ class Task(Expression):
         """
         graph = self._graph(flow)
         arguments = self.takes.bind(self.name, args, kwargs)
-        self.tags |= current_layer().values.get("tags", frozenset())
+        self._tags |= current_layer().values.get("tags", frozenset())
         graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return self
 
@@ -352,6 +353,15 @@ class Task(Expression):
         return self._takes
 
     @property
+    def tags(self) -> frozenset[str]:
+        """The task's labels; others may be set, in any iterable."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Iterable[str] | None) -> None:
+        self._tags = as_tags(tags, f"Task {self.name!r}")
+
+    @property
     def resources(self) -> Mapping[str, float]:
         """What a worker must have free to run the task, by name; tags ``dask-resource:NAME=AMOUNT`` count."""
         asked = dict(self.options.resources or {})
@@ -367,6 +377,10 @@ class Task(Expression):
                     ) from None
                 asked |= as_resources(self.name, "tags", {name: amount})
         return asked
+
+    @resources.setter
+    def resources(self, resources: Mapping[str, float] | None) -> None:
+        self._change({"resources": resources}, alone=True)
 
     @property
     def logger(self) -> logging.Logger:
@@ -434,7 +448,7 @@ class Task(Expression):
         if self.slug is not None:
             self.slug = f"{self.slug}-copy"
         if "tags" in values:
-            self.tags |= values["tags"]
+            self._tags |= values["tags"]
 
 
 _COPIED = (*OPTION_NAMES, "name", "slug", "tags")

@@ -227,7 +227,7 @@ class TaskOptions:
     gave_crashes: bool = False
     limit: Limit | None = None
 
-    def changed(self, task_name: str, given: Mapping[str, Any]) -> TaskOptions:
+    def changed(self, task_name: str, given: Mapping[str, Any], *, alone: bool = False) -> TaskOptions:
         """Return options that differ in what is given.
 
         Parameters
@@ -236,6 +236,8 @@ class TaskOptions:
             For error texts.
         given : mapping of str to object
             Some of ``OptionArgs``, without ``slug`` and ``tags``.
+        alone : bool
+            Whether what they need beside them may be given later: they are set one by one.
 
         Returns
         -------
@@ -262,13 +264,17 @@ class TaskOptions:
             most = changes["max_concurrency"]
             changes["limit"] = None if most is None else Limit(f"task {task_name!r}", most)
         retries: int = changes.get("max_retries", self.max_retries)
-        if retries == 0:
+        if retries == 0 and not alone:
             _need_retries(task_name, changes)
         if changes.get("cache_validator", self) is None:
             changes["cache_validator"] = (
                 never_use if changes.get("cache_for", self.cache_for) is None else all_inputs
             )
-        elif changes.get("cache_for") is not None and self.cache_for is None:
+        elif (
+            changes.get("cache_for") is not None
+            and self.cache_for is None
+            and self.cache_validator is never_use
+        ):
             changes.setdefault("cache_validator", all_inputs)
         crashes: int | None = changes.pop("max_crashes", self.max_crashes if self.gave_crashes else None)
         changed = replace(
@@ -277,7 +283,8 @@ class TaskOptions:
             gave_crashes=crashes is not None,
             max_crashes=retries if crashes is None else crashes,
         )
-        _warn_of_odd(task_name, changed, changes)
+        if not alone:
+            _warn_of_odd(task_name, changed, changes)
         policy = RetryPolicy(
             max_retries=retries,
             delays=_seconds(changed.retry_delay),

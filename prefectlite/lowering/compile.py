@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
@@ -106,7 +107,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[tuple[int | bool, ...], Policy] = {}
+        self.policies: dict[tuple[TaskOptions | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
@@ -237,7 +238,7 @@ class _Compiler:
         asks = task in self.kept
         is_over = asks and not self.graph.is_mapped(task)
         handled = (of_run or bool(options.state_handlers)) and not is_over
-        mark = (id(options), cleans_up, is_secret, handled, asks, is_over)
+        mark = (options, cleans_up, is_secret, handled, asks, is_over)
         policy = self.policies.get(mark)
         if policy is None:
             policy = self.policies[mark] = Policy(

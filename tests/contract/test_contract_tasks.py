@@ -17,6 +17,7 @@ import pytest
 from prefectlite import (
     Edge,
     Flow,
+    LocalExecutor,
     Parameter,
     Task,
     as_task,
@@ -300,6 +301,28 @@ def _() -> None:
     assert task(lambda **kwargs: 1).inputs() == {}
     assert task(unreadable).inputs()["x"]["type"] == "Nowhere"
     assert task(unreadable).outputs() == "Nowhere"
+
+
+@row("1.1", "options may be set later, one by one; each is checked, and a run goes by what was set before it")
+def _() -> None:
+    attempts = []
+
+    @task
+    def fails() -> None:
+        attempts.append(1)
+        raise ValueError
+
+    with Flow("f") as flow:
+        failing, last = fails(), add(1, 2)
+        last.set_upstream(failing)
+    failing.retry_delay, failing.max_retries = 0, 2
+    last.trigger = triggers.all_failed
+    last.tags |= {"late"}
+    state = flow.run(executor=LocalExecutor())
+    assert (len(attempts), state.result[last].result, last.tags) == (3, 3, {"late"})
+    assert (fails.max_retries, add.tags) == (0, set())
+    with refused(ValueError, "Task 'fails' has max_retries=-1"):
+        failing.max_retries = -1
 
 
 # 1.2 copy

@@ -17,7 +17,15 @@ from prefectlite.core.sets import OrderedSet, OrderedView
 LETTERS = st.lists(st.sampled_from("abcdef"))
 OPERATORS = ("and_", "or_", "sub", "xor", "le", "lt", "ge", "gt", "eq")
 #: These take any iterable.
-METHODS = "union intersection difference symmetric_difference issubset issuperset isdisjoint".split()
+METHODS = (
+    "union",
+    "intersection",
+    "difference",
+    "symmetric_difference",
+    "issubset",
+    "issuperset",
+    "isdisjoint",
+)
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     **{name: getattr(operator, name) for name in OPERATORS},
     **{name: lambda one, other, name=name: getattr(one, name)(other) for name in METHODS},

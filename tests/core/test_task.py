@@ -19,6 +19,7 @@ from prefectlite.core.context import context, tags
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import FunctionTask, Task, task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.rules.caching import all_inputs, duration_only
 from prefectlite.rules.triggers import all_finished, all_successful
 from prefectlite.states.signals import FAIL
 
@@ -121,10 +122,43 @@ def test_options_are_read_as_attributes() -> None:
     assert made.options.retry.jitter == 0.5
 
 
-def test_an_option_cannot_be_set_later_and_the_error_names_the_ways() -> None:
-    with pytest.raises(AttributeError, match=r"'max_retries' of task 'inc' cannot be set later.*task_args="):
-        inc.max_retries = 3
+def test_an_option_may_be_set_later_and_is_checked_then() -> None:
+    made, other = inc.copy(), inc.copy()
+
+    made.retry_delay = 5
+    made.max_retries = 3
+    made.tags = ["own"]
+    made.resources = {"GPU": 1}
+
+    assert (made.max_retries, made.max_crashes, made.options.retry.delays) == (3, 3, (5.0,))
+    assert (made.tags, made.resources) == ({"own"}, {"GPU": 1})
+    assert (other.max_retries, other.tags, inc.max_retries) == (0, set(), 0)
+    with pytest.raises(DefinitionError, match="Task 'inc' has max_retries=-1; give 0 or more"):
+        made.max_retries = -1
+    with pytest.raises(DefinitionTypeError, match="Task 'inc' has tags='own'"):
+        made.tags = "own"
+    assert made.max_retries == 3
     assert Task.max_retries.__doc__ == "How many attempts may follow a failed first one."
+
+
+def test_a_cache_may_be_set_up_in_any_order() -> None:
+    made, other = inc.copy(), inc.copy()
+
+    made.cache_validator = duration_only
+    made.cache_for = 60
+    other.cache_for = 60
+
+    assert (made.cache_validator, other.cache_validator) == (duration_only, all_inputs)
+
+
+def test_an_option_that_is_set_before_the_task_has_any_is_refused() -> None:
+    class Early(Task):
+        def __init__(self) -> None:
+            self.timeout = 3
+            super().__init__()
+
+    with pytest.raises(AttributeError, match=r"'Early' sets timeout=3 before super\(\).__init__\(\)"):
+        Early()
 
 
 def test_tags_of_a_block_reach_tasks_made_copied_and_called_there() -> None:
