@@ -86,6 +86,7 @@ class Task(Expression):
     state_handlers = Option[tuple[Callable[..., Any], ...]]("Called at every transition.")
     on_failure = Option["Callable[..., Any] | None"]("Called when a failure is final.")
     log_stdout = Option[bool]("Whether what the body prints is logged.")
+    task_run_name = Option[Any]("What the context calls a run in its body: a template or a callable.")
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
     timeout = Option["float | None"]("After how many seconds the body is ended.")
     isolate = Option[bool]("Whether the body runs in a process of its own.")

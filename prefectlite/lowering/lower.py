@@ -416,6 +416,7 @@ class Lowering:
             options.timeout,
             options.isolate,
             keeping,
+            options.task_run_name,
         )
         try:
             return self._pack(envelope, options.runs_apart)

@@ -71,7 +71,7 @@ class Keeper:
         self._keeping = keeping
         self._log = kind.task.logger
         self._by = str(context["task_run_id"])
-        self._names = {**context["parameters"], **context, **arguments}
+        self._names = kind.names(context, arguments)
         # Told before the body runs: a location that cannot be told must not cost its work.
         self._location = "" if keeping.result is None else keeping.result.named(**self._names)
         self._misses: list[str] = []

@@ -101,6 +101,7 @@ def test_options_are_read_as_attributes() -> None:
         state_handlers=[handler],
         on_failure=handler,
         log_stdout=True,
+        task_run_name="load {x}",
         keep_result=True,
         map_lengths="shortest",
         associative=True,
@@ -116,6 +117,7 @@ def test_options_are_read_as_attributes() -> None:
     assert (made.retry_on, made.max_crashes, made.trigger) == ((OSError,), 5, all_finished)
     assert (made.skip_on_upstream_skip, made.state_handlers, made.on_failure) == (False, (handler,), handler)
     assert (made.log_stdout, made.keep_result, made.map_lengths, made.nout) == (True, True, "shortest", 2)
+    assert made.task_run_name == "load {x}"
     assert (made.associative, made.bundle_size, made.max_concurrency) == (True, 7, 4)
     assert (made.resources, made.priority, made.workers) == ({"GPU": 1}, -3, ("alice",))
     assert made.options.retry.delays == (90.0,)
@@ -531,7 +533,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"target": 3}, DefinitionTypeError, "target=3; give a template"),
     ({"result": "results"}, DefinitionTypeError, "result='results'; give a Result"),
     ({"checkpoint": 1}, DefinitionTypeError, "checkpoint=1; give True or False"),
-    ({"task_run_name": "x"}, DefinitionTypeError, "'task_run_name', which only a server showed"),
+    ({"task_run_name": 3}, DefinitionTypeError, "task_run_name=3; give a template such as 'load {x}'"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 
