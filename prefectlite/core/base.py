@@ -15,6 +15,7 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import as_resources
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -386,7 +387,7 @@ class Task(Expression):
     @property
     def logger(self) -> logging.Logger:
         """The logger of the task's own."""
-        return logging.getLogger(f"prefectlite.{self.name}")
+        return get_logger(self.name)
 
     def for_worker(self) -> Self:
         """Return a copy without what only the driver calls: trigger, state handlers, callbacks.

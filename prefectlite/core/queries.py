@@ -5,6 +5,7 @@ Sets of tasks and edges have an order.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, Rim, SlugView
@@ -42,6 +44,11 @@ class GraphQueries:
         self._sorted: tuple[Task, ...] | None = None
         # Whether a resource is made or cleaned up.
         self._has_resources = False
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of the flow's own."""
+        return get_logger(self.name)
 
     @property
     def tasks(self) -> OrderedView[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import logging
 import pickle
 import warnings
 from datetime import timedelta
@@ -17,6 +18,7 @@ from prefectlite.core.annotations import flatten, mapped, unmapped
 from prefectlite.core.constants import Constant
 from prefectlite.core.context import context, tags
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.task import FunctionTask, Task, task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.rules.caching import all_inputs, duration_only
@@ -436,7 +438,9 @@ def test_resources_come_from_the_option_and_from_tags() -> None:
 
 
 def test_a_task_has_a_logger_of_its_own() -> None:
-    assert inc.logger.name == "prefectlite.inc"
+    assert inc.logger is get_logger("inc") is logging.getLogger("prefectlite.inc")
+    assert FlowGraph("etl").logger is get_logger("etl")
+    assert get_logger() is get_logger("prefectlite") is logging.getLogger("prefectlite")
 
 
 def test_map_refuses_what_cannot_be_taken_item_by_item() -> None:

@@ -74,7 +74,7 @@ OPTIONS = {
 }
 MEMBERS = {
     "Flow": "add_edge add_task all_downstream_edges all_upstream_edges chain constants copy diagnostics "
-    "downstream_tasks edges edges_from edges_to get_tasks load parameters reference_tasks register replace "
+    "downstream_tasks edges edges_from edges_to get_tasks load logger parameters reference_tasks register replace "
     "root_tasks run run_agent save serialize serialized_hash set_dependencies set_reference_tasks slugs "
     "sorted_tasks tasks terminal_tasks update upstream_tasks validate visualize",
     "Task": "bind copy inputs is_equal is_not_equal logger map not_ or_ outputs pipe run serialize "
