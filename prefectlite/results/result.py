@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -217,6 +218,11 @@ class Result:
             As of ``format``.
         """
         return default_location(**kwargs) if self.location is None else filled_in(self.location, kwargs)
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of its class's own."""
+        return logging.getLogger(f"prefectlite.{type(self).__name__}")
 
     def _found(self, value: Any, location: str) -> Self:
         new = self.from_value(value)

@@ -17,6 +17,7 @@ import pytest
 from prefectlite import (
     DateTimeParameter,
     Edge,
+    EnvVarSecret,
     Flow,
     LocalExecutor,
     Parameter,
@@ -524,6 +525,9 @@ def _() -> None:
     assert told["flow"]["tasks"] == {"Parameter": 1, "FunctionTask": 2}
     assert told["versions"]["prefectlite"]
     assert "secret" not in json.dumps(told)
+    flow = Flow("f", tasks=[EnvVarSecret("PASSWORD")])
+    assert "PASSWORD" not in flow.diagnostics()
+    assert json.loads(flow.diagnostics(include_secret_names=True))["secrets"] == ["PASSWORD"]
 
 
 # 5 Parameters
