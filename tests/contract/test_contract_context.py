@@ -89,7 +89,7 @@ def test_children_of_a_map_know_their_index_and_have_keys_of_their_own(world: An
     assert len({one["idempotency_key"] for one in children}) == 3
 
 
-def test_a_run_is_called_what_its_task_says(world: Any, tmp_path: Path) -> None:
+def test_a_run_is_called_what_its_task_says(world: Any, place: str, tmp_path: Path) -> None:
     @task(
         task_run_name="{region} {x} [{map_index}]",
         result=LocalResult(str(tmp_path), location="{task_run_name}"),
@@ -98,7 +98,7 @@ def test_a_run_is_called_what_its_task_says(world: Any, tmp_path: Path) -> None:
         called: str = context.task_run_name
         return called
 
-    @task(task_run_name=lambda x, **names: f"{names['task_name']}: {x}", timeout=60)
+    @task(task_run_name=lambda x, **names: f"{names['task_name']}: {x}", isolate=place == "local")
     def by_function(x: int) -> str:
         called: str = context.task_run_name
         return called

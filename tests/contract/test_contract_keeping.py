@@ -509,7 +509,6 @@ def _(kit: Kit) -> None:
         return 6
 
     @task(
-        isolate=True,
         result=LocalResult(kit.folder, location=lambda **names: f"lap-{names.get('task_loop_count', 1)}"),
     )
     def each() -> int:
