@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prefectlite.core.collecting import as_task
     from prefectlite.core.context import context, raise_on_exception, tags
     from prefectlite.core.edge import Edge
+    from prefectlite.core.loggers import get_logger
     from prefectlite.core.parameter import DateTimeParameter, Parameter
     from prefectlite.core.pausing import pause_task
     from prefectlite.core.secrets import EnvVarSecret, Secret, SecretBase
@@ -75,6 +76,7 @@ __all__ = [
     "set_temporary_config",
     "pause_task",
     "raise_on_exception",
+    "get_logger",
     "is_serializable",
     "triggers",
     "signals",
@@ -124,6 +126,7 @@ _HOMES: Final = {
     "config": "settings",
     "set_temporary_config": "settings",
     "raise_on_exception": "core.context",
+    "get_logger": "core.loggers",
     "is_serializable": "lowering.journey",
     "pause_task": "core.pausing",
     "DaskExecutor": "executors.dask",

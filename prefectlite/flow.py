@@ -280,15 +280,20 @@ class Flow(PortableGraph):
         _drive_in_thread(run)
         return FlowRun(run)
 
-    def diagnostics(self) -> str:
+    def diagnostics(self, include_secret_names: bool = False) -> str:
         """Return what a report of a bug should say of the flow and of this machine, without names and values.
+
+        Parameters
+        ----------
+        include_secret_names : bool
+            Whether the names of its secrets are told all the same.
 
         Returns
         -------
         str
             JSON: versions, platform, and counts of the flow's parts.
         """
-        return diagnostics(self)
+        return diagnostics(self, include_secret_names)
 
     def visualize(
         self,

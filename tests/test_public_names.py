@@ -36,6 +36,7 @@ NAMES = {
     "errors",
     "flatten",
     "flow",
+    "get_logger",
     "ifelse",
     "is_serializable",
     "mapped",

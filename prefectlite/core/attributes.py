@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, Generic, Never, ParamSpec, Protocol, Self, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from prefectlite.core.options import TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -17,14 +17,15 @@ T = TypeVar("T")
 
 
 class HasOptions(Protocol):
-    """What an option is read from."""
+    """What an option is read from, and set on."""
 
-    name: str
     options: TaskOptions
+
+    def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None: ...
 
 
 class Option(Generic[T]):
-    """An option, read from what the task shares with its copies.
+    """An option: read from what the task shares with its copies, and set on this one alone.
 
     Parameters
     ----------
@@ -45,12 +46,13 @@ class Option(Generic[T]):
     def __get__(self, task: HasOptions | None, owner: type[Any]) -> Any:
         return self if task is None else getattr(task.options, self._name)
 
-    def __set__(self, task: HasOptions, value: Never) -> None:
-        raise AttributeError(
-            f"The option {self._name!r} of task {task.name!r} cannot be set later; give it when the task is "
-            f"made, in a call (task_args={{{self._name!r}: ...}}), or to a copy: "
-            f"task.copy({self._name}=...)."
-        )
+    def __set__(self, task: HasOptions, value: Any) -> None:
+        if not hasattr(task, "options"):
+            raise AttributeError(
+                f"Class {type(task).__name__!r} sets {self._name}={value!r} before super().__init__(), which "
+                f"would set it anew; set it after that, or pass it on: super().__init__({self._name}=...)."
+            )
+        task._change({self._name: value}, alone=True)
 
 
 class OfInstance:

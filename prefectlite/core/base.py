@@ -15,6 +15,7 @@ from prefectlite.core.arguments import RunSignature, described, returned, run_si
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
 from prefectlite.core.context import as_tags, current_layer
 from prefectlite.core.expressions import Expression
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import as_resources
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -35,7 +36,8 @@ _RESOURCE_TAG = "dask-resource:"
 class Task(Expression):
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
-    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Calling a task inside
+    Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Options may be set
+    later, too, until the flow runs: ``task.max_retries = 3``. Calling a task inside
     a flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What
     the call returns stands for the value to come and can be passed to other tasks.
 
@@ -54,7 +56,7 @@ class Task(Expression):
         When an option does not exist, or its value is of the wrong kind.
     """
 
-    __slots__ = ("__weakref__", "name", "options", "slug", "tags")
+    __slots__ = ("__weakref__", "_tags", "name", "options", "slug")
 
     #: Whether the framework made the task.
     auto_generated: ClassVar[bool] = False
@@ -68,7 +70,7 @@ class Task(Expression):
 
     name: str
     slug: str | None
-    tags: frozenset[str]
+    _tags: frozenset[str]
     #: All that the task shares with its copies.
     options: TaskOptions
 
@@ -85,6 +87,7 @@ class Task(Expression):
     state_handlers = Option[tuple[Callable[..., Any], ...]]("Called at every transition.")
     on_failure = Option["Callable[..., Any] | None"]("Called when a failure is final.")
     log_stdout = Option[bool]("Whether what the body prints is logged.")
+    task_run_name = Option[Any]("What the context calls a run in its body: a template or a callable.")
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
     timeout = Option["float | None"]("After how many seconds the body is ended.")
     isolate = Option[bool]("Whether the body runs in a process of its own.")
@@ -129,7 +132,7 @@ class Task(Expression):
         values = current_layer().values
         self.name = as_name(name)
         self.slug = None
-        self.tags = values.get("tags", frozenset())
+        self._tags = values.get("tags", frozenset())
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
         self.options = DEFAULTS if self.auto_generated else default_options(options)
@@ -139,14 +142,14 @@ class Task(Expression):
         if graph is not None and not self.auto_generated:
             graph.note_made(self)
 
-    def _change(self, changes: Mapping[str, Any]) -> None:
+    def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None:
         changes = dict(changes)
         self.name = as_name(changes.pop("name", None) or self.name)
         if changes.get("slug") is not None:
             self.slug = as_slug(changes["slug"], f"Task {self.name!r}")
         changes.pop("slug", None)
-        self.tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
-        self.options = self.options.changed(self.name, changes)
+        self._tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
+        self.options = self.options.changed(self.name, changes, alone=alone)
 
     if TYPE_CHECKING:
         # Any arguments: a subclass's run may then take its own without breaking its base's promise.
@@ -297,7 +300,7 @@ class Task(Expression):
         """
         graph = self._graph(flow)
         arguments = self.takes.bind(self.name, args, kwargs)
-        self.tags |= current_layer().values.get("tags", frozenset())
+        self._tags |= current_layer().values.get("tags", frozenset())
         graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return self
 
@@ -352,6 +355,15 @@ class Task(Expression):
         return self._takes
 
     @property
+    def tags(self) -> frozenset[str]:
+        """The task's labels; others may be set, in any iterable."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Iterable[str] | None) -> None:
+        self._tags = as_tags(tags, f"Task {self.name!r}")
+
+    @property
     def resources(self) -> Mapping[str, float]:
         """What a worker must have free to run the task, by name; tags ``dask-resource:NAME=AMOUNT`` count."""
         asked = dict(self.options.resources or {})
@@ -368,10 +380,14 @@ class Task(Expression):
                 asked |= as_resources(self.name, "tags", {name: amount})
         return asked
 
+    @resources.setter
+    def resources(self, resources: Mapping[str, float] | None) -> None:
+        self._change({"resources": resources}, alone=True)
+
     @property
     def logger(self) -> logging.Logger:
         """The logger of the task's own."""
-        return logging.getLogger(f"prefectlite.{self.name}")
+        return get_logger(self.name)
 
     def for_worker(self) -> Self:
         """Return a copy without what only the driver calls: trigger, state handlers, callbacks.
@@ -434,7 +450,7 @@ class Task(Expression):
         if self.slug is not None:
             self.slug = f"{self.slug}-copy"
         if "tags" in values:
-            self.tags |= values["tags"]
+            self._tags |= values["tags"]
 
 
 _COPIED = (*OPTION_NAMES, "name", "slug", "tags")

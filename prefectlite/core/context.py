@@ -153,8 +153,8 @@ class Context(Mapping[str, Any]):
     - of the task run: ``task_name``, ``task_full_name``, ``task_slug``, ``task_id`` (the same),
       ``task_run_id``, ``task_tags``, ``map_index``, ``task_run_count`` (``attempt`` is the same),
       ``idempotency_key``, ``time_left()`` (seconds), ``upstream_states`` (by slug and by argument name),
-      ``logger``; once a pause is over, ``resume``; from the second iteration of a loop on,
-      ``task_loop_count`` and ``task_loop_result``.
+      ``logger``; ``task_run_name``, where the task says one; once a pause is over, ``resume``; from the
+      second iteration of a loop on, ``task_loop_count`` and ``task_loop_result``.
 
     While a flow is built it holds ``flow``.
 

@@ -203,7 +203,7 @@ class FlowGraph(FlowBuilder):
             type(self) is type(other)
             and self.name == other.name
             and self.tasks == other.tasks
-            and set(self.edges) == set(other.edges)
+            and self.edges == other.edges
             and self.reference_tasks() == other.reference_tasks()
         )
 
@@ -227,7 +227,7 @@ class FlowGraph(FlowBuilder):
         new._places = {task: place.copy() for task, place in self._places.items()}
         new._slug_book = self._slug_book.copy()
         new._parameters = dict(self._parameters)
-        new._roots, new._terminals = Rim(self.root_tasks()), Rim(self.terminal_tasks())
+        new._roots, new._terminals = Rim(self._roots), Rim(self._terminals)
         new._ranks = self._ranks.copy()
         new._incomplete, new._unused = dict(self._incomplete), {}
         return new

@@ -209,6 +209,12 @@ def _target(place: Where, value: Any) -> Location | None:
     return value
 
 
+def _run_name(place: Where, value: Any) -> Location | None:
+    if value is None or callable(value) or (isinstance(value, str) and value):
+        return value  # type: ignore[no-any-return]  # as above
+    raise place.refuse_kind(value, "give a template such as 'load {x}', or a function that returns a text.")
+
+
 def _result(place: Where, value: Any) -> Result | None:
     if value is not None and not isinstance(value, Result):
         raise place.refuse_kind(value, "give a Result, as in result=LocalResult(dir='results').")
@@ -312,6 +318,7 @@ CHECKS: Final[Mapping[str, Callable[[Where, Any], Any]]] = {
     "state_handlers": _handlers,
     "on_failure": _callback,
     "log_stdout": _flag,
+    "task_run_name": _run_name,
     "keep_result": _flag,
     "timeout": _timeout,
     "isolate": _flag,

@@ -60,6 +60,9 @@ class OptionArgs(TypedDict, total=False):
         Called with task and state when a failure is final.
     log_stdout : bool
         Whether what the body prints is logged.
+    task_run_name : str, callable or None
+        What ``context.task_run_name`` is in the body: a template (``"load {x}"``) or a function, as of
+        ``target``. Keys, states and reports name the run by its slug all the same.
     keep_result : bool
         Whether the value stays readable as long as the flow run's state.
     timeout : float, timedelta or None
@@ -130,6 +133,7 @@ class OptionArgs(TypedDict, total=False):
     state_handlers: Sequence[Callable[..., Any]] | None
     on_failure: Callable[..., Any] | None
     log_stdout: bool
+    task_run_name: Location | None
     keep_result: bool
     timeout: Delay | None
     isolate: bool
@@ -169,7 +173,7 @@ class TaskOptions:
     ----------
     max_retries, retry_delay, retry_jitter, retry_on, idempotent, trigger, skip_on_upstream_skip
         As in ``OptionArgs``; ``retry_on`` is a tuple of types, a callable or None.
-    state_handlers, on_failure, log_stdout, keep_result
+    state_handlers, on_failure, log_stdout, task_run_name, keep_result
         As in ``OptionArgs``.
     timeout : float or None
         As in ``OptionArgs``, in seconds.
@@ -205,6 +209,7 @@ class TaskOptions:
     state_handlers: tuple[Callable[..., Any], ...] = ()
     on_failure: Callable[..., Any] | None = None
     log_stdout: bool = False
+    task_run_name: Location | None = None
     keep_result: bool = False
     timeout: float | None = None
     isolate: bool = False
@@ -227,7 +232,7 @@ class TaskOptions:
     gave_crashes: bool = False
     limit: Limit | None = None
 
-    def changed(self, task_name: str, given: Mapping[str, Any]) -> TaskOptions:
+    def changed(self, task_name: str, given: Mapping[str, Any], *, alone: bool = False) -> TaskOptions:
         """Return options that differ in what is given.
 
         Parameters
@@ -236,6 +241,8 @@ class TaskOptions:
             For error texts.
         given : mapping of str to object
             Some of ``OptionArgs``, without ``slug`` and ``tags``.
+        alone : bool
+            Whether what they need beside them may be given later: they are set one by one.
 
         Returns
         -------
@@ -256,19 +263,23 @@ class TaskOptions:
             check = CHECKS.get(option)
             if check is None:
                 names = ["name", "slug", "tags", *CHECKS]
-                raise DefinitionTypeError(unknown_option(f"Task {task_name!r}", option, names, _ELSEWHERE))
+                raise DefinitionTypeError(unknown_option(f"Task {task_name!r}", option, names, _NOTHING))
             changes[option] = check(Where(task_name, option), value)
         if "max_concurrency" in changes:
             most = changes["max_concurrency"]
             changes["limit"] = None if most is None else Limit(f"task {task_name!r}", most)
         retries: int = changes.get("max_retries", self.max_retries)
-        if retries == 0:
+        if retries == 0 and not alone:
             _need_retries(task_name, changes)
         if changes.get("cache_validator", self) is None:
             changes["cache_validator"] = (
                 never_use if changes.get("cache_for", self.cache_for) is None else all_inputs
             )
-        elif changes.get("cache_for") is not None and self.cache_for is None:
+        elif (
+            changes.get("cache_for") is not None
+            and self.cache_for is None
+            and self.cache_validator is never_use
+        ):
             changes.setdefault("cache_validator", all_inputs)
         crashes: int | None = changes.pop("max_crashes", self.max_crashes if self.gave_crashes else None)
         changed = replace(
@@ -277,7 +288,8 @@ class TaskOptions:
             gave_crashes=crashes is not None,
             max_crashes=retries if crashes is None else crashes,
         )
-        _warn_of_odd(task_name, changed, changes)
+        if not alone:
+            _warn_of_odd(task_name, changed, changes)
         policy = RetryPolicy(
             max_retries=retries,
             delays=_seconds(changed.retry_delay),
@@ -313,6 +325,7 @@ class TaskOptions:
             limit=None,
             cache_validator=never_use,
             target=None,
+            task_run_name=None,
             result=None,
         )
 
@@ -352,12 +365,6 @@ def _defaults(settings: TaskSettings, retries: bool) -> TaskOptions:
         # A delay needs retries; how many there are, the task says next.
         changes.update(retry_delay=settings.retry_delay, max_retries=settings.max_retries or 1)
     return DEFAULTS.changed("of the settings", changes)
-
-
-#: Options of Prefect 1 that are not here.
-_ELSEWHERE: Final[Mapping[str, str]] = {
-    "task_run_name": "only a server showed; leave it out: a run is named by its task and number, load-1[3]"
-}
 
 
 def seconds(delay: Delay) -> float:

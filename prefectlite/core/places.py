@@ -5,7 +5,7 @@ There is one of these per task and none per query: edges are found from both end
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -200,15 +200,9 @@ class Rim:
                 self._tasks = dict.fromkeys(self._tasks)
                 self._gaps = 0
 
-    def tasks(self) -> KeysView[Task]:
-        """Return the tasks.
-
-        Returns
-        -------
-        set-like of Task
-            A copy.
-        """
-        return dict.fromkeys(self._tasks).keys()
+    def __iter__(self) -> Iterator[Task]:
+        """Return the tasks."""
+        return iter(self._tasks)
 
 
 class SlugView(Mapping[Task, str]):

@@ -1,20 +1,23 @@
 """What can be asked of a flow: tasks, edges, roots, order. Knows places; changes nothing.
 
-Sets of tasks are views of a dict's keys: they compare like sets and have an order.
+Sets of tasks and edges have an order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, Rim, SlugView
+from prefectlite.core.sets import OrderedSet, OrderedView
 from prefectlite.core.slugs import SlugBook
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.printable import label
@@ -43,14 +46,19 @@ class GraphQueries:
         self._has_resources = False
 
     @property
-    def tasks(self) -> KeysView[Task]:
-        """All tasks, in the order in which they came: a live view that compares like a set."""
-        return self._places.keys()
+    def logger(self) -> logging.Logger:
+        """The logger of the flow's own."""
+        return get_logger(self.name)
 
     @property
-    def edges(self) -> tuple[Edge, ...]:
-        """All edges, by downstream task."""
-        return tuple(edge for place in self._places.values() for edge in place.into)
+    def tasks(self) -> OrderedView[Task]:
+        """All tasks, in the order in which they came: a live view, which is a set to read from."""
+        return OrderedView(self._places)
+
+    @property
+    def edges(self) -> OrderedSet[Edge]:
+        """All edges, by downstream task: a set of its own."""
+        return OrderedSet(edge for place in self._places.values() for edge in place.into)
 
     @property
     def constants(self) -> Mapping[AnyTask, Mapping[str, Any]]:
@@ -123,7 +131,7 @@ class GraphQueries:
             and (task_type is None or isinstance(task, task_type))
         ]
 
-    def edges_to(self, task: AnyTask) -> tuple[Edge, ...]:
+    def edges_to(self, task: AnyTask) -> OrderedSet[Edge]:
         """Return the edges to a task.
 
         Parameters
@@ -133,7 +141,7 @@ class GraphQueries:
 
         Returns
         -------
-        tuple of Edge
+        set of Edge
             In the order in which they were made: arguments first, in the order of the call.
 
         Raises
@@ -141,9 +149,9 @@ class GraphQueries:
         DefinitionError
             When the task is not in the flow.
         """
-        return tuple(self._place(task).into)
+        return OrderedSet(self._place(task).into)
 
-    def edges_from(self, task: AnyTask) -> tuple[Edge, ...]:
+    def edges_from(self, task: AnyTask) -> OrderedSet[Edge]:
         """Return the edges from a task.
 
         Parameters
@@ -153,7 +161,7 @@ class GraphQueries:
 
         Returns
         -------
-        tuple of Edge
+        set of Edge
             In the order in which they were made.
 
         Raises
@@ -161,29 +169,29 @@ class GraphQueries:
         DefinitionError
             When the task is not in the flow.
         """
-        return tuple(self._place(task).out)
+        return OrderedSet(self._place(task).out)
 
-    def all_upstream_edges(self) -> dict[Task, tuple[Edge, ...]]:
+    def all_upstream_edges(self) -> dict[Task, OrderedSet[Edge]]:
         """Return the edges to each task.
 
         Returns
         -------
-        dict of Task to tuple of Edge
+        dict of Task to set of Edge
             All tasks, in the order in which they came.
         """
-        return {task: tuple(place.into) for task, place in self._places.items()}
+        return {task: OrderedSet(place.into) for task, place in self._places.items()}
 
-    def all_downstream_edges(self) -> dict[Task, tuple[Edge, ...]]:
+    def all_downstream_edges(self) -> dict[Task, OrderedSet[Edge]]:
         """Return the edges from each task.
 
         Returns
         -------
-        dict of Task to tuple of Edge
+        dict of Task to set of Edge
             All tasks, in the order in which they came.
         """
-        return {task: tuple(place.out) for task, place in self._places.items()}
+        return {task: OrderedSet(place.out) for task, place in self._places.items()}
 
-    def upstream_tasks(self, task: AnyTask) -> KeysView[Task]:
+    def upstream_tasks(self, task: AnyTask) -> OrderedSet[Task]:
         """Return the tasks that a task waits for directly.
 
         Parameters
@@ -193,12 +201,12 @@ class GraphQueries:
 
         Returns
         -------
-        set-like of Task
+        set of Task
             In the order of the edges.
         """
-        return dict.fromkeys(edge.upstream for edge in self._place(task).into).keys()
+        return OrderedSet(edge.upstream for edge in self._place(task).into)
 
-    def downstream_tasks(self, task: AnyTask) -> KeysView[Task]:
+    def downstream_tasks(self, task: AnyTask) -> OrderedSet[Task]:
         """Return the tasks that wait for a task directly.
 
         Parameters
@@ -208,60 +216,60 @@ class GraphQueries:
 
         Returns
         -------
-        set-like of Task
+        set of Task
             In the order of the edges.
         """
-        return dict.fromkeys(edge.downstream for edge in self._place(task).out).keys()
+        return OrderedSet(edge.downstream for edge in self._place(task).out)
 
-    def root_tasks(self) -> KeysView[Task]:
+    def root_tasks(self) -> OrderedSet[Task]:
         """Return the tasks that wait for none.
 
         Returns
         -------
-        set-like of Task
+        set of Task
             In the order in which they came.
         """
-        return self._roots.tasks()
+        return OrderedSet(self._roots)
 
-    def terminal_tasks(self) -> KeysView[Task]:
+    def terminal_tasks(self) -> OrderedSet[Task]:
         """Return the tasks that none waits for.
 
         Returns
         -------
-        set-like of Task
+        set of Task
             In the order in which they came.
         """
-        return self._terminals.tasks()
+        return OrderedSet(self._terminals)
 
-    def reference_tasks(self) -> KeysView[Task]:
+    def reference_tasks(self) -> OrderedSet[Task]:
         """Return the tasks that decide how a run of the flow ends.
 
         Returns
         -------
-        set-like of Task
+        set of Task
             Those that were set, else the terminal ones. That a resource is made or cleaned up decides
             nothing: a task that nothing but a cleanup waits for counts as terminal.
         """
         if self._reference:
-            return dict.fromkeys(self._reference).keys()
+            return OrderedSet(self._reference)
         if not self._has_resources:
             return self.terminal_tasks()
-        return dict.fromkeys(
+        return OrderedSet(
             task
             for task, place in self._places.items()
             if task.resource_role not in ("init", "cleanup")
             and all(edge.downstream.resource_role == "cleanup" for edge in place.out)
-        ).keys()
+        )
 
-    def parameters(self) -> KeysView[Task]:
+    def parameters(self) -> OrderedSet[Task]:
         """Return the flow's parameters.
 
         Returns
         -------
-        set-like of Parameter
+        set of Parameter
             In the order in which they came.
         """
-        return dict.fromkeys(self._parameters.values()).keys()
+        return OrderedSet(self._parameters.values())
 
     def sorted_tasks(self, root_tasks: Iterable[AnyTask] | None = None) -> tuple[Task, ...]:
         """Return the tasks, each after those that it waits for.
@@ -291,6 +299,22 @@ class GraphQueries:
         if self._sorted is None:
             self._sorted = tuple(self._places) if self._in_order else topological(self._places)
         return self._sorted
+
+    def ways(self, task: AnyTask) -> tuple[Sequence[Edge], Sequence[Edge]]:
+        """Return the edges to a task and those from it as they are kept, which costs nothing.
+
+        Parameters
+        ----------
+        task : Task
+            A task of the flow.
+
+        Returns
+        -------
+        pair of sequence of Edge
+            Not to be changed.
+        """
+        place = self._place(task)
+        return place.into, place.out
 
     def is_mapped(self, task: AnyTask) -> bool:
         """Return whether a task runs once per item of an input.

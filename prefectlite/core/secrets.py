@@ -59,14 +59,14 @@ class SecretBase(Task, _Fitting):  # type: ignore[misc]  # for a type checker it
         options.setdefault("max_crashes", 3)
         super().__init__(name, **options)
 
-    def _change(self, changes: Mapping[str, Any]) -> None:
+    def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None:
         for option in _WRITING:
             if changes.get(option):
                 raise DefinitionError(
                     f"Task {self.name!r} is a secret and has {option}={changes[option]!r}, but the value "
                     f"of a secret is never kept; remove {option}."
                 )
-        super()._change(changes)
+        super()._change(changes, alone=alone)
 
 
 class Secret(SecretBase):

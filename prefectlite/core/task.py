@@ -137,7 +137,7 @@ class FunctionTask(Task, Generic[P, R]):
         new: Any = _new_function_task(FunctionTask)
         new.name = self.name
         new.slug = self.slug
-        new.tags = self.tags
+        new._tags = self._tags
         new.options = self.options
         new.run = self.run
         new._own_takes = self._own_takes

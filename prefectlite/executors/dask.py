@@ -82,6 +82,8 @@ class DaskExecutor:
         unless the cluster adapts.
     debug : bool
         Whether Dask's own warnings about a local cluster are let through.
+    disable_cancellation_event : bool
+        Not looked at: no task run asks the scheduler whether its flow run was cancelled.
     stall_timeout : float or None
         For how many seconds a task run may lack its inputs on a worker that has a thread for it (and a second
         more for each 10 MB), because the machines that have them cannot be reached. Then another worker gets
@@ -119,6 +121,7 @@ class DaskExecutor:
         performance_report_path: str | os.PathLike[str] | None = None,
         watch_worker_status: bool | None = None,
         debug: bool = False,
+        disable_cancellation_event: bool = False,
         stall_timeout: float | None = None,
     ) -> None:
         given = {

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
@@ -106,7 +107,7 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
-        self.policies: dict[tuple[int | bool, ...], Policy] = {}
+        self.policies: dict[tuple[TaskOptions | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
@@ -141,7 +142,7 @@ class _Compiler:
         if isinstance(task, Collection):
             self._take_collection(task, slug)
             return
-        edges = self.graph.edges_to(task)
+        edges, _ = self.graph.ways(task)
         number = self._add(task, slug)
         self.numbers[task] = number
         if edges:
@@ -164,11 +165,11 @@ class _Compiler:
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
     def _take_collection(self, task: Collection, slug: str) -> None:
-        edges = self.graph.edges_to(task)
+        edges, outs = self.graph.ways(task)
         assembly = task.assembly
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
-        if assembly.fixed and not maps and any(edge.mapped for edge in self.graph.edges_from(task)):
+        if assembly.fixed and not maps and any(edge.mapped for edge in outs):
             # A map takes the members one by one, so each needs a node of its own, also one that is no task.
             for place, value in assembly.fixed:
                 known.append(self._add(task, f"{slug}.{place}"))
@@ -237,7 +238,7 @@ class _Compiler:
         asks = task in self.kept
         is_over = asks and not self.graph.is_mapped(task)
         handled = (of_run or bool(options.state_handlers)) and not is_over
-        mark = (id(options), cleans_up, is_secret, handled, asks, is_over)
+        mark = (options, cleans_up, is_secret, handled, asks, is_over)
         policy = self.policies.get(mark)
         if policy is None:
             policy = self.policies[mark] = Policy(

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
+from prefectlite.results.result import Location
 
 #: Exception types, or a question about the exception; None accepts every failure.
 RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None
@@ -50,6 +51,8 @@ class Envelope:
         Whether it runs in a process of its own also without that.
     keeping : Keeping or None
         What is stored of its values, and looked for before its body.
+    run_name : str, callable or None
+        What a body finds its run called in the context: a template or a function.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Envelope:
     timeout: float | None = None
     isolate: bool = False
     keeping: Keeping | None = None
+    run_name: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -362,10 +362,10 @@ class Lowering:
 
     def _kit(self, number: int) -> _Kit:
         task = self._compiled.tasks[number]
-        # The graph holds its tasks, and so their options and functions: an identity stays what it is. Calls
-        # of one function are as many tasks, but their function is one and the same.
+        # The graph holds its tasks, and so their functions: an identity stays what it is. Calls of one
+        # function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
-        mark = (id(task.options), id(part), task.name, task.tags)
+        mark = (task.options, id(part), task.name, task.tags)
         kit = self._kits.get(mark)
         if kit is None:
             kit = self._kits[mark] = self._new_kit(task, bool(self._nodes[number].limits))
@@ -416,6 +416,7 @@ class Lowering:
             options.timeout,
             options.isolate,
             keeping,
+            options.task_run_name,
         )
         try:
             return self._pack(envelope, options.runs_apart)

@@ -19,7 +19,7 @@ from prefectlite.core.task import FunctionTask, Task
 from prefectlite.lowering.tokens import token_of
 
 _CONSTANTS: Final = frozenset({bool, int, float, complex, str, bytes, type(None), type(Ellipsis)})
-_OF_TASKS: Final = frozenset({"name", "slug", "tags", "options"})
+_OF_TASKS: Final = frozenset({"name", "slug", "_tags", "options"})
 
 
 class Version(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -146,7 +147,7 @@ class Result:
         NotImplementedError
             When there is neither a store nor an ``exists`` of a subclass.
         """
-        return self._need_store("exists").exists(_formatted(location, kwargs))
+        return self._need_store("exists").exists(filled_in(location, kwargs))
 
     def format(self, **kwargs: Any) -> Self:
         """Return a copy whose location is a name.
@@ -168,7 +169,7 @@ class Result:
         """
         new = self.copy()
         if self.location is not None:
-            new.location = _formatted(self.location, kwargs)
+            new.location = filled_in(self.location, kwargs)
         return new
 
     def from_value(self, value: Any) -> Self:
@@ -216,7 +217,12 @@ class Result:
         ResultError
             As of ``format``.
         """
-        return default_location(**kwargs) if self.location is None else _formatted(self.location, kwargs)
+        return default_location(**kwargs) if self.location is None else filled_in(self.location, kwargs)
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of its class's own."""
+        return logging.getLogger(f"prefectlite.{type(self).__name__}")
 
     def _found(self, value: Any, location: str) -> Self:
         new = self.from_value(value)
@@ -349,21 +355,42 @@ def default_location(**kwargs: Any) -> str:
     return f"{flow_run}/{safe}"
 
 
-def _formatted(location: Location, kwargs: dict[str, Any]) -> str:
-    if callable(location):
-        found: object = location(**kwargs)
+def filled_in(template: Location, names: Mapping[str, Any], what: str = "location") -> str:
+    """Return the text that a template or a function makes.
+
+    Parameters
+    ----------
+    template : str or callable
+        A text with fields, or a function that takes what they may name.
+    names : mapping of str to object
+        What may be named.
+    what : str
+        What it is, for the error.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    ResultError
+        When the template needs what is not there, or the function gives no text.
+    """
+    if callable(template):
+        found: object = template(**names)
         if not isinstance(found, str):
-            raise ResultError(f"The location function {location!r} returned {found!r}, which is no text.")
+            raise ResultError(f"The {what} function {template!r} returned {found!r}, which is no text.")
         return found
-    given: object = location
+    given: object = template
     if not isinstance(given, str):
-        raise ResultError(f"The location {location!r} is no text; give one, or a function that returns one.")
+        raise ResultError(f"The {what} {template!r} is no text; give one, or a function that returns one.")
     try:
-        return location.format(**kwargs)
+        return template.format(**names)
     except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise ResultError(
-            f"The location {location!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
-            f"{', '.join(sorted(kwargs)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
+            f"The {what} {template!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
+            f"{', '.join(sorted(names)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
         ) from error
 
 

@@ -312,6 +312,22 @@ class Mapped(Success):
         held: Any = super().result
         return [state.result for state in self.map_states] if held is None else held
 
+    def load_result(self, result: Any = None) -> Self:
+        """Return the state with its children's values fetched.
+
+        Parameters
+        ----------
+        result : object
+            Not looked at: a state knows where its value lies.
+
+        Returns
+        -------
+        State
+            A state whose children hold their values.
+        """
+        fetched = [one.load_result() for one in self.map_states]
+        return super().load_result().replace(map_states=fetched, n_map_states=self.n_map_states)
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some attributes changed.
 

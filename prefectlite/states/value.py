@@ -102,6 +102,21 @@ class StateValue:
         """Where the value lies; None when the state holds it itself or there is none."""
         return self._result if type(self._result) is ResultRef else None
 
+    def load_result(self, result: Any = None) -> Self:
+        """Return the state with its value fetched, which ``result`` does by itself when it is read.
+
+        Parameters
+        ----------
+        result : object
+            Not looked at: a state knows where its value lies.
+
+        Returns
+        -------
+        State
+            A state that holds its value, wherever that lay before.
+        """
+        return self if self.result_ref is None else self.replace(result=self.result)
+
     @property
     def has_result(self) -> bool:
         """Whether a result was given, be it None."""

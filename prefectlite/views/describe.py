@@ -98,13 +98,15 @@ def description_lines(flow: FlowGraph) -> list[str]:
     return [label(line) for line in lines]
 
 
-def diagnostics(flow: FlowGraph) -> str:
+def diagnostics(flow: FlowGraph, include_secret_names: bool = False) -> str:
     """Return what a report of a bug should say of a flow and of this machine, without names and values.
 
     Parameters
     ----------
     flow : FlowGraph
         The flow.
+    include_secret_names : bool
+        Whether the names of its secrets are told all the same.
 
     Returns
     -------
@@ -125,6 +127,8 @@ def diagnostics(flow: FlowGraph) -> str:
             "has_reference_tasks": flow.reference_tasks() != flow.terminal_tasks(),
         },
     }
+    if include_secret_names:
+        found["secrets"] = [task.name for task in flow.tasks if task.is_secret]
     return json.dumps(found, indent=2)
 
 

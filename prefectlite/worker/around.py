@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
-from prefectlite.core.context import LazyLayer, enter_layer
+from prefectlite.core.context import LazyLayer, current_layer, enter_layer, push
 from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.core.keeping import Keeping
 from prefectlite.lowering.spec import Upstream
+from prefectlite.results.result import filled_in
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
 from prefectlite.worker.logs import Capture, current, record_labels
@@ -81,8 +82,10 @@ class Kind:
         self.inline_limit = -1 if envelope.is_secret else flow.facts.inline_limit
         #: The body; called with keyword arguments, inside a context that was entered.
         self.run: Callable[..., Any] = envelope.run
+        if envelope.run_name is not None:
+            self.run = _Named(self)
         if envelope.log_stdout and here.sink is not None:
-            self.run = _Printing(envelope.run)
+            self.run = _Printing(self.run)
         #: Runs an attempt in a process of its own; None where bodies run in this one.
         self.apart = here.apart if envelope.isolate or envelope.timeout is not None else None
         self._shared: dict[str, Any] | None = None
@@ -100,6 +103,32 @@ class Kind:
                 "time_left": time_left,
             }
         return found
+
+    def names(self, context: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a template may name, the run's own name included.
+
+        Parameters
+        ----------
+        context : mapping of str to object
+            What the context of an attempt holds.
+        arguments : mapping of str to object
+            The body's; they go before it, and it goes before the flow's parameters.
+
+        Returns
+        -------
+        dict
+            Values by name.
+
+        Raises
+        ------
+        ResultError
+            When the run's name cannot be told.
+        """
+        names = {**context["parameters"], **context, **arguments}
+        template = self.task.envelope.run_name
+        if template is not None:
+            names["task_run_name"] = filled_in(template, names, "task_run_name")
+        return names
 
 
 class Told(Protocol):
@@ -221,6 +250,22 @@ def time_left() -> float:
 
 
 _making: Final = threading.Lock()
+
+
+class _Named:
+    """A body that finds in its context what its run is called."""
+
+    __slots__ = ("_kind", "_run")
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._run = kind.run
+
+    def __call__(self, /, **arguments: Any) -> Any:
+        name = self._kind.names(current_layer().values, arguments)["task_run_name"]
+        # Ends with the attempt's own ``contextvars`` context.
+        push({"task_run_name": name})
+        return self._run(**arguments)
 
 
 class _Printing:

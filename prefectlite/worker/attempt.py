@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
@@ -61,6 +61,7 @@ __all__ = [
     "returned",
     "unopened",
 ]
+_UNSTORED: Final = "Its value cannot be stored: "
 
 
 def perform_packed(
@@ -219,7 +220,14 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
         return failed(kind, error, started, strip.making or "The place of its value cannot be told: ")
     outcome = _perform(strip, place) if found is None else _checked(kind, found.value, started)
     report, wrapper = outcome.report, outcome.wrapper
-    if report is None or not isinstance(wrapper, Succeeded):
+    if report is None:
+        return outcome
+    if isinstance(report.state, Looped):
+        try:
+            _within(around, keeper.store_lap, {"lap": report.state})
+        except BaseException as error:
+            return failed(kind, error, started, _UNSTORED)
+    if not isinstance(wrapper, Succeeded):
         return outcome
     if found is not None:
         report = report._replace(message=found.state.message, cached=found.state, location=found.location)
@@ -227,7 +235,7 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
         try:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
         except BaseException as error:
-            return failed(kind, error, started, "Its value cannot be stored: ")
+            return failed(kind, error, started, _UNSTORED)
     told = told_of(report)
     if kind.drops_kept:
         return Outcome(report, NotedDone(report.started, report.ended, kind.attempt, told))

@@ -15,7 +15,7 @@ from prefectlite.results.kept import Kept, address, pack, unpack
 from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_parameters, objection
 from prefectlite.states.report import Report
-from prefectlite.states.state import Cached
+from prefectlite.states.state import Cached, Looped
 from prefectlite.worker.around import Kind
 from prefectlite.worker.failures import described
 
@@ -71,7 +71,7 @@ class Keeper:
         self._keeping = keeping
         self._log = kind.task.logger
         self._by = str(context["task_run_id"])
-        self._names = {**context["parameters"], **context, **arguments}
+        self._names = kind.names(context, arguments)
         # Told before the body runs: a location that cannot be told must not cost its work.
         self._location = "" if keeping.result is None else keeping.result.named(**self._names)
         self._misses: list[str] = []
@@ -166,6 +166,25 @@ class Keeper:
         if cached is not None:
             cached = cached.replace(message=message)
         return report._replace(message=message, cached=cached, location=_told(location))
+
+    def store_lap(self, lap: Looped) -> None:
+        """Store what an iteration hands on, unless the next one would take it for the task's value.
+
+        Parameters
+        ----------
+        lap : Looped
+            How the iteration ended.
+
+        Raises
+        ------
+        Exception
+            When it cannot be stored where the user wants it.
+        """
+        keeping = self._keeping
+        if keeping.result is None or keeping.has_target or not keeping.writes:
+            return
+        if not (KNOWN and secrets_in(dumps(lap.result))):
+            keeping.result.write(lap.result, **self._names)
 
     def _keep(self, kept: _Kept, value: Any, now: float, told: list[str]) -> Cached | None:
         """Keep a value for later runs; what stands in the way is told, and no failure."""

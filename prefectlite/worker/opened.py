@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 from functools import lru_cache
 from typing import Any
 
 from prefectlite.core.facts import flow_facts
+from prefectlite.core.loggers import get_logger
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.wrappers import Packed
 from prefectlite.masking import hide_texts
@@ -53,7 +53,7 @@ class OpenTask:
     def __init__(self, envelope: Envelope, payload: bytes = b"") -> None:
         self.envelope = envelope
         self.payload = payload
-        self.logger = logging.getLogger(f"prefectlite.{envelope.name}")
+        self.logger = get_logger(envelope.name)
 
 
 def open_flow(content: bytes | Packed) -> OpenFlow:

@@ -6,12 +6,14 @@ import contextvars
 import math
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefectlite import Flow, Parameter, context, set_temporary_config, tags, task, triggers
 from prefectlite.errors import ContextError, SerializationError
+from prefectlite.results import LocalResult
 
 
 @task
@@ -85,6 +87,35 @@ def test_children_of_a_map_know_their_index_and_have_keys_of_their_own(world: An
         "look-1[2]",
     ]
     assert len({one["idempotency_key"] for one in children}) == 3
+
+
+def test_a_run_is_called_what_its_task_says(world: Any, place: str, tmp_path: Path) -> None:
+    @task(
+        task_run_name="{region} {x} [{map_index}]",
+        result=LocalResult(str(tmp_path), location="{task_run_name}"),
+    )
+    def named(x: int) -> str:
+        called: str = context.task_run_name
+        return called
+
+    @task(task_run_name=lambda x, **names: f"{names['task_name']}: {x}", isolate=place == "local")
+    def by_function(x: int) -> str:
+        called: str = context.task_run_name
+        return called
+
+    @task(task_run_name="{nothing}")
+    def badly(x: int) -> int:
+        return x
+
+    with Flow("named") as flow:
+        Parameter("region", default="north")()
+        many, one, bad = named.map([5, 6]), by_function(7), badly(8)
+    result = world.run(flow).result
+
+    assert result[many].result == ["north 5 [0]", "north 6 [1]"]
+    assert sorted(path.name for path in tmp_path.glob("north*")) == result[many].result
+    assert result[one].result == "by_function: 7"
+    assert "The task_run_name '{nothing}' cannot be filled in" in str(result[bad].result)
 
 
 def test_attempts_count_and_share_their_idempotency_key(world: Any) -> None:

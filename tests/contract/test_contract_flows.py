@@ -17,6 +17,7 @@ import pytest
 from prefectlite import (
     DateTimeParameter,
     Edge,
+    EnvVarSecret,
     Flow,
     LocalExecutor,
     Parameter,
@@ -83,7 +84,7 @@ def _() -> None:
         "f", executor=local, tasks=[three], edges=[Edge(one, two)], reference_tasks=[one], validate=True
     )
     assert flow.tasks == {one, two, three}
-    assert flow.edges == (Edge(one, two),)
+    assert flow.edges == {Edge(one, two)}
     assert flow.reference_tasks() == {one}
     assert flow.executor is local
 
@@ -158,7 +159,7 @@ def _() -> None:
         upstream_task=one, downstream_task=two, key="x", mapped=True, flattened=True, validate=True
     )
     assert made == Edge(one, two, "x", mapped=True, flattened=True)
-    assert flow.edges == (made,)
+    assert flow.edges == {made}
     assert flow.tasks == {one, two}
 
 
@@ -247,7 +248,7 @@ def _() -> None:
     flow.set_dependencies(
         middle, upstream_tasks=[up], downstream_tasks=[down], keyword_tasks={"x": 1}, validate=True
     )
-    assert flow.edges == (Edge(up, middle), Edge(middle, down))
+    assert flow.edges == {Edge(up, middle), Edge(middle, down)}
     assert flow.constants == {middle: {"x": 1}}
 
 
@@ -375,7 +376,7 @@ def _() -> None:
     assert here(flow).result[last].result == 17
     beside = flow.add_task(Join())
     flow.replace(second, beside)
-    assert flow.edges_to(beside) == (Edge(first, beside, "x"),)
+    assert flow.edges_to(beside) == {Edge(first, beside, "x")}
     other = Parameter("n", default=9)
     mine, one, _ = etl()
     mine.replace(next(iter(mine.parameters())), other)
@@ -425,11 +426,24 @@ def _() -> None:
     (n,) = flow.parameters()
     assert (flow.root_tasks(), flow.terminal_tasks()) == ({n}, {second})
     assert (flow.upstream_tasks(second), flow.downstream_tasks(n)) == ({first}, {first})
-    into, out = (Edge(n, first, "x"),), (Edge(first, second, "x"),)
+    into, out = {Edge(n, first, "x")}, {Edge(first, second, "x")}
     assert (flow.edges_to(first), flow.edges_from(first)) == (into, out)
-    assert flow.all_upstream_edges() == {n: (), first: into, second: out}
-    assert flow.all_downstream_edges() == {n: into, first: out, second: ()}
-    assert set(flow.edges) == {*into, *out}
+    assert flow.all_upstream_edges() == {n: set(), first: into, second: out}
+    assert flow.all_downstream_edges() == {n: into, first: out, second: set()}
+    assert flow.edges == into | out
+
+
+@row("4.2", "tasks and edges come as sets, in the order in which the flow was built")
+def _() -> None:
+    flow, first, second = etl()
+    (n,) = flow.parameters()
+    assert [*flow.tasks] == [n, first, second]
+    assert flow.tasks.difference(flow.root_tasks(), flow.terminal_tasks()) == {first}
+    assert flow.upstream_tasks(second) | {n} == flow.tasks - {second}
+    assert flow.edges_to(first).union(flow.edges_to(second)) == flow.edges
+    assert flow.edges_to(second).pop() == Edge(first, second, "x")
+    assert flow.downstream_tasks(n).pop() is first
+    assert len(flow.edges_to(second)) == 1
 
 
 @row("4.2", "a query about an unknown task is a ValueError")
@@ -511,6 +525,9 @@ def _() -> None:
     assert told["flow"]["tasks"] == {"Parameter": 1, "FunctionTask": 2}
     assert told["versions"]["prefectlite"]
     assert "secret" not in json.dumps(told)
+    flow = Flow("f", tasks=[EnvVarSecret("PASSWORD")])
+    assert "PASSWORD" not in flow.diagnostics()
+    assert json.loads(flow.diagnostics(include_secret_names=True))["secrets"] == ["PASSWORD"]
 
 
 # 5 Parameters

@@ -499,6 +499,46 @@ def _(kit: Kit) -> None:
 
 @row(
     "13",
+    "loops: what each iteration hands on is stored, too, but at no target, where the next one would find it",
+)
+def _(kit: Kit) -> None:
+    @task(result=LocalResult(kit.folder, location="{task_name}-{task_slug}"))
+    def overwrites() -> int:
+        if context.get("task_loop_count", 1) < 3:
+            raise signals.LOOP(result=0)
+        return 6
+
+    @task(
+        result=LocalResult(kit.folder, location=lambda **names: f"lap-{names.get('task_loop_count', 1)}"),
+    )
+    def each() -> int:
+        if context.get("task_loop_count", 1) < 3:
+            raise signals.LOOP(result=context.get("task_loop_result", 0) + 1)
+        return 6
+
+    class Nowhere(LocalResult):
+        def write(self, value: Any, /, **kwargs: Any) -> Any:
+            raise OSError("no room")
+
+    @task(result=Nowhere(kit.folder))
+    def nowhere() -> int:
+        raise signals.LOOP(result=1)
+
+    with Flow("laps") as flow:
+        overwrites()
+        each()
+        nowhere()
+    states = kit.run(flow)
+    assert (states["overwrites-1"].result, states["each-1"].result) == (6, 6)
+    assert kit.files == {"overwrites-overwrites-1", "lap-1", "lap-2", "lap-3"}
+    read = LocalResult(kit.folder).read
+    assert [read(f"lap-{lap}").value for lap in (1, 2, 3)] == [1, 2, 6]
+    assert read("overwrites-overwrites-1").value == 6
+    assert states["nowhere-1"].message == "Its value cannot be stored: OSError: no room"
+
+
+@row(
+    "13",
     "loops, retries and bodies apart: what is stored is the last value, and no body runs for what is there",
 )
 def _(kit: Kit) -> None:

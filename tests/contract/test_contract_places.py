@@ -46,6 +46,7 @@ def _() -> None:
 @row("19", "DaskExecutor(address=) is a scheduler that is up; with a cluster beside it, it is a ValueError")
 def _() -> None:
     assert repr(DaskExecutor(address="tcp://10.0.0.1:8786")) == repr(DaskExecutor("tcp://10.0.0.1:8786"))
+    assert repr(DaskExecutor(disable_cancellation_event=True)) == repr(DaskExecutor())
     for beside in ({"cluster_class": "a.B"}, {"cluster_kwargs": {"x": 1}}, {"adapt_kwargs": {"minimum": 1}}):
         with pytest.raises(
             ValueError, match=f"(?s)address.*{next(iter(beside))}|{next(iter(beside))}.*address"

@@ -239,7 +239,7 @@ def test_any_nesting_comes_out_as_if_tasks_were_replaced_by_their_values(argumen
         called: Any = take(argument)
     flow.validate()
     constants = flow.constants[called]
-    got = constants["x"] if constants else evaluate(flow, flow.edges_to(called)[0].upstream, VALUES)
+    got = constants["x"] if constants else evaluate(flow, next(iter(flow.edges_to(called))).upstream, VALUES)
     assert got == replaced(argument)
 
 

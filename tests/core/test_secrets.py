@@ -95,6 +95,8 @@ def test_an_option_that_would_keep_the_value_is_refused(option: Any) -> None:
 def test_a_copy_refuses_them_too() -> None:
     with pytest.raises(DefinitionError, match="'PW' is a secret and has keep_result=True"):
         Secret("PW").copy(keep_result=True)
+    with pytest.raises(DefinitionError, match="'PW' is a secret and has keep_result=True"):
+        Secret("PW").keep_result = True
 
 
 def test_other_options_are_those_of_tasks() -> None:

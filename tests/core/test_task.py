@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import logging
 import pickle
 import warnings
 from datetime import timedelta
@@ -17,8 +18,10 @@ from prefectlite.core.annotations import flatten, mapped, unmapped
 from prefectlite.core.constants import Constant
 from prefectlite.core.context import context, tags
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.task import FunctionTask, Task, task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.rules.caching import all_inputs, duration_only
 from prefectlite.rules.triggers import all_finished, all_successful
 from prefectlite.states.signals import FAIL
 
@@ -100,6 +103,7 @@ def test_options_are_read_as_attributes() -> None:
         state_handlers=[handler],
         on_failure=handler,
         log_stdout=True,
+        task_run_name="load {x}",
         keep_result=True,
         map_lengths="shortest",
         associative=True,
@@ -115,16 +119,50 @@ def test_options_are_read_as_attributes() -> None:
     assert (made.retry_on, made.max_crashes, made.trigger) == ((OSError,), 5, all_finished)
     assert (made.skip_on_upstream_skip, made.state_handlers, made.on_failure) == (False, (handler,), handler)
     assert (made.log_stdout, made.keep_result, made.map_lengths, made.nout) == (True, True, "shortest", 2)
+    assert made.task_run_name == "load {x}"
     assert (made.associative, made.bundle_size, made.max_concurrency) == (True, 7, 4)
     assert (made.resources, made.priority, made.workers) == ({"GPU": 1}, -3, ("alice",))
     assert made.options.retry.delays == (90.0,)
     assert made.options.retry.jitter == 0.5
 
 
-def test_an_option_cannot_be_set_later_and_the_error_names_the_ways() -> None:
-    with pytest.raises(AttributeError, match=r"'max_retries' of task 'inc' cannot be set later.*task_args="):
-        inc.max_retries = 3
+def test_an_option_may_be_set_later_and_is_checked_then() -> None:
+    made, other = inc.copy(), inc.copy()
+
+    made.retry_delay = 5
+    made.max_retries = 3
+    made.tags = ["own"]
+    made.resources = {"GPU": 1}
+
+    assert (made.max_retries, made.max_crashes, made.options.retry.delays) == (3, 3, (5.0,))
+    assert (made.tags, made.resources) == ({"own"}, {"GPU": 1})
+    assert (other.max_retries, other.tags, inc.max_retries) == (0, set(), 0)
+    with pytest.raises(DefinitionError, match="Task 'inc' has max_retries=-1; give 0 or more"):
+        made.max_retries = -1
+    with pytest.raises(DefinitionTypeError, match="Task 'inc' has tags='own'"):
+        made.tags = "own"
+    assert made.max_retries == 3
     assert Task.max_retries.__doc__ == "How many attempts may follow a failed first one."
+
+
+def test_a_cache_may_be_set_up_in_any_order() -> None:
+    made, other = inc.copy(), inc.copy()
+
+    made.cache_validator = duration_only
+    made.cache_for = 60
+    other.cache_for = 60
+
+    assert (made.cache_validator, other.cache_validator) == (duration_only, all_inputs)
+
+
+def test_an_option_that_is_set_before_the_task_has_any_is_refused() -> None:
+    class Early(Task):
+        def __init__(self) -> None:
+            self.timeout = 3
+            super().__init__()
+
+    with pytest.raises(AttributeError, match=r"'Early' sets timeout=3 before super\(\).__init__\(\)"):
+        Early()
 
 
 def test_tags_of_a_block_reach_tasks_made_copied_and_called_there() -> None:
@@ -400,7 +438,9 @@ def test_resources_come_from_the_option_and_from_tags() -> None:
 
 
 def test_a_task_has_a_logger_of_its_own() -> None:
-    assert inc.logger.name == "prefectlite.inc"
+    assert inc.logger is get_logger("inc") is logging.getLogger("prefectlite.inc")
+    assert FlowGraph("etl").logger is get_logger("etl")
+    assert get_logger() is get_logger("prefectlite") is logging.getLogger("prefectlite")
 
 
 def test_map_refuses_what_cannot_be_taken_item_by_item() -> None:
@@ -497,7 +537,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"target": 3}, DefinitionTypeError, "target=3; give a template"),
     ({"result": "results"}, DefinitionTypeError, "result='results'; give a Result"),
     ({"checkpoint": 1}, DefinitionTypeError, "checkpoint=1; give True or False"),
-    ({"task_run_name": "x"}, DefinitionTypeError, "'task_run_name', which only a server showed"),
+    ({"task_run_name": 3}, DefinitionTypeError, "task_run_name=3; give a template such as 'load {x}'"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]
 

@@ -15,6 +15,7 @@ import prefectlite
 from prefectlite import Flow, Task
 from prefectlite.core.options import OptionArgs
 from prefectlite.states import State
+from tests.contract.inventory import SEMANTICS
 from tests.docs.pages import FENCE, ROOT
 from tests.docs.test_readme import run_script
 
@@ -36,6 +37,7 @@ OFFERED = {
     "PickleSerializer Serializer",
     "prefect.engine.signals": "ENDRUN FAIL LOOP PAUSE RETRY SKIP SUCCESS TRIGGERFAIL VALIDATIONFAIL "
     "PrefectStateSignal signal_from_state",
+    "prefect.exceptions": "PrefectSignal",
     "prefect.engine.state": "Cached Cancelled Cancelling ClientFailed Failed Finished Looped Mapped Paused Pending "
     "Queued Resume Retrying Running Scheduled Skipped State Submitted Success TimedOut TriggerFailed ValidationFailed",
     "prefect.executors": "DaskExecutor Executor LocalDaskExecutor LocalExecutor",
@@ -74,7 +76,7 @@ OPTIONS = {
 }
 MEMBERS = {
     "Flow": "add_edge add_task all_downstream_edges all_upstream_edges chain constants copy diagnostics "
-    "downstream_tasks edges edges_from edges_to get_tasks load parameters reference_tasks register replace "
+    "downstream_tasks edges edges_from edges_to get_tasks load logger parameters reference_tasks register replace "
     "root_tasks run run_agent save serialize serialized_hash set_dependencies set_reference_tasks slugs "
     "sorted_tasks tasks terminal_tasks update upstream_tasks validate visualize",
     "Task": "bind copy inputs is_equal is_not_equal logger map not_ or_ outputs pipe run serialize "
@@ -198,7 +200,28 @@ def test_each_row_of_differences_says_what_was_and_what_is() -> None:
     told = list(rows(DIFFERENT))
 
     assert len(told) > 20
-    assert all(len(row) == 3 and row[1] and row[2] for row in told)
+    assert all(len(row) == 4 and row[1] and row[2] for row in told)
+
+
+@pytest.mark.parametrize(
+    ("title", "others"), [(DIFFERENT, {"mended", "proposed"}), (OUT, {"proposed", "server", "vendor"})]
+)
+def test_each_difference_says_what_decides_it(title: str, others: set[str]) -> None:
+    odd = [row for row in rows(title) if not set(row[-1].split(", ")) <= {*SEMANTICS, *others}]
+
+    assert odd == []
+
+
+def test_what_semantics_md_does_not_say_yet_is_counted() -> None:
+    proposed = [
+        row[1] if title == DIFFERENT else row[0]
+        for title in (DIFFERENT, OUT)
+        for row in rows(title)
+        if row[-1] == "proposed"
+    ]
+
+    # One more is a decision: it needs a line there.
+    assert len(proposed) == 13, proposed
 
 
 def test_the_python_of_the_page_runs_as_a_script(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def test_equality_weighs_class_and_public_attributes(tmp_path: Path) -> None:
     assert Result() != ConstantResult()
     assert one.copy().serializer == PickleSerializer()
     assert repr(one) == "<LocalResult: 'a'>"
+    assert one.logger.name == "prefectlite.LocalResult"
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from prefectlite.errors import ResultUnavailable
-from prefectlite.states import Report, ResultRef, RunKey, Success
+from prefectlite.states import Mapped, Report, ResultRef, RunKey, Success
 
 KEY = RunKey("load-1", 3)
 
@@ -37,6 +37,19 @@ def test_another_value_is_asked_of_its_source_and_only_when_it_is_read() -> None
     assert state.result == 42
     assert state.result_ref is not None
     assert shelf.asked == [state.result_ref]
+
+
+def test_a_loaded_state_holds_its_value_and_a_loaded_map_those_of_its_children() -> None:
+    shelf = Shelf(42)
+    state = Success("done", ResultRef(KEY, 2, source=shelf))
+    many = Mapped(map_states=[state, Success(result=1)], n_map_states=3)
+
+    loaded, children = state.load_result(), many.load_result()
+    shelf.value = None
+
+    assert (loaded.message, loaded.result_ref, loaded.result) == ("done", None, 42)
+    assert (children.result, children.n_map_states) == ([42, 1], 3)
+    assert loaded.load_result() is loaded
 
 
 def test_a_value_that_no_place_holds_is_refused_with_its_name_and_the_mend() -> None:

@@ -42,6 +42,7 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.cache_validators import all_inputs, partial_inputs_only
+from prefectlite.core.sets import OrderedSet, OrderedView
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
@@ -199,7 +200,10 @@ with Flow("etl", executor=LocalExecutor()) as etl:
 assert_type(etl.add_edge(one, many, key="x"), Edge)
 assert_type(etl.add_task(scale), Task)
 assert_type(etl.sorted_tasks([one]), tuple[Task, ...])
-assert_type(etl.edges_to(one), tuple[Edge, ...])
+assert_type(etl.tasks, OrderedView[Task])
+assert_type(etl.edges, OrderedSet[Edge])
+assert_type(etl.edges_to(one), OrderedSet[Edge])
+assert_type(etl.root_tasks(), OrderedSet[Task])
 assert_type(etl.slugs[one], str)
 assert_type(etl.check_parameters({"limit": 3}), dict[str, Any])
 etl.set_reference_tasks([one, many])
@@ -207,7 +211,7 @@ assert_type(etl.chain(one, many), list[Edge])
 assert_type(etl.copy(), Flow)
 assert_type(etl.update(etl.copy(), merge_parameters=True), None)
 assert_type(etl.replace(one, 3), None)
-assert_type(etl.all_upstream_edges(), dict[Task, tuple[Edge, ...]])
+assert_type(etl.all_upstream_edges(), dict[Task, OrderedSet[Edge]])
 assert_type(etl.parameter_schema(), dict[str, Any])
 assert_type(etl.save("etl.flow"), str)
 assert_type(Flow.load("etl.flow"), Flow)

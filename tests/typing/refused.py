@@ -30,7 +30,7 @@ with Flow("etl") as flow:
     text: str = inc(1)  # refused: assignment
     texts: list[str] = inc.map([1])  # refused: assignment
 
-inc.max_retries = 3  # refused: assignment
+inc.max_retry = 3  # refused: attr-defined
 task(inc.run, max_retry=3)  # refused: call-overload
 task(3)  # refused: call-overload
 wrong: FunctionTask[[str], int] = inc  # refused: assignment
