@@ -83,7 +83,7 @@ def collector_at_rest() -> Iterator[None]:
 
 @contextlib.contextmanager
 def giving_way() -> Iterator[None]:
-    """Keep Python's lock from other threads of this process for a short while only, where they ask for it.
+    """Give other threads of this process Python's lock soon when they ask for it meanwhile.
 
     The scheduler of a local cluster lives in one of them, and each of its messages would wait for as long as
     Python lets a busy thread go on: 5 ms.
