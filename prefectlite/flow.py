@@ -660,8 +660,8 @@ def _traced(
             f"@flow makes a flow of a function, but was given {function!r}; write @flow or "
             "@flow(name=...) above one."
         )
-    title = str(name or getattr(function, "__name__", type(function).__name__))
-    made = Flow(title, schedule=schedule, **options)
+    own = getattr(function, "__name__", type(function).__name__)
+    made = Flow(own if name is None else name, schedule=schedule, **options)
     if executor is not None:
         made.executor = executor
     arguments = parameters_from_signature(function)
