@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from prefectlite.errors import refuse_options
 from prefectlite.states import state as s
 from prefectlite.states.meta import unwrapped
 
@@ -20,31 +17,13 @@ class Signal(BaseException):
         The state's message.
     **attributes : object
         What else the state's constructor takes (``result=``, ``start_time=`` ...).
-
-    Raises
-    ------
-    TypeError
-        When it does not take one of them.
     """
 
     state_class: ClassVar[type[s.State]] = s.State
 
     def __init__(self, message: str | None = None, **attributes: Any) -> None:
         super().__init__(*(() if message is None else (message,)))
-        try:
-            state = self.state_class(message, **attributes)
-        except TypeError:
-            self._refuse_unknown(attributes)
-            raise
-        self.state = unwrapped(state)
-
-    @classmethod
-    def _refuse_unknown(cls, attributes: Mapping[str, Any]) -> None:
-        """Refuse what the state does not take in the name that the user wrote."""
-        takes = inspect.signature(cls.state_class).parameters
-        refuse_options(
-            cls.__name__, {name: None for name in attributes if name not in takes}, cls.state_class, {}
-        )
+        self.state = unwrapped(self.state_class(message, **attributes))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as class and state."""

@@ -157,7 +157,7 @@ STATES: dict[str, Bad] = {
     "a signal with an attribute of no state": (
         lambda: signals.PAUSE("why", until=3),
         TypeError,
-        ("PAUSE", "'until'", "The options are message, result, context, start_time"),
+        ("A Paused state", "'until'", "The options are message, result, context, start_time"),
     ),
     "a traceback that is no text": (
         lambda: Failed(traceback=3),  # type: ignore[arg-type]
