@@ -39,6 +39,7 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
+_SECONDS: Final = "give seconds, or leave it out to wait for the end."
 _A_RUN: Final = "give a task of the flow, or a run's name: 'load-1' or 'load-1[3]'."
 
 
@@ -441,11 +442,7 @@ class FlowRun:
         ExecutorError
             When the place could not be reached.
         """
-        owner, mend = (
-            f"The run of flow {self.flow_name!r}",
-            "give seconds, or leave it out to wait for the end.",
-        )
-        check_kind(owner, "timeout", timeout, int | float | None, mend)
+        check_kind(f"The run of flow {self.flow_name!r}", "timeout", timeout, int | float | None, _SECONDS)
         # No lock waits longer than that.
         return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
 

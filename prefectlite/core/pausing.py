@@ -48,6 +48,7 @@ def pause_task(message: str | None = None, duration: timedelta | float | None = 
         wait = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
         until = datetime.now(UTC) + wait
     except (ValueError, OverflowError):
-        text = f"pause_task(...) has duration={duration!r}, which leads to no moment; {mend}"
-        raise DefinitionError(text) from None
+        raise DefinitionError(
+            f"pause_task(...) has duration={duration!r}, which leads to no moment; {mend}"
+        ) from None
     raise PAUSE(text, start_time=until)
