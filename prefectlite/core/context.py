@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn, overload
 
 from prefectlite.errors import ContextError, DefinitionTypeError
+from prefectlite.kinds import shown
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -404,7 +405,7 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
         if all(isinstance(name, str) for name in found):
             return frozenset(found)
     raise DefinitionTypeError(
-        f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
+        f"{owner} has tags={shown(names)}, but tags are a list of texts; write tags=['nightly', 'gpu']."
     )
 
 

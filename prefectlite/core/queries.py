@@ -20,7 +20,7 @@ from prefectlite.core.places import ConstantView, Place, Rim, SlugView
 from prefectlite.core.sets import OrderedSet, OrderedView
 from prefectlite.core.slugs import SlugBook
 from prefectlite.errors import DefinitionError
-from prefectlite.kinds import check_kind
+from prefectlite.kinds import check_kind, shown
 from prefectlite.printable import label
 
 
@@ -353,7 +353,7 @@ class GraphQueries:
         place = self._places.get(task) if isinstance(task, Task) else None
         if place is None:
             raise DefinitionError(
-                f"{task!r} is not in flow {self.name!r}. Calling a task puts a copy of it into the flow: "
-                "use what the call returned."
+                f"{shown(task)} is not in flow {self.name!r}. Calling a task puts a copy of it into the "
+                "flow: use what the call returned."
             )
         return place
