@@ -25,6 +25,7 @@ from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
 from prefectlite.journal.protocol import Entry
+from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedule import Schedule
 from prefectlite.settings import current as current_settings
@@ -38,6 +39,8 @@ from prefectlite.views.terminal import terminal_progress
 
 #: The longest pause between two looks of an awaiting coroutine, in seconds.
 _LOOK: Final = 0.1
+_SECONDS: Final = "give seconds, or leave it out to wait for the end."
+_A_RUN: Final = "give a task of the flow, or a run's name: 'load-1' or 'load-1[3]'."
 
 
 class Flow(PortableGraph):
@@ -434,10 +437,14 @@ class FlowRun:
         ------
         TimeoutError
             When the run is not over by then; it goes on.
+        DefinitionTypeError
+            When ``timeout`` is no number.
         ExecutorError
             When the place could not be reached.
         """
-        return self._run.wait(timeout)
+        check_kind(f"The run of flow {self.flow_name!r}", "timeout", timeout, int | float | None, _SECONDS)
+        # No lock waits longer than that.
+        return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
 
     def cancel(self) -> None:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
@@ -469,6 +476,8 @@ class FlowRun:
         ------
         KeyError
             When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
         ValueError
             When it is not paused.
         ExecutorError
@@ -513,6 +522,8 @@ class FlowRun:
         ------
         KeyError
             When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
         """
         return self._run.history(self._key(task))
 
@@ -533,6 +544,8 @@ class FlowRun:
         ------
         KeyError
             When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
         """
         key = self._key(task)
         told = explain(self._run.journal, key, self._run.flow_name)
@@ -548,6 +561,7 @@ class FlowRun:
                     "inside the flow returned."
                 )
             return RunKey(slugs[task])
+        check_kind(f"The run of flow {self.flow_name!r}", "task", task, str | RunKey, _A_RUN)
         key = RunKey.parse(task) if isinstance(task, str) else task
         if key.slug and key.slug not in slugs.values():
             known = ", ".join(sorted(slugs.values())[:10])
@@ -643,8 +657,8 @@ def _traced(
             f"@flow makes a flow of a function, but was given {function!r}; write @flow or "
             "@flow(name=...) above one."
         )
-    title = str(name or getattr(function, "__name__", type(function).__name__))
-    made = Flow(title, schedule=schedule, **options)
+    own = getattr(function, "__name__", type(function).__name__)
+    made = Flow(own if name is None else name, schedule=schedule, **options)
     if executor is not None:
         made.executor = executor
     arguments = parameters_from_signature(function)

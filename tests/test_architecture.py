@@ -16,7 +16,7 @@ PACKAGE = "prefectlite"
 
 # DESIGN.md, the picture of the house. The package's own ``__init__`` is the room "".
 FLOORS = (
-    ("states", "settings", "errors", "masking", "printable"),
+    ("states", "settings", "errors", "kinds", "masking", "printable"),
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering", "tasks"),
@@ -33,11 +33,13 @@ def _below(floor: int, *but: str) -> frozenset[str]:
     return frozenset(room for room, number in FLOOR.items() if number < floor and room not in but)
 
 
-# DESIGN.md, the column "may import of ours". All may import errors, and masking and printable: whoever writes a
-# text may have to keep a secret out of it, and has to keep a hostile name from driving the terminal.
-BY_ALL = frozenset({"errors", "masking", "printable"})
+# DESIGN.md, the column "may import of ours". All may import errors, and kinds, masking and printable: whoever takes
+# an argument may have to refuse it, and whoever writes a text may have to keep a secret out of it, and has to keep
+# a hostile name from driving the terminal.
+BY_ALL = frozenset({"errors", "kinds", "masking", "printable"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "kinds": frozenset(),
     "masking": frozenset(),
     "printable": frozenset(),
     "settings": frozenset(),

@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from prefectlite.core.options import TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 from prefectlite.states.keys import RunKey
 
 P = ParamSpec("P")
@@ -174,7 +175,7 @@ def as_name(name: object) -> str:
         When it is no text, or empty.
     """
     if not isinstance(name, str) or not name:
-        raise DefinitionTypeError(f"A task has name={name!r}; give a text that is not empty.")
+        raise DefinitionTypeError(f"A task has name={shown(name)}; give a text that is not empty.")
     return name
 
 
@@ -200,7 +201,7 @@ def as_slug(slug: object, owner: str) -> str:
     """
     if not isinstance(slug, str) or not slug or RunKey.parse(slug) != RunKey(slug):
         raise DefinitionError(
-            f"{owner} has slug={slug!r}; give a text that is not empty and does not end like '[3]' or '@2', "
-            "which name children of a map and iterations of a loop."
+            f"{owner} has slug={shown(slug)}; give a text that is not empty and does not end like '[3]' or "
+            "'@2', which name children of a map and iterations of a loop."
         )
     return slug

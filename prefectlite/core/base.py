@@ -429,7 +429,7 @@ class Task(Expression):
         for name, value in task_args.items():
             if name in _COPIED:
                 options[name] = value
-            elif hasattr(self, name):
+            elif hasattr(self, str(name)):
                 setattr(new, name, value)
             else:
                 raise AttributeError(

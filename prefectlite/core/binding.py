@@ -14,6 +14,7 @@ from prefectlite.core.collecting import Collector, collect, holds_tasks
 from prefectlite.core.constants import PLAIN, Constant
 from prefectlite.core.edge import Edge
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import shown
 
 
 class Graph(Collector, Protocol):
@@ -180,5 +181,7 @@ def as_list(owner: str, option: str, value: Any) -> Iterable[Any]:
     if value is None:
         return ()
     if isinstance(value, Task | EdgeAnnotation | str) or not isinstance(value, Iterable):
-        raise DefinitionTypeError(f"{owner} has {option}={value!r}, which is no list; write {option}=[...].")
+        raise DefinitionTypeError(
+            f"{owner} has {option}={shown(value)}, which is no list; write {option}=[...]."
+        )
     return value

@@ -21,6 +21,7 @@ from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 
 
 class FlowBuilder(FlowInputs):
@@ -414,7 +415,7 @@ class FlowBuilder(FlowInputs):
 
     def _no_task(self, value: object) -> DefinitionTypeError:
         return DefinitionTypeError(
-            f"{value!r} is no task, so flow {self.name!r} cannot hold it; put @task above the function."
+            f"{shown(value)} is no task, so flow {self.name!r} cannot hold it; put @task above the function."
         )
 
     def _check_free(self, task: Task, place: Place, key: str) -> None:

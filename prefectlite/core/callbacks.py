@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.states.state import State
 
 
@@ -46,10 +46,7 @@ def callback_factory(
     True
     """
     for name, given, takes in (("fn", fn, "the task or flow and its state"), ("check", check, "a state")):
-        if not callable(given):
-            raise DefinitionTypeError(
-                f"callback_factory was given {name}={given!r}; give a function that takes {takes}."
-            )
+        check_kind("callback_factory(...)", name, given, Callable, f"give a function that takes {takes}.")
 
     def handler(obj: Any, old: State, new: State) -> State:
         if check(new) is True:

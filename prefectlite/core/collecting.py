@@ -16,7 +16,8 @@ from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.constants import PLAIN, Collection, Constant, Dict, List, Record, Set, Tuple
 from prefectlite.core.context import current_layer
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 _ARGUMENT_NAMES = tuple(f"arg_{number}" for number in range(1, 257))
@@ -89,6 +90,8 @@ def as_task(value: Any, flow: Collector | None = None) -> Task:
     DefinitionError
         When the value holds tasks, and no flow is being built; or also holds itself, an annotation, or a task
         as a dict's key.
+    DefinitionTypeError
+        When it holds tasks, and ``flow`` is none.
     """
     bare = value.value if isinstance(value, EdgeAnnotation) else value
     if isinstance(bare, Task):
@@ -100,6 +103,10 @@ def as_task(value: Any, flow: Collector | None = None) -> Task:
         raise DefinitionError(
             f"A {type(bare).__name__} that holds tasks becomes a task of the flow, and no flow is being "
             "built here; do it inside `with Flow(...):`, or pass flow=..."
+        )
+    if not hasattr(graph, "add_collection"):
+        raise DefinitionTypeError(
+            f"as_task(...) has flow={shown(flow)}; pass a Flow, or leave it away inside one."
         )
     return collect(graph, bare)
 

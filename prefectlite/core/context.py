@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, overload
 
 from prefectlite.errors import ContextError, DefinitionTypeError
+from prefectlite.kinds import shown
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -202,7 +203,38 @@ class Context(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of that name."""
-        return current_layer().values[name]
+        values = current_layer().values
+        try:
+            return values[name]
+        except (KeyError, TypeError):
+            raise KeyError(self._lacks(name)) from None
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a name is visible."""
+        return name in current_layer().values
+
+    @overload
+    def get(self, name: str, /) -> Any | None: ...
+
+    @overload
+    def get(self, name: str, /, default: Any) -> Any: ...
+
+    def get(self, name: str, /, default: Any = None) -> Any:
+        """Return the value of that name, or another one.
+
+        Parameters
+        ----------
+        name : str
+            Whose.
+        default : object
+            What is returned if the name is not visible.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        return current_layer().values.get(name, default)
 
     def __getattr__(self, name: str) -> Any:
         """Return the value of that name."""
@@ -214,8 +246,11 @@ class Context(Mapping[str, Any]):
                 f"The context has no {name}(), since nothing can change it; use `with context(name=value):`, "
                 "which sets a value for a block of code, or flow.run(context={...})."
             )
-        held = ", ".join(sorted(values)) or "nothing"
-        raise AttributeError(
+        raise AttributeError(self._lacks(name))
+
+    def _lacks(self, name: object) -> str:
+        held = ", ".join(sorted(map(str, self))) or "nothing"
+        return (
             f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
             f"context.get({name!r}) gives None instead of this error."
         )
@@ -370,7 +405,7 @@ def as_tags(names: Iterable[str] | None, owner: str) -> frozenset[str]:
         if all(isinstance(name, str) for name in found):
             return frozenset(found)
     raise DefinitionTypeError(
-        f"{owner} has tags={names!r}, but tags are a list of texts; write tags=['nightly', 'gpu']."
+        f"{owner} has tags={shown(names)}, but tags are a list of texts; write tags=['nightly', 'gpu']."
     )
 
 

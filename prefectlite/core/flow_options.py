@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 from prefectlite.results.result import Result
 
 T = TypeVar("T")
@@ -227,4 +228,4 @@ def as_limits(flow_name: str, option: str, value: Any) -> dict[str, int]:
 
 
 def _text(flow_name: str, option: str, value: Any, mend: str) -> str:
-    return f"Flow {flow_name!r} has {option}={value!r}; {mend}"
+    return f"Flow {flow_name!r} has {option}={shown(value)}; {mend}"

@@ -9,6 +9,7 @@ from typing import Any
 from prefectlite.core.queries import GraphQueries
 from prefectlite.core.schema import parameter_schema
 from prefectlite.errors import ParameterError
+from prefectlite.kinds import check_kind
 
 
 class FlowInputs(GraphQueries):
@@ -31,7 +32,12 @@ class FlowInputs(GraphQueries):
         ------
         ParameterError
             When a name is unknown, a required value is missing, or a value is not what its type asks for.
+        DefinitionTypeError
+            When the values have no names.
         """
+        check_kind(
+            f"Flow {self.name!r}", "given", given, Mapping, "give values by their names: {'limit': 3}."
+        )
         for name in given:
             if name not in self._parameters:
                 raise ParameterError(self._unknown(name))
@@ -66,7 +72,7 @@ class FlowInputs(GraphQueries):
 
     def _unknown(self, name: str) -> str:
         names = list(self._parameters)
-        close = get_close_matches(name, names, n=1)
+        close = get_close_matches(str(name), names, n=1)
         if close:
             mend = f"did you mean {close[0]!r}?"
         elif names:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 from prefectlite.results.result import Location, Result
 from prefectlite.rules.triggers import all_successful
 from prefectlite.states.signals import FAIL
@@ -69,7 +70,7 @@ class Where:
         return DefinitionTypeError(self._text(value, mend))
 
     def _text(self, value: object, mend: str) -> str:
-        return f"Task {self.task_name!r} has {self.option}={value!r}; {mend}"
+        return f"Task {self.task_name!r} has {self.option}={shown(value)}; {mend}"
 
 
 def _count(place: Where, value: Any) -> int:

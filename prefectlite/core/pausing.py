@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from prefectlite.core.context import context
+from prefectlite.errors import DefinitionError
+from prefectlite.kinds import check_kind
 from prefectlite.states.signals import PAUSE
 
 
@@ -25,8 +27,10 @@ def pause_task(message: str | None = None, duration: timedelta | float | None = 
     ------
     PAUSE
         Unless a pause of the task run is over.
-    TypeError
+    DefinitionTypeError
         When ``duration`` is something else.
+    DefinitionError
+        When it is longer than calendars are.
 
     Examples
     --------
@@ -38,10 +42,13 @@ def pause_task(message: str | None = None, duration: timedelta | float | None = 
     text = message or "Paused by its own code until it is approved."
     if duration is None:
         raise PAUSE(text)
-    if isinstance(duration, bool) or not isinstance(duration, timedelta | int | float):
-        raise TypeError(
-            f"pause_task was given duration={duration!r}; give a timedelta or seconds, or leave it out to "
-            "wait for an approval."
-        )
-    wait = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
-    raise PAUSE(text, start_time=datetime.now(UTC) + wait)
+    mend = "give a timedelta or seconds, or leave it out to wait for an approval."
+    check_kind("pause_task(...)", "duration", duration, timedelta | int | float, mend)
+    try:
+        wait = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
+        until = datetime.now(UTC) + wait
+    except (ValueError, OverflowError):
+        raise DefinitionError(
+            f"pause_task(...) has duration={duration!r}, which leads to no moment; {mend}"
+        ) from None
+    raise PAUSE(text, start_time=until)

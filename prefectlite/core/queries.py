@@ -19,7 +19,8 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import ConstantView, Place, Rim, SlugView
 from prefectlite.core.sets import OrderedSet, OrderedView
 from prefectlite.core.slugs import SlugBook
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionError
+from prefectlite.kinds import check_kind, shown
 from prefectlite.printable import label
 
 
@@ -110,15 +111,16 @@ class GraphQueries:
         Raises
         ------
         DefinitionTypeError
-            When ``slug`` is no text, ``tags`` is one or holds something else, or ``task_type`` is no class.
+            When ``name`` or ``slug`` is no text, ``tags`` is one or holds something else, or ``task_type`` is
+            no class.
         """
         wanted = as_tags(tags, "get_tasks(...)")
-        if not isinstance(slug, str | None):
-            raise DefinitionTypeError(f"get_tasks(...) has slug={slug!r}; give a text: slug='load-1'.")
-        if not isinstance(task_type, type | None):
-            raise DefinitionTypeError(
-                f"get_tasks(...) has task_type={task_type!r}; give a class of tasks: task_type=Parameter."
-            )
+        for option, given, kind, mend in (
+            ("name", name, str | None, "a text: name='load'"),
+            ("slug", slug, str | None, "a text: slug='load-1'"),
+            ("task_type", task_type, type | None, "a class of tasks: task_type=Parameter"),
+        ):
+            check_kind("get_tasks(...)", option, given, kind, f"give {mend}.")
         candidates: Iterable[Task] = self._places
         if slug is not None:
             owner = self._slug_book.owner(slug)
@@ -351,7 +353,7 @@ class GraphQueries:
         place = self._places.get(task) if isinstance(task, Task) else None
         if place is None:
             raise DefinitionError(
-                f"{task!r} is not in flow {self.name!r}. Calling a task puts a copy of it into the flow: "
-                "use what the call returned."
+                f"{shown(task)} is not in flow {self.name!r}. Calling a task puts a copy of it into the "
+                "flow: use what the call returned."
             )
         return place

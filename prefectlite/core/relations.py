@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from prefectlite.core.annotations import Pipeable
 from prefectlite.core.context import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import shown
 
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
@@ -127,8 +128,8 @@ class Relations(Pipeable):
             return graph
         if not hasattr(flow, "add_edge"):
             raise DefinitionTypeError(
-                f"Task {self.name!r} was given flow={flow!r}, which is no flow; pass a Flow, or leave it "
-                "away inside `with Flow(...):`."
+                f"Task {self.name!r} was given flow={shown(flow)}, which is no flow; pass a Flow, or leave "
+                "it away inside `with Flow(...):`."
             )
         return flow
 

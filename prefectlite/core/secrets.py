@@ -11,6 +11,7 @@ from prefectlite.core.base import Task
 from prefectlite.core.context import current_layer
 from prefectlite.core.options import OptionArgs
 from prefectlite.errors import DefinitionError, SecretError
+from prefectlite.kinds import check_kind, shown
 from prefectlite.masking import hide
 from prefectlite.settings import current
 
@@ -180,6 +181,11 @@ class EnvVarSecret(SecretBase):
         Whether a variable that is not set fails the task; else its value is None.
     **options : OptionArgs
         As of ``SecretBase``.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When ``cast`` is no function.
     """
 
     def __init__(
@@ -189,6 +195,7 @@ class EnvVarSecret(SecretBase):
         raise_if_missing: bool = False,
         **options: Unpack[OptionArgs],
     ) -> None:
+        check_kind(f"EnvVarSecret {shown(name)}", "cast", cast, Callable | None, "give a function: cast=int.")
         self.variable = name
         self.cast = cast
         self.raise_if_missing = raise_if_missing

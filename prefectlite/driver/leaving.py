@@ -122,6 +122,10 @@ def runs_to_resume(engine: Engine | None, key: RunKey, flow_name: str) -> list[i
     ValueError
         When none is paused.
     """
+    if not key.slug:
+        raise ValueError(
+            f"Flow {flow_name!r} itself is never paused; name a task run: run.resume('approve-1')."
+        )
     number = None if engine is None else engine.run_of(key)
     if engine is None or number is None:
         raise ValueError(f"Task run {key} of flow {flow_name!r} has not begun, so it is not paused.")

@@ -23,6 +23,7 @@ from prefectlite.executors.reach import (
 )
 from prefectlite.executors.security import ROLES, check_security, security_of
 from prefectlite.executors.session import DaskSession
+from prefectlite.kinds import check_kind
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import current as current_settings
 
@@ -33,6 +34,7 @@ _SCHEDULERS: Final = {
     "processes": "processes",
     "multiprocessing": "processes",
 }
+_PATH: Final = str | os.PathLike
 
 
 class DaskExecutor:
@@ -134,9 +136,16 @@ class DaskExecutor:
         if len(named) > 1:
             raise DefinitionError(f"DaskExecutor was given {' and '.join(named)}; give one of them.")
         _check_count("n_workers", n_workers)
-        _check_mapping("cluster_kwargs", cluster_kwargs)
-        _check_mapping("adapt_kwargs", adapt_kwargs)
-        _check_mapping("client_kwargs", client_kwargs)
+        _check_count("keep_limit", keep_limit, "of bytes", 0)
+        for name, value, kind, mend in (
+            ("cluster_kwargs", cluster_kwargs, Mapping, "it must be a dict of keyword arguments"),
+            ("adapt_kwargs", adapt_kwargs, Mapping, "it must be a dict of keyword arguments"),
+            ("client_kwargs", client_kwargs, Mapping, "it must be a dict of keyword arguments"),
+            ("cluster_class", cluster_class, str | Callable, "pass a class or its import string"),
+            ("scheduler_file", scheduler_file, _PATH, "pass the path of the scheduler's file"),
+            ("performance_report_path", performance_report_path, _PATH, "pass 'report.html', say"),
+        ):
+            check_kind("DaskExecutor", name, value, kind | None, f"{mend}.")
         if address is not None:
             if not is_address(str(address)):
                 raise DefinitionError(
@@ -158,10 +167,6 @@ class DaskExecutor:
         if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
-        if performance_report_path is not None and not isinstance(performance_report_path, str | os.PathLike):
-            raise DefinitionTypeError(
-                f"performance_report_path={performance_report_path!r} is no path; pass 'report.html', say."
-            )
         self._report_path = performance_report_path
         self._watches = watch_worker_status
         self._debug = debug
@@ -406,18 +411,11 @@ def _is_client(target: Any) -> bool:
     return distributed is not None and isinstance(target, distributed.Client)
 
 
-def _check_count(name: str, value: Any, what: str = "of workers") -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise DefinitionError(f"{name}={value!r} is no number {what}; pass a whole number from 1 on.")
+def _check_count(name: str, value: Any, what: str = "of workers", least: int = 1) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise DefinitionError(f"{name}={value!r} is no number {what}; pass a whole number from {least} on.")
 
 
 def _check_seconds(name: str, value: Any) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
         raise DefinitionError(f"{name}={value!r} is no time; pass a number of seconds greater than 0.")
-
-
-def _check_mapping(name: str, value: Any) -> None:
-    if value is not None and not isinstance(value, Mapping):
-        raise DefinitionTypeError(
-            f"{name}={value!r} must be a dict of keyword arguments, not a {type(value).__name__}."
-        )

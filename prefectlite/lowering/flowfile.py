@@ -129,7 +129,7 @@ class PortableGraph(FlowGraph):
 
 
 def _path(given: object, what: str) -> str:
-    if not isinstance(given, str | os.PathLike):
+    if not isinstance(given, str | os.PathLike) or given == "":
         raise DefinitionTypeError(
             f"A flow cannot be {what} {given!r}, which is no path; give one: 'etl.flow'."
         )

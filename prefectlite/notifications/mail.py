@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from prefectlite.errors import DefinitionError
+from prefectlite.kinds import check_kind
 from prefectlite.notifications.notifier import Notice, Notifier, secret
 from prefectlite.notifications.outbox import Undelivered
 
@@ -49,6 +50,8 @@ class EmailNotifier(Notifier):
     ------
     DefinitionError
         When ``security`` is none of the three, or the timeout not positive.
+    DefinitionTypeError
+        When another option is of the wrong kind.
     """
 
     host: str = "localhost"
@@ -63,6 +66,13 @@ class EmailNotifier(Notifier):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
+        for name, kind, mend in (
+            ("host", str, "the mail server's name: host='smtp.example.org'"),
+            ("port", int | None, "a number: port=587"),
+            ("sender", str | None, "an address: sender='flows@example.org'"),
+            ("to", str | Sequence, "an address, or a list of them: to='me@example.org'"),
+        ):
+            check_kind("An EmailNotifier", name, getattr(self, name), kind, f"give {mend}.")
         if self.security not in tuple(_PORTS):
             raise DefinitionError(
                 f"security of an EmailNotifier is {self.security!r}; give 'starttls', 'tls' or 'none'."

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.notifications.notifier import Notice, Notifier, plain, secret
 from prefectlite.notifications.outbox import THREAD, Undelivered
 
@@ -44,6 +45,8 @@ class WebhookNotifier(Notifier):
     ------
     DefinitionError
         When the URL is none, or the timeout not positive.
+    DefinitionTypeError
+        When another option is of the wrong kind.
     """
 
     url: Any = None
@@ -55,6 +58,17 @@ class WebhookNotifier(Notifier):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
+        name = f"A {type(self).__name__}"
+        check_kind(
+            name, "webhook_secret", self.webhook_secret, str, "give the name of a secret: 'WEBHOOK_URL'."
+        )
+        check_kind(name, "formatter", self.formatter, Callable | None, "give a function of a Notice.")
+        for option in ("headers", "proxies"):
+            if not isinstance(getattr(self, option), Mapping | None):
+                raise DefinitionTypeError(
+                    f"{option} of {self} is no mapping (it is not shown, as it may hold a secret); give a "
+                    "dict of texts."
+                )
         if self.url is not None and not _host(plain(self.url)):
             raise DefinitionError(
                 f"url of a {type(self).__name__} is no web address (it is not shown, as it is a secret); "

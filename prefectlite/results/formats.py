@@ -13,10 +13,11 @@ import lzma
 import pickle
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import BYTES, check_kind
 from prefectlite.results.serializers import dumps
 
 __all__ = [
@@ -143,7 +144,7 @@ class PickleSerializer(Serializer):
         object
             The value.
         """
-        return pickle.loads(value)
+        return pickle.loads(_content(self, value))
 
 
 class JSONSerializer(Serializer):
@@ -164,10 +165,16 @@ class JSONSerializer(Serializer):
 
         Raises
         ------
-        TypeError
+        DefinitionTypeError
             When JSON has no form for it.
         """
-        return json.dumps(value).encode()
+        try:
+            return json.dumps(value).encode()
+        except TypeError as error:
+            raise DefinitionTypeError(
+                f"JSONSerializer cannot write a {type(value).__name__}: {error}; give texts, numbers, lists "
+                "and dicts of them, or use PickleSerializer()."
+            ) from error
 
     def deserialize(self, value: bytes) -> Any:
         """Return the value of some bytes.
@@ -182,7 +189,7 @@ class JSONSerializer(Serializer):
         object
             The value.
         """
-        return json.loads(value)
+        return json.loads(_content(self, value, str | BYTES))
 
 
 class DateTimeSerializer(Serializer):
@@ -201,6 +208,7 @@ class DateTimeSerializer(Serializer):
         bytes
             Such as ``2026-03-01T06:00:00+00:00``.
         """
+        check_kind("DateTimeSerializer", "value", value, date, "give a datetime.")
         text: str = value.isoformat()
         return text.encode()
 
@@ -217,7 +225,7 @@ class DateTimeSerializer(Serializer):
         datetime
             With the offset as its time zone, if there was one.
         """
-        return datetime.fromisoformat(value.decode())
+        return datetime.fromisoformat(bytes(_content(self, value)).decode())
 
 
 class PandasSerializer(Serializer):
@@ -262,7 +270,12 @@ class PandasSerializer(Serializer):
         bytes
             A file of that type.
         """
-        write = getattr(value, f"to_{self.file_type}")
+        write = getattr(value, f"to_{self.file_type}", None)
+        if write is None:
+            raise DefinitionTypeError(
+                f"{self!r} was given a {type(value).__name__}, which has no to_{self.file_type}; give a "
+                "DataFrame or a Series."
+            )
         buffer = io.BytesIO()
         write(buffer, **self.serialize_kwargs)
         return buffer.getvalue()
@@ -280,7 +293,7 @@ class PandasSerializer(Serializer):
         DataFrame
             The table; a CSV file has its index as a column, unless the ``kwargs`` say otherwise.
         """
-        return self._reader()(io.BytesIO(value), **self.deserialize_kwargs)
+        return self._reader()(io.BytesIO(_content(self, value)), **self.deserialize_kwargs)
 
     def _reader(self) -> Callable[..., Any]:
         try:
@@ -340,13 +353,15 @@ class CompressedSerializer(Serializer):
                 "CompressedSerializer takes a format, or compress and decompress; give one or the other."
             )
         if compress is None or decompress is None:
-            if format is not None and format not in _FORMATS:
+            if format is not None and format not in tuple(_FORMATS):
                 raise DefinitionError(
                     f"CompressedSerializer has format={format!r}; give one of {', '.join(_FORMATS)}, or "
                     "functions: compress=..., decompress=..."
                 )
             compress, decompress = _FORMATS[format or "zlib"]
         self.serializer = as_serializer(serializer, "CompressedSerializer")
+        for name, given in (("compress", compress), ("decompress", decompress)):
+            check_kind("CompressedSerializer", name, given, Callable, "give a function of bytes.")
         self.compress, self.decompress = compress, decompress
         self.compress_kwargs = _options("CompressedSerializer", "compress_kwargs", compress_kwargs)
         self.decompress_kwargs = _options("CompressedSerializer", "decompress_kwargs", decompress_kwargs)
@@ -379,7 +394,7 @@ class CompressedSerializer(Serializer):
         object
             What the other serializer makes of them.
         """
-        return self.serializer.deserialize(self.decompress(value, **self.decompress_kwargs))
+        return self.serializer.deserialize(self.decompress(_content(self, value), **self.decompress_kwargs))
 
 
 _FORMATS: Final[dict[str, tuple[Callable[..., bytes], Callable[..., bytes]]]] = {
@@ -391,6 +406,12 @@ _FORMATS: Final[dict[str, tuple[Callable[..., bytes], Callable[..., bytes]]]] = 
 
 
 def _options(owner: str, name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise DefinitionTypeError(f"{owner} has {name}={given!r}; give a dict of what its function takes.")
+    check_kind(owner, name, given, Mapping | None, "give a dict of what its function takes.")
     return dict(given or {})
+
+
+def _content(serializer: Serializer, value: Any, kind: Any = BYTES) -> Any:
+    check_kind(
+        type(serializer).__name__, "value", value, kind, "give the bytes that serialize(...) returned."
+    )
+    return value

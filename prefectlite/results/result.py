@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote
 
-from prefectlite.errors import DefinitionTypeError, ResultError
+from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.store import FolderStore, Store, folder_name
 
@@ -95,10 +95,17 @@ class Result:
         ResultUnavailable
             When there is nothing.
         ResultCorrupt
-            When it is not what was written.
+            When it is not what was written, or not by such a serializer.
         """
         content = self._need_store("read").read(location)
-        return self._found(self.serializer.deserialize(content), location)
+        try:
+            value = self.serializer.deserialize(content)
+        except Exception as error:
+            raise ResultCorrupt(
+                f"What lies at {location!r} of {self.store!r} is nothing that {self.serializer!r} reads "
+                f"({type(error).__name__}: {error}); give the serializer that wrote it, or delete it."
+            ) from error
+        return self._found(value, location)
 
     def write(self, value: Any, /, **kwargs: Any) -> Self:
         """Store a value.

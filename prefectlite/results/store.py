@@ -15,9 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol, runtime_checkable
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError, ResultUnavailable
+from prefectlite.kinds import BYTES, check_kind
 
 #: How long a file may differ from its sum, in seconds, before it is taken for broken.
 PATIENCE: Final = 0.05
+_A_CONTENT: Final = "give bytes; Result(store=...).write(value) makes them of any value."
 
 
 @runtime_checkable
@@ -213,7 +215,10 @@ class FolderStore:
         ------
         ResultError
             When it cannot be written, or the location names no file inside the folder.
+        DefinitionTypeError
+            When what it is to hold is something else.
         """
+        check_kind(repr(self), "content", content, BYTES, _A_CONTENT)
         path = self.path(location)
         # A name that no other thread or process has; it is short, as names have limits.
         draft = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{os.urandom(4).hex()}.part")
@@ -377,7 +382,10 @@ class FsspecStore:
         ------
         ResultError
             When it cannot be written, or the location names no file inside the folder.
+        DefinitionTypeError
+            When what it is to hold is something else.
         """
+        check_kind(repr(self), "content", content, BYTES, _A_CONTENT)
         system, path = self._open(location)
         try:
             system.makedirs(path.rpartition("/")[0], exist_ok=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.states.state import Cached
 
 __all__ = [
@@ -67,6 +68,9 @@ class Validator:
 
     def __call__(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> bool:
         """Return whether the value behind a kept state may be used."""
+        check_kind(self.name, "state", state, Cached, "give the Cached state that was kept.")
+        for name, given in (("inputs", inputs), ("parameters", parameters)):
+            check_kind(self.name, name, given, Mapping, "give tokens or values by name, in a dict.")
         return self.objection(state, inputs, parameters) is None
 
     def __repr__(self) -> str:
@@ -146,7 +150,7 @@ class PartialValidator(Validator):
             names = self._names(validate_on)
             is_of_inputs = self.name == "partial_inputs_only"
             chosen = replace(self, inputs=names) if is_of_inputs else replace(self, parameters=names)
-        return chosen if state is None else chosen.objection(state, inputs, parameters) is None
+        return chosen if state is None else Validator.__call__(chosen, state, inputs, parameters)
 
     def _names(self, given: Any) -> tuple[str, ...]:
         names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else None

@@ -16,6 +16,7 @@ from numbers import Integral, Real
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError, TaskError
+from prefectlite.kinds import shown
 from prefectlite.rules.tally import Tally
 from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.states.signals import signal_from_state
@@ -74,6 +75,8 @@ class Trigger(ABC):
         ------
         Signal
             ``TRIGGERFAIL``, ``SKIP`` or ``PAUSE``.
+        DefinitionTypeError
+            When it is called with something else.
 
         Examples
         --------
@@ -81,6 +84,12 @@ class Trigger(ABC):
         >>> any_failed({"left": Success(), "right": Failed()})
         True
         """
+        given: object = upstream_states
+        if not isinstance(given, Mapping) or not all(isinstance(one, State) for one in given.values()):
+            raise DefinitionTypeError(
+                f"The trigger {self.name} was called with {shown(given)}; give the upstreams' states by "
+                "edge or name: {'load': Success()}."
+            )
         verdict = self.decide(Tally.of(upstream_states.values()))
         if isinstance(verdict, Proceed):
             return True

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from prefectlite.errors import DefinitionTypeError
-from prefectlite.schedules.moments import later
+from prefectlite.kinds import check_kind
+from prefectlite.schedules.moments import aware, later
 
 Adjustment: TypeAlias = Callable[[datetime], datetime]
 
@@ -35,12 +35,10 @@ def add(interval: timedelta) -> Adjustment:
     DefinitionTypeError
         When the interval is no timedelta.
     """
-    given: object = interval
-    if not isinstance(given, timedelta):
-        raise DefinitionTypeError(
-            f"The adjustment add(...) has interval={interval!r}; give a timedelta: timedelta(hours=2)."
-        )
-    return lambda found: later(found, interval)
+    check_kind(
+        "The adjustment add(...)", "interval", interval, timedelta, "give a timedelta: timedelta(hours=2)."
+    )
+    return lambda found: later(aware(found, "What the adjustment add(...) is to move"), interval)
 
 
 def next_weekday(dt: datetime) -> datetime:
@@ -56,5 +54,6 @@ def next_weekday(dt: datetime) -> datetime:
     datetime
         A moment from Monday to Friday.
     """
-    days = _DAYS_TO_MONDAY.get(dt.weekday())
-    return dt if days is None else later(dt, timedelta(days=days))
+    moment = aware(dt, "dt of next_weekday(...)")
+    days = _DAYS_TO_MONDAY.get(moment.weekday())
+    return moment if days is None else later(moment, timedelta(days=days))

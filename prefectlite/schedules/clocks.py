@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
-from prefectlite.schedules.events import ClockEvent
+from prefectlite.kinds import check_kind
+from prefectlite.schedules.events import PARAMETERS, ClockEvent
 from prefectlite.schedules.moments import after_or_now, aware, later, localized
 
 __all__ = ["Clock", "ClockEvent", "CronClock", "DatesClock", "IntervalClock", "RRuleClock"]
@@ -49,11 +50,7 @@ class Clock:
         name = type(self).__name__
         self.start_date = None if start_date is None else aware(start_date, f"start_date of {name}")
         self.end_date = None if end_date is None else aware(end_date, f"end_date of {name}")
-        if parameter_defaults is not None and not isinstance(parameter_defaults, Mapping):
-            raise DefinitionTypeError(
-                f"{name} has parameter_defaults={parameter_defaults!r}; give a dict of parameters: "
-                "parameter_defaults={'city': 'Bergen'}."
-            )
+        check_kind(name, "parameter_defaults", parameter_defaults, Mapping | None, PARAMETERS)
         self.parameter_defaults: dict[str, Any] = dict(parameter_defaults or {})
         self.labels = labels
 
@@ -140,11 +137,9 @@ class IntervalClock(Clock):
         parameter_defaults: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        given: object = interval
-        if not isinstance(given, timedelta):
-            raise DefinitionTypeError(
-                f"An IntervalClock has interval={interval!r}; give a timedelta: timedelta(minutes=10)."
-            )
+        check_kind(
+            "An IntervalClock", "interval", interval, timedelta, "give a timedelta: timedelta(minutes=10)."
+        )
         if interval <= timedelta(0):
             raise DefinitionError(
                 f"An IntervalClock has interval={interval!r}, which leads nowhere; give more than zero."
@@ -218,9 +213,7 @@ class CronClock(Clock):
         labels: Sequence[str] | None = None,
         day_or: bool | None = None,
     ) -> None:
-        given: object = cron
-        if not isinstance(given, str):
-            raise DefinitionTypeError(f"A CronClock has cron={cron!r}; give a text: '30 9 * * mon-fri'.")
+        check_kind("A CronClock", "cron", cron, str, "give a text: '30 9 * * mon-fri'.")
         self.cron = cron
         self.day_or = day_or is not False
         super().__init__(start_date, end_date, parameter_defaults, labels)
@@ -296,8 +289,7 @@ class DatesClock(Clock):
         parameter_defaults: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        if not isinstance(dates, Iterable):
-            raise DefinitionTypeError(f"A DatesClock has dates={dates!r}; give a list: dates=[...].")
+        check_kind("A DatesClock", "dates", dates, Iterable, "give a list: dates=[...].")
         moments = [aware(date, "A date of a DatesClock") for date in dates]
         if not moments:
             raise DefinitionError(

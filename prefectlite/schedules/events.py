@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+from prefectlite.kinds import check_kind
 from prefectlite.schedules.moments import aware
+
+#: What to give instead of parameters without names.
+PARAMETERS: Final = "give a dict of parameters: parameter_defaults={'city': 'Bergen'}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +30,7 @@ class ClockEvent:
     Raises
     ------
     DefinitionTypeError
-        When the start is no datetime.
+        When the start is no datetime, or the parameters have no names.
     """
 
     start_time: datetime
@@ -35,6 +39,7 @@ class ClockEvent:
 
     def __post_init__(self) -> None:
         """Give the start a zone."""
+        check_kind("A ClockEvent", "parameter_defaults", self.parameter_defaults, Mapping, PARAMETERS)
         object.__setattr__(self, "start_time", aware(self.start_time, "start_time of a ClockEvent"))
 
     @property

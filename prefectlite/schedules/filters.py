@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
-from prefectlite.schedules.moments import aware
+from prefectlite.schedules.moments import aware, checked
 
 Filter: TypeAlias = Callable[[datetime], bool]
 
 _SATURDAY: Final = 5
 _A_LEAP_YEAR: Final = 2000
+_ASKED: Final = "What a schedule's filter was asked about"
 
 
 def on_datetime(dt: datetime) -> Filter:
@@ -31,7 +32,8 @@ def on_datetime(dt: datetime) -> Filter:
     callable
         The filter.
     """
-    return between_datetimes(dt, dt)
+    moment = aware(dt, "dt of on_datetime(...)")
+    return between_datetimes(moment, moment)
 
 
 def between_datetimes(start: datetime, end: datetime) -> Filter:
@@ -47,8 +49,9 @@ def between_datetimes(start: datetime, end: datetime) -> Filter:
     callable
         The filter.
     """
-    first, last = aware(start, "start").astimezone(UTC), aware(end, "end").astimezone(UTC)
-    return lambda found: first <= found.astimezone(UTC) <= last
+    first = aware(start, "start of between_datetimes(...)").astimezone(UTC)
+    last = aware(end, "end of between_datetimes(...)").astimezone(UTC)
+    return lambda found: first <= aware(found, _ASKED).astimezone(UTC) <= last
 
 
 def on_date(month: int, day: int) -> Filter:
@@ -101,7 +104,12 @@ def between_dates(start_month: int, start_day: int, end_month: int, end_day: int
     (True, False)
     """
     within = _within(_day(start_month, start_day), _day(end_month, end_day))
-    return lambda found: within((found.month, found.day))
+
+    def accepts(found: datetime) -> bool:
+        moment = checked(found, _ASKED)
+        return within((moment.month, moment.day))
+
+    return accepts
 
 
 def at_time(t: time) -> Filter:
@@ -149,7 +157,7 @@ def between_times(start: time, end: time) -> Filter:
                 f"A schedule's filter was given the time {given!r}; give a time of day: time(9, 30)."
             )
     within = _within(start, end)
-    return lambda found: within(found.time())
+    return lambda found: within(checked(found, _ASKED).time())
 
 
 def is_weekday(dt: datetime) -> bool:
@@ -165,7 +173,7 @@ def is_weekday(dt: datetime) -> bool:
     bool
         False on Saturday and Sunday.
     """
-    return dt.weekday() < _SATURDAY
+    return checked(dt, "dt of is_weekday(...)").weekday() < _SATURDAY
 
 
 def is_weekend(dt: datetime) -> bool:
@@ -181,7 +189,7 @@ def is_weekend(dt: datetime) -> bool:
     bool
         True on these two days.
     """
-    return not is_weekday(dt)
+    return checked(dt, "dt of is_weekend(...)").weekday() >= _SATURDAY
 
 
 def is_month_start(dt: datetime) -> bool:
@@ -197,7 +205,7 @@ def is_month_start(dt: datetime) -> bool:
     bool
         True on that day.
     """
-    return dt.day == 1
+    return checked(dt, "dt of is_month_start(...)").day == 1
 
 
 def is_month_end(dt: datetime) -> bool:
@@ -213,7 +221,7 @@ def is_month_end(dt: datetime) -> bool:
     bool
         True on that day.
     """
-    return is_month_start(dt + timedelta(days=1))
+    return (checked(dt, "dt of is_month_end(...)") + timedelta(days=1)).day == 1
 
 
 def is_day_of_week(day_of_week: int) -> Filter:
@@ -238,7 +246,7 @@ def is_day_of_week(day_of_week: int) -> Filter:
         raise DefinitionError(
             f"is_day_of_week was given {day_of_week!r}; give a number from 0, Sunday, to 6, Saturday."
         )
-    return lambda found: found.isoweekday() % 7 == day_of_week
+    return lambda found: checked(found, _ASKED).isoweekday() % 7 == day_of_week
 
 
 def _within(start: Any, end: Any) -> Callable[[Any], bool]:
@@ -251,7 +259,7 @@ def _within(start: Any, end: Any) -> Callable[[Any], bool]:
 def _day(month: int, day: int) -> tuple[int, int]:
     try:
         date(_A_LEAP_YEAR, month, day)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise DefinitionError(
             f"A schedule's filter was given month {month!r} and day {day!r}: {error}; "
             "give a month from 1 to 12 and a day that it has."

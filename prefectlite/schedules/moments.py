@@ -11,6 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import shown
 
 DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -36,16 +37,40 @@ def aware(moment: object, owner: str) -> datetime:
     DefinitionTypeError
         When it is no datetime.
     """
-    if not isinstance(moment, datetime):
-        raise DefinitionTypeError(
-            f"{owner} is {moment!r}, which is no datetime; "
-            "write datetime(2026, 11, 26, 9, tzinfo=ZoneInfo('Europe/Oslo'))."
-        )
+    moment = checked(moment, owner)
     zone = UTC if moment.utcoffset() is None else moment.tzinfo
     plain = datetime.combine(moment.date(), moment.time(), zone)
     # A zone of pytz knows the offset of one moment only; its name knows them all.
     name = getattr(zone, "zone", None)
     return plain.astimezone(ZoneInfo(name)) if isinstance(name, str) else plain
+
+
+def checked(moment: object, owner: str) -> datetime:
+    """Return a moment, if it is one.
+
+    Parameters
+    ----------
+    moment : object
+        What the user gave.
+    owner : str
+        What it is, for the error.
+
+    Returns
+    -------
+    datetime
+        The same.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is no datetime.
+    """
+    if isinstance(moment, datetime):
+        return moment
+    raise DefinitionTypeError(
+        f"{owner} is {shown(moment)}, which is no datetime; "
+        "write datetime(2026, 11, 26, 9, tzinfo=ZoneInfo('Europe/Oslo'))."
+    )
 
 
 def after_or_now(after: datetime | None) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, overload
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind, shown
 from prefectlite.schedules.adjustments import Adjustment
 from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock, RRuleClock
 from prefectlite.schedules.events import ClockEvent
@@ -22,6 +24,7 @@ from prefectlite.schedules.moments import after_or_now, aware
 PATIENCE: Final = 10_000
 #: How many events back an adjustment may move two events to one moment.
 _MEMORY: Final = 1_000
+_A_FILTER: Final = "function of a datetime: filters.is_weekday"
 
 
 class Schedule:
@@ -64,11 +67,15 @@ class Schedule:
         not_filters: Iterable[Filter] | None = None,
         adjustments: Iterable[Adjustment] | None = None,
     ) -> None:
-        self.clocks: list[Clock] = _listed("clocks", clocks, "a clock", lambda one: isinstance(one, Clock))
-        self.filters: list[Filter] = _listed("filters", filters, "a function", callable)
-        self.or_filters: list[Filter] = _listed("or_filters", or_filters, "a function", callable)
-        self.not_filters: list[Filter] = _listed("not_filters", not_filters, "a function", callable)
-        self.adjustments: list[Adjustment] = _listed("adjustments", adjustments, "a function", callable)
+        self.clocks: list[Clock] = _listed(
+            "clocks", clocks, "clock: CronClock('30 9 * * *')", lambda one: isinstance(one, Clock)
+        )
+        self.filters: list[Filter] = _listed("filters", filters, _A_FILTER, callable)
+        self.or_filters: list[Filter] = _listed("or_filters", or_filters, _A_FILTER, callable)
+        self.not_filters: list[Filter] = _listed("not_filters", not_filters, _A_FILTER, callable)
+        self.adjustments: list[Adjustment] = _listed(
+            "adjustments", adjustments, "function of a datetime: adjustments.next_weekday", callable
+        )
 
     def __repr__(self) -> str:
         """Return what was given."""
@@ -124,11 +131,11 @@ class Schedule:
         DefinitionError
             When ``n`` is negative.
         """
-        given: object = n
-        if isinstance(given, bool) or not isinstance(given, int):
-            raise DefinitionTypeError(f"Schedule.next(...) has n={n!r}; give a whole number of starts.")
-        if n < 0:
-            raise DefinitionError(f"Schedule.next(...) has n={n!r}; give 0 or more.")
+        check_kind("Schedule.next(...)", "n", n, int, "give a whole number of starts.")
+        if not 0 <= n <= sys.maxsize:
+            raise DefinitionError(
+                f"Schedule.next(...) has n={n!r}; give 0 or more, and no more than a list holds."
+            )
         found = list(islice(self.events(after), n))
         return found if return_events else [event.start_time for event in found]
 
@@ -343,5 +350,5 @@ def _listed(name: str, given: Iterable[Any] | None, what: str, fits: Callable[[A
     listed = list(given)
     for one in listed:
         if not fits(one):
-            raise DefinitionTypeError(f"A Schedule has {one!r} among its {name}, which is not {what}.")
+            raise DefinitionTypeError(f"A Schedule has {shown(one)} among its {name}; give a {what}.")
     return listed

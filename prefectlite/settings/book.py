@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
 from prefectlite.errors import ConfigError
 from prefectlite.masking import MASK, Secrets
@@ -160,7 +160,7 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[None]:
     """
     layer: dict[str, Given] = {}
     given: object = settings
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise ConfigError(
             f"set_temporary_config was given {given!r}, which has no names; give keys and values: "
             "{'n_workers': 4}."
@@ -205,6 +205,14 @@ class Config:
                 raise AttributeError(
                     f"There is no setting {name!r}; {mend(name)} `prefectlite config` lists them."
                 ) from None
+
+        def __setattr__(self, name: str, value: Any) -> NoReturn:
+            """Refuse: settings have one place each, and come back after a block."""
+            raise AttributeError(
+                f"The setting {name!r} cannot be set on config; use the configuration file, "
+                f"`with set_temporary_config({{{name!r}: ...}}):` or "
+                f"PREFECTLITE_{name.upper()}=... in the environment."
+            )
 
     def __dir__(self) -> list[str]:
         """Return the names of settings and sections."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
+
+from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import check_kind
+from prefectlite.states.value import StateValue
 
 if TYPE_CHECKING:
     from prefectlite.states.state import State
@@ -110,8 +115,18 @@ def count_by_class(states: Sequence[State]) -> dict[str, int]:
     -------
     dict of str to int
         In order of first appearance.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When they are no list, or something else is among them.
     """
+    check_kind("count_by_class(...)", "states", states, Iterable, "give a list of states.")
     counts: dict[str, int] = {}
-    for kind in classes_of(states):
-        counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
+    for kind, number in Counter(classes_of(states)).items():
+        if not issubclass(kind, StateValue):
+            raise DefinitionTypeError(
+                f"count_by_class(...) has a {kind.__name__} among its states; give states only."
+            )
+        counts[kind.__name__] = counts.get(kind.__name__, 0) + number
     return counts

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
+from prefectlite.errors import NoOptions
 from prefectlite.states.state import Pending, State
 from prefectlite.states.value import NO_RESULT, refused, zoned
 
@@ -38,8 +39,9 @@ class _MetaState(State):
         context: Mapping[str, Any] | None = None,
         *,
         state: State | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
+        super().__init__(message, result, context, **_others)
         if not isinstance(state, State | None):
             raise refused(type(self), "state", state, "pass the state that it wraps.")
         object.__setattr__(self, "state", state.state if isinstance(state, _MetaState) else state)
@@ -98,8 +100,9 @@ class Queued(_MetaState):
         *,
         state: State | None = None,
         start_time: datetime | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context, state=state)
+        super().__init__(message, result, context, state=state, **_others)
         object.__setattr__(self, "start_time", zoned(type(self), start_time))
 
     def is_queued(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, Unpack
 
+from prefectlite.errors import NoOptions
 from prefectlite.states.children import ChildStates
-from prefectlite.states.value import NO_RESULT, StateValue, counted, named, refused, zoned
+from prefectlite.states.value import NO_RESULT, StateValue, counted, named, refused, told, zoned
 
 
 class State(StateValue):
@@ -25,6 +26,11 @@ class State(StateValue):
         ``ResultRef`` that says where the value lies.
     context : mapping or None
         Free facts that travel with the state.
+
+    Raises
+    ------
+    TypeError
+        When ``context`` is no mapping, or another argument is nothing that the class takes.
     """
 
     __slots__ = ()
@@ -129,8 +135,9 @@ class Scheduled(Pending):
         context: Mapping[str, Any] | None = None,
         *,
         start_time: datetime | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
+        super().__init__(message, result, context, **_others)
         object.__setattr__(self, "start_time", zoned(type(self), start_time))
 
 
@@ -177,8 +184,9 @@ class Retrying(Scheduled):
         *,
         start_time: datetime | None = None,
         run_count: int = 1,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context, start_time=start_time)
+        super().__init__(message, result, context, start_time=start_time, **_others)
         object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
 
 
@@ -247,8 +255,9 @@ class Cached(Success):
         cached_result_expiration: datetime | None = None,
         hashed_inputs: Mapping[str, str] | None = None,
         cached_parameters: Mapping[str, str] | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
+        super().__init__(message, result, context, **_others)
         put, cls, until = object.__setattr__, type(self), cached_result_expiration
         put(self, "cached_result_expiration", zoned(cls, until, "cached_result_expiration"))
         put(self, "hashed_inputs", named(cls, hashed_inputs, "hashed_inputs"))
@@ -292,14 +301,15 @@ class Mapped(Success):
         *,
         map_states: Iterable[State] = (),
         n_map_states: int | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
+        super().__init__(message, result, context, **_others)
         cls: type[State] = type(self)
         if not isinstance(map_states, Iterable):
             raise refused(cls, "map_states", map_states, "pass a list of states.")
         states = map_states if isinstance(map_states, ChildStates) else tuple(map_states)
-        told: Iterable[object] = () if isinstance(states, ChildStates) else states
-        for one in told:
+        given: Iterable[object] = () if isinstance(states, ChildStates) else states
+        for one in given:
             if not isinstance(one, State):
                 raise refused(cls, "one of map_states", one, "pass states only.")
         number = len(states) if n_map_states is None else counted(cls, n_map_states, "n_map_states")
@@ -366,6 +376,11 @@ class Failed(Finished):
         As for ``State``.
     traceback : str or None
         The traceback as text, formatted where the exception was raised.
+
+    Raises
+    ------
+    TypeError
+        When ``traceback`` is something else.
     """
 
     __slots__ = ("traceback",)
@@ -381,9 +396,10 @@ class Failed(Finished):
         context: Mapping[str, Any] | None = None,
         *,
         traceback: str | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
-        object.__setattr__(self, "traceback", traceback)
+        super().__init__(message, result, context, **_others)
+        object.__setattr__(self, "traceback", told(type(self), traceback, "traceback"))
 
 
 class TimedOut(Failed):
@@ -417,6 +433,11 @@ class Crashed(Failed):
     cause : str
         ``"worker-lost"``, ``"result-lost"``, ``"out-of-memory"``, ``"exited"``,
         ``"input-unreachable"`` or another short name.
+
+    Raises
+    ------
+    TypeError
+        When ``traceback`` or ``cause`` is something else.
     """
 
     __slots__ = ("cause",)
@@ -432,8 +453,12 @@ class Crashed(Failed):
         *,
         traceback: str | None = None,
         cause: str = "worker-lost",
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context, traceback=traceback)
+        super().__init__(message, result, context, traceback=traceback, **_others)
+        given: object = cause
+        if not isinstance(given, str):
+            raise refused(type(self), "cause", cause, 'pass a short name: "worker-lost".')
         object.__setattr__(self, "cause", cause)
 
 
@@ -465,8 +490,9 @@ class Looped(Finished):
         context: Mapping[str, Any] | None = None,
         *,
         loop_count: int = 1,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        super().__init__(message, result, context)
+        super().__init__(message, result, context, **_others)
         object.__setattr__(self, "loop_count", counted(type(self), loop_count, "loop_count"))
 
 

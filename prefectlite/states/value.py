@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, cast, overload
 
-from prefectlite.errors import ResultUnavailable
+from prefectlite.errors import NoOptions, ResultUnavailable, refuse_options
+from prefectlite.kinds import shown
 from prefectlite.printable import printable
 from prefectlite.states.report import ResultRef
 
@@ -39,6 +40,7 @@ class NoResultType:
 
 NO_RESULT: Final = NoResultType()
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+_put: Final = object.__setattr__
 
 
 class StateValue:
@@ -52,7 +54,7 @@ class StateValue:
     Raises
     ------
     TypeError
-        When ``context`` is no mapping.
+        When ``context`` is no mapping, or what comes by name is nothing that the class takes.
     """
 
     __slots__ = ("_result", "context", "message")
@@ -71,15 +73,15 @@ class StateValue:
         message: str | None = None,
         result: Any = NO_RESULT,
         context: Mapping[str, Any] | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
-        if context and not isinstance(context, Mapping):
-            raise refused(type(self), "context", context, "pass a mapping, and what comes behind it by name.")
-        put = object.__setattr__
+        if _others:
+            refuse_options(f"A {type(self).__name__} state", _others, type(self), {})  # type: ignore[unreachable]
         # Prefect 1 took anything, and people give the exception itself.
-        told: object = message
-        put(self, "message", told if told is None or isinstance(told, str) else str(told))
-        put(self, "_result", result)
-        put(self, "context", _EMPTY if not context else MappingProxyType(dict(context)))
+        said: object = message
+        _put(self, "message", said if said is None or isinstance(said, str) else str(said))
+        _put(self, "_result", result)
+        _put(self, "context", _facts(type(self), context) if context else _EMPTY)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse: a state is a value."""
@@ -332,7 +334,37 @@ def counted(owner: type, number: int, name: str) -> int:
     given: object = number
     if isinstance(given, bool) or not isinstance(given, int):
         raise refused(owner, name, number, "pass a whole number.")
+    if number < 0:
+        raise refused(owner, name, number, "pass 0 or more.")
     return number
+
+
+def told(owner: type, text: str | None, name: str) -> str | None:
+    """Return a text.
+
+    Parameters
+    ----------
+    owner : type
+        The class whose it is, for the error.
+    text : str or None
+        The text.
+    name : str
+        As what it was given, for the error.
+
+    Returns
+    -------
+    str or None
+        The same.
+
+    Raises
+    ------
+    TypeError
+        When it is something else.
+    """
+    given: object = text
+    if given is not None and not isinstance(given, str):
+        raise refused(owner, name, text, "pass a text.")
+    return text
 
 
 def refused(owner: type, name: str, value: object, mend: str) -> TypeError:
@@ -354,7 +386,13 @@ def refused(owner: type, name: str, value: object, mend: str) -> TypeError:
     TypeError
         To be raised.
     """
-    return TypeError(f"{owner.__name__}: {name} is a {type(value).__name__} ({value!r}); {mend}")
+    return TypeError(f"{owner.__name__}: {name} is a {type(value).__name__} ({shown(value)}); {mend}")
+
+
+def _facts(owner: type, given: object) -> Mapping[str, Any]:
+    if isinstance(given, Mapping):
+        return MappingProxyType(dict(given))
+    raise refused(owner, "context", given, "pass a mapping, and what comes behind it by name.")
 
 
 def _rebuild(cls: type[StateValue], attributes: dict[str, Any]) -> StateValue:

@@ -12,6 +12,7 @@ from prefectlite.core.context import current_layer
 from prefectlite.core.options import TaskArgs
 from prefectlite.core.task import FunctionTask
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.printable import label
 from prefectlite.states.signals import SKIP
 from prefectlite.states.state import State
@@ -148,7 +149,7 @@ class ResourceManager:
     DefinitionError
         When the class has no ``cleanup``.
     DefinitionTypeError
-        When it is no class and no function.
+        When it is no class and no function, or an option is something else.
     """
 
     def __init__(
@@ -164,6 +165,19 @@ class ResourceManager:
             raise DefinitionTypeError(
                 f"A resource manager is made from a class, not from {given!r}; write @resource_manager above "
                 "one, with options by name: @resource_manager(name='cluster')."
+            )
+        check_kind("A resource manager", "name", name, str | None, "give a text: name='cluster'.")
+        for option, options in (
+            ("init_task_kwargs", init_task_kwargs),
+            ("setup_task_kwargs", setup_task_kwargs),
+            ("cleanup_task_kwargs", cleanup_task_kwargs),
+        ):
+            check_kind(
+                "A resource manager",
+                option,
+                options,
+                Mapping | None,
+                f"give options: {option}={{'tags': ['gpu']}}.",
             )
         self.resource_class = resource_class
         self.name = str(getattr(resource_class, "__name__", "resource")) if name is None else name

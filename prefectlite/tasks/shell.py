@@ -18,6 +18,7 @@ from prefectlite.core.attributes import defaults_from_attrs
 from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.states.signals import FAIL
 
 __all__ = ["ShellTask"]
@@ -83,7 +84,7 @@ class ShellTask(Task):
     DefinitionError
         When ``shell`` or ``stream_output`` cannot work.
     DefinitionTypeError
-        When ``env`` is no mapping.
+        When ``env`` is no mapping, or one of the others no text.
 
     Examples
     --------
@@ -105,10 +106,16 @@ class ShellTask(Task):
         **options: Unpack[OptionArgs],
     ) -> None:
         super().__init__(name=name, **options)
+        for option, given, kind, mend in (
+            ("command", command, str | None, "a text: command='ls'"),
+            ("helper_script", helper_script, str | None, "a text: helper_script='set -e'"),
+            ("shell", shell, str, "the name of a program: shell='bash'"),
+        ):
+            check_kind(f"Task {self.name!r}", option, given, kind, f"give {mend}.")
         self.command = command
         self.env = None if env is None else self._variables(env)
         self.helper_script = helper_script
-        if not str(shell).strip():
+        if not shell.strip():
             raise DefinitionError(
                 f"Task {self.name!r}: shell={shell!r} names no program; write shell='bash'."
             )
@@ -215,10 +222,7 @@ class ShellTask(Task):
         raise FAIL(f"The command {ended}. {said}") from cause
 
     def _variables(self, env: Mapping[str, str]) -> dict[str, str]:
-        if not isinstance(env, Mapping):
-            raise DefinitionTypeError(
-                f"Task {self.name!r}: env={env!r} is no mapping; write env={{'NAME': 'value'}}."
-            )
+        check_kind(f"Task {self.name!r}", "env", env, Mapping, "write env={'NAME': 'value'}.")
         return {str(name): str(value) for name, value in env.items()}
 
 

@@ -13,6 +13,7 @@ from prefectlite.core.base import AnyTask
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.lowering.awaiting import awaited
 from prefectlite.states.keys import RunKey
 from prefectlite.testing.names import runs_named
@@ -129,7 +130,14 @@ def crashes(
     -------
     Injected
         For ``simulate``.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When text or cause are no texts.
     """
+    check_kind("crashes(...)", "text", text, str, "give a text.")
+    check_kind("crashes(...)", "cause", cause, str, "give a short name: 'worker-lost'.")
     return Injected(crash=(text, cause), takes=_seconds(takes))
 
 
@@ -147,7 +155,15 @@ def runs(body: Callable[..., Any] | None = None, *, takes: float | timedelta | N
     -------
     Injected
         For ``simulate``.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When the body is no function.
     """
+    check_kind(
+        "runs(...)", "body", body, Callable | None, "give a function, or leave it out for the task's own."
+    )
     return Injected(None if body is None else awaited(body), takes=_seconds(takes))
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from prefectlite.core.base import AnyTask
@@ -17,6 +17,7 @@ from prefectlite.driver.given import check_named, given_parameters
 from prefectlite.driver.run import Run
 from prefectlite.engine.instructions import Transition
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.kinds import check_kind
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 from prefectlite.testing.clock import VirtualClock
@@ -26,6 +27,7 @@ from prefectlite.testing.place import VirtualExecutor
 from prefectlite.views.explain import explain
 
 _REAL: Final = runs()
+_A_TIME: Final = "give a datetime, or seconds since the epoch."
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +314,13 @@ def _start(clock: datetime | float | None) -> float:
                 f"clock={clock!r} does not say in which zone; write datetime(..., tzinfo=UTC)."
             )
         return clock.timestamp()
-    if type(clock) not in (int, float) or not math.isfinite(clock):
-        raise DefinitionTypeError(f"clock={clock!r} is no time; give a datetime, or seconds since the epoch.")
+    check_kind("simulate(...)", "clock", clock, int | float, _A_TIME)
+    try:
+        datetime.fromtimestamp(clock, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise DefinitionTypeError(
+            f"simulate(...) has clock={clock!r}, which is no time ({error}); {_A_TIME}"
+        ) from None
     return float(clock)
 
 

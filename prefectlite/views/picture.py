@@ -186,7 +186,8 @@ def render(graph: Any, filename: str | os.PathLike[str] | None, format: str | No
         When the program graphviz is not installed.
     """
     graphviz = _graphviz()
-    if not isinstance(filename, str | os.PathLike | None):
+    given: object = filename
+    if not isinstance(given, str | os.PathLike | None) or given == "":
         raise DefinitionTypeError(f"filename={filename!r} is no path; give one: filename='flow.svg'.")
     if format is not None and format not in tuple(graphviz.FORMATS):
         raise DefinitionError(f"format={format!r} is no format of graphviz; write 'svg', 'png' or 'pdf'.")

@@ -37,7 +37,7 @@ def test_with_a_duration_it_says_until_when(duration: Any) -> None:
 
 @pytest.mark.parametrize("duration", ["60", True, datetime(2030, 1, 1, tzinfo=UTC)])
 def test_a_duration_of_another_kind_is_refused(duration: Any) -> None:
-    with pytest.raises(TypeError, match=r"pause_task was given duration=.*give a timedelta or seconds"):
+    with pytest.raises(TypeError, match=r"pause_task\(\.\.\.\) has duration=.*give a timedelta or seconds"):
         pause_task(duration=duration)
 
 

@@ -127,3 +127,16 @@ def test_names_by_place_are_refused_since_a_state_stands_there() -> None:
 def test_what_is_no_name_is_refused(names: Any) -> None:
     with pytest.raises(DefinitionTypeError, match="give a list of names"):
         partial_inputs_only(validate_on=names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((3, SAME, PARAMETERS), "has state=3; give the Cached state"),
+        ((KEPT, 3, PARAMETERS), "has inputs=3; give tokens or values by name"),
+        ((KEPT, SAME, ["p"]), r"has parameters=\['p'\]; give tokens or values by name"),
+    ],
+)
+def test_a_validator_that_is_called_with_something_else_says_what_it_takes(arguments: Any, text: str) -> None:
+    with pytest.raises(DefinitionTypeError, match=f"all_inputs {text}"):
+        all_inputs(*arguments)

@@ -288,6 +288,14 @@ def test_called_with_a_mapping_a_trigger_answers_as_in_prefect_1(states: list[St
             assert caught.value.state.message == str(caught.value)
 
 
+@pytest.mark.parametrize("given", [3, [Success()], {"load": 3}])
+def test_called_with_something_else_a_trigger_says_what_it_takes(given: Any) -> None:
+    with pytest.raises(
+        DefinitionTypeError, match=r"any_failed was called with .*; give the upstreams' states"
+    ):
+        triggers.any_failed(given)
+
+
 @pytest.mark.parametrize("factory", [triggers.some_failed, triggers.some_successful])
 @pytest.mark.parametrize("key", ["at_least", "at_most"])
 class TestBounds:

@@ -442,10 +442,15 @@ REFUSED: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
         "18",
         lambda: Schedule(["daily"]),
         DefinitionTypeError,
-        r"'daily' among its clocks, which is not a clock",
+        r"'daily' among its clocks; give a clock: CronClock",
     ),  # type: ignore[list-item]
     ("18", lambda: Schedule([], "is_weekday"), DefinitionTypeError, r"filters='is_weekday'; give a list"),  # type: ignore[arg-type]
-    ("18", lambda: Schedule([], [1]), DefinitionTypeError, r"1 among its filters, which is not a function"),  # type: ignore[list-item]
+    (
+        "18",
+        lambda: Schedule([], [1]),
+        DefinitionTypeError,
+        r"1 among its filters; give a function of a datetime",
+    ),  # type: ignore[list-item]
     ("18", lambda: clocks.IntervalClock(timedelta(0)), DefinitionError, r"which leads nowhere"),
     ("18", lambda: clocks.IntervalClock(60), DefinitionTypeError, r"interval=60; give a timedelta"),  # type: ignore[arg-type]
     ("18", IntervalSchedule, DefinitionTypeError, r"interval=None; give a timedelta"),

@@ -63,6 +63,8 @@ OTHER: dict[str, Any] = {
     "hashed_inputs": {},
     "cached_parameters": {},
     "map_states": [],
+    "traceback": "other",
+    "cause": "worker-lost",
     "state": Running(),
 }
 

@@ -213,7 +213,7 @@ def test_a_shell_that_is_not_there_is_named() -> None:
         ({"shell": " "}, DefinitionError, "shell=' ' names no program"),
         ({"stream_output": "loud"}, DefinitionError, "stream_output='loud' is no level"),
         ({"stream_output": 1.5}, DefinitionError, "stream_output=1.5 is no level"),
-        ({"env": ["A=1"]}, DefinitionTypeError, r"env=\['A=1'\] is no mapping"),
+        ({"env": ["A=1"]}, DefinitionTypeError, r"env=\['A=1'\]; write env="),
     ],
 )
 def test_options_that_cannot_work_are_refused(options: Any, kind: Any, text: str) -> None:

@@ -427,7 +427,7 @@ def test_it_prints_as_a_timeline() -> None:
         ({"until": "soon"}, DefinitionError, "until='soon' is no duration"),
         ({"workers": 0}, DefinitionError, "workers=0 cannot work"),
         ({"clock": datetime(2030, 1, 1)}, DefinitionError, "does not say in which zone"),  # noqa: DTZ001
-        ({"clock": "noon"}, DefinitionTypeError, "clock='noon' is no time"),
+        ({"clock": "noon"}, DefinitionTypeError, "has clock='noon'; give a datetime"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(options: Any, kind: Any, text: str) -> None:
