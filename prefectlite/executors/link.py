@@ -194,6 +194,7 @@ class Link(Hearing):
         and sent anew as well, so that one long body does not hold its mates' readers.
         """
         with self._sending:
+            self._hold_bereft()
             shelves = self._shelve()
             with self._books:
                 returned, self._returned = self._returned, []
@@ -318,26 +319,45 @@ class Link(Hearing):
                 )
             except Exception:
                 return []  # they wait, as they would without us
-        if not wanted:
+        found: list[tuple[Cargo, int]] = []
+        gone = self._take_off(wanted)
+        with self._books:
+            for key in gone or ():
+                cargo = self.cargo.get(key)
+                if cargo is not None:
+                    found += [(cargo, slot) for slot in cargo.open_slots()]
+        return found
+
+    def _take_off(self, keys: Sequence[DaskKey]) -> list[DaskKey] | None:
+        """Take Dask tasks that wait for others off the scheduler, and all that waits for them.
+
+        Returns what has not begun and never will; None while a graph is on its way that may need it.
+        """
+        if not keys:
             return []
         with self._books:
             sent = [key for key in self._unconfirmed if key in self.cargo]
         try:
             gone = self.client.sync(
-                scheduler.prefectlite_recall, client=self.client.id, keys=wanted, sent=sent
+                self.client.scheduler.prefectlite_recall, client=self.client.id, keys=keys, sent=sent
             )
         except Exception:
             return []  # they wait, as they would without us
         if gone is None:
-            return []  # for now
+            return None
         self._unconfirmed.clear()
-        found: list[tuple[Cargo, int]] = []
+        return [tuple(key) for key in gone]
+
+    def _hold_bereft(self) -> None:
+        """Hold what waits for Dask tasks that were lost, without waiting for what stands in for those."""
         with self._books:
-            for key in gone:
-                cargo = self.cargo.get(tuple(key))
-                if cargo is not None:
-                    found += [(cargo, slot) for slot in cargo.open_slots()]
-        return found
+            bereft, self._bereft = self._bereft, set()
+            waiting = [one.key for one in self.cargo.values() if not bereft.isdisjoint(one.needs)]
+        gone = self._take_off(waiting)
+        if gone is None:
+            self._bereft |= bereft  # the next look may do it
+        else:
+            self.hint(gone)
 
     def _send(self, shipments: Sequence[AnyShipment], literals: Sequence[Literal]) -> None:
         packed = self._packer.pack(shipments)

@@ -17,6 +17,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import Waits, look_for_stalls
+from prefectlite.executors.verdicts import Verdicts
 from prefectlite.worker.timers import look_after
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
@@ -75,6 +76,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._patience = FLUSH_EVERY
         self._shares_disk = False
         self.seals: Seals
+        self._verdicts: Verdicts
         self._sharing: Sharing
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
@@ -95,6 +97,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        self._verdicts = Verdicts(self.seals.exits, self.say)
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
@@ -307,7 +310,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
                 task = self._scheduler.tasks.get(key)
                 if task is not None:
-                    self.seals.seal(task, start, stimulus_id, self._routes[key[0][-8:]].shares_disk)
+                    shares_disk = self._routes[key[0][-8:]].shares_disk
+                    loss = self.seals.seal(task, start, stimulus_id, shares_disk)
+                    if loss is not None:
+                        self._verdicts.tell(key, loss)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
@@ -380,7 +386,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         return state is not None and len(state.processing) > state.nthreads
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
-        """Pass on what a worker says.
+        """Pass on what a worker says, or what is said of lost ones.
 
         Parameters
         ----------

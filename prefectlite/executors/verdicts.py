@@ -1,0 +1,52 @@
+"""Tells drivers what became of attempts that were lost. Knows losses; decides nothing.
+
+What stands in for a lost attempt needs a thread of another worker, which may have long bodies to run first,
+and there may be no other worker. So the scheduler plugin says by itself what it knows, and at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prefectlite.executors.exits import Exits
+from prefectlite.worker.losses import Loss, told_of_loss
+from prefectlite.worker.wire import Item, route_of
+
+
+class Verdicts:
+    """What is told of Dask tasks that were lost.
+
+    Parameters
+    ----------
+    exits : Exits
+        Where it is known how workers ended.
+    say : callable
+        Passes items on to the driver of a flow run, by its route.
+    """
+
+    def __init__(self, exits: Exits, say: Callable[[str, Sequence[Item]], None]) -> None:
+        self._exits = exits
+        self._say = say
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def tell(self, key: Any, loss: Loss) -> None:
+        """Tell of a Dask task, as soon as it is known how its worker ended, if somebody may know that.
+
+        Parameters
+        ----------
+        key : tuple
+            The Dask task.
+        loss : Loss
+            What was lost.
+        """
+        if not loss.who:
+            self._say(route_of(key), told_of_loss(key, loss, None))
+            return
+        task = asyncio.get_running_loop().create_task(self._tell_later(key, loss))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _tell_later(self, key: Any, loss: Loss) -> None:
+        self._say(route_of(key), told_of_loss(key, loss, await self._exits.of(loss.who)))

@@ -1,0 +1,104 @@
+"""Workers that die while nobody has a thread left to tell of it: all others are busy for long, or there is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from typing import Final
+
+from prefectlite import DaskExecutor, Flow, task
+from tests.faults.ground import Ground, named, until
+from tests.faults.row import row
+
+#: How soon a verdict must be there, in seconds; the bodies of the others end when it is.
+SOON: Final = 20
+
+
+def killed_among_busy(ground: Ground, width: int, bundle_size: int | None) -> tuple[Counter[str], str]:
+    """Kill the worker that runs a map's child in the middle, while two others run what ends after the verdict.
+
+    Returns how the children ended, and what was seen meanwhile.
+    """
+    starts, gate, doomed = ground.starts, ground.folder / "gate", width // 2
+
+    def stay(number: int) -> None:
+        starts(f"stay-{number}")
+        until(gate.exists, "the gate")
+
+    def body(x: int) -> int:
+        starts(x)
+        if x == doomed:
+            time.sleep(300)
+        return x
+
+    with Flow("busy") as flow:
+        others = [task(stay, priority=1, bundle_size=None)(number) for number in range(2)]
+        children = task(body).map(list(range(width)))
+        after = task(lambda xs: sum(xs), name="after")(children)
+    with ground.bare(3) as client:
+        run = flow.start(executor=DaskExecutor(client, bundle_size=bundle_size))
+        for number in range(2):
+            starts.wait_for(f"stay-{number}")
+        os.kill(starts.wait_for(doomed), signal.SIGKILL)
+        begun = time.monotonic()
+        until(lambda: run.states()[children].map_states[doomed].is_finished(), "the verdict", SOON)
+        took = time.monotonic() - begun
+        meanwhile = Counter(named(one) for one in run.states()[children].map_states[: doomed + 1])
+        assert meanwhile == Counter({"Success": doomed, "Crashed(worker-lost)": 1}), meanwhile
+        assert not any(run.states()[one].is_finished() for one in others)
+        gate.touch()
+        found = run.wait(60).result
+        starts.once("stay-0", "stay-1", *range(width))
+    assert named(found[after]) == "TriggerFailed", found[after]
+    ends = Counter(named(one) for one in found[children].map_states)
+    return ends, f"Crashed(worker-lost) {took:.1f} s after the death, the other bodies still at work"
+
+
+@row(
+    "worker killed -9 mid-task while all others are busy for long",
+    f"1 start; Crashed(worker-lost) within {SOON} s, before any of their threads is free",
+    slow=True,
+)
+def killed_alone(ground: Ground) -> str:
+    ends, told = killed_among_busy(ground, 1, None)
+    assert ends == {"Crashed(worker-lost)": 1}, ends
+    return told
+
+
+@row(
+    "worker killed -9 in a bundle while all others are busy for long",
+    f"within {SOON} s Crashed(worker-lost) of the run that had begun, Success of those before it; the rest runs "
+    "elsewhere when a thread is free; 1 start each",
+    slow=True,
+)
+def killed_in_bundle(ground: Ground) -> str:
+    ends, told = killed_among_busy(ground, 8, 8)
+    assert ends == {"Success": 7, "Crashed(worker-lost)": 1}, ends
+    return f"{told}; then 7 Success"
+
+
+@row(
+    "the only worker killed -9 mid-task, and none comes after it",
+    f"1 start; Crashed(worker-lost), its reader TriggerFailed, and the flow run ends within {SOON} s",
+    slow=True,
+)
+def killed_the_last(ground: Ground) -> str:
+    starts = ground.starts
+
+    def body() -> None:
+        starts("body")
+        time.sleep(300)
+
+    with Flow("last") as flow:
+        dead = task(body)()
+        after = task(lambda x: x, name="after")(dead)
+    with ground.bare(1) as client:
+        run = flow.start(executor=DaskExecutor(client))
+        os.kill(starts.wait_for("body"), signal.SIGKILL)
+        found = run.wait(SOON).result
+    starts.once("body")
+    assert named(found[dead]) == "Crashed(worker-lost)", found[dead]
+    assert named(found[after]) == "TriggerFailed", found[after]
+    return "1 start, Crashed(worker-lost), TriggerFailed, and the flow run is over"
