@@ -19,7 +19,7 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
-from prefectlite.lowering.wrappers import Slots, Succeeded
+from prefectlite.lowering.wrappers import Hold, Slots, Succeeded
 from prefectlite.worker.desk import rest_all
 from prefectlite.worker.spool import Berth, Slot, read_spool, write_spool
 
@@ -353,9 +353,10 @@ class DaskSession:
         try:
             wrapper = future.result()
         except Exception as error:
+            why = "" if isinstance(error, Hold) else f" ({type(error).__name__}: {error})"
             raise ResultUnavailable(
-                f"The result could not be fetched from {self.description} ({type(error).__name__}: "
-                f"{error}); the cluster, or the worker that held it, is gone."
+                f"The result could not be fetched from {self.description}{why}; the cluster, or the worker "
+                "that held it, is gone."
             ) from error
         if isinstance(wrapper, Slots):
             wrapper = wrapper.wrappers[berth[1]]
@@ -497,6 +498,6 @@ class DaskSession:
             self._remove_spool()
         link, place = self._link, self._place
         if link is not None and place is not None and place.cluster is None:
-            link.futures.release_all()
+            link.drop()
             if self._over:
                 place.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import retiring, watch
 from prefectlite.results import LocalResult
 from prefectlite.states import Crashed, Success, TriggerFailed
+from prefectlite.worker.wire import MARK
 
 pytestmark = pytest.mark.cluster
 
@@ -96,6 +98,24 @@ def test_a_body_that_only_its_dead_worker_could_run_crashes_all_the_same(borrowe
     run.wait(20)
 
     assert len(noted(log, "body")) == 1
+
+
+def test_the_scheduler_looks_after_the_results_of_a_run_until_they_are_let_go_of(borrowed):
+    def make():
+        return np.arange(100_000)
+
+    with Flow("kept") as flow:
+        made = task(make)()
+    state = flow.run(executor=DaskExecutor(borrowed))
+    plugins = borrowed.cluster.scheduler.plugins
+    assert MARK in plugins
+    assert state.result[made].result.size == 100_000
+    del state
+    gc.collect()
+    deadline = time.monotonic() + 20
+    while MARK in plugins:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def retired_under(borrowed, log):

@@ -117,6 +117,31 @@ def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
     bench(test)
 
 
+def test_what_is_kept_of_a_run_that_is_over_is_not_made_again_until_it_is_let_go_of(bench):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        future = b.client.submit(value, key=KEY)
+        await future
+        scheduler = b.client.scheduler
+        await scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await b.lose(victim)
+        assert is_sealed(b.scheduler.tasks[KEY])
+        await b.worker()
+        with pytest.raises(Hold):
+            await future
+        assert b.items == [], "nobody listens any more"
+        # Another run of that name may begin; what is dropped is the old one, if it is there.
+        assert await b.open() == "open"
+        await scheduler.prefectlite_drop(route=ROUTE)
+        assert b.plugin.is_ours(KEY)
+        await scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await scheduler.prefectlite_drop(route=ROUTE)
+        assert MARK not in b.scheduler.plugins
+
+    bench(test)
+
+
 def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
     async def test(b):
         worker = await b.worker()

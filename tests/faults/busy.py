@@ -1,4 +1,4 @@
-"""Workers that die while nobody has a thread left to tell of it: all others are busy for long, or there is none."""
+"""Workers that die while nobody is there to tell of it: all others are busy for long, there is none, the run is over."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import time
 from collections import Counter
 from typing import Final
 
+import numpy as np
+
 from prefectlite import DaskExecutor, Flow, task
+from prefectlite.errors import ResultUnavailable
 from tests.faults.ground import Ground, named, until
 from tests.faults.row import row
+from tests.faults.workers import workers_of
 
 #: How soon a verdict must be there, in seconds; the bodies of the others end when it is.
 SOON: Final = 20
@@ -102,3 +106,31 @@ def killed_the_last(ground: Ground) -> str:
     assert named(found[dead]) == "Crashed(worker-lost)", found[dead]
     assert named(found[after]) == "TriggerFailed", found[after]
     return "1 start, Crashed(worker-lost), TriggerFailed, and the flow run is over"
+
+
+@row(
+    "worker killed after the flow run, whose result it keeps",
+    "1 start: what is lost after the end is not made again, and its result says so when asked for",
+    slow=True,
+)
+def killed_afterwards(ground: Ground) -> str:
+    starts = ground.starts
+
+    def make() -> object:
+        starts("make")
+        return np.arange(1_000_000)
+
+    with Flow("kept") as flow:
+        made = task(make)()
+    with ground.borrowed() as client:
+        state = flow.run(executor=DaskExecutor(client))
+        [maker] = starts.pids("make")
+        os.kill(maker, signal.SIGKILL)
+        until(lambda: maker not in workers_of(client), "the worker to be missed")
+        try:
+            told = repr(state.result[made].result)
+        except ResultUnavailable as error:
+            told = str(error)
+    starts.once("make")
+    assert "is gone" in told or "left no result" in told, told
+    return f"1 start; {told}"
