@@ -10,6 +10,7 @@ import pytest
 from dask._task_spec import Task, TaskRef
 from distributed import Client, get_worker
 
+from prefectlite.core.keeping import Keeping
 from prefectlite.executors import plugin as plugins
 from prefectlite.executors import relics
 from prefectlite.lowering.envelope import Envelope, FlowFacts
@@ -17,6 +18,7 @@ from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded
+from prefectlite.results import LocalResult
 from prefectlite.states.state import Crashed
 from prefectlite.worker import desk as desks
 from prefectlite.worker import losses
@@ -867,6 +869,41 @@ def test_a_worker_that_was_taken_for_dead_begins_nothing_more(bench):
 
     bench(test)
     assert RAN == []
+
+
+async def take_for_dead(b, worker):
+    b.plugin.seals.relics._marks[worker.address].stop()
+
+
+async def cut_off_from_its_scheduler(b, worker):
+    await b.lose(worker)
+
+
+@pytest.mark.parametrize("is_bundle", [False, True])
+@pytest.mark.parametrize("give_up", [take_for_dead, cut_off_from_its_scheduler])
+def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up):
+    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), True, True, None)
+    task = pickle.dumps(Envelope("load", body, keeping=keeping))
+
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        spec = Spec("load-1", 0, 1, 1, {"x": 10, "gate": gate}, (), (), False, ())
+        if is_bundle:
+            key, payload = BUNDLED, pickle.dumps((member_of(0, 10, gate), member_of(1, 11)))
+            graph = {key: Task(key, run_bundle, payload, 1, FLOW, task)}
+        else:
+            key, graph = KEY, {KEY: Task(KEY, run_attempt, FLOW, task, pickle.dumps(tuple(spec)))}
+        [future] = b.client.get(graph, [key], sync=False)
+        await b.until(gate.is_reached)
+        await give_up(b, worker)
+        gate.open()
+        await b.until(lambda: not desk_of(worker)._active)
+        future.release()
+
+    bench(test)
+    assert RAN == [10]
+    assert not (tmp_path / "stored").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
+import psutil
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.errors import ResultUnavailable
-from tests.faults.ground import Ground, named, until
+from prefectlite.results import LocalResult
+from tests.faults.ground import Ground, is_alive, named, until
 from tests.faults.row import row
 from tests.faults.workers import workers_of
 
@@ -134,3 +136,35 @@ def killed_afterwards(ground: Ground) -> str:
     starts.once("make")
     assert "is gone" in told or "left no result" in told, told
     return f"1 start; {told}"
+
+
+@row(
+    "a worker that was given up (SIGSTOP, then SIGCONT) when a later attempt has stored its value in the same place",
+    "the later attempt's value stays there: who was given up stores nothing more",
+    slow=True,
+)
+def stored_late(ground: Ground) -> str:
+    starts, gate, folder = ground.starts, ground.folder / "gate", ground.folder / "stored"
+
+    def body() -> int:
+        starts("body")
+        attempt = len(starts.pids("body"))
+        if attempt == 1:
+            until(gate.exists, "the gate", 300)
+        return attempt
+
+    with Flow("late") as flow:
+        made = task(body, target="value", result=LocalResult(folder), max_crashes=1)()
+    with ground.bare(2, scheduler_kwargs={"worker_ttl": "5s"}) as client:
+        run = flow.start(executor=DaskExecutor(client))
+        worker = psutil.Process(starts.wait_for("body"))
+        worker.suspend()
+        found = run.wait(90).result[made]
+        gate.touch()
+        worker.resume()
+        until(lambda: not is_alive(worker), "the first worker to see that it was given up and end")
+    assert starts.count() == {"body": 2}, starts.count()
+    assert found.result == 2, found
+    stored = LocalResult(folder).read("value").value
+    assert stored == 2, f"attempt {stored} stored its value last"
+    return "2 starts, attempt 2 Success, and its value lies there after the first attempt's end"

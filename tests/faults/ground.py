@@ -95,18 +95,18 @@ class Ground:
             yield client
 
     @contextlib.contextmanager
-    def bare(self, count: int) -> Iterator[Client]:
+    def bare(self, count: int, **options: Any) -> Iterator[Client]:
         """Start a scheduler and worker processes of one thread each that nobody starts again when they end."""
         with (
-            LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster,
+            LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50, **options) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address,
                        "--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]  # fmt: skip
-            options: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             workers = [
-                subprocess.Popen(command, cwd=self.folder, env=environment, **options) for _ in range(count)
+                subprocess.Popen(command, cwd=self.folder, env=environment, **quiet) for _ in range(count)
             ]
             try:
                 client.wait_for_workers(count, timeout=PATIENCE)
