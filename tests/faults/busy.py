@@ -14,7 +14,7 @@ import psutil
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.errors import ResultUnavailable
 from prefectlite.results import LocalResult
-from tests.faults.ground import Ground, is_alive, named, until
+from tests.faults.ground import PATIENCE, Ground, is_alive, named, until
 from tests.faults.row import row
 from tests.faults.workers import workers_of
 
@@ -55,7 +55,7 @@ def killed_among_busy(ground: Ground, width: int, bundle_size: int | None) -> tu
         assert meanwhile == Counter({"Success": doomed, "Crashed(worker-lost)": 1}), meanwhile
         assert not any(run.states()[one].is_finished() for one in others)
         gate.touch()
-        found = run.wait(60).result
+        found = run.wait(PATIENCE).result
         starts.once("stay-0", "stay-1", *range(width))
     assert named(found[after]) == "TriggerFailed", found[after]
     ends = Counter(named(one) for one in found[children].map_states)

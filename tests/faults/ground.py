@@ -20,7 +20,7 @@ from prefectlite import DaskExecutor
 
 ROOT = Path(__file__).parents[2]
 #: How long anything may take that has no limit of its own, in seconds.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Starts:

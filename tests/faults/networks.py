@@ -18,7 +18,7 @@ from distributed import Client
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.states import Success, TriggerFailed
-from tests.faults.ground import ROOT, Ground, named, until
+from tests.faults.ground import PATIENCE, ROOT, Ground, named, until
 from tests.faults.row import CannotRunHere, row
 
 TOOL: Final = ROOT / "tests" / "tools" / "netns-cluster.sh"
@@ -72,8 +72,8 @@ class Hosts:
             for number in (2, 3):
                 self._start(number, "dask_worker", scheduler, "--host", self.address(number),
                             "--name", f"h{number}", "--nthreads", "1", "--no-nanny")  # fmt: skip
-            with Client(scheduler, timeout=60, set_as_default=False) as client:
-                client.wait_for_workers(2, timeout=60)
+            with Client(scheduler, timeout=PATIENCE, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=PATIENCE)
                 yield client
         finally:
             for one in self._started:
@@ -216,7 +216,7 @@ def parted(ground: Ground, reader: dict[str, Any]) -> tuple[Any, float]:
         begun = time.monotonic()
         until(lambda: run.states()[end].is_finished(), "the reader", 90)
         took = time.monotonic() - begun
-        found = run.wait(60).result
+        found = run.wait(PATIENCE).result
     assert isinstance(found[busy], Success)
     assert took < 3 * STALL + 30, f"{took:.0f} s"
     return found[end], took
