@@ -104,8 +104,6 @@ class Link(Hearing):
         #: The last Dask task of each graph that the scheduler may not have taken in yet.
         self._unconfirmed: deque[DaskKey] = deque(maxlen=MOST_UNCONFIRMED)
         self.has_plugin = plugin_allowed and self._install()
-        #: Whether the scheduler looks after values of the run though it is over.
-        self._keeps = False
         if bundle_size == 1:
             self._entry = run_attempt if self.has_plugin else run_attempt_by_topic
         else:
@@ -467,28 +465,15 @@ class Link(Hearing):
         Parameters
         ----------
         keep : collection of tuple
-            The Dask tasks whose values stay on the cluster, until ``drop``.
+            The Dask tasks whose values stay on the cluster.
         """
         unlisten(self.client, self.route)
         self._forget_all()
         self.futures.release_all(but=keep)
         if self.has_plugin and self.client.status == "running":
-            self._keeps = bool(keep)
             with contextlib.suppress(Exception):
                 close = self.client.scheduler.prefectlite_close
-                self.client.sync(close, route=self.route, keeps=self._keeps)
-
-    def drop(self) -> None:
-        """Let go of the values that were kept; callable from wherever a garbage collection happens."""
-        self.futures.release_all()
-        if self._keeps:
-            with contextlib.suppress(RuntimeError):  # a loop that is over
-                self.client.loop.add_callback(_drop, self.client, self.route)
-
-
-async def _drop(client: Any, route: str) -> None:
-    with contextlib.suppress(Exception):
-        await client.scheduler.prefectlite_drop(route=route)
+                self.client.sync(close, route=self.route, keeps=bool(keep))
 
 
 def _attempts_in(shipment: AnyShipment) -> int:

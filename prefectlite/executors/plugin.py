@@ -51,14 +51,12 @@ class Route:
         after a worker's death.
     """
 
-    __slots__ = ("client", "is_over", "items", "name", "shares_disk", "waits")
+    __slots__ = ("client", "items", "name", "shares_disk", "waits")
 
     def __init__(self, name: str, client: str, shares_disk: bool) -> None:
         self.name = name
         self.client = client
         self.shares_disk = shares_disk
-        #: Whether nobody listens any more, and only its values are looked after.
-        self.is_over = False
         self.items: list[Item] = []
         self.waits = Waits()
 
@@ -95,12 +93,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         self._scheduler = scheduler
         scheduler.handlers["prefectlite_open"] = self._open_ready
-        scheduler.handlers["prefectlite_close"] = self.close
-        scheduler.handlers["prefectlite_drop"] = self.drop
+        scheduler.handlers["prefectlite_close"] = self.end
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
-        self._verdicts = Verdicts(self.seals.exits, self.say)
+        self._verdicts = Verdicts(scheduler, self.seals.exits, self.say)
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
@@ -128,7 +125,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         str
             ``"taken"`` if another run streams there, else ``"open"``.
         """
-        if route in self._routes and not self._routes[route].is_over:
+        if route in self._routes:
             return "taken"
         self._routes[route] = Route(route, client, shares_disk)
         if shares_disk:
@@ -146,33 +143,24 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         await self.seals.exits.ready()
         return answer
 
-    def close(self, route: str, keeps: bool = False) -> None:
-        """End a flow run's stream.
+    async def close(self) -> None:
+        """Leave the rest unsaid; called when the scheduler ends."""
+        self._verdicts.stop()
+
+    def end(self, route: str, keeps: bool = False) -> None:
+        """End a flow run's stream; without streams, stop looking at the scheduler's transitions.
 
         Parameters
         ----------
         route : str
             As it was opened.
         keeps : bool
-            Whether values of it stay, which Dask must not make again either, until ``drop``.
+            Whether values of it stay, which Dask must not make again either.
         """
         found = self._routes.get(route)
-        if found is not None:
-            found.is_over = True
-            found.items.clear()
-            if not keeps:
-                self.drop(route)
-
-    def drop(self, route: str) -> None:
-        """Forget a flow run whose stream has ended; without others, look at no transitions any more.
-
-        Parameters
-        ----------
-        route : str
-            As it was opened; by another run since, perhaps, that goes on.
-        """
-        if route in self._routes and self._routes[route].is_over:
-            del self._routes[route]
+        if found is not None and keeps:
+            self.seals.keep(route, found.client)
+        self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
 
@@ -433,11 +421,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The client's identity.
         """
         for route in [name for name, found in self._routes.items() if found.client == client]:
-            self.close(route)
+            self.end(route)
 
     def _post(self, route: Route, items: Sequence[Item], is_urgent: bool = True) -> None:
-        if route.is_over:
-            return
         route.items.extend(items)
         if len(route.items) >= FLUSH_AT:
             self._send(route)

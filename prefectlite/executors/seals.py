@@ -16,6 +16,7 @@ from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
 from prefectlite.executors.retiring import HEARING, Retirement, install, stays
 from prefectlite.worker.losses import Loss, lose_bundle, run_lost
+from prefectlite.worker.wire import MARK
 
 #: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
 #: suspicious to Dask, and is begun elsewhere while its thread there goes on.
@@ -141,7 +142,7 @@ class Seals:
                 return None
             text = "The worker that held the result ended before its last reader."
             record = self.relics.record_of_ended(key, self._scheduler.workers)
-            return _replace(task, Loss("result-lost", text, now, record))
+            return self._replace(task, Loss("result-lost", text, now, record))
         if not task.suspicious and not stimulus.startswith(RETIRED):
             return None
         # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
@@ -159,12 +160,65 @@ class Seals:
                 "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
                 "C code), the system did (memory ran out), or its machine is gone."
             )
-            return _replace(task, Loss("worker-lost", text, now, record, *self.relics.who_had(key)))
+            return self._replace(task, Loss("worker-lost", text, now, record, *self.relics.who_had(key)))
         text = (
             "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
             "somebody's hand) before the attempt ended."
         )
-        return _replace(task, Loss("worker-lost", text, now, record))
+        return self._replace(task, Loss("worker-lost", text, now, record))
+
+    def keep(self, route: str, client: str) -> None:
+        """Keep what stays of a flow run that is over from being made again.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+        client : str
+            The identity of the client that holds it.
+        """
+        text = "The worker that held the result ended after the flow run."
+        loss = Loss("result-lost", text, time.time())
+        for task in list(self._scheduler.clients[client].wants_what):
+            key = task.key
+            if task.state == "memory" and self.is_ours(key) and key[0][-8:] == route and key[4]:
+                self._replace(task, loss)
+
+    def _replace(self, task: Any, loss: Loss) -> Loss | None:
+        """Have something else run in place of a task; return what was lost, unless that was done before."""
+        spec = task.run_spec
+        if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
+            return None
+        # What stands in for it may be run by any worker: the one that it asked for may never come again.
+        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
+        if len(task.key) == 5:
+            task.run_spec = Task(task.key, run_lost, *loss)
+        else:
+            task.run_spec = Task(task.key, lose_bundle, spec.args[0], *loss)
+        if loss.cause == "result-lost":
+            self._detach(task)
+        return loss
+
+    def _detach(self, task: Any) -> None:
+        """Let a task need nothing any more: Dask would make again what it had read and nobody has."""
+        needless = [one for one in task.dependencies if one.dependents == {task}]
+        for one in task.dependencies:
+            one.dependents.discard(task)
+        task.dependencies.clear()
+        if needless:
+            self._scheduler.loop.add_callback(self._forget, needless)
+
+    def _forget(self, tasks: Sequence[Any]) -> None:
+        """Let the scheduler forget tasks, as it does when their last reader is forgotten."""
+        known = self._scheduler.tasks
+        gone = {
+            one.key: "forgotten"
+            for one in tasks
+            if one.state == "released"
+            and known.get(one.key) is one
+            and not (one.dependents or one.who_wants or one.waiters)
+        }
+        self._scheduler.transitions(gone, stimulus_id=f"{MARK}-forget-{time.time()}")
 
     def _was_left_behind(self, key: Any) -> bool:
         """Return whether a worker that was retired had a task to the end and had not begun it."""
@@ -173,17 +227,3 @@ class Seals:
             for address, one in self._retirements.items()
             if address not in self._scheduler.workers
         )
-
-
-def _replace(task: Any, loss: Loss) -> Loss | None:
-    """Have something else run in place of a task; return what was lost, unless that was done before."""
-    spec = task.run_spec
-    if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
-        return None
-    # What stands in for it may be run by any worker: the one that it asked for may never come again.
-    task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
-    if len(task.key) == 5:
-        task.run_spec = Task(task.key, run_lost, *loss)
-    else:
-        task.run_spec = Task(task.key, lose_bundle, spec.args[0], *loss)
-    return loss

@@ -19,7 +19,7 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
-from prefectlite.lowering.wrappers import Hold, Slots, Succeeded
+from prefectlite.lowering.wrappers import Held, Hold, Slots, Succeeded
 from prefectlite.worker.desk import rest_all
 from prefectlite.worker.spool import Berth, Slot, read_spool, write_spool
 
@@ -360,6 +360,8 @@ class DaskSession:
             ) from error
         if isinstance(wrapper, Slots):
             wrapper = wrapper.wrappers[berth[1]]
+        if isinstance(wrapper, Held):
+            raise ResultUnavailable("The worker that held the result has ended, and nobody else has it.")
         if not isinstance(wrapper, Succeeded):
             raise ResultUnavailable(
                 "The result was dropped where it was made, since no task reads it; give the task "
@@ -498,6 +500,6 @@ class DaskSession:
             self._remove_spool()
         link, place = self._link, self._place
         if link is not None and place is not None and place.cluster is None:
-            link.drop()
+            link.futures.release_all()
             if self._over:
                 place.close()

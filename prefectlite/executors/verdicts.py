@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.executors.exits import Exits
 from prefectlite.worker.losses import Loss, told_of_loss
 from prefectlite.worker.wire import Item, route_of
+
+#: How long to wait, in seconds, where no worker is left: a cluster that is closed ends them first, and then
+#: the scheduler, whose end says more.
+CLOSING: Final = 2.0
 
 
 class Verdicts:
@@ -20,13 +24,16 @@ class Verdicts:
 
     Parameters
     ----------
+    scheduler : distributed.Scheduler
+        Whose tasks.
     exits : Exits
         Where it is known how workers ended.
     say : callable
         Passes items on to the driver of a flow run, by its route.
     """
 
-    def __init__(self, exits: Exits, say: Callable[[str, Sequence[Item]], None]) -> None:
+    def __init__(self, scheduler: Any, exits: Exits, say: Callable[[str, Sequence[Item]], None]) -> None:
+        self._scheduler = scheduler
         self._exits = exits
         self._say = say
         self._waiting: set[asyncio.Task[None]] = set()
@@ -41,7 +48,7 @@ class Verdicts:
         loss : Loss
             What was lost.
         """
-        if not loss.who:
+        if self._scheduler.workers and not loss.who:
             self._say(route_of(key), told_of_loss(key, loss, None))
             return
         task = asyncio.get_running_loop().create_task(self._tell_later(key, loss))
@@ -49,4 +56,12 @@ class Verdicts:
         task.add_done_callback(self._waiting.discard)
 
     async def _tell_later(self, key: Any, loss: Loss) -> None:
-        self._say(route_of(key), told_of_loss(key, loss, await self._exits.of(loss.who)))
+        found = await self._exits.of(loss.who) if loss.who else None
+        if not self._scheduler.workers:
+            await asyncio.sleep(CLOSING)
+        self._say(route_of(key), told_of_loss(key, loss, found))
+
+    def stop(self) -> None:
+        """Tell nothing more."""
+        for task in list(self._waiting):
+            task.cancel()

@@ -52,9 +52,6 @@ class FakeLink:
     def close(self, keep):
         self.futures.release_all(but=keep)
 
-    def drop(self):
-        self.futures.release_all()
-
 
 class FakeWatch:
     def __init__(self, link, stall_timeout):

@@ -12,7 +12,7 @@ from distributed import Client, get_worker
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.executors import plugin as plugins
-from prefectlite.executors import relics
+from prefectlite.executors import relics, verdicts
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
@@ -119,29 +119,49 @@ def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
     bench(test)
 
 
-def test_what_is_kept_of_a_run_that_is_over_is_not_made_again_until_it_is_let_go_of(bench):
+def test_what_is_kept_of_a_run_that_is_over_is_not_made_again(bench):
+    others = ("etl.load-1-89abcdef", -1, 1, 1, 1)
+
     async def test(b):
         victim = await b.worker()
         await b.open()
-        future = b.client.submit(value, key=KEY)
-        await future
-        scheduler = b.client.scheduler
-        await scheduler.prefectlite_close(route=ROUTE, keeps=True)
-        await b.lose(victim)
+        b.plugin.open(b.client.id, "89abcdef")
+        futures = [b.client.submit(value, key=key) for key in (KEY, others)]
+        await b.client.gather(futures)
+        await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
         assert is_sealed(b.scheduler.tasks[KEY])
-        await b.worker()
-        with pytest.raises(Hold):
-            await future
-        assert b.items == [], "nobody listens any more"
-        # Another run of that name may begin; what is dropped is the old one, if it is there.
-        assert await b.open() == "open"
-        await scheduler.prefectlite_drop(route=ROUTE)
-        assert b.plugin.is_ours(KEY)
-        await scheduler.prefectlite_close(route=ROUTE, keeps=True)
-        await scheduler.prefectlite_drop(route=ROUTE)
+        assert not is_sealed(b.scheduler.tasks[others]), "another run of the client goes on"
+        await b.client.scheduler.prefectlite_close(route="89abcdef")
         assert MARK not in b.scheduler.plugins
+        assert await futures[0] == "value"
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: futures[0].status == "error")
+        assert b.items == [], "nobody listens any more"
 
     bench(test)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_a_lost_result_was_made_of_is_not_made_again_either(bench, gate, is_over):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, body, 1), KEY: Task(KEY, value, TaskRef(OTHER_KEY))}
+        [future] = b.client.get(graph, [KEY], sync=False)
+        await future
+        await b.until(lambda: b.scheduler.tasks[OTHER_KEY].state == "released")
+        if is_over:
+            await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: future.status == "error")
+        assert OTHER_KEY not in b.scheduler.tasks
+        future.release()
+        await b.until(lambda: not b.scheduler.tasks)
+
+    bench(test)
+    assert RAN == [1]
 
 
 def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
@@ -546,8 +566,9 @@ def in_words(one):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran():
+def _nothing_ran(monkeypatch):
     RAN.clear()
+    monkeypatch.setattr(verdicts, "CLOSING", 0.0)
 
 
 MANY = [
