@@ -15,8 +15,9 @@ from dask._task_spec import Task
 from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
 from prefectlite.executors.retiring import HEARING, Retirement, install, stays
+from prefectlite.lowering.wrappers import open_shelf
 from prefectlite.worker.losses import Loss, lose_bundle, run_lost
-from prefectlite.worker.wire import MARK
+from prefectlite.worker.wire import MARK, route_of
 
 #: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
 #: suspicious to Dask, and is begun elsewhere while its thread there goes on.
@@ -133,8 +134,8 @@ class Seals:
             What was lost, if that is news.
         """
         key = task.key
-        if len(key) < 5 or not key[4]:
-            return None  # shared constants may be made again
+        if _may_run_again(task):
+            return None
         now = time.time()
         if start == "memory":
             # Let go by whoever held it, as values are; or lost, and still wanted.
@@ -180,8 +181,8 @@ class Seals:
         text = "The worker that held the result ended after the flow run."
         loss = Loss("result-lost", text, time.time())
         for task in list(self._scheduler.clients[client].wants_what):
-            key = task.key
-            if task.state == "memory" and self.is_ours(key) and key[0][-8:] == route and key[4]:
+            is_its_own = self.is_ours(task.key) and route_of(task.key) == route
+            if is_its_own and task.state == "memory" and not _may_run_again(task):
                 self._replace(task, loss)
 
     def _replace(self, task: Any, loss: Loss) -> Loss | None:
@@ -227,3 +228,9 @@ class Seals:
             for address, one in self._retirements.items()
             if address not in self._scheduler.workers
         )
+
+
+def _may_run_again(task: Any) -> bool:
+    """Return whether a task of ours runs no body: constants, and values on a shelf, come from their spec."""
+    key = task.key
+    return len(key) < 5 or not key[4] or getattr(task.run_spec, "func", None) is open_shelf

@@ -17,7 +17,7 @@ from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded, open_shelf
 from prefectlite.results import LocalResult
 from prefectlite.states.state import Crashed
 from prefectlite.worker import desk as desks
@@ -445,6 +445,24 @@ def test_shared_constants_and_forgotten_tasks_are_not_sealed(bench, gate):
         b.plugin.transition(KEY, "processing", "released", stimulus_id="")
         b.plugin.transition(KEY, "processing", "memory", metadata={MARK: FACTS}, worker="gone")
         assert await end(b) == [(PLAIN, KEY, "gone", FACTS)]
+
+    bench(test)
+
+
+def test_values_on_a_shelf_are_made_again(bench):
+    told = pickle.dumps([None, (1.0, 2.0, 1, pickle.dumps("kept"))])
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        [future] = b.client.get({BUNDLED: Task(BUNDLED, open_shelf, told)}, [BUNDLED], sync=False)
+        await future
+        await b.lose(victim)
+        await b.worker()
+        assert (await future).wrappers[1].value == "kept"
+        assert await end(b) == []
+        await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        assert b.scheduler.tasks[BUNDLED].run_spec.func is open_shelf
 
     bench(test)
 
