@@ -60,6 +60,8 @@ class Books:
         self.unplaced: dict[DaskKey, str] = {}
         #: Dask tasks that have ended and whose values, or some of them, were lost since.
         self.gone: set[DaskKey] = set()
+        #: Dask tasks that were lost with a worker, of whose readers nobody has thought yet.
+        self._bereft: set[DaskKey] = set()
         #: Set when somebody should look at the futures soon.
         self.doubt = threading.Event()
 
@@ -135,6 +137,7 @@ class Books:
             self._returned.clear()
             self._cuts.clear()
             self._slow.clear()
+            self._bereft.clear()
             self._trees.clear()
             self._sums.clear()
             self._flying = 0

@@ -38,6 +38,7 @@ from prefectlite.worker.wire import (
     OTHER,
     PLAIN,
     RETURNED,
+    SEALED,
     STARTED,
     UNPLACED,
     WORKER,
@@ -105,6 +106,8 @@ class Hearing(Trees):
                 self._worker_seen(item[1], item[2])
             elif kind == ERRED:
                 self._erred(item[1])
+            elif kind == SEALED:
+                events += self._sealed(now, *item[1:])
             elif kind == BUNDLE:
                 if self._returned:
                     self.doubt.set()
@@ -155,6 +158,21 @@ class Hearing(Trees):
                         key[0].rsplit("-", 2)[0],
                     )
                 self.unplaced[key] = asked
+
+    def _sealed(self, now: float, key: DaskKey, begun: int | None, cause: str, text: str) -> list[Event]:
+        """Turn what is left to be said of a Dask task that was lost into events."""
+        with self._books:
+            self._bereft.add(key)
+            self.doubt.set()
+            cargo = self.cargo.get(key)
+            unheard = [] if cargo is None else list(cargo.open_slots())
+            if begun is not None:
+                self._returned += [(cargo, slot) for slot in unheard if cargo is not None and slot >= begun]
+                return []
+            self.give_up([(key, cause, text)])
+            stretches = self.berths.lying_in((key,))
+            told = [slot + place for (_, slot), (_, _, count) in stretches for place in range(count)]
+            return self._values_lost(now, key, dict.fromkeys(set(told) - set(unheard), text))
 
     def _values_lost(self, now: float, key: DaskKey, lost: Mapping[int, str]) -> list[Event]:
         """Tell of values that are gone though all was heard of their attempts."""

@@ -17,6 +17,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import Waits, look_for_stalls
+from prefectlite.executors.verdicts import Verdicts
 from prefectlite.worker.timers import look_after
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
 
@@ -75,6 +76,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._patience = FLUSH_EVERY
         self._shares_disk = False
         self.seals: Seals
+        self._verdicts: Verdicts
         self._sharing: Sharing
 
     def __reduce__(self) -> tuple[type[ReportPlugin], tuple[()]]:
@@ -91,10 +93,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         self._scheduler = scheduler
         scheduler.handlers["prefectlite_open"] = self._open_ready
-        scheduler.handlers["prefectlite_close"] = self.shut
+        scheduler.handlers["prefectlite_close"] = self.end
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
         self.seals = Seals(scheduler, self.is_ours, self._ask_back)
+        self._verdicts = Verdicts(scheduler, self.seals.exits, self.say)
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
@@ -140,14 +143,23 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         await self.seals.exits.ready()
         return answer
 
-    def shut(self, route: str) -> None:
+    async def close(self) -> None:
+        """Leave the rest unsaid; called when the scheduler ends."""
+        self._verdicts.stop()
+
+    def end(self, route: str, keeps: bool = False) -> None:
         """End a flow run's stream; without streams, stop looking at the scheduler's transitions.
 
         Parameters
         ----------
         route : str
             As it was opened.
+        keeps : bool
+            Whether values of it stay, which Dask must not make again either.
         """
+        found = self._routes.get(route)
+        if found is not None and keeps:
+            self.seals.keep(route, found.client)
         self._routes.pop(route, None)
         if not self._routes and self._scheduler.plugins.get(self.name) is self:
             self._scheduler.remove_plugin(name=self.name)
@@ -307,7 +319,10 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
                 task = self._scheduler.tasks.get(key)
                 if task is not None:
-                    self.seals.seal(task, start, stimulus_id, self._routes[key[0][-8:]].shares_disk)
+                    shares_disk = self._routes[key[0][-8:]].shares_disk
+                    loss = self.seals.seal(task, start, stimulus_id, shares_disk)
+                    if loss is not None:
+                        self._verdicts.tell(key, loss)
         elif finish == "erred" and start == "processing":
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
@@ -380,7 +395,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         return state is not None and len(state.processing) > state.nthreads
 
     def say(self, route: str, items: Sequence[Item], worker: str = "", **_: Any) -> None:
-        """Pass on what a worker says.
+        """Pass on what a worker says, or what is said of lost ones.
 
         Parameters
         ----------
@@ -406,7 +421,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The client's identity.
         """
         for route in [name for name, found in self._routes.items() if found.client == client]:
-            self.shut(route)
+            self.end(route)
 
     def _post(self, route: Route, items: Sequence[Item], is_urgent: bool = True) -> None:
         route.items.extend(items)

@@ -15,7 +15,9 @@ from dask._task_spec import Task
 from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
 from prefectlite.executors.retiring import HEARING, Retirement, install, stays
-from prefectlite.worker.losses import NOBODY, lose_bundle, run_lost
+from prefectlite.lowering.wrappers import open_shelf
+from prefectlite.worker.losses import Loss, lose_bundle, run_lost
+from prefectlite.worker.wire import MARK, route_of
 
 #: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
 #: suspicious to Dask, and is begun elsewhere while its thread there goes on.
@@ -112,7 +114,7 @@ class Seals:
                 found.heartbeat = found.heartbeat or worker.last_seen
                 found.is_settled = worker.last_seen > found.heartbeat
 
-    def seal(self, task: Any, start: str, stimulus: str, shares_disk: bool) -> None:
+    def seal(self, task: Any, start: str, stimulus: str, shares_disk: bool) -> Loss | None:
         """Keep a body from running twice under one attempt, whatever Dask would do to make up for a loss.
 
         Parameters
@@ -125,39 +127,99 @@ class Seals:
             Dask's name for what brought that about.
         shares_disk : bool
             Whether what its flow run begins is noted where it can be read here.
+
+        Returns
+        -------
+        Loss or None
+            What was lost, if that is news.
         """
         key = task.key
-        if len(key) < 5 or not key[4]:
-            return  # shared constants may be made again
+        if _may_run_again(task):
+            return None
+        now = time.time()
         if start == "memory":
             # Let go by whoever held it, as values are; or lost, and still wanted.
-            if task.who_wants or task.waiters:
-                text = "The worker that held the result ended before its last reader."
-                record = self.relics.record_of_ended(key, self._scheduler.workers)
-                _replace(task, "result-lost", text, record)
-        elif task.suspicious or stimulus.startswith(RETIRED):
-            # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
-            # A run that began before there were marks has left none.
-            lost = self.relics.of_the_gone(self._scheduler.workers) if shares_disk else None
-            has_begun = any(one.has_begun(key) for one in lost) if lost else not self._was_left_behind(key)
-            if not has_begun:
-                task.suspicious = 0  # it had not begun, so it may begin elsewhere
-                return
-            record = None
-            if lost is not None:
-                record = next((found for one in lost if (found := one.record(key)) is not None), None)
-            if task.suspicious:
-                text = (
-                    "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
-                    "C code), the system did (memory ran out), or its machine is gone."
-                )
-                _replace(task, "worker-lost", text, record, self.relics.who_had(key))
-            else:
-                text = (
-                    "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
-                    "somebody's hand) before the attempt ended."
-                )
-                _replace(task, "worker-lost", text, record)
+            if not task.who_wants and not task.waiters:
+                return None
+            text = "The worker that held the result ended before its last reader."
+            record = self.relics.record_of_ended(key, self._scheduler.workers)
+            return self._replace(task, Loss("result-lost", text, now, record))
+        if not task.suspicious and not stimulus.startswith(RETIRED):
+            return None
+        # "Suspicious" is Dask's own word for a task whose worker ended while it had it.
+        # A run that began before there were marks has left none.
+        lost = self.relics.of_the_gone(self._scheduler.workers) if shares_disk else None
+        has_begun = any(one.has_begun(key) for one in lost) if lost else not self._was_left_behind(key)
+        if not has_begun:
+            task.suspicious = 0  # it had not begun, so it may begin elsewhere
+            return None
+        record = None
+        if lost is not None:
+            record = next((found for one in lost if (found := one.record(key)) is not None), None)
+        if task.suspicious:
+            text = (
+                "The worker process that had the attempt ended: a body ended it (os._exit, a crash in "
+                "C code), the system did (memory ran out), or its machine is gone."
+            )
+            return self._replace(task, Loss("worker-lost", text, now, record, *self.relics.who_had(key)))
+        text = (
+            "The worker that had the attempt was retired (by an adaptive cluster, a scale-down, or "
+            "somebody's hand) before the attempt ended."
+        )
+        return self._replace(task, Loss("worker-lost", text, now, record))
+
+    def keep(self, route: str, client: str) -> None:
+        """Keep what stays of a flow run that is over from being made again.
+
+        Parameters
+        ----------
+        route : str
+            Which flow run.
+        client : str
+            The identity of the client that holds it.
+        """
+        text = "The worker that held the result ended after the flow run."
+        loss = Loss("result-lost", text, time.time())
+        for task in list(self._scheduler.clients[client].wants_what):
+            is_its_own = self.is_ours(task.key) and route_of(task.key) == route
+            if is_its_own and task.state == "memory" and not _may_run_again(task):
+                self._replace(task, loss)
+
+    def _replace(self, task: Any, loss: Loss) -> Loss | None:
+        """Have something else run in place of a task; return what was lost, unless that was done before."""
+        spec = task.run_spec
+        if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
+            return None
+        # What stands in for it may be run by any worker: the one that it asked for may never come again.
+        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
+        if len(task.key) == 5:
+            task.run_spec = Task(task.key, run_lost, *loss)
+        else:
+            task.run_spec = Task(task.key, lose_bundle, spec.args[0], *loss)
+        if loss.cause == "result-lost":
+            self._detach(task)
+        return loss
+
+    def _detach(self, task: Any) -> None:
+        """Let a task need nothing any more: Dask would make again what it had read and nobody has."""
+        needless = [one for one in task.dependencies if one.dependents == {task}]
+        for one in task.dependencies:
+            one.dependents.discard(task)
+        task.dependencies.clear()
+        if needless:
+            self._scheduler.loop.add_callback(self._forget, needless)
+
+    def _forget(self, tasks: Sequence[Any]) -> None:
+        """Let the scheduler forget tasks, as it does when their last reader is forgotten."""
+        known = self._scheduler.tasks
+        gone = {
+            one.key: "forgotten"
+            for one in tasks
+            if one.state == "released"
+            and known.get(one.key) is one
+            and not (one.dependents or one.who_wants or one.waiters)
+        }
+        self._scheduler.transitions(gone, stimulus_id=f"{MARK}-forget-{time.time()}")
 
     def _was_left_behind(self, key: Any) -> bool:
         """Return whether a worker that was retired had a task to the end and had not begun it."""
@@ -168,14 +230,7 @@ class Seals:
         )
 
 
-def _replace(task: Any, cause: str, text: str, record: bytes | None, who: tuple[str, int] = NOBODY) -> None:
-    spec = task.run_spec
-    if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
-        return
-    # What stands in for it may be said by any worker: the one that it asked for may never come again.
-    task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
-    now = time.time()
-    if len(task.key) == 5:
-        task.run_spec = Task(task.key, run_lost, cause, text, now, record, *who)
-    else:
-        task.run_spec = Task(task.key, lose_bundle, cause, text, now, spec.args[0], record, *who)
+def _may_run_again(task: Any) -> bool:
+    """Return whether a task of ours runs no body: constants, and values on a shelf, come from their spec."""
+    key = task.key
+    return len(key) < 5 or not key[4] or getattr(task.run_spec, "func", None) is open_shelf

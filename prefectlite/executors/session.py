@@ -19,7 +19,7 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.executors.security import warn_if_open
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
-from prefectlite.lowering.wrappers import Slots, Succeeded
+from prefectlite.lowering.wrappers import Held, Hold, Slots, Succeeded
 from prefectlite.worker.desk import rest_all
 from prefectlite.worker.spool import Berth, Slot, read_spool, write_spool
 
@@ -353,12 +353,15 @@ class DaskSession:
         try:
             wrapper = future.result()
         except Exception as error:
+            why = "" if isinstance(error, Hold) else f" ({type(error).__name__}: {error})"
             raise ResultUnavailable(
-                f"The result could not be fetched from {self.description} ({type(error).__name__}: "
-                f"{error}); the cluster, or the worker that held it, is gone."
+                f"The result could not be fetched from {self.description}{why}; the cluster, or the worker "
+                "that held it, is gone."
             ) from error
         if isinstance(wrapper, Slots):
             wrapper = wrapper.wrappers[berth[1]]
+        if isinstance(wrapper, Held):
+            raise ResultUnavailable("The worker that held the result has ended, and nobody else has it.")
         if not isinstance(wrapper, Succeeded):
             raise ResultUnavailable(
                 "The result was dropped where it was made, since no task reads it; give the task "

@@ -338,28 +338,34 @@ def default_location(**kwargs: Any) -> str:
     Parameters
     ----------
     **kwargs : object
-        The context of a task run; its ``task_run_id`` makes the name.
+        The context of a task run; its ``task_run_id`` makes the name, with its ``task_run_count`` from the
+        second attempt on.
 
     Returns
     -------
     str
-        The same for all attempts of one task run; outside of one, from the time.
+        Another for each attempt: one that was given up may go on, and store its value last. Outside of a task
+        run, from the time.
 
     Examples
     --------
-    >>> default_location(task_run_id="8fe2/load-1[3]")
+    >>> default_location(task_run_id="8fe2/load-1[3]", task_run_count=1)
     '8fe2/load-1[3]'
+    >>> default_location(task_run_id="8fe2/load-1[3]", task_run_count=2)
+    '8fe2/load-1[3]#2'
     """
     run = kwargs.get("task_run_id")
     if not isinstance(run, str):
         return f"result-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.urandom(4).hex()}"
     flow_run, _, name = run.partition("/")
+    attempt = kwargs.get("task_run_count")
+    ending = f"#{attempt}" if isinstance(attempt, int) and attempt > 1 else ""
     # A slug may hold anything.
     safe = quote(name, safe=" []@()+,=", errors="backslashreplace").replace("..", "%2E%2E")
     if len(safe) > _LONGEST or safe in ("", "."):
         digest = blake2b(run.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
         safe = f"{safe[: _LONGEST - 40]}-{digest}"
-    return f"{flow_run}/{safe}"
+    return f"{flow_run}/{safe}{ending}"
 
 
 def filled_in(template: Location, names: Mapping[str, Any], what: str = "location") -> str:

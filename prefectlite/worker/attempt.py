@@ -232,6 +232,8 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     if found is not None:
         report = report._replace(message=found.state.message, cached=found.state, location=found.location)
     else:
+        if kind.here.is_given_up is not None and kind.here.is_given_up():
+            raise Interruption  # the value of another attempt may lie there already
         try:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
         except BaseException as error:

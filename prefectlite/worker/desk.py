@@ -202,7 +202,26 @@ class Desk:
         Here
             This worker, with a way for its log lines.
         """
-        return Here(self.address, True, lambda lines: self._log(active, lines), perform_apart)
+        return Here(
+            self.address,
+            True,
+            lambda lines: self._log(active, lines),
+            perform_apart,
+            is_given_up=self.is_given_up,
+        )
+
+    def is_given_up(self) -> bool:
+        """Return whether nobody can hear of what ends here: another worker may have done it meanwhile.
+
+        Returns
+        -------
+        bool
+            As far as this worker has been told: one that is cut off does not know.
+        """
+        try:
+            return self.stop_word[0] != 0 or self._worker.status.name in _ENDED
+        except ReferenceError:
+            return True
 
     def capture(self, flow: bytes | Packed) -> None:
         """Listen to log records from the level on that a flow run wants.
@@ -368,6 +387,8 @@ class Desk:
             yield STARTED, key, self.address, started
 
 
+#: What Dask calls a worker that has lost its scheduler, or was told to end.
+_ENDED: Final = frozenset({"closing", "closed", "failed"})
 _NEVER: Final = memoryview(bytes(4)).cast("i")
 
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,12 +26,11 @@ from prefectlite.worker.wire import (
     HELD,
     MARK,
     PLAIN,
-    BundleReport,
     Item,
-    bundle_item,
     encode,
     noted,
     plain_facts,
+    told_singly,
 )
 
 #: Up to how many pickled bytes a result rides in a report that is told a second time.
@@ -290,20 +288,13 @@ def retell(wanted: Mapping[Any, Sequence[str]], dask_worker: Any = None) -> list
         elif key in dask_worker.data:
             wrapper = dask_worker.data[key]
             if isinstance(wrapper, Slots):
-                found.append(_bundle_of(key, wrapper, desk.address, measure))
+                entries = [_entry_of(one, desk.address, measure) for one in wrapper.wrappers]
+                found.append(told_singly(key, desk.address, entries))
             elif isinstance(wrapper, Held):
                 found.append(wrapper.said)
             else:
                 found.append((PLAIN, key, desk.address, _entry_of(wrapper, desk.address, measure)))
     return found
-
-
-def _bundle_of(key: BundleKey, slots: Slots, where: str, measure: Sequence[str]) -> Item:
-    others = [(slot, _entry_of(one, where, measure)) for slot, one in enumerate(slots.wrappers)]
-    nothing = array("d", bytes(8 * len(others)))
-    return bundle_item(
-        BundleReport(key, where, 0, nothing, nothing, array("i", [-1]) * len(others), b"", others)
-    )
 
 
 def _entry_of(wrapper: Wrapper, where: str, measure: Sequence[str]) -> Item:

@@ -33,6 +33,8 @@ class Here:
         Up to how many pickled bytes an exception travels as itself; by default, as many as a result.
     keeps : bool
         Whether values are stored, and looked for, as their tasks say.
+    is_given_up : callable or None
+        Whether this worker was taken for dead, so that it stores nothing more; None where nobody could tell.
     """
 
     where: str
@@ -42,3 +44,4 @@ class Here:
     is_called_off: Callable[[], bool] | None = None
     exception_limit: int | None = None
     keeps: bool = True
+    is_given_up: Callable[[], bool] | None = None

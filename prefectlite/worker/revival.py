@@ -52,6 +52,33 @@ def keep_said(record: Record, item: Item, started: float = 0.0, ended: float = 0
     record.keep(SAID, started, ended, pickle.dumps(item, 5))
 
 
+def said_by(kept: Kept, key: DataKey | None) -> Item | None:
+    """Return what an attempt said of which this was kept; opens no value.
+
+    Parameters
+    ----------
+    kept : Kept
+        From a record.
+    key : tuple or None
+        The attempt's data key, if it is known.
+
+    Returns
+    -------
+    tuple or None
+        The facts of a plain success, or an item; None when that was not kept, or cannot be read.
+    """
+    kind, started, ended, payload = kept
+    try:
+        if kind in (VALUE, DROPPED):
+            return (started, ended, payload, len(payload), *BARE)
+        if kind == LOST:
+            return None
+        said: Item = pickle.loads(payload)
+        return like(said, key, started, ended) if kind == AGAIN else said
+    except Exception:
+        return None
+
+
 def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
     """Return what was kept of an attempt as what it was.
 
@@ -65,29 +92,21 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
     Returns
     -------
     (Succeeded, Done or Held, tuple) or None
-        What stands for it, and the facts of a plain success, or an item; None when the value was not kept, or
-        cannot be unpickled here.
+        What stands for it, and what it said, as of ``said_by``; None when the value was not kept, or cannot
+        be unpickled here.
     """
-    kind, started, ended, payload = kept
-    attempt = key[3]
+    said = said_by(kept, key)
+    if said is None:
+        return None
+    if kept.kind in (SAID, AGAIN):
+        return Held(said), said
+    times = (kept.started, kept.ended, key[3])
+    told = tuple(said[-3:])  # as of ``told_of``
+    has_news = any(told[1:])
+    if kept.kind in (DROPPED, FACTS_DROPPED):
+        return NotedDone(*times, told) if has_news else Done(*times), said
     try:
-        if kind in (SAID, AGAIN):
-            item: Item = pickle.loads(payload)
-            if kind == AGAIN:
-                item = like(item, key, started, ended)
-            return Held(item), item
-        if kind in (VALUE, DROPPED):
-            facts: Item = (started, ended, payload, len(payload), *BARE)
-        elif kind in (FACTS, FACTS_DROPPED):
-            facts = pickle.loads(payload)
-        else:
-            return None
-        times = (started, ended, attempt)
-        told = tuple(facts[-3:])  # as of ``told_of``
-        has_news = any(told[1:])
-        if kind in (DROPPED, FACTS_DROPPED):
-            return NotedDone(*times, told) if has_news else Done(*times), facts
-        value = pickle.loads(facts[2])
-        return Noted(value, *times, told) if has_news else Succeeded(value, *times), facts
+        value = pickle.loads(said[2])
     except Exception:
         return None
+    return Noted(value, *times, told) if has_news else Succeeded(value, *times), said

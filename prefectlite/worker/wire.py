@@ -53,6 +53,11 @@ UNPLACED: Final = 10
 
 #: ``(WORKER, address, came)``: said by the scheduler; whether the worker came or is gone.
 WORKER: Final = 11
+
+#: ``(SEALED, key, begun, cause, text)``: said by the scheduler; the Dask task was lost with its worker. Its
+#: first ``begun`` slots were told of, the others have not begun, and who waits for it should not. None for
+#: ``begun`` when nothing could be told: cause and text stand for each slot.
+SEALED: Final = 12
 #: What a plain success says beside its times and its value when it has nothing to say.
 BARE: Final = (None,) * 6
 
@@ -273,15 +278,37 @@ def read_bundle(item: Sequence[Any]) -> BundleReport:
     )
 
 
-def like(item: Item, key: DataKey, started: float, ended: float) -> Item:
+def told_singly(key: BundleKey, where: str, entries: Sequence[Item]) -> Item:
+    """Return the item of a bundle's first attempts, each of which is told in full.
+
+    Parameters
+    ----------
+    key : tuple
+        The bundle's.
+    where : str
+        The worker's address.
+    entries : sequence of tuple
+        By slot, as of ``BundleReport.others``.
+
+    Returns
+    -------
+    tuple
+        A ``BUNDLE`` item.
+    """
+    nothing = array("d", bytes(8 * len(entries)))
+    sizes = array("i", [-1]) * len(entries)
+    return bundle_item(BundleReport(key, where, 0, nothing, nothing, sizes, b"", list(enumerate(entries))))
+
+
+def like(item: Item, key: DataKey | None, started: float, ended: float) -> Item:
     """Return the item of an attempt that said what another said.
 
     Parameters
     ----------
     item : tuple
         The other's ``OTHER`` item.
-    key : tuple
-        The attempt's data key.
+    key : tuple or None
+        The attempt's data key, if it is known.
     started, ended : float
         Seconds since the epoch.
 
@@ -293,13 +320,13 @@ def like(item: Item, key: DataKey, started: float, ended: float) -> Item:
     return OTHER, key, *item[2:5], started, ended
 
 
-def encode(key: DataKey, report: Report) -> Item:
+def encode(key: DataKey | None, report: Report) -> Item:
     """Return the item of a report that is no plain success.
 
     Parameters
     ----------
-    key : tuple
-        The attempt's data key.
+    key : tuple or None
+        The attempt's data key; a bundle's goes by its slot as well.
     report : Report
         With a state.
 

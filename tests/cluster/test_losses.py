@@ -98,6 +98,43 @@ def test_a_body_that_only_its_dead_worker_could_run_crashes_all_the_same(borrowe
     assert len(noted(log, "body")) == 1
 
 
+def test_what_a_lost_result_was_made_of_is_not_made_again(borrowed, tmp_path):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make():
+        note(log, "make")
+        return np.arange(100_000)
+
+    def double(array):
+        note(log, "double")
+        return 2 * array
+
+    def stay():
+        note(log, "stay")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    with Flow("chain") as flow:
+        doubled, held = task(double)(task(make)()), task(stay)()
+        end = task(lambda array, _: array.size, name="end")(doubled, held)
+    run = flow.start(executor=DaskExecutor(borrowed, bundle_size=None))
+    wait_for(log, "stay")
+    wait_for(log, "double")
+    while not isinstance(run.states()[doubled], Success):
+        time.sleep(0.02)
+    [maker] = noted(log, "double")
+    os.kill(maker, signal.SIGKILL)
+    deadline = time.monotonic() + 40
+    while maker in borrowed.run(os.getpid, on_error="ignore").values():
+        assert time.monotonic() < deadline
+    gate.touch()
+    found = run.wait(60).result
+
+    assert found[doubled].cause == "result-lost"
+    assert isinstance(found[end], TriggerFailed)
+    assert len(noted(log, "make")) == 1
+
+
 def retired_under(borrowed, log):
     """Retire the worker that runs a body, while others wait behind it; return how it and their reader ended."""
 

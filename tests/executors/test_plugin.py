@@ -10,13 +10,15 @@ import pytest
 from dask._task_spec import Task, TaskRef
 from distributed import Client, get_worker
 
+from prefectlite.core.keeping import Keeping
 from prefectlite.executors import plugin as plugins
-from prefectlite.executors import relics
+from prefectlite.executors import relics, verdicts
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded
+from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded, open_shelf
+from prefectlite.results import LocalResult
 from prefectlite.states.state import Crashed
 from prefectlite.worker import desk as desks
 from prefectlite.worker import losses
@@ -24,7 +26,7 @@ from prefectlite.worker.bundle import run_bundle
 from prefectlite.worker.desk import desk_of
 from prefectlite.worker.entry import run_attempt
 from prefectlite.worker.ledger import Names
-from prefectlite.worker.wire import BUNDLE, ERRED, HELD, MARK, OTHER, PLAIN, SAY, decode
+from prefectlite.worker.wire import BUNDLE, ERRED, HELD, MARK, OTHER, PLAIN, SAY, SEALED, decode
 from tests.worker.conftest import told_by
 
 ROUTE = "0123abcd"
@@ -115,6 +117,51 @@ def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
         assert MARK not in b.scheduler.plugins
 
     bench(test)
+
+
+def test_what_is_kept_of_a_run_that_is_over_is_not_made_again(bench):
+    others = ("etl.load-1-89abcdef", -1, 1, 1, 1)
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        b.plugin.open(b.client.id, "89abcdef")
+        futures = [b.client.submit(value, key=key) for key in (KEY, others)]
+        await b.client.gather(futures)
+        await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        assert is_sealed(b.scheduler.tasks[KEY])
+        assert not is_sealed(b.scheduler.tasks[others]), "another run of the client goes on"
+        await b.client.scheduler.prefectlite_close(route="89abcdef")
+        assert MARK not in b.scheduler.plugins
+        assert await futures[0] == "value"
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: futures[0].status == "error")
+        assert b.items == [], "nobody listens any more"
+
+    bench(test)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_a_lost_result_was_made_of_is_not_made_again_either(bench, gate, is_over):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, body, 1), KEY: Task(KEY, value, TaskRef(OTHER_KEY))}
+        [future] = b.client.get(graph, [KEY], sync=False)
+        await future
+        await b.until(lambda: b.scheduler.tasks[OTHER_KEY].state == "released")
+        if is_over:
+            await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: future.status == "error")
+        assert OTHER_KEY not in b.scheduler.tasks
+        future.release()
+        await b.until(lambda: not b.scheduler.tasks)
+
+    bench(test)
+    assert RAN == [1]
 
 
 def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
@@ -343,14 +390,17 @@ def test_only_what_may_have_run_is_sealed(bench, gate, happen, cause):
         assert is_sealed(task) == (cause is not None)
         if cause is None:
             return
-        await b.worker()
+        # No worker is left that could say so, or none has a thread for it.
         await b.until(lambda: b.items)
-        kind, key, *_ = told = b.items[0]
-        assert (kind, key) == (OTHER, KEY)
+        told, sealed = b.items
+        assert told[:2] == (OTHER, KEY)
         assert decode(told).state.cause == cause
-        # The driver has heard why, so the scheduler does not tell it of the error as well.
+        assert sealed == (SEALED, KEY, 1, cause, decode(told).state.message)
+        # What stands in for it adds nothing, nor does the scheduler tell of its error.
+        await b.worker()
         gate.open()
-        assert await end(b) == [told]
+        await b.until(lambda: task.state == "erred")
+        assert await end(b) == [told, sealed]
 
     bench(test)
 
@@ -372,7 +422,7 @@ def test_what_is_sealed_stays_as_it_is_when_its_next_worker_is_lost_as_well(benc
         await b.worker()
         with pytest.raises(Hold):
             await future
-        assert [item[:2] for item in await end(b)] == [(OTHER, KEY)]
+        assert [item[:2] for item in await end(b)] == [(OTHER, KEY), (SEALED, KEY)]
 
     bench(test)
 
@@ -399,6 +449,24 @@ def test_shared_constants_and_forgotten_tasks_are_not_sealed(bench, gate):
     bench(test)
 
 
+def test_values_on_a_shelf_are_made_again(bench):
+    told = pickle.dumps([None, (1.0, 2.0, 1, pickle.dumps("kept"))])
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        [future] = b.client.get({BUNDLED: Task(BUNDLED, open_shelf, told)}, [BUNDLED], sync=False)
+        await future
+        await b.lose(victim)
+        await b.worker()
+        assert (await future).wrappers[1].value == "kept"
+        assert await end(b) == []
+        await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        assert b.scheduler.tasks[BUNDLED].run_spec.func is open_shelf
+
+    bench(test)
+
+
 def test_with_marks_only_what_had_begun_is_sealed(bench, gate):
     async def test(b):
         victim, elsewhere = await b.worker(), await b.worker()
@@ -421,7 +489,7 @@ def test_with_marks_only_what_had_begun_is_sealed(bench, gate):
         with pytest.raises(Hold):
             await begun
         assert await other == "waited"
-        assert [item[:2] for item in await end(b)] == [(OTHER, KEY)]
+        assert [item[:2] for item in await end(b)] == [(OTHER, KEY), (SEALED, KEY)]
 
     bench(test)
 
@@ -502,6 +570,11 @@ def told(b, names):
     return {slot: [in_words(one) for one in ends] for slot, ends in said.items()}
 
 
+def sealed(b):
+    """How many slots of each lost bundle were told of, and why the others or the last of them are lost."""
+    return [(begun, cause) for kind, _, *rest in b.items if kind == SEALED for begun, cause, _ in [rest]]
+
+
 def in_words(one):
     if isinstance(one, str):
         return one
@@ -511,8 +584,9 @@ def in_words(one):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran():
+def _nothing_ran(monkeypatch):
     RAN.clear()
+    monkeypatch.setattr(verdicts, "CLOSING", 0.0)
 
 
 MANY = [
@@ -537,24 +611,27 @@ def test_what_a_bundle_had_come_to_before_its_worker_died_is_handed_over(
         [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
         await b.until(gate.is_reached)
         await b.lose(victim)
-        await b.worker()
-        slots = await future
-        gate.open()
-        await end(b)
+        await b.until(lambda: sealed(b))
         if not shares_disk:
-            # Nothing is known: each may have run.
-            assert told(b, names) == {slot: ["worker-lost"] for slot in range(8)}
+            # Nothing is known: each may have run, and the driver knows how many there are.
+            assert told(b, names) == {}
+            assert sealed(b) == [(None, "worker-lost")]
             return
-        assert told(b, names) == {
+        said = {
             0: ["inline"],
             1: ["Failed"],
             2: ["inline"],
             3: ["result-lost"],
             4: ["inline"],
             5: ["worker-lost"],
-            6: ["returned"],
-            7: ["returned"],
         }
+        assert told(b, names) == said
+        assert sealed(b) == [(6, "worker-lost")], "the others have not begun"
+        await b.worker()
+        slots = await future
+        gate.open()
+        await end(b)
+        assert told(b, names) == said
         assert [type(one) for one in slots.wrappers] == [
             Succeeded,
             Held,
@@ -590,7 +667,8 @@ def test_the_keys_of_a_block_are_told_after_its_workers_death(bench, gate, monke
         await b.worker()
         slots = await future
         await end(b)
-        assert told(b, names) == {0: ["inline"], 1: ["inline"], 2: ["worker-lost"], 3: ["returned"]}
+        assert told(b, names) == {0: ["inline"], 1: ["inline"], 2: ["worker-lost"]}
+        assert sealed(b) == [(3, "worker-lost")]
         assert [one.attempt for one in slots.wrappers[:2]] == [2, 2]
 
     bench(test)
@@ -610,8 +688,9 @@ def test_a_bundle_that_was_cut_before_its_worker_died_tells_all_again(bench, gat
         assert told(b, names) == {
             0: ["inline", "inline"],
             1: ["going", "worker-lost"],
-            2: ["returned", "returned"],
+            2: ["returned"],
         }
+        assert sealed(b) == [(2, "worker-lost")]
 
     bench(test)
 
@@ -648,10 +727,39 @@ def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_
         await b.until(lambda: future.status == "finished" and b.scheduler.tasks[BUNDLED].state == "memory")
         slots = await future
         await end(b)
-        again = ["inline", "result-lost", "Failed"] if shares_disk else ["result-lost"] * 3
+        again = [["inline"], ["result-lost"], ["Failed"]] if shares_disk else [[]] * 3
         first = ["inline", "large", "Failed"]
-        assert told(b, names) == {slot: [first[slot], again[slot]] for slot in range(3)}
+        assert told(b, names) == {slot: [first[slot], *again[slot]] for slot in range(3)}
+        assert sealed(b) == [(3 if shares_disk else None, "result-lost")]
         assert isinstance(slots.wrappers[0], Succeeded) == shares_disk
+
+    bench(test)
+
+
+@pytest.mark.parametrize("is_bundle", [False, True])
+def test_a_kept_value_that_cannot_be_opened_elsewhere_is_told_as_lost(bench, gate, monkeypatch, is_bundle):
+    key = BUNDLED if is_bundle else KEY
+
+    def cannot(kept, key):
+        return None
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        spec = pickle.dumps(tuple(Spec("load-1", None, 1, 1, {"x": 10}, (), (), False, ())))
+        alone = Task(KEY, run_attempt, FLOW, pickle.dumps(Envelope("load", body)), spec)
+        bundle, _ = bundle_of(member_of(0, 10), member_of(1, 11))
+        [future] = b.client.get({key: bundle if is_bundle else alone}, [key], sync=False)
+        await future
+        monkeypatch.setattr(losses, "revive", cannot)
+        await b.lose(victim)
+        await b.worker()
+        await b.until(lambda: future.status == ("finished" if is_bundle else "error"))
+        *_, last = await end(b)
+        entries = [one for _, one in last[8]] if is_bundle else [last]
+        for one in entries:
+            assert decode(one).state.cause == "result-lost"
+            assert "cannot be unpickled" in decode(one).state.message
 
     bench(test)
 
@@ -685,7 +793,7 @@ def test_an_attempt_that_had_ended_when_its_worker_died_is_handed_over(bench, ga
             with pytest.raises(Hold):
                 await future
         items = await end(b)
-        assert [item[0] for item in items] == [kind]
+        assert [item[0] for item in items] == ([PLAIN] if kind == PLAIN else [OTHER, SEALED])
         if x == "wide":
             assert decode(items[0]).state.cause == "result-lost"
         if x == "fail":
@@ -708,7 +816,8 @@ def test_a_retired_workers_bundle_stops_and_is_handed_over(bench, gate, monkeypa
         await b.worker()
         await future
         await end(b)
-        assert told(b, names) == {0: ["inline"], 1: ["worker-lost"], 2: ["returned"]}
+        assert told(b, names) == {0: ["inline"], 1: ["worker-lost"]}
+        assert sealed(b) == [(2, "worker-lost")]
         gate.open()
 
     bench(test)
@@ -720,19 +829,14 @@ def test_a_worker_that_left_nothing_behind_is_not_believed_to_have_begun_nothing
         victim = await b.worker()
         shutil.rmtree(victim.local_directory)
         await b.open(shares_disk=True)
-        task, names = bundle_of(member_of(0, 10), member_of(1, 11, gate))
+        task, _ = bundle_of(member_of(0, 10), member_of(1, 11, gate))
         [future] = b.client.get({BUNDLED: task}, [BUNDLED], sync=False)
         await b.until(gate.is_reached)
         await b.lose(victim)
         await b.worker()
         await future
         gate.open()
-        await b.until(lambda: any(item[0] == BUNDLE and item[2] != victim.address for item in b.items))
-        assert set(map(tuple, told(b, names).values())) <= {
-            ("worker-lost",),
-            ("inline", "worker-lost"),
-            ("going", "worker-lost"),
-        }
+        assert sealed(b) == [(None, "worker-lost")]
 
     bench(test)
 
@@ -804,6 +908,41 @@ def test_a_worker_that_was_taken_for_dead_begins_nothing_more(bench):
 
     bench(test)
     assert RAN == []
+
+
+async def take_for_dead(b, worker):
+    b.plugin.seals.relics._marks[worker.address].stop()
+
+
+async def cut_off_from_its_scheduler(b, worker):
+    await b.lose(worker)
+
+
+@pytest.mark.parametrize("is_bundle", [False, True])
+@pytest.mark.parametrize("give_up", [take_for_dead, cut_off_from_its_scheduler])
+def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up):
+    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), True, True, None)
+    task = pickle.dumps(Envelope("load", body, keeping=keeping))
+
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        spec = Spec("load-1", 0, 1, 1, {"x": 10, "gate": gate}, (), (), False, ())
+        if is_bundle:
+            key, payload = BUNDLED, pickle.dumps((member_of(0, 10, gate), member_of(1, 11)))
+            graph = {key: Task(key, run_bundle, payload, 1, FLOW, task)}
+        else:
+            key, graph = KEY, {KEY: Task(KEY, run_attempt, FLOW, task, pickle.dumps(tuple(spec)))}
+        [future] = b.client.get(graph, [key], sync=False)
+        await b.until(gate.is_reached)
+        await give_up(b, worker)
+        gate.open()
+        await b.until(lambda: not desk_of(worker)._active)
+        future.release()
+
+    bench(test)
+    assert RAN == [10]
+    assert not (tmp_path / "stored").exists()
 
 
 @pytest.mark.parametrize(

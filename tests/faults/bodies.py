@@ -133,7 +133,7 @@ def many_timed_out(ground: Ground, count: int = 20) -> str:
         after = task(lambda: 1, name="after", trigger=all_failed)(upstream_tasks=[late])
     with ground.borrowed(2) as client:
         state = flow.run(executor=DaskExecutor(client))
-        until(lambda: not burning(ground), "the end of what was started", 4)
+        until(lambda: not burning(ground), "the end of what was started", 10)
     ends = Counter(map(named, state.result[late].map_states))
     assert ends == {"TimedOut": count}, ends
     assert state.result[after].result == 1, state.result[after]

@@ -20,7 +20,7 @@ from prefectlite import DaskExecutor
 
 ROOT = Path(__file__).parents[2]
 #: How long anything may take that has no limit of its own, in seconds.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Starts:
@@ -93,6 +93,28 @@ class Ground:
         ):
             client.wait_for_workers(count)
             yield client
+
+    @contextlib.contextmanager
+    def bare(self, count: int, **options: Any) -> Iterator[Client]:
+        """Start a scheduler and worker processes of one thread each that nobody starts again when they end."""
+        with (
+            LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50, **options) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address,
+                       "--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]  # fmt: skip
+            quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            workers = [
+                subprocess.Popen(command, cwd=self.folder, env=environment, **quiet) for _ in range(count)
+            ]
+            try:
+                client.wait_for_workers(count, timeout=PATIENCE)
+                yield client
+            finally:
+                for one in workers:
+                    one.kill()
+                    one.wait(10)
 
     def program(self, source: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start a program that can import the tests; its lines begin at the margin."""

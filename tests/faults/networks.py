@@ -18,7 +18,7 @@ from distributed import Client
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.states import Success, TriggerFailed
-from tests.faults.ground import ROOT, Ground, named, until
+from tests.faults.ground import PATIENCE, ROOT, Ground, named, until
 from tests.faults.row import CannotRunHere, row
 
 TOOL: Final = ROOT / "tests" / "tools" / "netns-cluster.sh"
@@ -40,14 +40,12 @@ class Hosts:
     ----------
     ground : Ground
         Where their processes run.
-    threads : int
-        How many bodies each worker runs at once.
     """
 
-    def __init__(self, ground: Ground, threads: int = 1) -> None:
+    def __init__(self, ground: Ground) -> None:
         if shutil.which("ip") is None or os.geteuid():
             raise CannotRunHere(f"network namespaces need root and iproute2: {MEND}")
-        self.ground, self.threads = ground, str(threads)
+        self.ground = ground
         self.prefix = f"f{secrets.token_hex(2)}-"
         self.net = f"10.79.{next(_nets) % 250}"
         self.environment = {
@@ -73,9 +71,9 @@ class Hosts:
             self._start(1, "dask_scheduler", "--host", self.address(1), "--port", "8786")
             for number in (2, 3):
                 self._start(number, "dask_worker", scheduler, "--host", self.address(number),
-                            "--name", f"h{number}", "--nthreads", self.threads, "--no-nanny")  # fmt: skip
-            with Client(scheduler, timeout=60, set_as_default=False) as client:
-                client.wait_for_workers(2, timeout=60)
+                            "--name", f"h{number}", "--nthreads", "1", "--no-nanny")  # fmt: skip
+            with Client(scheduler, timeout=PATIENCE, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=PATIENCE)
                 yield client
         finally:
             for one in self._started:
@@ -141,7 +139,7 @@ def cut_off(ground: Ground, back_after: float | None) -> tuple[str, float]:
         lone = task(body, workers="h2")()
         after = task(lambda x: x, name="after", workers="h3")(lone)
         other = task(remain, name="other", workers="h3")()
-    hosts = Hosts(ground, threads=2)  # one to tell of the loss
+    hosts = Hosts(ground)
     with hosts.up() as client:
         run = flow.start(executor=DaskExecutor(client))
         starts.wait_for("body")
@@ -218,7 +216,7 @@ def parted(ground: Ground, reader: dict[str, Any]) -> tuple[Any, float]:
         begun = time.monotonic()
         until(lambda: run.states()[end].is_finished(), "the reader", 90)
         took = time.monotonic() - begun
-        found = run.wait(60).result
+        found = run.wait(PATIENCE).result
     assert isinstance(found[busy], Success)
     assert took < 3 * STALL + 30, f"{took:.0f} s"
     return found[end], took

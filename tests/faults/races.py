@@ -23,8 +23,13 @@ LIMIT: Final = 0.02
 FIELD: Final = 250
 
 
-def run_races(client: Client, ground: Ground, count: int, say: bool = False) -> Counter[str]:
-    """Let bodies race against their limit; return how many ended how, and fail when an outcome is lost or doubled."""
+def run_races(
+    client: Client, ground: Ground, count: int, say: bool = False, spread: float = 0.1
+) -> Counter[str]:
+    """Let bodies race against their limit; return how many ended how, and fail when an outcome is lost or doubled.
+
+    How long they take differs from each other by twice the spread, as a share of the limit.
+    """
     path = str(ground.starts.path)
 
     def body(number: int, seconds: float) -> int:
@@ -39,7 +44,7 @@ def run_races(client: Client, ground: Ground, count: int, say: bool = False) -> 
     center = LIMIT
     for first in range(0, count, FIELD):
         numbers = list(range(first, min(first + FIELD, count)))
-        seconds = [center * (0.9 + 0.2 * place / len(numbers)) for place in range(len(numbers))]
+        seconds = [center * (1 - spread + 2 * spread * place / len(numbers)) for place in range(len(numbers))]
         with Flow("races") as flow:
             racing = task(body, timeout=LIMIT).map(numbers, seconds)
         children = flow.run(executor=DaskExecutor(client)).result[racing].map_states
@@ -80,7 +85,8 @@ def _outcome(number: int, state: State) -> str:
 )
 def races(ground: Ground) -> str:
     with ground.borrowed() as client:
-        ends = run_races(client, ground, 40)
+        # A loaded machine ends those that would have been in time a few milliseconds too late.
+        ends = run_races(client, ground, 40, spread=0.9)
     assert min(ends["in time"], ends["ended"]) > 2, f"hardly a race: {ends}"
     return f"no second start, {ends['in time']} in time with their values, {ends['ended']} TimedOut"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import bodies, ends, networks, races, workers
+from tests.faults import bodies, busy, ends, networks, races, workers
 from tests.faults.row import ROWS
 
-__all__ = ["ROWS", "bodies", "ends", "networks", "races", "workers"]
+__all__ = ["ROWS", "bodies", "busy", "ends", "networks", "races", "workers"]

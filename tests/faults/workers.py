@@ -15,7 +15,7 @@ from distributed import Client
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.states import Crashed, Success, TriggerFailed
-from tests.faults.ground import Ground, named, until
+from tests.faults.ground import PATIENCE, Ground, named, until
 from tests.faults.row import row
 
 WIDTH = 1000
@@ -40,7 +40,7 @@ def killed_mid_task(ground: Ground, executor: DaskExecutor) -> str:
         total = task(lambda xs: sum(xs), name="total")(others)
     run = flow.start(executor=executor)
     os.kill(starts.wait_for("doomed"), signal.SIGKILL)
-    state = run.wait(60)
+    state = run.wait(PATIENCE)
 
     found = state.result
     starts.once("doomed", *(f"quick-{x}" for x in range(40)))
@@ -150,7 +150,7 @@ class Loss:
         os.kill(maker, signal.SIGKILL)
         until(lambda: maker not in workers_of(client), "the worker to be missed")
         self.gate.touch()
-        state = run.wait(60)
+        state = run.wait(PATIENCE)
         self.history = run.explain(self.made)
         return state.result
 
@@ -233,7 +233,7 @@ def killed_with_crashes(ground: Ground) -> str:
     with Flow("again") as flow:
         end = task(body, max_crashes=1)()
     run = flow.start(executor=ground.own(1))
-    state = run.wait(60)
+    state = run.wait(PATIENCE)
     assert starts.count() == {"body": 2}, starts.count()
     assert state.result[end].result == "second"
     told = run.explain(end)
@@ -405,7 +405,7 @@ def silent(ground: Ground, ttl: int, seconds: float) -> Any:
     begun = time.monotonic()
     until(lambda: run.states()[bodies[0]].is_finished(), "the verdict", 60)
     took = time.monotonic() - begun
-    found = run.wait(180).result
+    found = run.wait(300).result
     starts.once("stopped", "works", "waits", *(f"quick-{x}" for x in range(20)))
     assert Counter(named(one) for one in found[others].map_states) == {"Success": 20}
     ends = [found[one] for one in bodies]

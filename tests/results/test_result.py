@@ -80,6 +80,11 @@ def test_without_a_location_a_value_has_its_task_runs_name(tmp_path: Path) -> No
     result = LocalResult(tmp_path)
     first = result.write(1, task_run_id="8fe2/load-1[3]")
     assert first.location == str(tmp_path / "8fe2" / "load-1[3]")
+    again = result.write(2, task_run_id="8fe2/load-1[3]", task_run_count=2)
+    assert result.read(str(first.location)).value == 1, (
+        "an attempt that was given up may store its value last"
+    )
+    assert result.read(str(again.location)).value == 2
     names = {result.write(1).location for _ in range(3)}
     assert len(names) == 3
 
