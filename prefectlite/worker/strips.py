@@ -44,47 +44,24 @@ _ONE: Final = range(1)
 
 
 class Strip:
-    """Attempts that run one after the other and differ in index and some arguments alone.
-
-    Parameters
-    ----------
-    kind : Kind
-        What they have in common.
-    slug : str
-        Their task's slug.
-    first : int or None
-        The map index of the first; None for a run that is no child.
-    count : int
-        How many there are.
-    held : range or frozenset of int
-        The places of those that must not run, since an input was no plain success.
-    upstreams : sequence of Upstream
-        What is told of each direct upstream.
-    values : sequence
-        What lies under the keys that they need, in order.
-    """
+    """Attempts that run one after the other and differ in index and some arguments alone."""
 
     __slots__ = ("_upstreams", "_values", "count", "first", "held", "kind", "making", "slug")
 
-    def __init__(
-        self,
-        kind: Kind,
-        slug: str,
-        first: int | None,
-        count: int,
-        held: Places,
-        upstreams: Sequence[Upstream],
-        values: Sequence[Any],
-    ) -> None:
-        self.kind = kind
-        self.slug = slug
-        self.first = first
-        self.count = count
-        self.held = held
-        #: What could not be made, in words, for the attempt whose arguments were asked for last.
-        self.making = ""
-        self._upstreams = upstreams
-        self._values = values
+    #: What they have in common.
+    kind: Kind
+    #: Their task's slug.
+    slug: str
+    #: The map index of the first; None for a run that is no child.
+    first: int | None
+    #: How many there are.
+    count: int
+    #: The places of those that must not run, since an input was no plain success.
+    held: Places
+    #: What could not be made, in words, for the attempt whose arguments were asked for last.
+    making: str
+    _upstreams: Sequence[Upstream]
+    _values: Sequence[Any]
 
     def arguments(self, place: int) -> dict[str, Any]:
         """Return the arguments of one attempt, until the next is asked for.
@@ -148,15 +125,34 @@ class Single(Strip):
     __slots__ = ("_beside", "_given", "_recipes")
 
     def __init__(self, kinds: Kinds, spec: Spec, values: Sequence[Any]) -> None:
-        slug, index, loop, attempt, given, recipes, upstreams, drop_value, measure, beside = spec
-        kind = kinds[loop, attempt, drop_value, measure]
-        super().__init__(kind, slug, index, 1, _NONE if all_plain(values) else _ONE, upstreams, values)
-        self._given = given
-        self._recipes = recipes
-        self._beside = beside
+        (
+            self.slug, self.first, loop, attempt, self._given, self._recipes, self._upstreams,
+            drop_value, measure, self._beside,
+        ) = spec  # fmt: skip
+        self.kind = kinds[loop, attempt, drop_value, measure]
+        self.count = 1
+        self.held = _NONE if all_plain(values) else _ONE
+        self.making = ""
+        self._values = values
 
     def arguments(self, place: int) -> dict[str, Any]:
-        """Return the arguments, as ``Strip`` says."""
+        """Return the arguments.
+
+        Parameters
+        ----------
+        place : int
+            0, its only place.
+
+        Returns
+        -------
+        dict
+            As of ``Strip``.
+
+        Raises
+        ------
+        Exception
+            As of ``Strip``.
+        """
         recipes = self._recipes
         if not recipes:
             return self._given
@@ -171,7 +167,13 @@ class Single(Strip):
         return made
 
     def beside(self) -> dict[str, Any]:
-        """Return what the context holds that other attempts do not see, as ``Strip`` says."""
+        """Return what the context holds that other attempts do not see.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
         return {name: make(recipe, self._values) for name, recipe in self._beside}
 
 
@@ -193,24 +195,44 @@ class Row(Strip):
     __slots__ = ("_columns", "_made", "_makers", "_read")
 
     def __init__(self, kinds: Kinds, block: Block, values: Sequence[Any], own: Sequence[Any]) -> None:
-        kind = kinds[1, block.attempt, block.drop_value, block.measure]
-        shared, read = expand(block.reads, values, own), _reads(block, values, own)
-        held = _held(block, shared, read)
-        super().__init__(kind, block.slug, block.first, block.count, held, block.upstreams, shared)
-        self._read = read
+        self.kind = kinds[1, block.attempt, block.drop_value, block.measure]
+        self.slug = block.slug
+        self.first = block.first
+        self.count = block.count
+        self.making = ""
+        self._upstreams = block.upstreams
+        self._values = expand(block.reads, values, own)
+        self._read = _reads(block, values, own)
+        self.held = _held(block, self._values, self._read)
         # A call with ``**arguments`` copies them, so one dict does for all.
         self._made = dict(block.given)
         self._columns: list[tuple[str, Sequence[Any]]] = []
         self._makers: list[tuple[str, Maker]] = []
-        if isinstance(held, range):
+        if isinstance(self.held, range):
             return  # none of them runs
         for name, recipe in block.recipes:
             self._share(name, recipe)
-        for column, found in zip(block.columns, read, strict=True):
+        for column, found in zip(block.columns, self._read, strict=True):
             self._add(column, found)
 
     def arguments(self, place: int) -> dict[str, Any]:
-        """Return the arguments of one child, as ``Strip`` says."""
+        """Return the arguments of one child, until the next is asked for.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        dict
+            As of ``Strip``.
+
+        Raises
+        ------
+        Exception
+            As of ``Strip``.
+        """
         made = self._made
         for name, values in self._columns:
             made[name] = values[place]
@@ -225,7 +247,18 @@ class Row(Strip):
         return made
 
     def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
-        """Return what a child may know of its upstreams, as ``Strip`` says."""
+        """Return what a child may know of its upstreams.
+
+        Parameters
+        ----------
+        index : int or None
+            As of ``Strip``.
+
+        Returns
+        -------
+        (sequence of Upstream, sequence)
+            As of ``Strip``.
+        """
         values, told, first = self._values, self._upstreams, self.first
         if index is None or first is None or not any(isinstance(fact, tuple) for *_, fact in told):
             return told, values
