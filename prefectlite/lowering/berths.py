@@ -8,7 +8,7 @@ entries.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from prefectlite.errors import EngineError
@@ -20,6 +20,8 @@ from prefectlite.lowering.shipment import Span
 DaskKey: TypeAlias = DataKey | BundleKey
 #: Under which key a value stands, and in which slot; ``WHOLE`` for one that lies in no bundle.
 Berth: TypeAlias = tuple[DaskKey, int]
+#: A berth for each of some values that stand side by side: key, first slot, how many.
+Berthing: TypeAlias = tuple[DaskKey, int, int]
 
 
 class Row(NamedTuple):
@@ -93,7 +95,8 @@ class Berths:
     __slots__ = ("_alone", "_rows")
 
     def __init__(self) -> None:
-        self._alone: dict[tuple[int, int], Berth] = {}
+        # By the span of the one value.
+        self._alone: dict[Span, Berthing] = {}
         # By submission: what was taken back in one turn with what it reads may still name an old one.
         self._rows: dict[int, _Rows] = {}
 
@@ -109,7 +112,7 @@ class Berths:
         slot : int
             Where in it.
         """
-        self._alone[run, submission] = key, slot
+        self._alone[run, submission, 1] = key, slot, 1
 
     def put_row(self, runs: range, submission: int, key: BundleKey, slot: int) -> None:
         """Note where the values of runs that stand side by side are going to lie.
@@ -142,8 +145,8 @@ class Berths:
         slot : int
             Where in it.
         """
-        if (run, submission) in self._alone:
-            self._alone[run, submission] = key, slot
+        if (run, submission, 1) in self._alone:
+            self.put(run, submission, key, slot)
         else:
             self.put_row(range(run, run + 1), submission, key, slot)
 
@@ -160,9 +163,9 @@ class Berths:
         (tuple, int) or None
             None when nothing is known of it.
         """
-        alone = self._alone.get((run, submission))
+        alone = self._alone.get((run, submission, 1))
         if alone is not None:
-            return alone
+            return alone[:2]
         rows = self._rows.get(submission)
         row = None if rows is None else rows.at(run)
         return None if row is None else (row.key, row.slot + run - row.runs.start)
@@ -180,15 +183,15 @@ class Berths:
         (Berth, Span)
             Where the first one lies, and which they are: those side by side together.
         """
-        for (run, submission), berth in self._alone.items():
-            if berth[0] in keys:
-                yield berth, (run, submission, 1)
+        for span, (key, slot, _) in self._alone.items():
+            if key in keys:
+                yield (key, slot), span
         for submission, rows in self._rows.items():
             for row in rows:
                 if row.key in keys:
                     yield (row.key, row.slot), (row.runs.start, submission, len(row.runs))
 
-    def known(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
+    def known(self, span: Span) -> Iterator[Berthing]:
         """Yield the same as ``stretches``, and leave out what lies nowhere.
 
         Parameters
@@ -211,22 +214,22 @@ class Berths:
                 yield row.key, row.slot + run - row.runs.start, reach
                 run += reach
                 continue
-            found = self._alone.get((run, submission))
+            found = self._alone.get((run, submission, 1))
             if found is not None:
-                yield (*found, 1)
+                yield found
             run += 1
 
-    def stretches(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
-        """Yield where values of runs that stand side by side lie, those in one bundle together.
+    def stretches(self, span: Span) -> Sequence[Berthing]:
+        """Return where values of runs that stand side by side lie, those in one bundle together.
 
         Parameters
         ----------
         span : (int, int, int)
             First run, submission, count.
 
-        Yields
-        ------
-        (tuple, int, int)
+        Returns
+        -------
+        sequence of (tuple, int, int)
             Key, first slot, how many.
 
         Raises
@@ -234,14 +237,16 @@ class Berths:
         EngineError
             When a value lies nowhere.
         """
-        left = span[2]
-        for found in self.known(span):
-            left -= found[2]
-            yield found
+        alone = self._alone.get(span)
+        if alone is not None:
+            return (alone,)
+        found = list(self.known(span))
+        left = span[2] - sum([count for _, _, count in found])
         if left:
             raise EngineError(
                 f"{left} values of {span} (run, submission, count) are read, but were never sent."
             )
+        return found
 
     def forget(self, run: int, submission: int) -> None:
         """Let go of one value's entry.
@@ -251,7 +256,7 @@ class Berths:
         run, submission : int
             Which value.
         """
-        if self._alone.pop((run, submission), None) is None and submission in self._rows:
+        if self._alone.pop((run, submission, 1), None) is None and submission in self._rows:
             self._clear(range(run, run + 1), submission)
 
     def _clear(self, runs: range, submission: int) -> None:
@@ -273,4 +278,4 @@ class Berths:
         if submission in self._rows:
             self._clear(runs, submission)
         for run in runs if self._alone else ():
-            self._alone.pop((run, submission), None)
+            self._alone.pop((run, submission, 1), None)

@@ -153,7 +153,7 @@ class Packer:
             index = Index(shipments)
             items = [
                 Item(
-                    [place for span in spans_of(one) for place in index.makers(span)] if one.needs else (),
+                    index.read_by(one) if one.needs else (),
                     one.task.digest,
                     pace.seconds(one.task.digest),
                     None if one.annotations is None else id(one.annotations),
@@ -334,13 +334,12 @@ class Packer:
         )
 
     def _part(self, one: AnyShipment, task: int, key: BundleKey, places: dict[DaskKey, int]) -> Part:
-        reads = tuple([stretch for need in one.needs for stretch in self._stretches(need, key, places)])
+        reads = self._reads(one.needs, key, places) if one.needs else ()
         if isinstance(one, Shipment):
-            return Member(one.key, task, one.spec, _joined(reads))
+            return Member(one.key, task, one.spec, reads)
         columns: list[Column] = []
         for name, kind, what in one.columns:
-            found = tuple(self._stretches(what, key, places)) if kind == READ else what
-            columns.append((name, kind, found))
+            columns.append((name, kind, self._reads([what], key, places) if kind == READ else what))
         return Block(
             task,
             one.prefix,
@@ -351,19 +350,27 @@ class Packer:
             one.submission,
             one.given,
             one.recipes,
-            _joined(reads),
+            reads,
             tuple(columns),
             one.upstreams,
             one.drop_value,
             one.measure,
         )
 
-    def _stretches(self, need: Need, key: BundleKey, places: dict[DaskKey, int]) -> Iterator[Stretch]:
-        if len(need) != 3:
-            yield places.setdefault(need, len(places)), WHOLE, 1
-            return
-        for home, slot, count in self._berths.stretches(need):
-            yield SELF if home == key else places.setdefault(home, len(places)), slot, count
+    def _reads(
+        self, needs: Sequence[Need], key: BundleKey, places: dict[DaskKey, int]
+    ) -> tuple[Stretch, ...]:
+        """Return where a bundle finds values; what it needs for that gets a place."""
+        stretches_of = self._berths.stretches
+        found: list[Stretch] = []
+        for need in needs:
+            if len(need) != 3:
+                found.append((places.setdefault(need, len(places)), WHOLE, 1))
+                continue
+            for home, slot, count in stretches_of(need):
+                place = SELF if home == key else places.setdefault(home, len(places))
+                found.append((place, slot, count))
+        return _joined(found) if len(found) > 1 else tuple(found)
 
 
 def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
@@ -410,11 +417,10 @@ def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[
     for one in shipments:
         is_single = isinstance(one, Shipment)
         wave = 0
-        for span in spans_of(one):
-            for place in index.makers(span):
-                maker = shipments[place]
-                is_later = is_single and isinstance(maker, BlockShipment)
-                wave = max(wave, wave_of[place] + (is_later or _is_fold(one) or _is_fold(maker)))
+        for place in index.read_by(one):
+            maker = shipments[place]
+            is_later = is_single and isinstance(maker, BlockShipment)
+            wave = max(wave, wave_of[place] + (is_later or _is_fold(one) or _is_fold(maker)))
         wave_of.append(wave)
         if wave == len(waves):
             waves.append(([], []))
