@@ -8,13 +8,13 @@ entries.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from prefectlite.errors import EngineError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.parts import WHOLE
-from prefectlite.lowering.shipment import Span
+from prefectlite.lowering.shipment import Need, Span
 
 #: The name of a Dask task of ours.
 DaskKey: TypeAlias = DataKey | BundleKey
@@ -219,17 +219,17 @@ class Berths:
                 yield found
             run += 1
 
-    def stretches(self, span: Span) -> Sequence[Berthing]:
-        """Return where values of runs that stand side by side lie, those in one bundle together.
+    def of(self, needs: Iterable[Need]) -> list[Berthing]:
+        """Return where everything lies that is needed, values that stand side by side in one bundle together.
 
         Parameters
         ----------
-        span : (int, int, int)
-            First run, submission, count.
+        needs : iterable of Need
+            Data keys of shared constants, each of which is its own berth, and spans.
 
         Returns
         -------
-        sequence of (tuple, int, int)
+        list of (tuple, int, int)
             Key, first slot, how many.
 
         Raises
@@ -237,16 +237,45 @@ class Berths:
         EngineError
             When a value lies nowhere.
         """
-        alone = self._alone.get(span)
-        if alone is not None:
-            return (alone,)
-        found = list(self.known(span))
-        left = span[2] - sum([count for _, _, count in found])
+        alone = self._alone
+        found: list[Berthing] = []
+        for need in needs:
+            if len(need) != 3:
+                found.append((need, WHOLE, 1))
+                continue
+            one = alone.get(need)
+            if one is not None:
+                found.append(one)
+            else:
+                found += self.stretches(need)
+        return found
+
+    def stretches(self, span: Span) -> Iterator[Berthing]:
+        """Yield where values of runs that stand side by side lie, those in one bundle together.
+
+        Parameters
+        ----------
+        span : (int, int, int)
+            First run, submission, count.
+
+        Yields
+        ------
+        (tuple, int, int)
+            Key, first slot, how many.
+
+        Raises
+        ------
+        EngineError
+            When a value lies nowhere.
+        """
+        left = span[2]
+        for found in self.known(span):
+            left -= found[2]
+            yield found
         if left:
             raise EngineError(
                 f"{left} values of {span} (run, submission, count) are read, but were never sent."
             )
-        return found
 
     def forget(self, run: int, submission: int) -> None:
         """Let go of one value's entry.

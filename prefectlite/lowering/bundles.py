@@ -19,7 +19,7 @@ from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_
 from prefectlite.lowering.keys import BundleKey, data_key, held_back
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
-from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Member, Part, Stretch
+from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Manifest, Member, Part, Stretch
 from prefectlite.lowering.pieces import Item, partition
 from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment, Span
 from prefectlite.states.keys import RunKey
@@ -210,7 +210,7 @@ class Packer:
         count = sum(count for _, _, count in reads) - len(one.fold.shared)
         spec = spec_for(one.fold, count, is_last=not covers)
         member = Member(one.key, 0, dumps(tuple(spec), self._names), _joined(reads))
-        payload = pickle.dumps((member,), 5)
+        payload = pickle.dumps(Manifest([member]), 5)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations
         return Bundle(key, (one,), one.flow, (one.task,), tuple(places), payload, notes, covers, took)
@@ -266,10 +266,7 @@ class Packer:
 
     def _is_free(self, needs: Sequence[Need]) -> bool:
         """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
-        for need in needs:
-            if len(need) == 3 and any(slot != WHOLE for _, slot, _ in self._berths.stretches(need)):
-                return False
-        return True
+        return all(slot == WHOLE for _, slot, _ in self._berths.of(needs))
 
     def _pack_group(self, group: Sequence[BlockShipment], *, alone: bool = False) -> Iterator[Bundle]:
         """Cut blocks, of which each reads the one before child by child, into bundles."""
@@ -320,7 +317,7 @@ class Packer:
             task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
             parts.append(self._part(one, task, key, places))
         has_blocks = any(isinstance(one, BlockShipment) for one in shipments)
-        content = tuple(parts)
+        content = Manifest(parts)
         # What is the user's is bytes already in a member, and may be a state of the user's class in a block.
         payload = dumps(content, self._names) if has_blocks else pickle.dumps(content, 5)
         return Bundle(
@@ -360,16 +357,11 @@ class Packer:
     def _reads(
         self, needs: Sequence[Need], key: BundleKey, places: dict[DaskKey, int]
     ) -> tuple[Stretch, ...]:
-        """Return where a bundle finds values; what it needs for that gets a place."""
-        stretches_of = self._berths.stretches
-        found: list[Stretch] = []
-        for need in needs:
-            if len(need) != 3:
-                found.append((places.setdefault(need, len(places)), WHOLE, 1))
-                continue
-            for home, slot, count in stretches_of(need):
-                place = SELF if home == key else places.setdefault(home, len(places))
-                found.append((place, slot, count))
+        """Return where a bundle finds values; the Dask tasks that it needs for that get places."""
+        found = [
+            (SELF if home == key else places.setdefault(home, len(places)), slot, count)
+            for home, slot, count in self._berths.of(needs)
+        ]
         return _joined(found) if len(found) > 1 else tuple(found)
 
 

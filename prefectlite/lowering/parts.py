@@ -6,6 +6,7 @@ stretches: values that stand side by side in some bundle's slots, this one's ear
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.lowering.keys import DataKey
@@ -105,3 +106,38 @@ class Block(NamedTuple):
 
 
 Part: TypeAlias = Member | Block
+
+
+class Manifest:
+    """A bundle's parts on their way: pickled as bare tuples, at a third of the price, and unpickled as parts.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        In order of their slots.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._bare = tuple(map(tuple, parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parts_of, (self._bare,)
+
+
+def parts_of(bare: Iterable[tuple[Any, ...]]) -> tuple[Part, ...]:
+    """Return parts that travelled.
+
+    Parameters
+    ----------
+    bare : iterable of tuple
+        What they hold.
+
+    Returns
+    -------
+    tuple of Part
+        In the same order.
+    """
+    return tuple([_KINDS[len(one)](one) for one in bare])
+
+
+_KINDS: Final[dict[int, Any]] = {len(kind._fields): kind._make for kind in (Member, Block)}
