@@ -7,7 +7,6 @@ which lies in a slot of the bundle's.
 
 from __future__ import annotations
 
-import pickle
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -19,7 +18,7 @@ from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_
 from prefectlite.lowering.keys import BundleKey, data_key, held_back
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
-from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Manifest, Member, Part, Stretch
+from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Manifest, Stretch
 from prefectlite.lowering.pieces import Item, partition
 from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment, Span
 from prefectlite.states.keys import RunKey
@@ -209,8 +208,8 @@ class Packer:
             reads += [(place, slot, count) for slot, count in home.stretches]
         count = sum(count for _, _, count in reads) - len(one.fold.shared)
         spec = spec_for(one.fold, count, is_last=not covers)
-        member = Member(one.key, 0, dumps(tuple(spec), self._names), _joined(reads))
-        payload = pickle.dumps(Manifest([member]), 5)
+        member = one.key, 0, dumps(tuple(spec), self._names), _joined(reads)
+        payload = dumps(Manifest([member]), self._names, plain=True)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations
         return Bundle(key, (one,), one.flow, (one.task,), tuple(places), payload, notes, covers, took)
@@ -312,28 +311,35 @@ class Packer:
                 slot += len(one.runs)
         places: dict[DaskKey, int] = {}
         tasks: dict[int, tuple[int, Blob]] = {}
-        parts: list[Part] = []
+        parts: list[Block | tuple[Any, ...]] = []
+        # A member has nothing of the user's but as bytes; a block may have a state of the user's class.
+        is_plain = True
         for one in shipments:
             task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
-            parts.append(self._part(one, task, key, places))
-        has_blocks = any(isinstance(one, BlockShipment) for one in shipments)
-        content = Manifest(parts)
-        # What is the user's is bytes already in a member, and may be a state of the user's class in a block.
-        payload = dumps(content, self._names) if has_blocks else pickle.dumps(content, 5)
+            reads = self._reads(one.needs, key, places) if one.needs else ()
+            if isinstance(one, Shipment):
+                parts.append((one.key, task, one.told, reads))
+            else:
+                parts.append(self._block(one, task, reads, key, places))
+                is_plain = False
         return Bundle(
             key,
             tuple(shipments),
             first.flow,
             tuple([blob for _, blob in tasks.values()]),
             tuple(places),
-            payload,
+            dumps(Manifest(parts), self._names, plain=is_plain),
             first.annotations,
         )
 
-    def _part(self, one: AnyShipment, task: int, key: BundleKey, places: dict[DaskKey, int]) -> Part:
-        reads = self._reads(one.needs, key, places) if one.needs else ()
-        if isinstance(one, Shipment):
-            return Member(one.key, task, one.spec, reads)
+    def _block(
+        self,
+        one: BlockShipment,
+        task: int,
+        reads: tuple[Stretch, ...],
+        key: BundleKey,
+        places: dict[DaskKey, int],
+    ) -> Block:
         columns: list[Column] = []
         for name, kind, what in one.columns:
             columns.append((name, kind, self._reads([what], key, places) if kind == READ else what))
@@ -359,7 +365,7 @@ class Packer:
     ) -> tuple[Stretch, ...]:
         """Return where a bundle finds values; the Dask tasks that it needs for that get places."""
         found = [
-            (SELF if home == key else places.setdefault(home, len(places)), slot, count)
+            (SELF if home is key else places.setdefault(home, len(places)), slot, count)
             for home, slot, count in self._berths.of(needs)
         ]
         return _joined(found) if len(found) > 1 else tuple(found)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.spec import Recipe, Upstream
+from prefectlite.lowering.spec import Recipe, Told, Upstream
 
 #: Values that stand side by side: place among those passed by position, first slot, how many. The place is
 #: ``SELF`` for earlier slots of the same bundle; the first slot is ``WHOLE`` for a value that lies in no
@@ -46,15 +46,15 @@ class Member(NamedTuple):
         Its data key.
     task : int
         Which of the bundle's tasks it runs.
-    spec : bytes
-        Its pickled ``Spec``.
+    spec : tuple or bytes
+        Its ``Spec``, as it travels.
     reads : tuple of Stretch
         What its spec finds by position.
     """
 
     key: DataKey
     task: int
-    spec: bytes
+    spec: Told
     reads: tuple[Stretch, ...]
 
 
@@ -109,35 +109,34 @@ Part: TypeAlias = Member | Block
 
 
 class Manifest:
-    """A bundle's parts on their way: pickled as bare tuples, at a third of the price, and unpickled as parts.
+    """A bundle's parts on their way: members are pickled as bare tuples, at a third of the price.
+
+    What unpickles is a tuple of ``Part``.
 
     Parameters
     ----------
-    parts : iterable of Part
-        In order of their slots.
+    parts : iterable of (Block or tuple)
+        In order of their slots; a tuple has what a ``Member`` has.
     """
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self._bare = tuple(map(tuple, parts))
+    def __init__(self, parts: Iterable[Block | tuple[Any, ...]]) -> None:
+        self._parts = tuple(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return parts_of, (self._bare,)
+        return parts_of, (self._parts,)
 
 
-def parts_of(bare: Iterable[tuple[Any, ...]]) -> tuple[Part, ...]:
+def parts_of(parts: Iterable[Block | tuple[Any, ...]]) -> tuple[Part, ...]:
     """Return parts that travelled.
 
     Parameters
     ----------
-    bare : iterable of tuple
-        What they hold.
+    parts : iterable of (Block or tuple)
+        From a ``Manifest``.
 
     Returns
     -------
     tuple of Part
         In the same order.
     """
-    return tuple([_KINDS[len(one)](one) for one in bare])
-
-
-_KINDS: Final[dict[int, Any]] = {len(kind._fields): kind._make for kind in (Member, Block)}
+    return tuple([one if isinstance(one, Block) else Member._make(one) for one in parts])

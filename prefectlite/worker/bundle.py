@@ -15,7 +15,7 @@ from typing import Any, Final
 from prefectlite.core.context import enter_layer
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
-from prefectlite.lowering.spec import Spec
+from prefectlite.lowering.spec import opened
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
@@ -231,7 +231,7 @@ class _Runner:
         own = self._ledger.wrappers
         if isinstance(part, Block):
             return Strip.of_block(flow, task, part, self._values, own, self._here)
-        spec = Spec(*pickle.loads(part.spec))
+        spec = opened(part.spec)
         return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
 
     def _goes_back(self, kind: Kind) -> bool:
