@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from prefectlite.lowering.berths import Berths, DaskKey
+from prefectlite.lowering.berths import Berthing, Berths, DaskKey
 from prefectlite.lowering.envelope import dumps
 from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_of, spec_for
 from prefectlite.lowering.keys import BundleKey, data_key, held_back
@@ -202,13 +202,10 @@ class Packer:
     ) -> Bundle:
         assert one.fold is not None
         places: dict[DaskKey, int] = {}
-        reads = [(places.setdefault(key, len(places)), WHOLE, 1) for key in one.fold.shared]
-        for home in homes:
-            place = places.setdefault(home.key, len(places))
-            reads += [(place, slot, count) for slot, count in home.stretches]
-        count = sum(count for _, _, count in reads) - len(one.fold.shared)
-        spec = spec_for(one.fold, count, is_last=not covers)
-        member = one.key, 0, dumps(tuple(spec), self._names), _joined(reads)
+        lying = [(home.key, slot, count) for home in homes for slot, count in home.stretches]
+        reads = _reads([*[(key, WHOLE, 1) for key in one.fold.shared], *lying], places)
+        spec = spec_for(one.fold, sum([count for _, _, count in lying]), is_last=not covers)
+        member = one.key, 0, dumps(tuple(spec), self._names), reads
         payload = dumps(Manifest([member]), self._names, plain=True)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations
@@ -301,26 +298,24 @@ class Packer:
     def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False) -> Bundle:
         first = shipments[0]
         key = self.new_key(_back(_key_of(first)) if back else _key_of(first))
-        slot = 0
-        for one in shipments:
-            if isinstance(one, Shipment):
-                self._berths.put(one.run, one.submission, key, slot)
-                slot += 1
-            else:
-                self._berths.put_row(one.runs, one.submission, key, slot)
-                slot += len(one.runs)
+        berths = self._berths
         places: dict[DaskKey, int] = {}
         tasks: dict[int, tuple[int, Blob]] = {}
         parts: list[Block | tuple[Any, ...]] = []
         # A member has nothing of the user's but as bytes; a block may have a state of the user's class.
         is_plain = True
+        slot = 0
         for one in shipments:
             task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
-            reads = self._reads(one.needs, key, places) if one.needs else ()
+            reads = _reads(berths.of(one.needs), places, key) if one.needs else ()
             if isinstance(one, Shipment):
                 parts.append((one.key, task, one.told, reads))
+                berths.put(one.run, one.submission, key, slot)
+                slot += 1
             else:
-                parts.append(self._block(one, task, reads, key, places))
+                parts.append(self._block(one, task, reads, places, key))
+                berths.put_row(one.runs, one.submission, key, slot)
+                slot += len(one.runs)
                 is_plain = False
         return Bundle(
             key,
@@ -337,12 +332,13 @@ class Packer:
         one: BlockShipment,
         task: int,
         reads: tuple[Stretch, ...],
-        key: BundleKey,
         places: dict[DaskKey, int],
+        key: BundleKey,
     ) -> Block:
         columns: list[Column] = []
         for name, kind, what in one.columns:
-            columns.append((name, kind, self._reads([what], key, places) if kind == READ else what))
+            found = _reads(self._berths.of([what]), places, key) if kind == READ else what
+            columns.append((name, kind, found))
         return Block(
             task,
             one.prefix,
@@ -360,16 +356,6 @@ class Packer:
             one.measure,
         )
 
-    def _reads(
-        self, needs: Sequence[Need], key: BundleKey, places: dict[DaskKey, int]
-    ) -> tuple[Stretch, ...]:
-        """Return where a bundle finds values; the Dask tasks that it needs for that get places."""
-        found = [
-            (SELF if home is key else places.setdefault(home, len(places)), slot, count)
-            for home, slot, count in self._berths.of(needs)
-        ]
-        return _joined(found) if len(found) > 1 else tuple(found)
-
 
 def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
     """Return whether blocks run a task so often for each child that no bundle may run it once more."""
@@ -377,16 +363,24 @@ def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
     return bool(mosts) and len(mosts) >= min(mosts)
 
 
-def _joined(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
-    """Return stretches with those that go on where the last one ends made one."""
+def _reads(
+    lying: Sequence[Berthing], places: dict[DaskKey, int], own: DaskKey | None = None
+) -> tuple[Stretch, ...]:
+    """Return where a bundle finds values, those that lie side by side together.
+
+    The other Dask tasks that it needs for that get places, unless they have one.
+    """
     found: list[Stretch] = []
-    for place, slot, count in stretches:
-        if found and slot != WHOLE:
-            last, start, before = found[-1]
-            if last == place and start != WHOLE and start + before == slot:
-                found[-1] = place, start, before + count
-                continue
-        found.append((place, slot, count))
+    last: DaskKey | None = None
+    behind = 0
+    for home, slot, count in lying:
+        if home is last and slot == behind:
+            place, start, before = found[-1]
+            found[-1] = place, start, before + count
+        else:
+            found.append((SELF if home is own else places.setdefault(home, len(places)), slot, count))
+            last = home
+        behind = slot + count
     return tuple(found)
 
 

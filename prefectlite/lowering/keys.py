@@ -83,8 +83,7 @@ def call_key(flow_name: str, run_id: str, key: RunKey, attempt: int, submission:
     ('etl.load-0-01234567', -3, 1, 1, 1)
     """
     name, dash, number = _parted(key.slug)
-    run = f"-{run_id[:8]}"
-    return _of_call(_stem(flow_name, name), dash, number, run, key.loop, attempt, submission)
+    return _of_call(_stem(flow_name, name), dash, number, f"-{run_id[:8]}", key.loop, attempt, submission)
 
 
 def _of_call(

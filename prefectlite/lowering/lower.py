@@ -99,7 +99,7 @@ class Lowering:
         folder: str | None = None,
     ) -> None:
         self._compiled = compiled
-        self._nodes = compiled.plan.nodes
+        self._nodes, self._tasks, self._constants = compiled.plan.nodes, compiled.tasks, compiled.constants
         self._run_id = run_id
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
@@ -203,7 +203,7 @@ class Lowering:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
         columns: list[Column] = []
-        constants = self._compiled.constants.get(self._compiled.tasks[submit.node])
+        constants = self._constants.get(self._tasks[submit.node])
         try:
             for name, value in (constants or {}).items():
                 bound = self._pantry.bind(name, value, given, needs, True)
@@ -310,8 +310,8 @@ class Lowering:
     ) -> tuple[dict[str, Any], list[tuple[str, Recipe]]]:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
-        argument, many = "", self._nodes[number].is_mapped
-        constants = self._compiled.constants.get(self._compiled.tasks[number])
+        argument, many = "", submit.key.index is not None
+        constants = self._constants.get(self._tasks[number])
         try:
             if constants:
                 for argument, value in constants.items():
@@ -366,7 +366,7 @@ class Lowering:
         return prefix
 
     def _kit(self, number: int) -> _Kit:
-        task = self._compiled.tasks[number]
+        task = self._tasks[number]
         # The graph holds its tasks, and so their functions: an identity stays what it is. Calls of one
         # function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
@@ -433,7 +433,7 @@ class Lowering:
             )
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
-        apart = any(task.options.runs_apart for task in self._compiled.tasks)
+        apart = any(task.options.runs_apart for task in self._tasks)
         try:
             return self._pack(facts, apart)
         except SerializationError as error:
