@@ -203,9 +203,9 @@ class Lowering:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
         columns: list[Column] = []
-        constants = self._constants.get(self._tasks[submit.node])
+        constants = self._constants[submit.node]
         try:
-            for name, value in (constants or {}).items():
+            for name, value in constants.items():
                 bound = self._pantry.bind(name, value, given, needs, True)
                 if bound is not None:
                     recipes.append((name, bound))
@@ -311,7 +311,7 @@ class Lowering:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
         argument, many = "", submit.key.index is not None
-        constants = self._constants.get(self._tasks[number])
+        constants = self._constants[number]
         try:
             if constants:
                 for argument, value in constants.items():
