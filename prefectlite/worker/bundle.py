@@ -17,6 +17,7 @@ from typing import Any, Final
 from prefectlite.core.context import enter_layer
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
+from prefectlite.lowering.spec import opened
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
@@ -241,7 +242,7 @@ class _Runner:
             kinds = self._kinds[part.task] = Kinds(flow, task, self._here)
         if isinstance(part, Block):
             return Row(kinds, part, self._values, own)
-        return Single(kinds, pickle.loads(part.spec), expand(part.reads, self._values, own))
+        return Single(kinds, opened(part.spec), expand(part.reads, self._values, own))
 
     def _goes_back(self, kind: Kind) -> bool:
         """Return whether nothing more of a bundle should begin here, since its values are too large for one.
