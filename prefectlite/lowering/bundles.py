@@ -7,6 +7,7 @@ which lies in a slot of the bundle's.
 
 from __future__ import annotations
 
+import pickle
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -206,7 +207,7 @@ class Packer:
         reads = _reads([*[(key, WHOLE, 1) for key in one.fold.shared], *lying], places)
         spec = spec_for(one.fold, sum([count for _, _, count in lying]), is_last=not covers)
         member = one.key, 0, dumps(tuple(spec), self._names), reads
-        payload = dumps(Manifest([member]), self._names, plain=True)
+        payload = pickle.dumps(Manifest([member]), 5)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations
         return Bundle(key, (one,), one.flow, (one.task,), tuple(places), payload, notes, covers, took)
@@ -317,13 +318,14 @@ class Packer:
                 berths.put_row(one.runs, one.submission, key, slot)
                 slot += len(one.runs)
                 is_plain = False
+        manifest = Manifest(parts)
         return Bundle(
             key,
             tuple(shipments),
             first.flow,
             tuple([blob for _, blob in tasks.values()]),
             tuple(places),
-            dumps(Manifest(parts), self._names, plain=is_plain),
+            pickle.dumps(manifest, 5) if is_plain else dumps(manifest, self._names),
             first.annotations,
         )
 

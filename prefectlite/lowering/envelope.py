@@ -126,7 +126,7 @@ def by_value_names() -> tuple[bytes, ...]:
     return (b"__main__", *[name.encode() for name in registered])
 
 
-def dumps(value: Any, names: tuple[bytes, ...], *, plain: bool = False) -> bytes:
+def dumps(value: Any, names: tuple[bytes, ...]) -> bytes:
     """Pickle something that goes to a worker: classes and functions of the user's program go by value.
 
     Parameters
@@ -135,9 +135,6 @@ def dumps(value: Any, names: tuple[bytes, ...], *, plain: bool = False) -> bytes
         Any value.
     names : tuple of bytes
         From ``by_value_names``. Data that only looks like such a name merely takes the longer way.
-    plain : bool
-        True for what cannot hold itself, and for which it does not matter what it holds twice: that takes
-        half the time.
 
     Returns
     -------
@@ -150,7 +147,7 @@ def dumps(value: Any, names: tuple[bytes, ...], *, plain: bool = False) -> bytes
         When it cannot be pickled; the text says what cloudpickle said.
     """
     try:
-        payload = _without_memo(value) if plain else pickle.dumps(value, _PROTOCOL)
+        payload = pickle.dumps(value, _PROTOCOL)
         if _TBLIB in payload:
             payload = _with_whole_exceptions(value)
     except Exception:
@@ -202,14 +199,6 @@ def _with_file_name(reduce: Callable[[CodeType], Any], code: CodeType) -> tuple[
     kind, arguments, *rest = reduce(code)
     told = tuple([code.co_filename if one == _NO_FILE else one for one in arguments])
     return kind, told, *rest
-
-
-def _without_memo(value: Any) -> bytes:
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, _PROTOCOL)
-    pickler.fast = True
-    pickler.dump(value)
-    return buffer.getvalue()
 
 
 def _with_whole_exceptions(value: Any) -> bytes:
