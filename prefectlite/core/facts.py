@@ -142,17 +142,17 @@ def task_facts(
     dict
         Values by name.
     """
-    shared = shared_facts(key.slug, task_name, tags, attempt)
+    shared = shared_facts(task_name, tags, attempt)
     return {**shared, **own_facts(key, run_id, task_name), "time_left": time_left}
 
 
-def shared_facts(slug: str, task_name: str, tags: frozenset[str], attempt: int) -> dict[str, Any]:
-    """Return what the contexts of all children of a map hold alike.
+def shared_facts(task_name: str, tags: frozenset[str], attempt: int) -> dict[str, Any]:
+    """Return what the contexts of a task's runs hold alike.
 
     Parameters
     ----------
-    slug, task_name : str
-        The task's.
+    task_name : str
+        The task's name.
     tags : frozenset of str
         The task's tags.
     attempt : int
@@ -165,8 +165,6 @@ def shared_facts(slug: str, task_name: str, tags: frozenset[str], attempt: int) 
     """
     return {
         "task_name": task_name,
-        "task_slug": slug,
-        "task_id": slug,
         "task_tags": tags,
         "task_run_count": attempt,
         "attempt": attempt,
@@ -192,6 +190,8 @@ def own_facts(key: RunKey, run_id: str, task_name: str) -> dict[str, Any]:
     """
     task_run_id = f"{run_id}/{key}"
     return {
+        "task_slug": key.slug,
+        "task_id": key.slug,
         "task_full_name": task_name if key.index is None else f"{task_name}[{key.index}]",
         "task_run_id": task_run_id,
         "map_index": key.index,

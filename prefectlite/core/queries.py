@@ -6,7 +6,7 @@ Sets of tasks and edges have an order.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prefectlite.core.base import AnyTask, Task
@@ -302,8 +302,8 @@ class GraphQueries:
             self._sorted = tuple(self._places) if self._in_order else topological(self._places)
         return self._sorted
 
-    def ways(self, task: AnyTask) -> tuple[Sequence[Edge], Sequence[Edge]]:
-        """Return the edges to a task and those from it as they are kept, which costs nothing.
+    def place_of(self, task: AnyTask) -> Place:
+        """Return what the flow holds of a task, as it is kept, which costs nothing.
 
         Parameters
         ----------
@@ -312,11 +312,10 @@ class GraphQueries:
 
         Returns
         -------
-        pair of sequence of Edge
-            Not to be changed.
+        Place
+            Slug, edges and constants; not to be changed.
         """
-        place = self._place(task)
-        return place.into, place.out
+        return self._place(task)
 
     def is_mapped(self, task: AnyTask) -> bool:
         """Return whether a task runs once per item of an input.

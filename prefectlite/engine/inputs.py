@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class FromRun:
+# The two that are made for nearly every argument are tuples: they cost half, and being of different lengths
+# they never equal one another.
+class FromRun(NamedTuple):
     """The value of a run that is on the cluster or will be, in the graph named by ``submission``.
 
     Parameters
@@ -66,6 +67,24 @@ class FromElements:
     source: FromRun | FromDriver | FromValue | FromCollection
     first: int
 
+    def one(self, place: int) -> Source:
+        """Return the element of one child.
+
+        Parameters
+        ----------
+        place : int
+            Which child, counted from 0.
+
+        Returns
+        -------
+        Source
+            The element alone.
+        """
+        whole, item = self.source, self.first + place
+        if isinstance(whole, FromRun | FromValue):
+            return whole._replace(item=item)
+        return replace(whole, item=item)
+
 
 @dataclass(frozen=True, slots=True)
 class FromDriver:
@@ -88,8 +107,7 @@ class FromDriver:
     flat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FromValue:
+class FromValue(NamedTuple):
     """A constant or parameter, which the lowering holds.
 
     Parameters

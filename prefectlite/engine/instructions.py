@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from prefectlite.engine.inputs import (
@@ -153,7 +153,7 @@ def _source_of_one(source: RowSource, place: int) -> Source:
     if isinstance(source, FromSpan):
         return FromRun(source.run + place, source.submission)
     if isinstance(source, FromElements):
-        return replace(source.source, item=source.first + place)
+        return source.one(place)
     return source
 
 

@@ -218,13 +218,7 @@ class Link(Again):
 
     def _needs_of(self, shipment: Shipment) -> list[DaskKey]:
         """Return the Dask tasks that a shipment which travels alone needs, in order of position."""
-        needs: list[DaskKey] = []
-        for need in shipment.needs:
-            if len(need) == 3:
-                needs += [key for key, _, _ in self.berths.stretches(need)]
-            else:
-                needs.append(need)
-        return needs
+        return [key for key, _, _ in self.berths.of(shipment.needs)]
 
     def release(self, spans: Sequence[Span]) -> None:
         """Let go of submissions.

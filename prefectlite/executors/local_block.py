@@ -12,10 +12,11 @@ from prefectlite.lowering.parts import READ, Block, Column, Stretch
 from prefectlite.lowering.shipment import BlockShipment, Need
 from prefectlite.lowering.wrappers import Slots
 from prefectlite.states.report import Report, Reports, Results
+from prefectlite.worker.around import Kinds
 from prefectlite.worker.attempt import Outcome
 from prefectlite.worker.here import Here
 from prefectlite.worker.opened import OpenFlow, OpenTask
-from prefectlite.worker.strips import Strip
+from prefectlite.worker.strips import Row, Strip
 
 
 class LocalBlock:
@@ -97,7 +98,7 @@ def open_block(
         shipment.drop_value,
         shipment.measure,
     )
-    return LocalBlock(shipment, Strip.of_block(flow, task, part, values, (), here))
+    return LocalBlock(shipment, Row(Kinds(flow, task, here), part, values, ()))
 
 
 class Teller:

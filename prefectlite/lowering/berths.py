@@ -8,18 +8,20 @@ entries.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from prefectlite.errors import EngineError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.parts import WHOLE
-from prefectlite.lowering.shipment import Span
+from prefectlite.lowering.shipment import Need, Span
 
 #: The name of a Dask task of ours.
 DaskKey: TypeAlias = DataKey | BundleKey
 #: Under which key a value stands, and in which slot; ``WHOLE`` for one that lies in no bundle.
 Berth: TypeAlias = tuple[DaskKey, int]
+#: A berth for each of some values that stand side by side: key, first slot, how many.
+Berthing: TypeAlias = tuple[DaskKey, int, int]
 
 
 class Row(NamedTuple):
@@ -93,7 +95,8 @@ class Berths:
     __slots__ = ("_alone", "_rows")
 
     def __init__(self) -> None:
-        self._alone: dict[tuple[int, int], Berth] = {}
+        # By the span of the one value.
+        self._alone: dict[Span, Berthing] = {}
         # By submission: what was taken back in one turn with what it reads may still name an old one.
         self._rows: dict[int, _Rows] = {}
 
@@ -109,7 +112,7 @@ class Berths:
         slot : int
             Where in it.
         """
-        self._alone[run, submission] = key, slot
+        self._alone[run, submission, 1] = key, slot, 1
 
     def put_row(self, runs: range, submission: int, key: BundleKey, slot: int) -> None:
         """Note where the values of runs that stand side by side are going to lie.
@@ -142,8 +145,8 @@ class Berths:
         slot : int
             Where in it.
         """
-        if (run, submission) in self._alone:
-            self._alone[run, submission] = key, slot
+        if (run, submission, 1) in self._alone:
+            self.put(run, submission, key, slot)
         else:
             self.put_row(range(run, run + 1), submission, key, slot)
 
@@ -160,9 +163,9 @@ class Berths:
         (tuple, int) or None
             None when nothing is known of it.
         """
-        alone = self._alone.get((run, submission))
+        alone = self._alone.get((run, submission, 1))
         if alone is not None:
-            return alone
+            return alone[:2]
         rows = self._rows.get(submission)
         row = None if rows is None else rows.at(run)
         return None if row is None else (row.key, row.slot + run - row.runs.start)
@@ -180,15 +183,15 @@ class Berths:
         (Berth, Span)
             Where the first one lies, and which they are: those side by side together.
         """
-        for (run, submission), berth in self._alone.items():
-            if berth[0] in keys:
-                yield berth, (run, submission, 1)
+        for span, (key, slot, _) in self._alone.items():
+            if key in keys:
+                yield (key, slot), span
         for submission, rows in self._rows.items():
             for row in rows:
                 if row.key in keys:
                     yield (row.key, row.slot), (row.runs.start, submission, len(row.runs))
 
-    def known(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
+    def known(self, span: Span) -> Iterator[Berthing]:
         """Yield the same as ``stretches``, and leave out what lies nowhere.
 
         Parameters
@@ -211,12 +214,43 @@ class Berths:
                 yield row.key, row.slot + run - row.runs.start, reach
                 run += reach
                 continue
-            found = self._alone.get((run, submission))
+            found = self._alone.get((run, submission, 1))
             if found is not None:
-                yield (*found, 1)
+                yield found
             run += 1
 
-    def stretches(self, span: Span) -> Iterator[tuple[DaskKey, int, int]]:
+    def of(self, needs: Iterable[Need]) -> list[Berthing]:
+        """Return where everything lies that is needed, values that stand side by side in one bundle together.
+
+        Parameters
+        ----------
+        needs : iterable of Need
+            Data keys of shared constants, each of which is its own berth, and spans.
+
+        Returns
+        -------
+        list of (tuple, int, int)
+            Key, first slot, how many.
+
+        Raises
+        ------
+        EngineError
+            When a value lies nowhere.
+        """
+        alone = self._alone
+        found: list[Berthing] = []
+        for need in needs:
+            if len(need) != 3:
+                found.append((need, WHOLE, 1))
+                continue
+            one = alone.get(need)
+            if one is not None:
+                found.append(one)
+            else:
+                found += self.stretches(need)
+        return found
+
+    def stretches(self, span: Span) -> Iterator[Berthing]:
         """Yield where values of runs that stand side by side lie, those in one bundle together.
 
         Parameters
@@ -251,7 +285,7 @@ class Berths:
         run, submission : int
             Which value.
         """
-        if self._alone.pop((run, submission), None) is None and submission in self._rows:
+        if self._alone.pop((run, submission, 1), None) is None and submission in self._rows:
             self._clear(range(run, run + 1), submission)
 
     def _clear(self, runs: range, submission: int) -> None:
@@ -273,4 +307,4 @@ class Berths:
         if submission in self._rows:
             self._clear(runs, submission)
         for run in runs if self._alone else ():
-            self._alone.pop((run, submission), None)
+            self._alone.pop((run, submission, 1), None)

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from prefectlite.lowering.berths import Berths, DaskKey
+from prefectlite.lowering.berths import Berthing, Berths, DaskKey
 from prefectlite.lowering.envelope import dumps
 from prefectlite.lowering.folds import ARITY, ARITY_OF_LARGE, Home, Sums, homes_of, spec_for
 from prefectlite.lowering.keys import BundleKey, data_key, held_back
 from prefectlite.lowering.order import AnyShipment, Index, spans_of
 from prefectlite.lowering.pace import Pace
-from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Member, Part, Stretch
+from prefectlite.lowering.parts import READ, SELF, WHOLE, Block, Column, Manifest, Stretch
 from prefectlite.lowering.pieces import Item, partition
 from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment, Span
 from prefectlite.states.keys import RunKey
@@ -153,7 +153,7 @@ class Packer:
             index = Index(shipments)
             items = [
                 Item(
-                    [place for span in spans_of(one) for place in index.makers(span)] if one.needs else (),
+                    index.read_by(one) if one.needs else (),
                     one.task.digest,
                     pace.seconds(one.task.digest),
                     None if one.annotations is None else id(one.annotations),
@@ -203,14 +203,11 @@ class Packer:
     ) -> Bundle:
         assert one.fold is not None
         places: dict[DaskKey, int] = {}
-        reads = [(places.setdefault(key, len(places)), WHOLE, 1) for key in one.fold.shared]
-        for home in homes:
-            place = places.setdefault(home.key, len(places))
-            reads += [(place, slot, count) for slot, count in home.stretches]
-        count = sum(count for _, _, count in reads) - len(one.fold.shared)
-        spec = spec_for(one.fold, count, is_last=not covers)
-        member = Member(one.key, 0, dumps(tuple(spec), self._names), _joined(reads))
-        payload = pickle.dumps((member,), 5)
+        lying = [(home.key, slot, count) for home in homes for slot, count in home.stretches]
+        reads = _reads([*[(key, WHOLE, 1) for key in one.fold.shared], *lying], places)
+        spec = spec_for(one.fold, sum([count for _, _, count in lying]), is_last=not covers)
+        member = one.key, 0, dumps(tuple(spec), self._names), reads
+        payload = pickle.dumps(Manifest([member]), 5)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations
         return Bundle(key, (one,), one.flow, (one.task,), tuple(places), payload, notes, covers, took)
@@ -266,10 +263,7 @@ class Packer:
 
     def _is_free(self, needs: Sequence[Need]) -> bool:
         """Return whether nothing that an attempt needs lies in a bundle, so that it may travel alone."""
-        for need in needs:
-            if len(need) == 3 and any(slot != WHOLE for _, slot, _ in self._berths.stretches(need)):
-                return False
-        return True
+        return all(slot == WHOLE for _, slot, _ in self._berths.of(needs))
 
     def _pack_group(self, group: Sequence[BlockShipment], *, alone: bool = False) -> Iterator[Bundle]:
         """Cut blocks, of which each reads the one before child by child, into bundles."""
@@ -305,41 +299,47 @@ class Packer:
     def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False) -> Bundle:
         first = shipments[0]
         key = self.new_key(_back(_key_of(first)) if back else _key_of(first))
-        slot = 0
-        for one in shipments:
-            if isinstance(one, Shipment):
-                self._berths.put(one.run, one.submission, key, slot)
-                slot += 1
-            else:
-                self._berths.put_row(one.runs, one.submission, key, slot)
-                slot += len(one.runs)
+        berths = self._berths
         places: dict[DaskKey, int] = {}
         tasks: dict[int, tuple[int, Blob]] = {}
-        parts: list[Part] = []
+        parts: list[Block | tuple[Any, ...]] = []
+        # A member has nothing of the user's but as bytes; a block may have a state of the user's class.
+        is_plain = True
+        slot = 0
         for one in shipments:
             task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
-            parts.append(self._part(one, task, key, places))
-        has_blocks = any(isinstance(one, BlockShipment) for one in shipments)
-        content = tuple(parts)
-        # What is the user's is bytes already in a member, and may be a state of the user's class in a block.
-        payload = dumps(content, self._names) if has_blocks else pickle.dumps(content, 5)
+            reads = _reads(berths.of(one.needs), places, key) if one.needs else ()
+            if isinstance(one, Shipment):
+                parts.append((one.key, task, one.told, reads))
+                berths.put(one.run, one.submission, key, slot)
+                slot += 1
+            else:
+                parts.append(self._block(one, task, reads, places, key))
+                berths.put_row(one.runs, one.submission, key, slot)
+                slot += len(one.runs)
+                is_plain = False
+        manifest = Manifest(parts)
         return Bundle(
             key,
             tuple(shipments),
             first.flow,
             tuple([blob for _, blob in tasks.values()]),
             tuple(places),
-            payload,
+            pickle.dumps(manifest, 5) if is_plain else dumps(manifest, self._names),
             first.annotations,
         )
 
-    def _part(self, one: AnyShipment, task: int, key: BundleKey, places: dict[DaskKey, int]) -> Part:
-        reads = tuple([stretch for need in one.needs for stretch in self._stretches(need, key, places)])
-        if isinstance(one, Shipment):
-            return Member(one.key, task, one.spec, _joined(reads))
+    def _block(
+        self,
+        one: BlockShipment,
+        task: int,
+        reads: tuple[Stretch, ...],
+        places: dict[DaskKey, int],
+        key: BundleKey,
+    ) -> Block:
         columns: list[Column] = []
         for name, kind, what in one.columns:
-            found = tuple(self._stretches(what, key, places)) if kind == READ else what
+            found = _reads(self._berths.of([what]), places, key) if kind == READ else what
             columns.append((name, kind, found))
         return Block(
             task,
@@ -351,19 +351,12 @@ class Packer:
             one.submission,
             one.given,
             one.recipes,
-            _joined(reads),
+            reads,
             tuple(columns),
             one.upstreams,
             one.drop_value,
             one.measure,
         )
-
-    def _stretches(self, need: Need, key: BundleKey, places: dict[DaskKey, int]) -> Iterator[Stretch]:
-        if len(need) != 3:
-            yield places.setdefault(need, len(places)), WHOLE, 1
-            return
-        for home, slot, count in self._berths.stretches(need):
-            yield SELF if home == key else places.setdefault(home, len(places)), slot, count
 
 
 def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
@@ -372,16 +365,24 @@ def _is_full(some: Sequence[BlockShipment], task: str) -> bool:
     return bool(mosts) and len(mosts) >= min(mosts)
 
 
-def _joined(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
-    """Return stretches with those that go on where the last one ends made one."""
+def _reads(
+    lying: Sequence[Berthing], places: dict[DaskKey, int], own: DaskKey | None = None
+) -> tuple[Stretch, ...]:
+    """Return where a bundle finds values, those that lie side by side together.
+
+    The other Dask tasks that it needs for that get places, unless they have one.
+    """
     found: list[Stretch] = []
-    for place, slot, count in stretches:
-        if found and slot != WHOLE:
-            last, start, before = found[-1]
-            if last == place and start != WHOLE and start + before == slot:
-                found[-1] = place, start, before + count
-                continue
-        found.append((place, slot, count))
+    last: DaskKey | None = None
+    behind = 0
+    for home, slot, count in lying:
+        if home is last and slot == behind:
+            place, start, before = found[-1]
+            found[-1] = place, start, before + count
+        else:
+            found.append((SELF if home is own else places.setdefault(home, len(places)), slot, count))
+            last = home
+        behind = slot + count
     return tuple(found)
 
 
@@ -410,11 +411,10 @@ def _waves(shipments: Sequence[AnyShipment]) -> list[tuple[list[Shipment], list[
     for one in shipments:
         is_single = isinstance(one, Shipment)
         wave = 0
-        for span in spans_of(one):
-            for place in index.makers(span):
-                maker = shipments[place]
-                is_later = is_single and isinstance(maker, BlockShipment)
-                wave = max(wave, wave_of[place] + (is_later or _is_fold(one) or _is_fold(maker)))
+        for place in index.read_by(one):
+            maker = shipments[place]
+            is_later = is_single and isinstance(maker, BlockShipment)
+            wave = max(wave, wave_of[place] + (is_later or _is_fold(one) or _is_fold(maker)))
         wave_of.append(wave)
         if wave == len(waves):
             waves.append(([], []))

@@ -12,6 +12,7 @@ from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
+from prefectlite.core.places import NO_CONSTANTS, Place
 from prefectlite.core.task import Task
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode, Policy
 from prefectlite.errors import ParameterError
@@ -38,8 +39,8 @@ class Compiled:
         The values of constants and parameters, by node.
     assemblies : mapping of int to Assembly
         How collections are put together, by node.
-    constants : mapping of Task to mapping
-        Values bound to arguments when the flow was built.
+    constants : tuple of mapping
+        Values bound to arguments when the flow was built, by node.
     parameters : mapping of str to object
         The parameters' final values.
     result : Result or None
@@ -51,7 +52,7 @@ class Compiled:
     numbers: Mapping[Task, int]
     values: Mapping[int, Any]
     assemblies: Mapping[int, Assembly]
-    constants: Mapping[Task, Mapping[str, Any]]
+    constants: tuple[Mapping[str, Any], ...]
     parameters: Mapping[str, Any]
     result: Result | None = None
 
@@ -107,14 +108,14 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
+        self.constants: list[Mapping[str, Any]] = []
         self.policies: dict[tuple[TaskOptions | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
 
     def compile(self) -> Compiled:
         graph = self.graph
-        slugs = graph.slugs
         for task in graph.sorted_tasks():
-            self._take(task, slugs[task])
+            self._take(task, graph.place_of(task))
         known = self.values.keys() | self.assemblies.keys()
         run = {number: task for number, task in enumerate(self.tasks) if number not in known}
         limits, self.limits = limits_of(graph, run)
@@ -133,17 +134,17 @@ class _Compiler:
             self.numbers,
             self.values,
             self.assemblies,
-            graph.constants,
+            tuple(self.constants),
             self.parameters,
             graph.result,
         )
 
-    def _take(self, task: Task, slug: str) -> None:
+    def _take(self, task: Task, place: Place) -> None:
         if isinstance(task, Collection):
-            self._take_collection(task, slug)
+            self._take_collection(task, place)
             return
-        edges, _ = self.graph.ways(task)
-        number = self._add(task, slug)
+        edges = place.into
+        number = self._add(task, place.slug, place.constants)
         self.numbers[task] = number
         if edges:
             numbers = self.numbers
@@ -164,27 +165,28 @@ class _Compiler:
                 task.resources
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
-    def _take_collection(self, task: Collection, slug: str) -> None:
-        edges, outs = self.graph.ways(task)
+    def _take_collection(self, task: Collection, place: Place) -> None:
+        slug, edges = place.slug, place.into
         assembly = task.assembly
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
-        if assembly.fixed and not maps and any(edge.mapped for edge in outs):
+        if assembly.fixed and not maps and any(edge.mapped for edge in place.out):
             # A map takes the members one by one, so each needs a node of its own, also one that is no task.
-            for place, value in assembly.fixed:
-                known.append(self._add(task, f"{slug}.{place}"))
+            for at, value in assembly.fixed:
+                known.append(self._add(task, f"{slug}.{at}"))
                 self.values[known[-1]] = value
-        number = self._add(task, slug)
+        number = self._add(task, slug, place.constants)
         self.numbers[task] = number
         members = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges]
-        for upstream, (place, _) in zip(known, assembly.fixed, strict=False):
-            members.insert(place, PlanEdge(upstream, number, f"arg_{place + 1}"))
+        for upstream, (at, _) in zip(known, assembly.fixed, strict=False):
+            members.insert(at, PlanEdge(upstream, number, f"arg_{at + 1}"))
         self._join(number, members)
         self.assemblies[number] = replace(assembly, fixed=()) if known else assembly
 
-    def _add(self, task: Task, slug: str) -> int:
+    def _add(self, task: Task, slug: str, constants: Mapping[str, Any] | None = None) -> int:
         self.tasks.append(task)
         self.slugs.append(slug)
+        self.constants.append(constants or NO_CONSTANTS)
         self.ins.append(())
         self.outs.append(None)
         return len(self.tasks) - 1

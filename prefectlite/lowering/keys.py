@@ -54,16 +54,48 @@ def data_key(prefix: str, key: RunKey, attempt: int, submission: int) -> DataKey
     >>> data_key("etl.load-2-01234567", RunKey("load-2", 9), 1, 3)
     ('etl.load-2-2.3-01234567', 9, 1, 1, 3)
     """
+    if key.index is None:
+        return _of_call(*prefix[:-9].rpartition("-"), prefix[-9:], key.loop, attempt, submission)
     run = prefix[-9:] if submission < 2 else f".{submission}{prefix[-9:]}"
-    if key.index is not None:
-        return f"{prefix[:-8]}{key.index // COMPANY}{run}", key.index, key.loop, attempt, submission
-    name, dash, number = prefix[:-9].rpartition("-")
+    return f"{prefix[:-8]}{key.index // COMPANY}{run}", key.index, key.loop, attempt, submission
+
+
+def call_key(flow_name: str, run_id: str, key: RunKey, attempt: int, submission: int) -> DataKey:
+    """Return the name under which the value of a run stands that is no child of a map.
+
+    Parameters
+    ----------
+    flow_name, run_id : str
+        As of ``key_prefix``.
+    key : RunKey
+        The run.
+    attempt, submission : int
+        Counted from 1.
+
+    Returns
+    -------
+    tuple
+        As from ``data_key``, without the way over a prefix of its own.
+
+    Examples
+    --------
+    >>> call_key("etl", "0123456789abcdef", RunKey("load-2"), 1, 1)
+    ('etl.load-0-01234567', -3, 1, 1, 1)
+    """
+    name, dash, number = _parted(key.slug)
+    return _of_call(_stem(flow_name, name), dash, number, f"-{run_id[:8]}", key.loop, attempt, submission)
+
+
+def _of_call(
+    name: str, dash: str, number: str, run: str, loop: int, attempt: int, submission: int
+) -> DataKey:
     call = int(number) if dash and len(number) <= _DIGITS else 0
-    if str(call) != number:
-        # No number, one that another slug could be taken for, or one too long for a message: its own group.
-        group = prefix if submission < 2 else f"{prefix[:-8]}r{submission}{prefix[-9:]}"
-        return group, -1, key.loop, attempt, submission
-    return f"{name}-{call // COMPANY}{run}", -1 - call, key.loop, attempt, submission
+    if str(call) == number:
+        again = run if submission < 2 else f".{submission}{run}"
+        return f"{name}-{call // COMPANY}{again}", -1 - call, loop, attempt, submission
+    # No number, one that another slug could be taken for, or one too long for a message: its own group.
+    again = run if submission < 2 else f"-r{submission}{run}"
+    return f"{name}{dash}{number}{again}", -1, loop, attempt, submission
 
 
 def held_back(group: str) -> str:
@@ -175,10 +207,14 @@ def key_prefix(flow_name: str, slug: str, run_id: str) -> str:
     >>> key_prefix("etl", "load-2", "0123456789abcdef")
     'etl.load-2-01234567'
     """
-    name, dash, number = slug.rpartition("-")
-    if not (name and number.isascii() and number.isdigit()):
-        name, dash, number = slug, "", ""
+    name, dash, number = _parted(slug)
     return f"{_stem(flow_name, name)}{dash}{number}-{run_id[:8]}"
+
+
+def _parted(slug: str) -> tuple[str, str, str]:
+    """Return a slug's name, and the dash and the number behind it if it has them."""
+    name, dash, number = slug.rpartition("-")
+    return (name, dash, number) if name and number.isascii() and number.isdigit() else (slug, "", "")
 
 
 # The calls of one task share their stem, and there may be a hundred thousand of them.

@@ -19,14 +19,14 @@ from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.folds import fold_of
 from prefectlite.lowering.functions import travelling
-from prefectlite.lowering.keys import DataKey, data_key, key_prefix, local_key
+from prefectlite.lowering.keys import DataKey, call_key, data_key, key_prefix, local_key
 from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry, is_ours
 from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
-from prefectlite.lowering.spec import VALUE, Recipe, Spec, Upstream
+from prefectlite.lowering.spec import NEED, VALUE, Recipe, Spec, Told, Upstream
 from prefectlite.lowering.upstreams import upstreams_of, upstreams_of_many
 from prefectlite.lowering.versions import version_of
 from prefectlite.states.state import State
@@ -99,7 +99,7 @@ class Lowering:
         folder: str | None = None,
     ) -> None:
         self._compiled = compiled
-        self._nodes = compiled.plan.nodes
+        self._nodes, self._tasks, self._constants = compiled.plan.nodes, compiled.tasks, compiled.constants
         self._run_id = run_id
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
@@ -203,9 +203,9 @@ class Lowering:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
         columns: list[Column] = []
-        constants = self._compiled.constants.get(self._compiled.tasks[submit.node])
+        constants = self._constants[submit.node]
         try:
-            for name, value in (constants or {}).items():
+            for name, value in constants.items():
                 bound = self._pantry.bind(name, value, given, needs, True)
                 if bound is not None:
                     recipes.append((name, bound))
@@ -225,9 +225,7 @@ class Lowering:
                     else:
                         recipes.append((row.key, recipe))
             upstreams = upstreams_of_many(submit.rows, columns, node, self._nodes, needs, state_of)
-            if self._pickles and not (
-                all(is_ours(recipe) for _, recipe in recipes) and all(map(_is_ours, upstreams))
-            ):
+            if self._pickles and not _are_ours(recipes, upstreams):
                 # A worker opens a block as a whole, so nothing of the user's may stand in it but as bytes.
                 return None
         except EngineError:
@@ -260,10 +258,6 @@ class Lowering:
         number = run if run < len(self._nodes) else self._node_of(name.slug)
         kit = self._kit(number)
         node = self._nodes[number]
-        if self._pickles:
-            key = data_key(self._prefix(number), name, submit.attempt, submit.submission)
-        else:
-            key = local_key(node.slug, name, submit.attempt, submit.submission)
         if isinstance(kit.blob, SerializationError):
             raise kit.blob
         needs = Needs()
@@ -271,7 +265,10 @@ class Lowering:
         for source in submit.after:
             needs.place((source.run, source.submission, 1))
         upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
-        spec = Spec(
+        measure = tuple(submit.measure) if submit.measure else ()
+        beside = () if submit.past is NO_PAST else self._beside(submit, needs)
+        # In the order of a Spec, whose making costs more.
+        bare = (
             name.slug,
             name.index,
             name.loop,
@@ -280,29 +277,32 @@ class Lowering:
             tuple(recipes),
             upstreams,
             submit.drop_value,
-            tuple(submit.measure) if submit.measure else (),
-            () if submit.past is NO_PAST else self._beside(submit, needs),
+            measure,
+            beside,
         )
-        payload, fold = b"", None
+        told: Told = b""
+        live = fold = None
         if self._pickles:
-            payload = dumps(tuple(spec), self._names)
+            told = bare if _are_ours(recipes, upstreams) else dumps(bare, self._names)
             if kit.folds:
-                fold = fold_of(submit, spec, needs.all())
+                fold = fold_of(submit, Spec._make(bare), needs.all())
+        else:
+            live = Spec._make(bare)
         return Shipment(
-            key,
+            self._key(submit, number),
             run,
             submit.attempt,
             submit.submission,
             node.slug,
             self._flow,
             kit.blob,
-            payload,
+            told,
             needs.all(),
             kit.annotations,
-            None if self._pickles else spec,
+            live,
             fold,
             kit.most,
-            spec.measure,
+            measure,
         )
 
     def _arguments(
@@ -310,8 +310,8 @@ class Lowering:
     ) -> tuple[dict[str, Any], list[tuple[str, Recipe]]]:
         given: dict[str, Any] = {}
         recipes: list[tuple[str, Recipe]] = []
-        argument, many = "", self._nodes[number].is_mapped
-        constants = self._compiled.constants.get(self._compiled.tasks[number])
+        argument, many = "", submit.key.index is not None
+        constants = self._constants[number]
         try:
             if constants:
                 for argument, value in constants.items():
@@ -322,9 +322,8 @@ class Lowering:
             if kit.folds:
                 # Constants get the first positions, so that they have the same ones in calls on parts.
                 entries = sorted(entries, key=lambda entry: not isinstance(entry.source, FromValue))
-            for entry in entries:
-                argument = entry.key
-                recipe = self._pantry.recipe(entry.source, needs, state_of, many)
+            for argument, source in entries:
+                recipe = self._pantry.recipe(source, needs, state_of, many)
                 if recipe[0] == VALUE:
                     given[argument] = recipe[1]
                 else:
@@ -348,20 +347,26 @@ class Lowering:
         facts = facts_of_past(submit.past, submit.key.loop)
         return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 
-    def _prefix(self, number: int) -> str:
-        """Return the first part of the keys of a node's runs."""
-        node = self._nodes[number]
+    def _key(self, submit: Submit, number: int) -> DataKey:
+        name, attempt, submission = submit.key, submit.attempt, submit.submission
         if not self._pickles:
-            return node.slug  # in this process nobody groups keys for a dashboard
+            return local_key(self._nodes[number].slug, name, attempt, submission)
+        if name.index is None:
+            return call_key(self._flow_name, self._run_id, name, attempt, submission)
+        return data_key(self._prefix(number), name, attempt, submission)
+
+    def _prefix(self, number: int) -> str:
+        """Return the first part of the keys of a map's children."""
+        slug = self._nodes[number].slug
+        if not self._pickles:
+            return slug  # in this process nobody groups keys for a dashboard
         prefix = self._prefixes.get(number)
         if prefix is None:
-            prefix = key_prefix(self._flow_name, node.slug, self._run_id)
-            if node.is_mapped:
-                self._prefixes[number] = prefix
+            prefix = self._prefixes[number] = key_prefix(self._flow_name, slug, self._run_id)
         return prefix
 
     def _kit(self, number: int) -> _Kit:
-        task = self._compiled.tasks[number]
+        task = self._tasks[number]
         # The graph holds its tasks, and so their functions: an identity stays what it is. Calls of one
         # function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
@@ -428,7 +433,7 @@ class Lowering:
             )
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
-        apart = any(task.options.runs_apart for task in self._compiled.tasks)
+        apart = any(task.options.runs_apart for task in self._tasks)
         try:
             return self._pack(facts, apart)
         except SerializationError as error:
@@ -470,7 +475,12 @@ class Lowering:
         return self._by_slug[slug]
 
 
-def _is_ours(upstream: Upstream) -> bool:
-    """Return whether what is told of an upstream can be opened wherever prefectlite is installed."""
-    fact = upstream[2]
-    return not isinstance(fact, State) or type(fact).__module__ == State.__module__
+def _are_ours(recipes: Iterable[tuple[str, Recipe]], upstreams: Iterable[Upstream]) -> bool:
+    """Return whether what an attempt is told can be opened wherever prefectlite is installed."""
+    for _, recipe in recipes:
+        if recipe[0] != NEED and not is_ours(recipe):
+            return False
+    for _, _, fact in upstreams:
+        if isinstance(fact, State) and type(fact).__module__ != State.__module__:
+            return False
+    return True

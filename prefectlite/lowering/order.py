@@ -47,13 +47,39 @@ class Index:
     __slots__ = ("_blocks", "_singles")
 
     def __init__(self, shipments: Sequence[AnyShipment]) -> None:
-        self._singles: dict[tuple[int, int], int] = {}
+        # By the span of the one value.
+        self._singles: dict[Span, int] = {}
         self._blocks: list[tuple[range, int, int]] = []
         for place, one in enumerate(shipments):
             if isinstance(one, Shipment):
-                self._singles[one.run, one.submission] = place
+                self._singles[one.run, one.submission, 1] = place
             else:
                 self._blocks.append((one.runs, one.submission, place))
+
+    def read_by(self, one: AnyShipment) -> list[int]:
+        """Return the places of the shipments that make what another one reads.
+
+        Parameters
+        ----------
+        one : Shipment or BlockShipment
+            The reader.
+
+        Returns
+        -------
+        list of int
+            In the order of its needs.
+        """
+        singles, blocks = self._singles, self._blocks
+        found: list[int] = []
+        for need in one.needs if isinstance(one, Shipment) else spans_of(one):
+            if len(need) != 3:
+                continue
+            place = singles.get(need)
+            if place is not None:
+                found.append(place)
+            elif blocks or need[2] > 1:
+                found.extend(self.makers(need))
+        return found
 
     def makers(self, span: Span) -> Iterator[int]:
         """Yield the places of the shipments that make a span's values.
@@ -76,11 +102,11 @@ class Index:
             return
         if count <= len(self._singles):
             for run in range(first, first + count):
-                found = self._singles.get((run, submission))
+                found = self._singles.get((run, submission, 1))
                 if found is not None:
                     yield found
             return
-        for (run, made), place in self._singles.items():
+        for (run, made, _), place in self._singles.items():
             if made == submission and first <= run < first + count:
                 yield place
 
@@ -99,10 +125,7 @@ def in_order(shipments: Sequence[AnyShipment]) -> list[AnyShipment]:
         The same; where the order was right, it stays.
     """
     index = Index(shipments)
-    needs = [
-        [place for span in spans_of(one) for place in index.makers(span) if place != at]
-        for at, one in enumerate(shipments)
-    ]
+    needs = [[place for place in index.read_by(one) if place != at] for at, one in enumerate(shipments)]
     done = bytearray(len(shipments))
     found: list[AnyShipment] = []
     for start in range(len(shipments)):

@@ -168,7 +168,8 @@ class Pantry:
             The recipe.
         """
         if isinstance(source, FromRun):
-            return NEED, needs.place((source.run, source.submission, 1)), source.item, source.flat
+            run, submission, item, flat = source
+            return NEED, needs.place((run, submission, 1)), item, flat
         if isinstance(source, FromValue):
             return self._of_value(source, needs, many)
         if isinstance(source, FromDriver):
@@ -396,5 +397,5 @@ def _places(items: Iterable[Source | FromSpan], needs: Needs) -> range | tuple[i
 
 
 def _is_plain(value: Any) -> bool:
-    kind = value.__class__
+    kind = type(value)  # what only calls itself an int must be pickled its own way
     return kind in _SCALARS or (kind in _TEXTS and len(value) <= _SHORT)

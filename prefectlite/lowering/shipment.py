@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 from typing import Literal as Choice
 
 from prefectlite.engine.instructions import Submit
-from prefectlite.lowering.envelope import Envelope, FlowFacts
+from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.parts import FLAT_ITEM, ITEM, READ, Column
-from prefectlite.lowering.spec import Recipe, Spec, Upstream
+from prefectlite.lowering.spec import Recipe, Spec, Told, Upstream
 
 #: The values of runs that stand side by side: first run, submission, how many.
 Span: TypeAlias = tuple[int, int, int]
@@ -77,8 +77,8 @@ class Shipment(NamedTuple):
         What all attempts of the flow run share (a ``FlowFacts``).
     task : Blob
         What all attempts of the task share (an ``Envelope``).
-    spec : bytes
-        The pickled ``Spec``; empty when nothing needs to be pickled.
+    told : tuple or bytes
+        The ``Spec``, as it travels in a bundle; empty when nothing needs to be pickled.
     needs : tuple of Need
         What is passed by position, each once; a span takes as many positions as it has values.
     annotations : mapping or None
@@ -101,13 +101,19 @@ class Shipment(NamedTuple):
     slug: str
     flow: Blob
     task: Blob
-    spec: bytes
+    told: Told
     needs: tuple[Need, ...]
     annotations: Mapping[str, Any] | None = None
     live: Spec | None = None
     fold: Fold | None = None
     most: int | None = None
     measure: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> bytes:
+        """The ``Spec``, as it travels alone."""
+        told = self.told
+        return told if isinstance(told, bytes) else dumps(told, by_value_names())
 
 
 class BlockShipment(NamedTuple):

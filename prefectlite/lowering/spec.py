@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, Final, NamedTuple, TypeAlias
 
 #: How a worker makes one argument: ``(op, what, item, flat)``. ``item`` is the element to take or None,
@@ -28,8 +29,13 @@ ASSEMBLE: Final = 5
 Upstream: TypeAlias = tuple[str, str | None, Any]
 
 
+#: A ``Spec`` on its way: as a bare tuple where it holds nothing of the user's but plain values and bytes, or
+#: pickled, so that one which cannot be unpickled over there fails its own attempt.
+Told: TypeAlias = tuple[Any, ...] | bytes
+
+
 class Spec(NamedTuple):
-    """One attempt's own part of a shipment; pickled as a bare tuple.
+    """One attempt's own part of a shipment.
 
     Parameters
     ----------
@@ -65,3 +71,19 @@ class Spec(NamedTuple):
     drop_value: bool
     measure: tuple[str, ...]
     beside: tuple[tuple[str, Recipe], ...] = ()
+
+
+def opened(told: Told) -> Any:
+    """Return what a spec holds that travelled.
+
+    Parameters
+    ----------
+    told : tuple or bytes
+        Its form on the way.
+
+    Returns
+    -------
+    tuple
+        As a ``Spec`` has it.
+    """
+    return pickle.loads(told) if isinstance(told, bytes) else told

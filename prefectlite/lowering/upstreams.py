@@ -56,12 +56,12 @@ def upstreams_of(
     found: list[Upstream] = []
     arguments = iter(submit.arguments)
     for edge in node.ins:
-        slug = nodes[edge.upstream].slug
-        if edge.key is not None:
-            source = next(arguments).source
-            found.append((slug, edge.key, _of_source(source, edge.upstream, needs, state_of)))
+        up, key = edge.upstream, edge.key
+        if key is None:
+            fact = _of_order(submit, up, needs, state_of)
         else:
-            found.append((slug, None, _of_order(submit, edge.upstream, needs, state_of)))
+            fact = _of_source(next(arguments).source, up, needs, state_of)
+        found.append((nodes[up].slug, key, fact))
     return tuple(found)
 
 
@@ -141,7 +141,8 @@ def fact_of(state: State) -> State | dict[str, int] | None:
 
 def _of_source(source: Source, upstream: int, needs: Needs, state_of: Callable[[int], State]) -> Any:
     if isinstance(source, FromRun):
-        return needs.place((source.run, source.submission, 1))
+        run, submission, _, _ = source
+        return needs.place((run, submission, 1))
     if isinstance(source, FromDriver):
         return fact_of(state_of(source.run))
     if isinstance(source, FromMany):

@@ -68,7 +68,7 @@ def perform_apart(strip: Strip, place: int) -> Outcome:
         arguments = strip.arguments(place)
         told = UpstreamStates(*strip.upstreams(index)).told()
         spec = Spec(
-            kind.slug,
+            strip.slug,
             index,
             kind.loop,
             kind.attempt,

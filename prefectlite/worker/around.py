@@ -37,12 +37,10 @@ class Kind:
         The flow run's facts.
     task : OpenTask
         The task.
-    slug : str
-        Its slug.
-    loop, attempt : int
-        Counted from 1.
     here : Here
         Where they run.
+    loop, attempt : int
+        Counted from 1.
     drop_value : bool
         Whether nobody reads the values.
     measure : tuple of str
@@ -51,26 +49,24 @@ class Kind:
 
     __slots__ = (
         "_shared", "apart", "attempt", "drop_value", "drops_kept", "flow", "here", "inline_limit", "keeping",
-        "loop", "measure", "run", "slug", "task",
+        "loop", "measure", "run", "task",
     )  # fmt: skip
 
     def __init__(
         self,
         flow: OpenFlow,
         task: OpenTask,
-        slug: str,
+        here: Here,
         loop: int,
         attempt: int,
-        here: Here,
         drop_value: bool,
         measure: tuple[str, ...],
     ) -> None:
         self.flow = flow
         self.task = task
-        self.slug = slug
+        self.here = here
         self.loop = loop
         self.attempt = attempt
-        self.here = here
         envelope = task.envelope
         #: What is stored of the values, and looked for before the body; None where nothing is.
         self.keeping: Keeping | None = envelope.keeping if here.keeps else None
@@ -98,7 +94,7 @@ class Kind:
             envelope = self.task.envelope
             found = self._shared = {
                 **self.flow.context,
-                **shared_facts(self.slug, envelope.name, envelope.tags, self.attempt),
+                **shared_facts(envelope.name, envelope.tags, self.attempt),
                 "logger": self.task.logger,
                 "time_left": time_left,
             }
@@ -131,8 +127,39 @@ class Kind:
         return names
 
 
+class Kinds(dict[tuple[int, int, bool, tuple[str, ...]], Kind]):
+    """The kinds of a task's attempts by what they differ in, made when they are asked for.
+
+    Parameters
+    ----------
+    flow : OpenFlow
+        The flow run's facts.
+    task : OpenTask
+        The task.
+    here : Here
+        Where the attempts run.
+    """
+
+    __slots__ = ("_flow", "_here", "_task")
+
+    def __init__(self, flow: OpenFlow, task: OpenTask, here: Here) -> None:
+        self._flow = flow
+        self._task = task
+        self._here = here
+
+    def __missing__(self, key: tuple[int, int, bool, tuple[str, ...]]) -> Kind:
+        """Make a kind: loop, attempt, whether values are dropped, and what is measured."""
+        made = self[key] = Kind(self._flow, self._task, self._here, *key)
+        return made
+
+
 class Told(Protocol):
-    """What tells of what is around an attempt: its direct upstreams, and what went before it."""
+    """What tells of what is around an attempt: whose it is, its direct upstreams, and what went before it."""
+
+    @property
+    def slug(self) -> str:
+        """The task's slug."""
+        ...
 
     def beside(self) -> dict[str, Any]:
         """Return what the context holds that other attempts do not see."""
@@ -177,6 +204,11 @@ class Around(LazyLayer):
             self.lines.flush()
 
     @property
+    def key(self) -> RunKey:
+        """The task run."""
+        return RunKey(self.told.slug, self.index, self.kind.loop)
+
+    @property
     def level(self) -> int:
         """The lowest level of records to take."""
         return self.kind.flow.facts.log_level
@@ -197,7 +229,7 @@ class Around(LazyLayer):
             with _making:
                 found = self.lines
                 if found is None:
-                    facts, text = kind.flow.facts, str(RunKey(kind.slug, self.index, kind.loop))
+                    facts, text = kind.flow.facts, str(self.key)
                     found = self.lines = Capture(
                         facts.flow_name, text, kind.attempt, kind.here.where, facts.log_level, sink
                     )
@@ -212,7 +244,7 @@ class Around(LazyLayer):
             As records that come from elsewhere are.
         """
         kind, facts = self.kind, self.kind.flow.facts
-        run = str(RunKey(kind.slug, self.index, kind.loop))
+        run = str(self.key)
         return record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run) | {
             "attempt": kind.attempt,
             "where": kind.here.where,
@@ -230,7 +262,7 @@ class Around(LazyLayer):
         facts = kind.flow.facts
         return {
             **kind.shared,
-            **own_facts(RunKey(kind.slug, index, kind.loop), facts.run_id, kind.task.envelope.name),
+            **own_facts(self.key, facts.run_id, kind.task.envelope.name),
             "parameters": dict(facts.parameters),
             "upstream_states": UpstreamStates(*told.upstreams(index)),
             **told.beside(),

@@ -29,7 +29,7 @@ from prefectlite.states.state import (
     State,
     Success,
 )
-from prefectlite.worker.around import Around, Kind
+from prefectlite.worker.around import Around, Kind, Kinds
 from prefectlite.worker.failures import (
     described,
     failure,
@@ -44,7 +44,7 @@ from prefectlite.worker.inputs import all_plain
 from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
 from prefectlite.worker.outcomes import HELD, Outcome, returned
-from prefectlite.worker.strips import Strip
+from prefectlite.worker.strips import Single, Strip
 from prefectlite.worker.wire import told_of
 
 __all__ = [
@@ -144,7 +144,7 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         Whatever the body does: return, raise, exit, return what cannot travel. Only an ``Interruption`` that
         comes between the body and its report goes through.
     """
-    return perform_at(Strip.of_spec(flow, task, spec, values, here), 0)
+    return perform_at(Single(Kinds(flow, task, here), spec, values), 0)
 
 
 def perform_at(strip: Strip, place: int) -> Outcome:

@@ -1,6 +1,6 @@
 """What a Dask worker calls for a bundle: its attempts one after the other, each as if it had come alone.
 
-The loop in ``_run_strip`` is what a tiny body costs; all that is not needed for each of a thousand plain
+The loop in ``_run_tightly`` is what a tiny body costs; all that is not needed for each of a thousand plain
 successes is made before it, after it, or when somebody asks.
 """
 
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import copy_context
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from prefectlite.core.context import enter_layer
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
-from prefectlite.lowering.spec import Spec
+from prefectlite.lowering.spec import opened
 from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succeeded
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
 from prefectlite.states.signals import Signal
-from prefectlite.worker.around import Around, Kind
+from prefectlite.worker.around import Around, Kind, Kinds
 from prefectlite.worker.attempt import HELD as HOLDS
 from prefectlite.worker.attempt import (
     Interruption,
@@ -41,7 +43,7 @@ from prefectlite.worker.logs import current
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
-from prefectlite.worker.strips import Strip, expand, held_places
+from prefectlite.worker.strips import Row, Single, Strip, expand, held_places
 from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
 
 #: So many bundles of a task go back whole when it has made a value that is too large for a bundle.
@@ -203,6 +205,8 @@ class _Runner:
         self._stop_word = desk.stop_word
         self._record = active.record
         self._flow, self._tasks, self._values = flow, tasks, values
+        # By place of its task, once it could be opened.
+        self._kinds: dict[int, Kinds] = {}
         # Of the last attempt that was no plain success, where others may say the same.
         self._look: Look | None = None
         self._last: Item | None = None
@@ -210,29 +214,35 @@ class _Runner:
     def run(self, parts: Sequence[Part]) -> None:
         """Run them in order, until they have taken too long or no slot is left."""
         until = time.time() + LONGEST
+        for kind, strips in groupby(self._strips(parts, until), attrgetter("kind")):
+            is_tight = kind.apart is None and kind.keeping is None
+            if not (self._run_tightly if is_tight else self._run_singly)(kind, strips, until):
+                break
+        self._record.end()
+
+    def _strips(self, parts: Sequence[Part], until: float) -> Iterator[Strip]:
+        """Open the parts, each when those before it have ended."""
         for part in parts:
             try:
                 strip = self._open(part)
             except Interruption:
                 raise
             except BaseException as error:
-                goes_on = self._refuse(part, error, until)
-            else:
-                if self._goes_back(strip.kind):
-                    break
-                is_tight = strip.kind.apart is None and strip.kind.keeping is None
-                goes_on = (self._run_strip if is_tight else self._run_singly)(strip, until)
-            if not goes_on:
-                break
-        self._record.end()
+                if not self._refuse(part, error, until):
+                    return
+                continue
+            if self._goes_back(strip.kind):
+                return
+            yield strip
 
     def _open(self, part: Part) -> Strip:
-        flow, task = open_flow(self._flow), open_task(self._tasks[part.task])
-        own = self._ledger.wrappers
+        kinds, own = self._kinds.get(part.task), self._ledger.wrappers
+        if kinds is None:
+            flow, task = open_flow(self._flow), open_task(self._tasks[part.task])
+            kinds = self._kinds[part.task] = Kinds(flow, task, self._here)
         if isinstance(part, Block):
-            return Strip.of_block(flow, task, part, self._values, own, self._here)
-        spec = Spec(*pickle.loads(part.spec))
-        return Strip.of_spec(flow, task, spec, expand(part.reads, self._values, own), self._here)
+            return Row(kinds, part, self._values, own)
+        return Single(kinds, opened(part.spec), expand(part.reads, self._values, own))
 
     def _goes_back(self, kind: Kind) -> bool:
         """Return whether nothing more of a bundle should begin here, since its values are too large for one.
@@ -247,65 +257,63 @@ class _Runner:
         large[kind.task] = left - 1
         return True
 
-    def _run_strip(self, strip: Strip, until: float) -> bool:
-        """Run the attempts of a strip; return whether to go on with the next."""
-        kind, active, ledger, record = strip.kind, self._active, self._ledger, self._record
-        first, held, arguments_of, run = strip.first, strip.held, strip.arguments, kind.run
+    def _run_tightly(self, kind: Kind, strips: Iterable[Strip], until: float) -> bool:
+        """Run the attempts of strips of a kind; return whether to go on with the next."""
+        active, ledger, record = self._active, self._ledger, self._record
         limit = -1 if kind.measure else min(kind.inline_limit, VALUE_LIMIT)
-        attempt, made = kind.attempt, VALUE
+        run, attempt, made = kind.run, kind.attempt, VALUE
         wrap: Any = Succeeded
         if kind.drop_value:
             wrap, made = _done, DROPPED
         take, now, speak = ledger.free.popleft, time.time, current.set
         stop_word, word, keep = self._stop_word, record.word, record.keep
-        for place in range(strip.count):
-            try:
-                slot = take()
-            except IndexError:
-                return False
-            active.started = started = now()
-            active.slot = slot
-            word[0] = slot + 1
-            if active.is_called_off or stop_word[0]:
-                raise Interruption
-            if held and place in held:
-                self._book(HOLDS, slot)
-                continue
-            around = Around(kind, None if first is None else first + place, strip)
-            enter_layer(around)
-            speak(around)  # a worker always has where to send what is logged
-            outcome = None
-            try:
-                value = copy_context().run(run, **arguments_of(place))
-            except BaseException as error:
-                outcome = self._ended_by(kind, error, started, strip.making)
-            ended = now()
-            if around.lines is not None:
-                around.leave()
-            if outcome is None:
-                inline = small_dumps(value)
-                if inline is not None and len(inline) <= limit and not (KNOWN and secrets_in(inline)):
-                    ledger.started.append(started)
-                    ledger.ended.append(ended)
-                    ledger.sizes.append(len(inline))
-                    ledger.inlines.append(inline)
-                    keep(made, started, ended, inline)
-                    ledger.wrappers.append(wrap(value, started, ended, attempt))
-                    if ended > until:
-                        return False
-                    continue
+        book_plain = ledger.book_plain
+        for strip in strips:
+            first, held, arguments_of = strip.first, strip.held, strip.arguments
+            for place in range(strip.count):
                 try:
-                    outcome = returned(kind, value, None, started, ended)
+                    slot = take()
+                except IndexError:
+                    return False
+                active.started = started = now()
+                active.slot = slot
+                word[0] = slot + 1
+                if active.is_called_off or stop_word[0]:
+                    raise Interruption
+                if held and place in held:
+                    self._book(HOLDS, slot)
+                    continue
+                around = Around(kind, None if first is None else first + place, strip)
+                enter_layer(around)
+                speak(around)  # a worker always has where to send what is logged
+                outcome = None
+                try:
+                    value = copy_context().run(run, **arguments_of(place))
                 except BaseException as error:
-                    outcome = failed(kind, error, started)
-            if self._is_large(kind, self._book(outcome, slot, started, ended)) or now() > until:
-                return False
+                    outcome = self._ended_by(kind, error, started, strip.making)
+                ended = now()
+                if around.lines is not None:
+                    around.leave()
+                if outcome is None:
+                    inline = small_dumps(value)
+                    if inline is not None and len(inline) <= limit and not (KNOWN and secrets_in(inline)):
+                        keep(made, started, ended, inline)
+                        book_plain(wrap(value, started, ended, attempt), inline, started, ended)
+                        if ended > until:
+                            return False
+                        continue
+                    try:
+                        outcome = returned(kind, value, None, started, ended)
+                    except BaseException as error:
+                        outcome = failed(kind, error, started)
+                if self._is_large(kind, self._book(outcome, slot, started, ended)) or now() > until:
+                    return False
         return True
 
-    def _run_singly(self, strip: Strip, until: float) -> bool:
-        """Run attempts of which each takes its time: apart, or with a look at what is stored."""
+    def _run_singly(self, kind: Kind, strips: Iterable[Strip], until: float) -> bool:
+        """Do the same where each attempt takes its time: apart, or with a look at what is stored."""
         active = self._active
-        for place in range(strip.count):
+        for strip, place in ((one, place) for one in strips for place in range(one.count)):
             try:
                 slot = self._ledger.free.popleft()
             except IndexError:
@@ -315,7 +323,7 @@ class _Runner:
             self._record.word[0] = slot + 1
             if active.is_called_off or self._stop_word[0]:
                 raise Interruption
-            if self._is_large(strip.kind, self._book(perform_at(strip, place), slot)) or time.time() > until:
+            if self._is_large(kind, self._book(perform_at(strip, place), slot)) or time.time() > until:
                 return False
         return True
 

@@ -68,7 +68,8 @@ def make(recipe: Recipe, values: Sequence[Any]) -> Any:
     """
     op, what, item, flat = recipe
     if op == NEED:
-        value = _value(values[what])
+        wrapper = values[what]
+        value = wrapper.value if type(wrapper) is Succeeded else _value(wrapper)
     elif op == VALUE:
         value = what
     elif op == PACKED:

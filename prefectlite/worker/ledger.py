@@ -206,8 +206,9 @@ class Ledger:
     def _item(self, first: int, end: int, others: list[tuple[int, Item]], rest: int) -> Item:
         """Tell of the slots from ``first`` to ``end``, and of some behind: what runs, what is returned."""
         started, ended, sizes = self.started[first:end], self.ended[first:end], self.sizes[first:end]
-        past = sum(size >= 0 for size in self.sizes[:first])
-        blob = b"".join(self.inlines[past : past + sum(size >= 0 for size in sizes)])
+        # All but the sizes of -1 have a piece of bytes.
+        past = first - self.sizes[:first].count(-1)
+        blob = b"".join(self.inlines[past : past + len(sizes) - sizes.count(-1)])
         if rest:
             nothing = array("d", bytes(8 * rest))
             started, ended = started + nothing, ended + nothing

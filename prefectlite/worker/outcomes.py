@@ -139,7 +139,7 @@ def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     mend = "list(...) of it" if name == "generator" else "what it is made from"
     text = mask(
-        f"Task {kind.slug!r} returned an object of type {name}, which cannot be pickled ({error}), "
-        f"so its readers cannot get it; return {mend} instead."
+        f"Task {kind.task.envelope.name!r} returned an object of type {name}, which cannot be pickled "
+        f"({error}), so its readers cannot get it; return {mend} instead."
     )
     return Failed(text, SerializationError(text))

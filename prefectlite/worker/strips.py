@@ -1,6 +1,6 @@
 """Attempts that differ in little: their arguments, made one after the other. Knows values; runs nothing.
 
-The children of a map that travel as a block are a strip; an attempt that stands on its own is a strip of one,
+The children of a map that travel as a block are a row; an attempt that stands on its own is a strip of one,
 so that both are run by the same lines.
 """
 
@@ -29,10 +29,8 @@ from prefectlite.lowering.parts import (
 from prefectlite.lowering.spec import NEED, NEEDS, VALUE, Recipe, Spec, Upstream
 from prefectlite.lowering.spec import PACKED as PACKED_RECIPE
 from prefectlite.lowering.wrappers import Slots, Succeeded
-from prefectlite.worker.around import Kind
-from prefectlite.worker.here import Here
+from prefectlite.worker.around import Kind, Kinds
 from prefectlite.worker.inputs import all_plain, is_plain, make
-from prefectlite.worker.opened import OpenFlow, OpenTask
 
 #: Makes an argument for the child at a place of its strip.
 Maker: TypeAlias = Callable[[int], Any]
@@ -40,133 +38,240 @@ Maker: TypeAlias = Callable[[int], Any]
 Places: TypeAlias = range | frozenset[int]
 
 _SLICED: Final = frozenset({list, tuple, range, str, bytes})
+# The places in a strip of one.
+_NONE: Final = range(0)
+_ONE: Final = range(1)
 
 
 class Strip:
-    """Attempts that run one after the other and differ in index and some arguments alone.
+    """Attempts that run one after the other and differ in index and some arguments alone."""
+
+    __slots__ = ("_upstreams", "_values", "count", "first", "held", "kind", "making", "slug")
+
+    #: What they have in common.
+    kind: Kind
+    #: Their task's slug.
+    slug: str
+    #: The map index of the first; None for a run that is no child.
+    first: int | None
+    #: How many there are.
+    count: int
+    #: The places of those that must not run, since an input was no plain success.
+    held: Places
+    #: What could not be made, in words, for the attempt whose arguments were asked for last.
+    making: str
+    _upstreams: Sequence[Upstream]
+    _values: Sequence[Any]
+
+    def arguments(self, place: int) -> dict[str, Any]:
+        """Return the arguments of one attempt, until the next is asked for.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        dict
+            By name; to be unpacked.
+
+        Raises
+        ------
+        Exception
+            Whatever making them raised; ``making`` then says which it was.
+        """
+        raise NotImplementedError
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the context holds that other attempts do not see.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {}
+
+    def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
+        """Return what an attempt may know of its upstreams.
+
+        Parameters
+        ----------
+        index : int or None
+            The child's place in its map.
+
+        Returns
+        -------
+        (sequence of Upstream, sequence)
+            As ``UpstreamStates`` takes them.
+        """
+        return self._upstreams, self._values
+
+
+class Single(Strip):
+    """An attempt that stands on its own.
 
     Parameters
     ----------
-    kind : Kind
-        What they have in common.
-    first : int or None
-        The map index of the first; None for a run that is no child.
-    count : int
-        How many there are.
-    given : dict
-        Plain arguments that all share.
+    kinds : Kinds
+        Of its task.
+    spec : Spec
+        What it is told.
+    values : sequence
+        What lies under the keys that it needs, in order.
     """
 
-    __slots__ = (
-        "_beside",
-        "_columns",
-        "_made",
-        "_makers",
-        "_read",
-        "_upstreams",
-        "_values",
-        "count",
-        "first",
-        "held",
-        "kind",
-        "making",
-    )
+    __slots__ = ("_beside", "_given", "_recipes")
 
-    def __init__(self, kind: Kind, first: int | None, count: int, given: dict[str, Any]) -> None:
-        self.kind = kind
-        self.first = first
-        self.count = count
-        #: The places of those that must not run, since an input was no plain success.
-        self.held: Places = range(0)
-        #: What could not be made, in words, while it is being made.
+    def __init__(self, kinds: Kinds, spec: Spec, values: Sequence[Any]) -> None:
+        (
+            self.slug, self.first, loop, attempt, self._given, self._recipes, self._upstreams,
+            drop_value, measure, self._beside,
+        ) = spec  # fmt: skip
+        self.kind = kinds[loop, attempt, drop_value, measure]
+        self.count = 1
+        self.held = _NONE if all_plain(values) else _ONE
         self.making = ""
+        self._values = values
+
+    def arguments(self, place: int) -> dict[str, Any]:
+        """Return the arguments.
+
+        Parameters
+        ----------
+        place : int
+            0, its only place.
+
+        Returns
+        -------
+        dict
+            As of ``Strip``.
+
+        Raises
+        ------
+        Exception
+            As of ``Strip``.
+        """
+        recipes = self._recipes
+        if not recipes:
+            return self._given
+        made, values = self._given.copy(), self._values
+        name = ""  # an interruption may come before the first
+        try:
+            for name, recipe in recipes:
+                made[name] = make(recipe, values)
+        except BaseException:
+            self.making = _making(name)
+            raise
+        return made
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the context holds that other attempts do not see.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {name: make(recipe, self._values) for name, recipe in self._beside}
+
+
+class Row(Strip):
+    """Children of a map that stand side by side.
+
+    Parameters
+    ----------
+    kinds : Kinds
+        Of their task.
+    block : Block
+        What they are told.
+    values : sequence
+        What was passed by position.
+    own : sequence
+        What stands for the earlier slots of the same bundle.
+    """
+
+    __slots__ = ("_columns", "_made", "_makers", "_read")
+
+    def __init__(self, kinds: Kinds, block: Block, values: Sequence[Any], own: Sequence[Any]) -> None:
+        self.kind = kinds[1, block.attempt, block.drop_value, block.measure]
+        self.slug = block.slug
+        self.first = block.first
+        self.count = block.count
+        self.making = ""
+        self._upstreams = block.upstreams
+        self._values = expand(block.reads, values, own)
+        self._read = _reads(block, values, own)
+        self.held = _held(block, self._values, self._read)
         # A call with ``**arguments`` copies them, so one dict does for all.
-        self._made = dict(given)
+        self._made = dict(block.given)
         self._columns: list[tuple[str, Sequence[Any]]] = []
         self._makers: list[tuple[str, Maker]] = []
-        self._read: list[Sequence[Any]] = []
-        self._values: Sequence[Any] = ()
-        self._upstreams: Sequence[Upstream] = ()
-        self._beside: Sequence[tuple[str, Recipe]] = ()
-
-    @classmethod
-    def of_spec(cls, flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], here: Here) -> Strip:
-        """Return the strip of an attempt that stands on its own.
-
-        Parameters
-        ----------
-        flow : OpenFlow
-            The flow run's facts.
-        task : OpenTask
-            The task.
-        spec : Spec
-            What the attempt is told.
-        values : sequence
-            What lies under the keys that it needs, in order.
-        here : Here
-            Where it runs.
-
-        Returns
-        -------
-        Strip
-            Of one.
-        """
-        slug, index, loop, attempt, given, recipes, upstreams, drop_value, measure, beside = spec
-        strip = cls(Kind(flow, task, slug, loop, attempt, here, drop_value, measure), index, 1, given)
-        strip._values = values
-        strip._upstreams = upstreams
-        strip._beside = beside
-        if values and not all_plain(values):
-            strip.held = range(1)
-        elif recipes:
-            strip._makers = [(name, _maker(recipe, values)) for name, recipe in recipes]
-        return strip
-
-    @classmethod
-    def of_block(
-        cls,
-        flow: OpenFlow,
-        task: OpenTask,
-        block: Block,
-        values: Sequence[Any],
-        own: Sequence[Any],
-        here: Here,
-    ) -> Strip:
-        """Return the strip of a block's children.
-
-        Parameters
-        ----------
-        flow : OpenFlow
-            The flow run's facts.
-        task : OpenTask
-            The task.
-        block : Block
-            What they are told.
-        values : sequence
-            What was passed by position.
-        own : sequence
-            What stands for the earlier slots of the same bundle.
-        here : Here
-            Where they run.
-
-        Returns
-        -------
-        Strip
-            A child for each of the block's.
-        """
-        kind = Kind(flow, task, block.slug, 1, block.attempt, here, block.drop_value, block.measure)
-        strip = cls(kind, block.first, block.count, block.given)
-        strip._upstreams = block.upstreams
-        strip._values = expand(block.reads, values, own)
-        strip._read = _reads(block, values, own)
-        strip.held = _held(block, strip._values, strip._read)
-        if isinstance(strip.held, range):
-            return strip
+        if isinstance(self.held, range):
+            return  # none of them runs
         for name, recipe in block.recipes:
-            strip._share(name, recipe)
-        for column, read in zip(block.columns, strip._read, strict=True):
-            strip._add(column, read)
-        return strip
+            self._share(name, recipe)
+        for column, found in zip(block.columns, self._read, strict=True):
+            self._add(column, found)
+
+    def arguments(self, place: int) -> dict[str, Any]:
+        """Return the arguments of one child, until the next is asked for.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        dict
+            As of ``Strip``.
+
+        Raises
+        ------
+        Exception
+            As of ``Strip``.
+        """
+        made = self._made
+        for name, values in self._columns:
+            made[name] = values[place]
+        if self._makers:
+            self.making = name = ""
+            try:
+                for name, maker in self._makers:
+                    made[name] = maker(place)
+            except BaseException:
+                self.making = _making(name)
+                raise
+        return made
+
+    def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
+        """Return what a child may know of its upstreams.
+
+        Parameters
+        ----------
+        index : int or None
+            As of ``Strip``.
+
+        Returns
+        -------
+        (sequence of Upstream, sequence)
+            As of ``Strip``.
+        """
+        values, told, first = self._values, self._upstreams, self.first
+        if index is None or first is None or not any(isinstance(fact, tuple) for *_, fact in told):
+            return told, values
+        values = list(values)
+        facts: list[Upstream] = []
+        for slug, argument, fact in told:
+            if isinstance(fact, tuple):
+                assert fact[0] == OF_COLUMN, fact
+                values.append(self._read[fact[1]][index - first])
+                facts.append((slug, argument, len(values) - 1))
+            else:
+                facts.append((slug, argument, fact))
+        return facts, values
 
     def _share(self, name: str, recipe: Recipe) -> None:
         """Add an argument that all children share; it is made for each where a body could change it."""
@@ -187,7 +292,7 @@ class Strip:
                 if type(all_of_them) is list:
                     self._makers.append((name, lambda _: all_of_them.copy()))
                     return
-        self._makers.append((name, _maker(recipe, self._values)))
+        self._makers.append((name, lambda _: make(recipe, self._values)))
 
     def _add(self, column: Column, read: Sequence[Any]) -> None:
         """Add an argument that differs by child."""
@@ -220,71 +325,6 @@ class Strip:
         take = _flat_taker(value) if flat else lambda at: element(value, at)
         self._makers.append((name, lambda child: take(first + child)))
 
-    def arguments(self, place: int) -> dict[str, Any]:
-        """Return the arguments of one child, until the next is asked for.
-
-        Parameters
-        ----------
-        place : int
-            Counted from 0.
-
-        Returns
-        -------
-        dict
-            By name; to be unpacked.
-
-        Raises
-        ------
-        Exception
-            Whatever making them raised; ``making`` then says which it was.
-        """
-        made = self._made
-        for name, values in self._columns:
-            made[name] = values[place]
-        if self._makers:
-            for name, maker in self._makers:
-                self.making = f"Its argument {name!r} could not be made: "
-                made[name] = maker(place)
-            self.making = ""
-        return made
-
-    def beside(self) -> dict[str, Any]:
-        """Return what the context holds that other attempts do not see.
-
-        Returns
-        -------
-        dict
-            By name.
-        """
-        return {name: make(recipe, self._values) for name, recipe in self._beside} if self._beside else {}
-
-    def upstreams(self, index: int | None) -> tuple[Sequence[Upstream], Sequence[Any]]:
-        """Return what a child may know of its upstreams.
-
-        Parameters
-        ----------
-        index : int or None
-            The child's place in its map.
-
-        Returns
-        -------
-        (sequence of Upstream, sequence)
-            As ``UpstreamStates`` takes them.
-        """
-        values, told = self._values, self._upstreams
-        if index is None or self.first is None or not any(isinstance(fact, tuple) for *_, fact in told):
-            return told, values
-        values = list(values)
-        facts: list[Upstream] = []
-        for slug, argument, fact in told:
-            if isinstance(fact, tuple):
-                assert fact[0] == OF_COLUMN, fact
-                values.append(self._read[fact[1]][index - self.first])
-                facts.append((slug, argument, len(values) - 1))
-            else:
-                facts.append((slug, argument, fact))
-        return facts, values
-
 
 def held_places(part: Part, values: Sequence[Any], own: Sequence[Any]) -> Places:
     """Return which attempts of a part must not run, since an input was no plain success.
@@ -306,7 +346,7 @@ def held_places(part: Part, values: Sequence[Any], own: Sequence[Any]) -> Places
     reads = expand(part.reads, values, own)
     if isinstance(part, Block):
         return _held(part, reads, _reads(part, values, own))
-    return range(0 if all_plain(reads) else 1)
+    return _NONE if all_plain(reads) else _ONE
 
 
 def _reads(block: Block, values: Sequence[Any], own: Sequence[Any]) -> list[Sequence[Any]]:
@@ -358,8 +398,8 @@ def expand(stretches: Sequence[Stretch], values: Sequence[Any], own: Sequence[An
     return found
 
 
-def _maker(recipe: Recipe, values: Sequence[Any]) -> Maker:
-    return lambda _: make(recipe, values)
+def _making(name: str) -> str:
+    return f"Its argument {name!r} could not be made: "
 
 
 def _flat_taker(value: Any) -> Maker:

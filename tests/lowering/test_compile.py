@@ -44,7 +44,7 @@ def test_nodes_stand_in_topological_order_with_their_edges_both_ways() -> None:
     assert [e.downstream for e in node(compiled, a).outs] == [b_, c_]
     assert {e.token for e in node(compiled, c).ins} == set(graph.edges_to(c))
     assert compiled.plan.terminal == compiled.plan.reference == frozenset({c_})
-    assert dict(compiled.constants[b]) == {"y": 5}
+    assert dict(compiled.constants[b_]) == {"y": 5}
     assert node(compiled, a).kind == "task"
 
 

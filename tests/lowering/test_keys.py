@@ -9,7 +9,7 @@ from dask.utils import key_split
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.lowering.keys import COMPANY, data_key, key_prefix
+from prefectlite.lowering.keys import COMPANY, call_key, data_key, key_prefix
 from prefectlite.states.keys import RunKey
 
 RUN = "0123456789abcdef" * 2
@@ -54,6 +54,14 @@ def test_what_had_to_be_altered_is_told_apart_by_a_hash() -> None:
 
 def test_a_flow_whose_name_is_no_word_still_makes_a_group() -> None:
     assert key_prefix("2024 plan", "load-1", RUN).startswith("flow_2024_plan.load-1-")
+
+
+@given(st.one_of(st.text(min_size=1), st.integers(0).map("load-{}".format)), st.integers(1, 3))
+def test_a_call_has_the_key_that_its_prefix_would_give_it(slug: str, submission: int) -> None:
+    run = RunKey(slug, loop=2)
+    assert call_key("etl", RUN, run, 1, submission) == data_key(
+        key_prefix("etl", slug, RUN), run, 1, submission
+    )
 
 
 @given(st.lists(st.text(min_size=1, max_size=120), unique=True, max_size=10))

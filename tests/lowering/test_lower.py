@@ -19,7 +19,7 @@ from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.lower import Lowering
 from prefectlite.lowering.recipes import value_of
-from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED
+from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, Spec, opened
 from prefectlite.lowering.upstreams import fact_of
 from prefectlite.rules.triggers import all_finished
 from prefectlite.states.keys import RunKey
@@ -293,6 +293,31 @@ def test_a_collection_is_put_together_by_its_reader(bench: Any, spec_of: Any) ->
     assert assembly.fixed == ()
     assert len(members) == 3
     assert len(shipment.needs) == 1
+
+
+def test_what_is_told_stays_a_tuple_for_its_bundle_unless_something_of_the_users_may_be_in_it(
+    bench: Any,
+) -> None:
+    with FlowGraph("f") as graph:
+        a = inc(1)
+        collect(a, extra=[3.0])
+        collect([a, 2])
+    shipments = bench(graph).start().shipments
+    assert [type(one.told) for one in shipments] == [tuple, tuple, bytes]
+    assert [opened(one.spec) == opened(one.told) for one in shipments] == [True] * 3
+    assert Spec._make(opened(shipments[1].told)).upstreams == (("inc-1", "xs", 0),)
+
+
+def test_what_only_calls_itself_a_number_is_no_plain_value(bench: Any) -> None:
+    class Sly:
+        __class__ = int  # type: ignore[assignment]
+
+    with FlowGraph("f") as graph:
+        inc(1)
+        inc(Sly())
+    lowered = bench(graph).start()
+    assert [shipment.slug for shipment in lowered.shipments] == ["inc-1"]
+    assert [submit.key.slug for submit, _ in lowered.refused] == ["inc-2"]
 
 
 def test_a_large_known_member_of_a_collection_is_sent_once(bench: Any, spec_of: Any) -> None:

@@ -103,7 +103,7 @@ def generate(seed: int) -> Case:
     for i, node in enumerate(compiled.plan.nodes):
         if node.kind == "task":
             one = compiled.tasks[i]
-            bodies[i] = partial(one.run, **compiled.constants[one])
+            bodies[i] = partial(one.run, **compiled.constants[i])
             bad = [(rng.choice(_TROUBLE), rng.choice((2, 5, 20)))] if rng.random() < trouble else []
             menus[i] = [("value", 10), *bad]
     return Case(

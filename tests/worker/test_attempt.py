@@ -184,7 +184,7 @@ def test_a_result_that_cannot_be_pickled_fails_with_name_type_and_mend() -> None
     state = state_of(outcome)
     assert isinstance(state, Failed)
     assert isinstance(state.result, SerializationError)
-    for word in ("'double-1'", "generator", "return list(...)"):
+    for word in ("'double'", "generator", "return list(...)"):
         assert word in str(state.message)
     assert outcome.report is not None
     assert not outcome.report.retryable

@@ -314,6 +314,37 @@ def test_an_argument_that_cannot_be_made_fails_its_child_by_name(site):
     assert "Its argument 'item' could not be made: IndexError" in found.told[4].state.message
 
 
+def test_what_could_not_be_made_for_one_child_is_not_said_of_the_next(site):
+    def odd(x):
+        raise ValueError(x)
+
+    columns = [("x", PACKED, [b"no pickle", pickle.dumps(2)])]
+    found = site.bundle([block(2, columns=columns)], [envelope(odd)])
+
+    assert "Its argument 'x' could not be made" in found.told[0].state.message
+    assert "could not be made" not in found.told[1].state.message
+
+
+def test_calls_of_a_task_that_travel_together_know_which_they_are(site):
+    def who(x):
+        return (
+            context.task_slug,
+            context.task_id,
+            context.task_run_count,
+            context.upstream_states["x"].message,
+            x,
+        )
+
+    def spec(slug, attempt, upstream):
+        return Spec(slug, None, 1, attempt, {"x": slug}, (), ((upstream, "x", Success(upstream)),), False, ())
+
+    called = [("who-1", 1, "a"), ("who-2", 1, "b"), ("who-3", 2, "c"), ("who-4", 1, "d")]
+    found = site.bundle([member(spec(*one)) for one in called], [envelope(who)])
+
+    assert values_of(found) == [(slug, slug, attempt, upstream, slug) for slug, attempt, upstream in called]
+    assert [one.attempt for one in found.wrappers] == [1, 1, 2, 1]
+
+
 @pytest.mark.parametrize("column", [READ, ITEM, "recipe"])
 def test_a_constant_that_could_not_be_opened_fails_its_readers_by_name(column, site):
     values = [Unreadable("ModuleNotFoundError: no module named 'theirs'")]
