@@ -219,11 +219,14 @@ class Board:
         """
         key = self.keys[run]
         if key is None:
-            node = self.node[run]
-            index = None if run == node else run - self.families[node].base
-            lap = self.laps.get(run)
-            loop = 1 if lap is None else lap.count
-            key = self.keys[run] = RunKey(self.plan.nodes[node].slug, index, loop)
+            loop = self.laps[run].count if run in self.laps else 1
+            nodes = self.plan.nodes
+            if run < len(nodes):
+                key = RunKey(nodes[run].slug, None, loop)
+            else:
+                node = self.node[run]
+                key = RunKey(nodes[node].slug, run - self.families[node].base, loop)
+            self.keys[run] = key
         return key
 
     def past(self, run: int) -> Past:
