@@ -550,8 +550,9 @@ class Conduct:
         run : int
             A run in flight.
         """
+        board = self._board
         self._ledger.land(run)
-        if self._board.plan_node(run).limits:
+        if board.plan.limits and board.plan_node(run).limits:
             self.limits.give_back(run)
 
     def lose(self, run: int) -> None:

@@ -116,10 +116,13 @@ class Readers:
         for edge in plan_node.ins:
             if edge.key is None or (unfolded and _pairs(edge, board)):
                 continue
-            if consumed is not None and consumed.node == edge.upstream:
+            up = edge.upstream
+            if consumed is not None and consumed.node == up:
                 self._give_back_rest(consumed)
+            elif up in board.families:
+                self._give_back_many(board.children(up))
             else:
-                self._give_back_whole(edge.upstream)
+                self._give_back(up)
 
     def consume(self, run: int, children: range) -> None:
         """Take back a reader's claims on children of a map before it is final.
@@ -188,13 +191,6 @@ class Readers:
                 self._give_back_many(range(base + start, base + stop))
             start = stop
 
-    def _give_back_whole(self, node: int) -> None:
-        board = self._board
-        if node in board.families:
-            self._give_back_many(board.children(node))
-        else:
-            self._give_back(node)
-
     def _give_back_many(self, runs: range) -> None:
         """Take back one claim on each of a map's children."""
         board = self._board
@@ -209,8 +205,10 @@ class Readers:
                     self._let_go(run)
 
     def _give_back(self, run: int) -> None:
-        self._board.readers[run] -= 1
-        self._let_go(run)
+        readers = self._board.readers
+        readers[run] -= 1
+        if not readers[run]:
+            self._let_go(run)
 
     def _let_go(self, run: int) -> None:
         board = self._board
