@@ -177,7 +177,7 @@ class Ledger:
         Parameters
         ----------
         runs : range
-            Children of one map.
+            Without gaps.
         """
         live = self.board.live
         submission = live[runs.start] if runs else 0
