@@ -170,7 +170,7 @@ class Board:
         self.live = array("i", bytes(4 * n))
         # Upstream things that are not final; upstream things that are neither in flight nor plain successes.
         self.unmet = array("i", [len(node.ins) for node in plan.nodes])
-        self.unsent = array("i", self.unmet)
+        self.unsent = self.unmet[:]
         self.readers = array("i", bytes(4 * n))
         self.families: dict[int, Family] = {}
         # By reader, while it is not final.

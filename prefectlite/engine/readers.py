@@ -48,8 +48,7 @@ class Readers:
         self._wiring = wiring
         self._release = release
         self._release_many = release_many
-        for node, count in enumerate(wiring.reads):
-            board.readers[node] = count
+        board.readers[: len(wiring.reads)] = array("i", wiring.reads)
 
     def family_grew(self, node: int) -> None:
         """Give the new children of a map their readers, and take back those beyond a shorter map's width.
