@@ -109,12 +109,13 @@ class Ahead:
             Whether the verdict in the good case is known, all upstreams are marked, and it has not come
             back too often.
         """
-        node = self._board.node[run]
+        board, wiring = self._board, self._wiring
+        node = board.node[run]
         return bool(
-            self._wiring.ahead[node]
-            and not self._board.unsent[run]
-            and self._board.plan.nodes[node].kind == "task"
-            and not (run == node and self._wiring.maps[node])
+            wiring.ahead[node]
+            and not board.unsent[run]
+            and board.plan.nodes[node].kind == "task"
+            and not (wiring.maps[node] and run == node)
             and self._in_vain.get(run, 0) < MAX_IN_VAIN
         )
 
@@ -201,14 +202,18 @@ class Ahead:
         node : int
             The node.
         """
-        board = self._board
+        board, maps = self._board, self._wiring.maps
+        nodes, unsent = board.plan.nodes, board.unsent
         board.sent[node] = 1
         candidates = []
-        for down in self._nodes_below(node):
-            board.unsent[down] -= 1
-            if board.unsent[down] or not board.unmet[down]:
+        for edge in nodes[node].outs:
+            down = edge.downstream
+            if maps[down]:
+                continue  # the parent of a map never goes ahead
+            unsent[down] -= 1
+            if unsent[down] or not board.unmet[down]:
                 continue
-            if board.plan.nodes[down].kind != "collection":
+            if nodes[down].kind != "collection":
                 if not self._frontier.comes_soon(down):
                     candidates.append(down)
             elif self._wiring.trusted[down]:

@@ -170,7 +170,7 @@ class Board:
         self.live = array("i", bytes(4 * n))
         # Upstream things that are not final; upstream things that are neither in flight nor plain successes.
         self.unmet = array("i", [len(node.ins) for node in plan.nodes])
-        self.unsent = array("i", self.unmet)
+        self.unsent = self.unmet[:]
         self.readers = array("i", bytes(4 * n))
         self.families: dict[int, Family] = {}
         # By reader, while it is not final.
@@ -219,11 +219,14 @@ class Board:
         """
         key = self.keys[run]
         if key is None:
-            node = self.node[run]
-            index = None if run == node else run - self.families[node].base
-            lap = self.laps.get(run)
-            loop = 1 if lap is None else lap.count
-            key = self.keys[run] = RunKey(self.plan.nodes[node].slug, index, loop)
+            loop = self.laps[run].count if run in self.laps else 1
+            nodes = self.plan.nodes
+            if run < len(nodes):
+                key = RunKey(nodes[run].slug, None, loop)
+            else:
+                node = self.node[run]
+                key = RunKey(nodes[node].slug, run - self.families[node].base, loop)
+            self.keys[run] = key
         return key
 
     def past(self, run: int) -> Past:
@@ -448,8 +451,10 @@ class Board:
         Returns
         -------
         bool
-            True also without upstreams; O(edges).
+            True also without upstreams; O(edges) where one of them may not be.
         """
+        if not (self.unmet[run] or self.unsent[run] or self.again):
+            return True  # what is final and counts as sent is a plain success
         states = self.states
         for edge in self.plan_node(run).ins:
             if self.spreads(edge, run):

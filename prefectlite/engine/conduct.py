@@ -200,34 +200,33 @@ class Conduct:
         self._frontier.push((run,))
 
     def _submit(self, run: int) -> None:
-        board = self._board
-        node = board.node[run]
-        ahead = board.unmet[run] > 0
+        board, wiring = self._board, self._wiring
         if not self._losses.are_none and self._cannot_read(run):
             return
-        if not board.attempt[run]:
-            board.attempt[run] = 1
+        node = board.node[run]
+        ahead = board.unmet[run] > 0
+        attempt = board.attempt[run] = board.attempt[run] or 1
         submission = board.submission[run] = board.submission[run] + 1
         arguments = arguments_of(board, run)
-        after = anchors_of(board, self._wiring, run) if ahead else ()
+        after = anchors_of(board, wiring, run) if ahead else ()
         board.live[run] = submission
         board.stage[run] = FLYING
         board.flying += 1
         self._ledger.out.append(
             Submit(
                 run,
-                board.attempt[run],
+                attempt,
                 submission,
                 board.key(run),
                 arguments,
                 after,
                 ahead,
-                bool(self._wiring.drops[node]),
-                self._wiring.measures[node],
+                bool(wiring.drops[node]),
+                wiring.measures[node],
                 board.past(run),
             )
         )
-        if self._wiring.trusted[node]:
+        if wiring.trusted[node]:
             self._ahead.mark(run)
 
     def _cannot_read(self, run: int) -> bool:
@@ -551,8 +550,9 @@ class Conduct:
         run : int
             A run in flight.
         """
+        board = self._board
         self._ledger.land(run)
-        if self._board.plan_node(run).limits:
+        if board.plan.limits and board.plan_node(run).limits:
             self.limits.give_back(run)
 
     def lose(self, run: int) -> None:

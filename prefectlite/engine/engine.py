@@ -349,20 +349,20 @@ class Engine(EngineView):
 
     def _fill_window(self) -> None:
         board = self.board
-        busy = board.flying + len(board.asks)
+        room = self.window - board.flying - len(board.asks)
         # A window that was full is refilled by quarters: each refill is a Dask graph, and small ones cost.
-        if self._full and busy > self.window * 3 // 4:
+        if self._full and room * 4 < self.window:
             return
         self._full = False
-        pop, conduct, most = self._frontier.pop, self._conduct, max(1, self.window // 4)
-        while (runs := pop(min(max(1, self.window - busy), most))) is not None:
+        pop, conduct, most = self._frontier.pop, self._conduct, self.window // 4
+        while (runs := pop(min(room, most))) is not None:
             if len(runs) == 1:
                 conduct.consider(runs.start)
             else:
                 conduct.together.consider(runs)
             self._drain()
-            busy = board.flying + len(board.asks)
-            if busy >= self.window:
+            room = self.window - board.flying - len(board.asks)
+            if room <= 0:
                 self._full = True
                 return
 

@@ -22,11 +22,12 @@ class Frontier:
         What to consider when nothing else is left: all runs of the plan, in topological order.
     """
 
-    __slots__ = ("_coming", "_stack")
+    __slots__ = ("_next", "_stack", "_stop")
 
     def __init__(self, runs: range) -> None:
         self._stack: list[Iterator[int] | range] = []
-        self._coming = runs
+        self._next = runs.start
+        self._stop = runs.stop
 
     def comes_soon(self, run: int) -> bool:
         """Return whether a run comes up by itself, and not long after what would be pushed now.
@@ -41,7 +42,7 @@ class Frontier:
         bool
             Always False once it came up.
         """
-        return run in self._coming[:SOON]
+        return self._next <= run < self._stop and run < self._next + SOON
 
     def push(self, runs: Iterable[int]) -> None:
         """Put runs on top, to come up one by one.
@@ -70,7 +71,7 @@ class Frontier:
         Parameters
         ----------
         most : int
-            How many at most.
+            How many at most; one comes also for less than that.
 
         Returns
         -------
@@ -81,7 +82,7 @@ class Frontier:
         while stack:
             top = stack[-1]
             if isinstance(top, range):
-                count = min(most, TOGETHER, len(top))
+                count = min(max(1, most), TOGETHER, len(top))
                 if count == len(top):
                     stack.pop()
                 else:
@@ -91,5 +92,8 @@ class Frontier:
             if run is not None:
                 return range(run, run + 1)
             stack.pop()
-        found, self._coming = self._coming[:1], self._coming[1:]
-        return found or None
+        run = self._next
+        if run >= self._stop:
+            return None
+        self._next = run + 1
+        return range(run, run + 1)

@@ -151,10 +151,11 @@ class Ledger:
         run : int
             Any run.
         """
-        live = self.board.live[run]
+        board = self.board
+        live = board.live[run]
         if live:
-            self.board.live[run] = 0
-            self.board.lost.pop(run, None)
+            board.live[run] = 0
+            board.lost.pop(run, None)
             self.out.append(Release(run, live))
 
     def forget_place(self) -> None:
@@ -176,7 +177,7 @@ class Ledger:
         Parameters
         ----------
         runs : range
-            Children of one map.
+            Without gaps.
         """
         live = self.board.live
         submission = live[runs.start] if runs else 0

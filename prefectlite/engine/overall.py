@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 from prefectlite.engine.events import Answered
 from prefectlite.engine.ledger import Ledger
@@ -20,6 +21,10 @@ class _Stage(Enum):
     ENDING = auto()  # its handlers are asked how it ends
     TELLING = auto()  # somebody is told of its failure
     OVER = auto()
+
+
+#: Asked for after each event, and members of an enumeration are looked up slowly.
+_GOING: Final = _Stage.GOING
 
 
 class Overall:
@@ -47,7 +52,7 @@ class Overall:
     @property
     def is_going(self) -> bool:
         """Whether the flow's tasks may run."""
-        return self._stage is _Stage.GOING
+        return self._stage is _GOING
 
     @property
     def is_over(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Final
 
 from prefectlite.engine.board import FINAL, Board, Consumed, add, all_are, fill
@@ -12,6 +13,8 @@ from prefectlite.engine.wiring import Wiring
 
 #: How many of a map's children are looked at together.
 _TOGETHER: Final = 4096
+#: So few values of separate calls are let go of one by one.
+_FEW: Final = 16
 
 
 class Readers:
@@ -29,7 +32,7 @@ class Readers:
     release : callable
         Takes the number of a run whose value nobody needs any more.
     release_many : callable
-        The same for children of one map that stand side by side.
+        The same for runs that stand side by side: children of one map, or tasks.
     """
 
     __slots__ = ("_board", "_release", "_release_many", "_wiring")
@@ -45,8 +48,7 @@ class Readers:
         self._wiring = wiring
         self._release = release
         self._release_many = release_many
-        for node, count in enumerate(wiring.reads):
-            board.readers[node] = count
+        board.readers[: len(wiring.reads)] = array("i", wiring.reads)
 
     def family_grew(self, node: int) -> None:
         """Give the new children of a map their readers, and take back those beyond a shorter map's width.
@@ -113,13 +115,27 @@ class Readers:
             return  # its members are read through it: they stay until its own readers are final
         unfolded = node in board.families
         consumed = board.consumed.pop(node, None)
+        alone: list[int] = []
         for edge in plan_node.ins:
             if edge.key is None or (unfolded and _pairs(edge, board)):
                 continue
-            if consumed is not None and consumed.node == edge.upstream:
+            up = edge.upstream
+            if consumed is not None and consumed.node == up:
                 self._give_back_rest(consumed)
+            elif up in board.families:
+                self._give_back_many(board.children(up))
+            elif board.plan.nodes[up].kind == "collection":
+                self._give_back(up)
             else:
-                self._give_back_whole(edge.upstream)
+                alone.append(up)
+        if len(alone) <= _FEW:
+            self.give_back(alone)
+            return
+        for runs in _side_by_side(alone):
+            if len(runs) <= _FEW:
+                self.give_back(runs)
+            else:
+                self._give_back_many(runs)
 
     def consume(self, run: int, children: range) -> None:
         """Take back a reader's claims on children of a map before it is final.
@@ -188,15 +204,8 @@ class Readers:
                 self._give_back_many(range(base + start, base + stop))
             start = stop
 
-    def _give_back_whole(self, node: int) -> None:
-        board = self._board
-        if node in board.families:
-            self._give_back_many(board.children(node))
-        else:
-            self._give_back(node)
-
     def _give_back_many(self, runs: range) -> None:
-        """Take back one claim on each of a map's children."""
+        """Take back one claim on each of some runs that stand side by side: a map's children, or tasks."""
         board = self._board
         for start in range(runs.start, runs.stop, _TOGETHER):
             some = range(start, min(start + _TOGETHER, runs.stop))
@@ -209,8 +218,10 @@ class Readers:
                     self._let_go(run)
 
     def _give_back(self, run: int) -> None:
-        self._board.readers[run] -= 1
-        self._let_go(run)
+        readers = self._board.readers
+        readers[run] -= 1
+        if not readers[run]:
+            self._let_go(run)
 
     def _let_go(self, run: int) -> None:
         board = self._board
@@ -225,6 +236,14 @@ class Readers:
             self.child_settled(run)
             if not board.readers[node] and not board.families[node].open:
                 self.node_settled(node)
+
+
+def _side_by_side(runs: Iterable[int]) -> Iterator[range]:
+    """Yield numbers in the same order, those that follow one another together."""
+    # Each is as far from its place among all as its neighbours are from theirs.
+    for _, same in groupby(enumerate(runs), lambda at: at[1] - at[0]):
+        some = [run for _, run in same]
+        yield range(some[0], some[-1] + 1)
 
 
 def _pairs(edge: PlanEdge, board: Board) -> bool:

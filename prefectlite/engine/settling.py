@@ -162,8 +162,9 @@ class Settling:
 
     def _met(self, run: int) -> None:
         """Count down the upstreams that a run waits for."""
-        self._board.unmet[run] -= 1
-        if not self._board.unmet[run]:
+        unmet = self._board.unmet
+        unmet[run] -= 1
+        if not unmet[run]:
             self._ripen(run)
 
     def _ripen(self, run: int) -> None:

@@ -153,9 +153,8 @@ def anchors_of(board: Board, wiring: Wiring, run: int) -> tuple[FromRun, ...]:
 
 def _source(board: Board, edge: PlanEdge, run: int) -> Source:
     up, flat = edge.upstream, edge.flattened
-    child = run >= len(board.plan.nodes)
-    if not edge.mapped or not child:
-        consumed = board.consumed.get(run)
+    if not edge.mapped or run < len(board.plan.nodes):
+        consumed = board.consumed.get(run) if board.consumed else None
         if consumed is not None and consumed.node == up:
             live = _live_of(board, up)
             for place, submission in enumerate(consumed.submissions):
@@ -180,6 +179,9 @@ def _source(board: Board, edge: PlanEdge, run: int) -> Source:
 
 
 def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
+    live = board.live[up]
+    if live:  # a task's run, and no parent of a map: nothing else is ever sent
+        return FromRun(up, live, item, flat)
     nodes = board.plan.nodes
     if up < len(nodes):
         kind = nodes[up].kind
@@ -198,9 +200,6 @@ def _whole(board: Board, up: int, item: int | None, flat: bool) -> Source:
         # Its child reads what a task's child in its place would.
         members = tuple([_source(board, edge, up) for edge in board.plan_node(up).ins])
         return FromCollection(board.node[up], members, item, flat)
-    live = board.live[up]
-    if live:
-        return FromRun(up, live, item, flat)
     state = board.states[up]
     if state.is_successful() and not state.is_skipped():
         return FromDriver(up, item, flat)

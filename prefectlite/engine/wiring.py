@@ -59,39 +59,39 @@ class Wiring:
         Wiring
             Its facts.
         """
-        n = len(plan.nodes)
-        trusted, ahead, keeps, shown, drops, maps = (bytearray(n) for _ in range(6))
+        nodes = plan.nodes
+        trusted, ahead, keeps, drops, maps = (bytearray(len(nodes)) for _ in range(5))
         reads: list[int] = []
-        for i, node in enumerate(plan.nodes):
+        collections: list[int] = []
+        for i, node in enumerate(nodes):
             keep = node.policy.keep_result
             keeps[i] = keep is not None and (keep or i in plan.terminal or i in plan.reference)
-            outs = node.outs
-            data = sum([edge.key is not None for edge in outs]) if outs else 0
-            reads.append(data + keeps[i])
-            drops[i] = node.kind == "task" and not reads[i]
+            count = keeps[i]
+            for edge in node.outs:
+                if edge.key is not None:
+                    count += 1
+            reads.append(count)
             maps[i] = node.is_mapped
-        for i, node in enumerate(plan.nodes):
-            trusted[i] = _is_trusted(node, trusted)
-            ahead[i] = _may_go_ahead(node, plan, trusted, drops)
-        for i in reversed(range(n)):
-            shown[i] |= keeps[i]
-            if shown[i] and plan.nodes[i].kind == "collection":
-                for edge in plan.nodes[i].ins:
+            if node.kind == "collection":
+                collections.append(i)
+                trusted[i] = ahead[i] = all(trusted[edge.upstream] for edge in node.ins)
+                continue
+            trusted[i] = not node.policy.handled
+            if node.kind == "task":
+                drops[i] = not count
+                ahead[i] = _may_go_ahead(node, plan, trusted, drops)
+        shown = keeps[:]
+        for i in reversed(collections):
+            if shown[i]:
+                for edge in nodes[i].ins:
                     shown[edge.upstream] = 1
         return cls(trusted, ahead, keeps, shown, drops, tuple(reads), _measures(plan, maps), maps)
 
 
-def _is_trusted(node: PlanNode, trusted: bytearray) -> bool:
-    if node.kind == "collection":
-        return all(trusted[edge.upstream] for edge in node.ins)
-    return not node.policy.handled
-
-
 def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: bytearray) -> bool:
-    policy = node.policy
-    if node.kind == "collection":
-        return bool(_is_trusted(node, trusted))
-    if node.kind == "value" or node.is_lone or policy.trigger is None or not policy.trigger.lowers_ahead:
+    """Return whether a task's runs may be submitted early; of what it reads, all is known."""
+    trigger = node.policy.trigger
+    if node.is_lone or trigger is None or not trigger.lowers_ahead:
         return False
     for edge in node.ins:
         up = plan.nodes[edge.upstream]
@@ -105,6 +105,8 @@ def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: byt
 
 
 def _measures(plan: FlowPlan, maps: bytearray) -> tuple[frozenset[Literal["length", "flat"]], ...]:
+    if 1 not in maps:
+        return (_NOTHING,) * len(maps)
     wanted: dict[int, set[Literal["length", "flat"]]] = {}
     for i, node in enumerate(plan.nodes):
         # The parts of a map, and of a list of tasks, are measured one by one.

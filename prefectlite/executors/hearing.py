@@ -6,6 +6,7 @@ import logging
 import pickle
 import time
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -236,15 +237,14 @@ class Hearing(Trees):
         """Tell of plain successes that are parts themselves; return the slot behind them, and their bytes."""
         blob, first, where = report.blob, report.first, report.where
         at, end = start, skipped
-        spent: dict[str, tuple[float, int]] = {}
+        spent: defaultdict[str, list[float]] = defaultdict(list)
         for part in cargo.parts_from(start):
             if at == stop or not isinstance(part, Shipment):
                 break
             place = at - first
             nbytes = report.sizes[place]
             started, ended = report.started[place], report.ended[place]
-            total, count = spent.get(part.task.digest, (0.0, 0))
-            spent[part.task.digest] = total + ended - started, count + 1
+            spent[part.task.digest].append(ended - started)
             if cargo.open[at]:
                 one = Report(None, started, ended, blob[end : end + nbytes], nbytes, where=where)
                 events.append(AttemptFinished(now, part.run, part.submission, one))
@@ -252,8 +252,8 @@ class Hearing(Trees):
                 self._end_tree((part.run, part.submission), keep=False)
             end += nbytes
             at += 1
-        for task, (total, count) in spent.items():
-            self.pace.note(task, total / count, 0, count)
+        for task, seconds in spent.items():
+            self.pace.note(task, sum(seconds) / len(seconds), 0, len(seconds))
         self._inline_bytes += end - skipped
         self._close(cargo, start, at)
         return at, end - skipped

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from prefectlite.engine.events import AttemptFinished
+from prefectlite.engine.instructions import Release, ReleaseMany
 from prefectlite.rules.retry import RetryPolicy
+from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Skipped, State
 from tests.engine.plans import Bench, follows, listed, maps, reads, task, value
 
@@ -114,6 +117,43 @@ def test_members_of_a_list_in_a_list_stay_until_the_outer_one_is_read() -> None:
     bench.succeed("a")
     assert bench.states("ll") == ["Success"]
     assert bench.succeed("c").acts == ["release a.1", "end Success"]
+
+
+def test_many_members_that_stand_side_by_side_go_as_one() -> None:
+    slugs = [f"a{i}" for i in range(40)]
+    bench = Bench(*map(task, slugs), listed("l", *slugs), task("b", "l"))
+    bench.start()
+    for slug in slugs:
+        bench.succeed(slug)
+    assert _released_by(bench, "b") == [ReleaseMany(range(40), 1)]
+
+
+def test_members_that_are_read_elsewhere_or_twice_or_stand_apart_go_one_by_one() -> None:
+    slugs = [f"a{i}" for i in range(40)]
+    bench = Bench(
+        *map(task, slugs[:30]),
+        task("z"),
+        *map(task, slugs[30:]),
+        listed("l", *slugs, "a3"),
+        task("b", "l", "z"),
+        task("c", "a20"),
+    )
+    bench.start()
+    for slug in (*slugs, "z"):
+        bench.succeed(slug)
+    found = _released_by(bench, "b")
+    assert sorted(found) == [
+        Release(bench.run(slug), 1) for slug in sorted({*slugs, "z"} - {"a20"}, key=bench.run)
+    ]
+    assert bench.succeed("c").acts == ["release a20.1", "end Success"]
+
+
+def _released_by(bench: Bench, reader: str) -> list[Release | ReleaseMany]:
+    """What goes, as it is said, when a reader succeeds."""
+    report = Report(None, 98.0, 99.0)
+    found = bench.engine.handle(AttemptFinished(99.0, bench.run(reader), bench.last(reader), report))
+    bench.engine.audit()
+    return [one for one in found if isinstance(one, Release | ReleaseMany)]
 
 
 def test_a_list_that_ends_a_flow_keeps_its_members() -> None:
