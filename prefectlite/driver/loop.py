@@ -56,12 +56,12 @@ _logger = logging.getLogger(__name__)
 WORK_BUDGET: Final = 0.02
 #: The engine is told of room when there is so much more of it, and whenever there is less.
 ROOM_STEP: Final = 1.25
-#: How many task runs the first turn sends, and how much more each of the next may have in flight: the workers
-#: begin while the rest is on its way.
+#: How many task runs the first turn sends at most, and by how much more may be in flight in each of the next:
+#: the workers begin while the rest is on its way.
 FIRST_ROOM: Final = 1024
 RAMP: Final = 2
 #: How long a turn keeps Python's lock when others want it, in seconds.
-SOON: Final = 0.0005
+PATIENCE: Final = 0.0005
 
 
 @contextlib.contextmanager
@@ -89,11 +89,11 @@ def giving_way() -> Iterator[None]:
     Python lets a busy thread go on: 5 ms.
     """
     usual = sys.getswitchinterval()
-    if usual <= SOON:
+    if usual <= PATIENCE:
         yield
         return
-    sys.setswitchinterval(SOON)
     try:
+        sys.setswitchinterval(PATIENCE)
         yield
     finally:
         sys.setswitchinterval(usual)
@@ -195,7 +195,7 @@ class Loop:
         """Return the events of the next turn; sleep when there is nothing to do."""
         found: list[Event] = []
         told = self._engine.window
-        room = min(self._session.room(), told * RAMP)
+        room = min(self._session.room(), max(told, 1) * RAMP)
         if room < told or room > told * ROOM_STEP:
             found.append(RoomChanged(self._clock(), room))  # first: what follows may want to fill it
         refused, self._refused = self._refused, []

@@ -33,6 +33,7 @@ from prefectlite.driver.raising import FirstRaised
 from prefectlite.driver.values import Numbers, Values
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested, ResumeRequested
+from prefectlite.engine.frontier import BREADTH
 from prefectlite.engine.instructions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
@@ -459,7 +460,7 @@ class Run:
             self._places += 1
             again = self._engine is not None
             self._result = None
-            compiled, engine = self._assembled(values)
+            compiled, engine = self._assembled(values, session.pickles)
             lowering = Lowering(
                 compiled,
                 run_id=self.run_id,
@@ -504,7 +505,7 @@ class Run:
             if callbacks is not None:
                 callbacks.close()
 
-    def _assembled(self, values: Values) -> tuple[Compiled, Engine]:
+    def _assembled(self, values: Values, pickles: bool) -> tuple[Compiled, Engine]:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
             self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
@@ -515,7 +516,14 @@ class Run:
                     handled=bool(self._task_handlers),
                     kept=self._kept.tasks,
                 )
-                engine = Engine(compiled.plan, run_id=self.run_id, values=values, window=FIRST_ROOM)
+                engine = Engine(
+                    compiled.plan,
+                    run_id=self.run_id,
+                    values=values,
+                    window=FIRST_ROOM,
+                    # In this process what is sent first is done first, and its values wait for their readers.
+                    breadth=BREADTH if pickles else 0,
+                )
             with self._lock:
                 self._compiled, self._engine = compiled, engine
         return self._compiled, self._engine

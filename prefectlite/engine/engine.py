@@ -32,7 +32,7 @@ from prefectlite.engine.events import (
     RunStarted,
     TimerFired,
 )
-from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.frontier import BREADTH, Frontier
 from prefectlite.engine.instructions import (
     AwaitApproval,
     CancelAll,
@@ -82,6 +82,8 @@ class Engine(EngineView):
         How many submissions may be in flight at once, counted in task runs.
     values : ValueSource or None
         Put into each result reference, so that a state can fetch its value.
+    breadth : int
+        As of ``Frontier``: 0 where runs are done in the order in which they are submitted.
 
     Examples
     --------
@@ -93,11 +95,17 @@ class Engine(EngineView):
     """
 
     def __init__(
-        self, plan: FlowPlan, *, run_id: str = "", window: int = 4096, values: ValueSource | None = None
+        self,
+        plan: FlowPlan,
+        *,
+        run_id: str = "",
+        window: int = 4096,
+        values: ValueSource | None = None,
+        breadth: int = BREADTH,
     ) -> None:
         super().__init__(plan, window)
         self._values = values
-        self._frontier = Frontier(range(len(plan.nodes)))
+        self._frontier = Frontier(range(len(plan.nodes)), breadth)
         self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
         self._overall = Overall(plan, self._ledger, self._conduct.questions)
         self._full = False

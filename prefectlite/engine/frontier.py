@@ -1,4 +1,4 @@
-"""What goes to the cluster next, depth first, and how much of it at once. Knows run numbers only."""
+"""What goes to the cluster next, depth first but for narrow steps, and how much. Knows run numbers only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 TOGETHER: Final = 4096
 #: Runs that stand so near in the plan come up by themselves: of steps that are narrower than this, one is
 #: taken after the other, which leaves an even front; of wider ones, no more than this wait for their readers.
-SOON: Final = 128
+BREADTH: Final = 128
 
 
 class Frontier:
@@ -20,17 +20,20 @@ class Frontier:
     ----------
     runs : range
         What to consider when nothing else is left: all runs of the plan, in topological order.
+    breadth : int
+        How near a run must stand in the plan to be left to come up by itself; 0 goes depth first always.
     """
 
-    __slots__ = ("_next", "_stack", "_stop")
+    __slots__ = ("_breadth", "_next", "_stack", "_stop")
 
-    def __init__(self, runs: range) -> None:
+    def __init__(self, runs: range, breadth: int = BREADTH) -> None:
+        self._breadth = breadth
         self._stack: list[Iterator[int] | range] = []
         self._next = runs.start
         self._stop = runs.stop
 
     def comes_soon(self, run: int) -> bool:
-        """Return whether a run comes up by itself, and not long after what would be pushed now.
+        """Return whether a run comes up by itself, soon after the runs that came up so far.
 
         Parameters
         ----------
@@ -42,7 +45,7 @@ class Frontier:
         bool
             Always False once it came up.
         """
-        return self._next <= run < self._stop and run < self._next + SOON
+        return self._next <= run < self._stop and run < self._next + self._breadth
 
     def push(self, runs: Iterable[int]) -> None:
         """Put runs on top, to come up one by one.

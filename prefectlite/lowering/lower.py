@@ -26,7 +26,7 @@ from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.placement import annotations_of
 from prefectlite.lowering.recipes import Needs, Pantry, is_ours
 from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
-from prefectlite.lowering.spec import NEED, VALUE, Recipe, Spec, Told, Upstream
+from prefectlite.lowering.spec import NEED, VALUE, Recipe, SentSpec, Spec, Upstream
 from prefectlite.lowering.upstreams import upstreams_of, upstreams_of_many
 from prefectlite.lowering.versions import version_of
 from prefectlite.states.state import State
@@ -225,7 +225,9 @@ class Lowering:
                     else:
                         recipes.append((row.key, recipe))
             upstreams = upstreams_of_many(submit.rows, columns, node, self._nodes, needs, state_of)
-            if self._pickles and not _are_ours(recipes, upstreams):
+            if self._pickles and not (
+                all(is_ours(recipe) for _, recipe in recipes) and all(map(_is_ours, upstreams))
+            ):
                 # A worker opens a block as a whole, so nothing of the user's may stand in it but as bytes.
                 return None
         except EngineError:
@@ -280,10 +282,10 @@ class Lowering:
             measure,
             beside,
         )
-        told: Told = b""
+        told: SentSpec = b""
         live = fold = None
         if self._pickles:
-            told = bare if _are_ours(recipes, upstreams) else dumps(bare, self._names)
+            told = bare if _is_plain(recipes, upstreams) else dumps(bare, self._names)
             if kit.folds:
                 fold = fold_of(submit, Spec._make(bare), needs.all())
         else:
@@ -475,12 +477,16 @@ class Lowering:
         return self._by_slug[slug]
 
 
-def _are_ours(recipes: Iterable[tuple[str, Recipe]], upstreams: Iterable[Upstream]) -> bool:
-    """Return whether what an attempt is told can be opened wherever prefectlite is installed."""
+def _is_plain(recipes: Iterable[tuple[str, Recipe]], upstreams: Iterable[Upstream]) -> bool:
+    """Return whether what an attempt is told holds nothing but plain values and bytes."""
     for _, recipe in recipes:
         if recipe[0] != NEED and not is_ours(recipe):
             return False
-    for _, _, fact in upstreams:
-        if isinstance(fact, State) and type(fact).__module__ != State.__module__:
-            return False
-    return True
+    # A state may hold what a user gave for a text.
+    return not any(isinstance(fact, State) for _, _, fact in upstreams)
+
+
+def _is_ours(upstream: Upstream) -> bool:
+    """Return whether what is told of an upstream can be opened wherever prefectlite is installed."""
+    fact = upstream[2]
+    return not isinstance(fact, State) or type(fact).__module__ == State.__module__

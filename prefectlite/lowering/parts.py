@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.lowering.keys import DataKey
-from prefectlite.lowering.spec import Recipe, Told, Upstream
+from prefectlite.lowering.spec import Recipe, SentSpec, Upstream
 
 #: Values that stand side by side: place among those passed by position, first slot, how many. The place is
 #: ``SELF`` for earlier slots of the same bundle; the first slot is ``WHOLE`` for a value that lies in no
@@ -54,7 +54,7 @@ class Member(NamedTuple):
 
     key: DataKey
     task: int
-    spec: Told
+    spec: SentSpec
     reads: tuple[Stretch, ...]
 
 

@@ -11,7 +11,7 @@ from prefectlite.engine.instructions import Submit
 from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.parts import FLAT_ITEM, ITEM, READ, Column
-from prefectlite.lowering.spec import Recipe, Spec, Told, Upstream
+from prefectlite.lowering.spec import Recipe, SentSpec, Spec, Upstream
 
 #: The values of runs that stand side by side: first run, submission, how many.
 Span: TypeAlias = tuple[int, int, int]
@@ -101,7 +101,7 @@ class Shipment(NamedTuple):
     slug: str
     flow: Blob
     task: Blob
-    told: Told
+    told: SentSpec
     needs: tuple[Need, ...]
     annotations: Mapping[str, Any] | None = None
     live: Spec | None = None

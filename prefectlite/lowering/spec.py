@@ -31,7 +31,7 @@ Upstream: TypeAlias = tuple[str, str | None, Any]
 
 #: A ``Spec`` on its way: as a bare tuple where it holds nothing of the user's but plain values and bytes, or
 #: pickled, so that one which cannot be unpickled over there fails its own attempt.
-Told: TypeAlias = tuple[Any, ...] | bytes
+SentSpec: TypeAlias = tuple[Any, ...] | bytes
 
 
 class Spec(NamedTuple):
@@ -73,7 +73,7 @@ class Spec(NamedTuple):
     beside: tuple[tuple[str, Recipe], ...] = ()
 
 
-def opened(told: Told) -> Any:
+def opened(told: SentSpec) -> Any:
     """Return what a spec holds that travelled.
 
     Parameters

@@ -23,7 +23,7 @@ from prefectlite.states.children import count_by_class
 from prefectlite.states.state import Finished, Mapped, State, Success
 from prefectlite.states.value import NO_RESULT
 
-_TRAVELS: Final = (str, int, float, bool, type(None))
+_TRAVELS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def upstreams_of(
@@ -135,7 +135,8 @@ def fact_of(state: State) -> State | dict[str, int] | None:
         return None
     if isinstance(state, Mapped) and len(state.map_states) == state.n_map_states:
         return count_by_class(state.map_states)
-    context = {name: value for name, value in state.context.items() if isinstance(value, _TRAVELS)}
+    # Texts and numbers alone, without the classes of a user's that are made from theirs.
+    context = {str(name): value for name, value in state.context.items() if type(value) in _TRAVELS}
     return state.replace(result=NO_RESULT, context=context)
 
 

@@ -78,9 +78,19 @@ class StateValue:
             refuse_options(f"A {type(self).__name__} state", _others, type(self), {})  # type: ignore[unreachable]
         # Prefect 1 took anything, and people give the exception itself.
         said: object = message
-        _put_message(self, said if said is None or isinstance(said, str) else str(said))
+        # As a text alone: a class of the user's that is made from it could not go everywhere.
+        if not (said is None or type(said) is str):
+            said = str.__str__(said) if isinstance(said, str) else str(said)
+        _put_message(self, said)
         _put_result(self, result)
         _put_context(self, _facts(type(self), context) if context else _EMPTY)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # As in Prefect 1, what a state was given goes before what its class says of all of them.
+        for name in ("message", "context"):
+            if name in vars(cls):
+                delattr(cls, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse: a state is a value."""

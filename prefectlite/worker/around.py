@@ -16,7 +16,7 @@ from prefectlite.core.context import LazyLayer, current_layer, enter_layer, push
 from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.core.keeping import Keeping
 from prefectlite.lowering.spec import Upstream
-from prefectlite.results.result import filled_in
+from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
 from prefectlite.worker.logs import Capture, current, record_labels
@@ -79,7 +79,7 @@ class Kind:
         #: The body; called with keyword arguments, inside a context that was entered.
         self.run: Callable[..., Any] = envelope.run
         if envelope.run_name is not None:
-            self.run = _Named(self)
+            self.run = _Named(envelope.run_name, envelope.run)
         if envelope.log_stdout and here.sink is not None:
             self.run = _Printing(self.run)
         #: Runs an attempt in a process of its own; None where bodies run in this one.
@@ -99,32 +99,6 @@ class Kind:
                 "time_left": time_left,
             }
         return found
-
-    def names(self, context: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a template may name, the run's own name included.
-
-        Parameters
-        ----------
-        context : mapping of str to object
-            What the context of an attempt holds.
-        arguments : mapping of str to object
-            The body's; they go before it, and it goes before the flow's parameters.
-
-        Returns
-        -------
-        dict
-            Values by name.
-
-        Raises
-        ------
-        ResultError
-            When the run's name cannot be told.
-        """
-        names = {**context["parameters"], **context, **arguments}
-        template = self.task.envelope.run_name
-        if template is not None:
-            names["task_run_name"] = filled_in(template, names, "task_run_name")
-        return names
 
 
 class Kinds(dict[tuple[int, int, bool, tuple[str, ...]], Kind]):
@@ -151,6 +125,36 @@ class Kinds(dict[tuple[int, int, bool, tuple[str, ...]], Kind]):
         """Make a kind: loop, attempt, whether values are dropped, and what is measured."""
         made = self[key] = Kind(self._flow, self._task, self._here, *key)
         return made
+
+
+def names_in(
+    context: Mapping[str, Any], arguments: Mapping[str, Any], run_name: Location | None
+) -> dict[str, Any]:
+    """Return what a template may name, the run's own name included.
+
+    Parameters
+    ----------
+    context : mapping of str to object
+        What the context of an attempt holds.
+    arguments : mapping of str to object
+        The body's; they go before it, and it goes before the flow's parameters.
+    run_name : str, callable or None
+        What the run is called: a template itself, or a function.
+
+    Returns
+    -------
+    dict
+        Values by name.
+
+    Raises
+    ------
+    ResultError
+        When the run's name cannot be told.
+    """
+    names = {**context["parameters"], **context, **arguments}
+    if run_name is not None:
+        names["task_run_name"] = filled_in(run_name, names, "task_run_name")
+    return names
 
 
 class Told(Protocol):
@@ -287,14 +291,14 @@ _making: Final = threading.Lock()
 class _Named:
     """A body that finds in its context what its run is called."""
 
-    __slots__ = ("_kind", "_run")
+    __slots__ = ("_name", "_run")
 
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-        self._run = kind.run
+    def __init__(self, name: Location, run: Callable[..., Any]) -> None:
+        self._name = name
+        self._run = run
 
     def __call__(self, /, **arguments: Any) -> Any:
-        name = self._kind.names(current_layer().values, arguments)["task_run_name"]
+        name = names_in(current_layer().values, arguments, self._name)["task_run_name"]
         # Ends with the attempt's own ``contextvars`` context.
         push({"task_run_name": name})
         return self._run(**arguments)

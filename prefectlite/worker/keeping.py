@@ -16,7 +16,7 @@ from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_parameters, objection
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped
-from prefectlite.worker.around import Kind
+from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described
 
 
@@ -71,7 +71,7 @@ class Keeper:
         self._keeping = keeping
         self._log = kind.task.logger
         self._by = str(context["task_run_id"])
-        self._names = kind.names(context, arguments)
+        self._names = names_in(context, arguments, kind.task.envelope.run_name)
         # Told before the body runs: a location that cannot be told must not cost its work.
         self._location = "" if keeping.result is None else keeping.result.named(**self._names)
         self._misses: list[str] = []

@@ -276,23 +276,24 @@ class Row(Strip):
     def _share(self, name: str, recipe: Recipe) -> None:
         """Add an argument that all children share; it is made for each where a body could change it."""
         op, _, _, flat = recipe
+        values = self._values  # a maker that held the row would keep it, and what it reads, when all is done
         if op in (NEED, VALUE) and not flat:
             try:
-                self._made[name] = make(recipe, self._values)
+                self._made[name] = make(recipe, values)
             except Exception:
                 pass  # each child will say so
             else:
                 return
         elif op == NEEDS and not flat:
             try:
-                all_of_them = make(recipe, self._values)
+                all_of_them = make(recipe, values)
             except Exception:
                 pass
             else:
                 if type(all_of_them) is list:
                     self._makers.append((name, lambda _: all_of_them.copy()))
                     return
-        self._makers.append((name, lambda _: make(recipe, self._values)))
+        self._makers.append((name, lambda _: make(recipe, values)))
 
     def _add(self, column: Column, read: Sequence[Any]) -> None:
         """Add an argument that differs by child."""
@@ -312,9 +313,10 @@ class Row(Strip):
             self._add_items(name, place, first, flat=kind == FLAT_ITEM)
 
     def _add_items(self, name: str, place: int, first: int, *, flat: bool) -> None:
-        wrapper = self._values[place]
+        values = self._values
+        wrapper = values[place]
         if type(wrapper) is not Succeeded:
-            self._makers.append((name, lambda child: make((NEED, place, first + child, flat), self._values)))
+            self._makers.append((name, lambda child: make((NEED, place, first + child, flat), values)))
             return
         value = wrapper.value
         if not flat and type(value) in _SLICED:

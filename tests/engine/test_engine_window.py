@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.engine.frontier import SOON, TOGETHER, Frontier
+from prefectlite.engine.frontier import BREADTH, TOGETHER, Frontier
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.state import Failed
 from tests.engine.plans import Bench, maps, reads, task, value
@@ -61,7 +61,7 @@ def test_a_window_of_one_runs_a_chain_step_by_step() -> None:
 
 
 def test_a_chain_goes_before_siblings_where_its_next_link_stands_far_behind_them() -> None:
-    many = range(SOON + 1)
+    many = range(BREADTH + 1)
     bench = Bench(*[task(f"a{i}") for i in many], *[task(f"b{i}", f"a{i}") for i in many], task("c0", "b0"))
     assert bench.start().acts[:5] == [
         "submit a0",
@@ -163,9 +163,9 @@ def test_the_last_that_was_pushed_comes_first() -> None:
 
 
 def test_what_comes_up_soon_is_what_stands_next() -> None:
-    frontier = Frontier(range(SOON + 2))
+    frontier = Frontier(range(BREADTH + 2))
     frontier.pop()
-    assert [run for run in range(SOON + 5) if frontier.comes_soon(run)] == list(range(1, SOON + 1))
+    assert [run for run in range(BREADTH + 5) if frontier.comes_soon(run)] == list(range(1, BREADTH + 1))
 
 
 def test_children_that_were_pushed_together_come_up_together_as_far_as_there_is_room() -> None:

@@ -337,3 +337,23 @@ class TestBlocks:
             [("first", x) for x in range(5)] + [("first", 2)] + [("second", x) for x in range(5)]
         )
         assert ran.index(("second", 2)) > len(ran) - 1 - ran[::-1].index(("first", 2))
+
+
+def test_a_value_is_read_before_the_next_is_made() -> None:
+    seen: list[str] = []
+
+    @task
+    def load(i: int) -> int:
+        seen.append(f"load {i}")
+        return i
+
+    @task
+    def summed(i: int) -> int:
+        seen.append(f"sum {i}")
+        return i
+
+    with Flow("calls") as flow:
+        for one in [load(i) for i in range(3)]:
+            summed(one)
+    flow.run(executor=LocalExecutor())
+    assert seen == ["load 0", "sum 0", "load 1", "sum 1", "load 2", "sum 2"]

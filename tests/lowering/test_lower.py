@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import pickle
 import threading
@@ -574,3 +575,22 @@ def test_the_flows_name_in_keys_may_be_given(bench: Any) -> None:
     assert shipment.key[0].startswith("other.inc-0-")
     assert (facts.flow_name, facts.scheduled, facts.log_level, facts.inline_limit) == ("other", 5.0, 10, 7)
     assert os.sep not in shipment.key[0]
+
+
+class Why(str, enum.Enum):
+    EMPTY = "nothing there"
+
+
+def test_a_text_of_a_users_class_breaks_no_bundle(bench: Any, spec_of: Any) -> None:
+    with FlowGraph("f") as graph:
+        a = inc(1)
+        inc(2, upstream_tasks=[a], task_args={"trigger": all_finished, "skip_on_upstream_skip": False})
+    rig = bench(graph)
+    rig.start()
+    state = Skipped(Why.EMPTY, context={"n": 1, "why": Why.EMPTY, Why.EMPTY: 2})
+    (shipment,) = rig.finish(rig.number(a), state).shipments
+    assert isinstance(shipment.told, bytes)  # by itself, whatever stands in a state
+    ((_, _, fact),) = spec_of(shipment).upstreams
+    assert (type(fact.message), fact.message) == (str, "nothing there")
+    assert "why" not in fact.context
+    assert set(map(type, fact.context)) == {str}

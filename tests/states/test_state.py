@@ -390,3 +390,11 @@ class TestMapped:
 def test_states_are_counted_by_class_in_order_of_first_appearance() -> None:
     counts = count_by_class([Success(), Failed(), Success(), Stale()])
     assert list(counts.items()) == [("Success", 2), ("Failed", 1), ("Stale", 1)]
+
+
+def test_what_a_state_was_given_goes_before_what_its_class_says() -> None:
+    class Rejected(Failed):
+        message = "rejected"  # type: ignore[assignment]
+
+    assert Rejected("by the bank").message == "by the bank"
+    assert Rejected().message is None

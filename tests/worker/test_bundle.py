@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import logging
 import pickle
 import sys
 import threading
 import time
+import weakref
 
 import cloudpickle
 import numpy as np
@@ -34,6 +36,7 @@ from prefectlite.states.state import Failed, Success
 from prefectlite.worker import bundle as bundles
 from prefectlite.worker import desk as desks
 from prefectlite.worker.ledger import Names
+from prefectlite.worker.strips import Row
 from prefectlite.worker.wire import BUNDLE, MARK, RETURNED, STARTED
 from tests.worker.conftest import PREFIX, RUN, SLUG, Gate, block, envelope, member, told_by
 
@@ -679,3 +682,22 @@ def test_nothing_is_left_in_the_worker_s_books(site):
     assert not desk._marks._bundled.running
     assert MARK not in (site.client.cluster.scheduler.tasks[key].metadata or {})
     assert PREFIX.endswith(RUN[:8])
+
+
+class Large:
+    """Stands for an array of a gigabyte."""
+
+
+def test_children_that_are_done_keep_nothing_of_what_they_read():
+    value = Large()
+    known = weakref.ref(value)
+    shared = "xs", (MANY, ((NEED, 0, None, False),), None, False)
+    part = block(2, recipes=[shared], reads=[(0, WHOLE, 1)])
+    row = Row({(1, 2, False, ()): None}, part, [Succeeded(value, 0.0, 0.0, 1)], ())
+    assert [type(one) for one in row.arguments(0)["xs"]] == [Large]
+    gc.disable()
+    try:
+        del row, value
+        assert known() is None
+    finally:
+        gc.enable()
