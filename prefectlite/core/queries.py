@@ -57,9 +57,9 @@ class GraphQueries:
         return OrderedView(self._places)
 
     @property
-    def edges(self) -> OrderedSet[Edge]:
-        """All edges, by downstream task: a set of its own."""
-        return OrderedSet(edge for place in self._places.values() for edge in place.into)
+    def edges(self) -> OrderedView[Edge]:
+        """All edges, by downstream task: a set to read from."""
+        return OrderedView(dict.fromkeys(edge for place in self._places.values() for edge in place.into))
 
     @property
     def constants(self) -> Mapping[AnyTask, Mapping[str, Any]]:

@@ -45,6 +45,12 @@ class OrderedView(Set[T]):
         """Return how many members there are."""
         return len(self._held)
 
+    def __and__(self, other: object) -> OrderedSet[T]:
+        """Return the members that another one has, too, in the order of this one."""
+        return self.intersection(other) if isinstance(other, Iterable) else NotImplemented
+
+    __rand__ = __and__
+
     def __repr__(self) -> str:
         """Return it as a set's text, in order."""
         return f"{{{', '.join(map(repr, self))}}}" if self else "set()"

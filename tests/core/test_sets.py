@@ -89,3 +89,9 @@ def test_copies_and_pickles_hold_the_members_alone(again: Callable[[Any], Any]) 
 def test_it_reads_as_a_set() -> None:
     assert repr(OrderedSet("ba")) == "{'b', 'a'}"
     assert repr(OrderedSet()) == repr(set())
+
+
+def test_what_two_share_comes_in_the_order_of_the_ordered_one() -> None:
+    numbers = [30, 1000, 7]
+    for shared in (OrderedSet(numbers) & {7, 30, 1000}, {7, 30, 1000} & OrderedSet(numbers)):
+        assert list(shared) == numbers

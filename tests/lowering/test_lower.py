@@ -577,7 +577,7 @@ def test_the_flows_name_in_keys_may_be_given(bench: Any) -> None:
     assert os.sep not in shipment.key[0]
 
 
-class Why(str, enum.Enum):
+class Why(enum.StrEnum):
     EMPTY = "nothing there"
 
 
