@@ -10,10 +10,13 @@ import pytest
 from prefectlite.engine.events import AttemptCrashed, ResultLost
 from prefectlite.executors.cargo import Cargo
 from prefectlite.executors.hearing import Hearing
+from prefectlite.worker.losses import Loss, told_of_loss
+from prefectlite.worker.records import Record
 from prefectlite.worker.wire import SEALED
-from tests.lowering.shipments import block
+from tests.lowering.shipments import block, shipment
 
 KEY = ("f.t-0-00000000", 0, 1, 1, 1, 1)
+PART = ("f.sum-0-00000000", -1, 1, 1, 1, -1)
 LOST = ("worker-lost", "It ended.")
 
 
@@ -65,3 +68,15 @@ def test_of_a_bundle_that_was_heard_of_its_values_are_lost(hearing: Hearing, eve
     assert [(type(one), one.run, one.text) for one in events] == [
         (ResultLost, run, "It is gone.") for run in range(7, 11)
     ]
+
+
+def test_a_part_of_a_reduce_that_was_lost_before_it_began_is_no_success(
+    hearing: Hearing, events: list[Any]
+) -> None:
+    part = hearing.cargo[PART] = Cargo(PART, (shipment(11),), (KEY,), ((7, 1, 4),), ((7, 1, 4),))
+    memory = memoryview(bytearray(64))
+    Record(memory).begin(1)
+    hearing.hear(told_of_loss(PART, Loss(*LOST, 1.0, bytes(memory)), None))
+
+    assert hearing._returned == [(part, 0)]
+    assert events == [], "what it was to read is still needed"
