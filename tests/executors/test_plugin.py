@@ -736,6 +736,35 @@ def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_
     bench(test)
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_a_bundle_had_read_is_not_made_again_when_what_stands_in_for_it_is_lost_too(
+    bench, gate, is_over
+):
+    async def test(b):
+        keeper = await b.worker()
+        await b.open(shares_disk=True)
+        made = b.client.submit(body, 1, key=KEY)
+        await made
+        victim = await b.worker()
+        task, _ = bundle_of(member_of(0, 10), member_of(1, 11, gate))
+        future = b.client.submit(run_bundle, *task.args, made, key=BUNDLED, workers=[victim.address])
+        await b.until(gate.is_reached)
+        made.release()
+        await b.lose(victim)
+        await future
+        await b.until(lambda: b.scheduler.tasks[KEY].state == "released")
+        if is_over:
+            await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await b.lose(keeper)
+        await b.worker()
+        await b.until(lambda: b.scheduler.tasks[BUNDLED].state == "memory")
+        assert (await future).wrappers[0].value == 10
+        assert KEY not in b.scheduler.tasks
+
+    bench(test)
+    assert RAN == [1, 10, 11]
+
+
 @pytest.mark.parametrize("is_bundle", [False, True])
 def test_a_kept_value_that_cannot_be_opened_elsewhere_is_told_as_lost(bench, gate, monkeypatch, is_bundle):
     key = BUNDLED if is_bundle else KEY
