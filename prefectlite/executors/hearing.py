@@ -298,10 +298,11 @@ class Hearing(Trees):
 
     def _outcome(self, now: float, cargo: Cargo, slot: int, item: Item, where: str) -> list[Event]:
         """Turn what one attempt says into an event."""
-        if not cargo.is_open(slot):
-            return []
         if isinstance(item[0], float):
             item = (PLAIN, None, where, item)
+        if not cargo.is_open(slot):
+            # A bundle that was cut told of its first attempts before it was lost, and their values with it.
+            return self._values_lost(now, cargo.key, dict(_lost_at(slot, item)))
         kind = item[0]
         if kind == GOING:
             return []
