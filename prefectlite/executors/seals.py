@@ -215,7 +215,7 @@ class Seals:
         gone = {
             one.key: "forgotten"
             for one in tasks
-            if one.state == "released"
+            if one.state in ("released", "erred")
             and known.get(one.key) is one
             and not (one.dependents or one.who_wants or one.waiters)
         }

@@ -164,6 +164,26 @@ def test_what_a_lost_result_was_made_of_is_not_made_again_either(bench, gate, is
     assert RAN == [1]
 
 
+def test_what_stands_in_for_a_lost_input_is_forgotten_when_its_reader_is_lost_too(bench):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, value), KEY: Task(KEY, value, TaskRef(OTHER_KEY))}
+        made, reader = b.client.get(graph, [OTHER_KEY, KEY], sync=False)
+        await reader
+        b.scheduler.transitions({OTHER_KEY: "released"}, stimulus_id="as if its worker were gone")
+        with pytest.raises(Hold):
+            await made
+        task = b.scheduler.tasks[OTHER_KEY]
+        made.release()
+        await b.until(lambda: not task.who_wants)
+        assert task.state == "erred"
+        await b.lose(victim)
+        await b.until(lambda: list(b.scheduler.tasks) == [KEY])
+
+    bench(test)
+
+
 def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
     async def test(b):
         worker = await b.worker()
