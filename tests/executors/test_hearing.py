@@ -14,7 +14,7 @@ from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed
 from prefectlite.worker.losses import Loss, told_of_loss
 from prefectlite.worker.records import Record
-from prefectlite.worker.wire import SEALED, encode, told_singly
+from prefectlite.worker.wire import RETURNED, SEALED, encode, told_singly
 from tests.lowering.shipments import block, shipment
 
 KEY = ("f.t-0-00000000", 0, 1, 1, 1, 1)
@@ -61,6 +61,20 @@ def test_a_lost_bundle_that_left_nothing_behind_takes_all_with_it(
     assert [(one.run, one.submission, one.text) for one in lost] == [(7, 1, LOST[1]), (8, 1, LOST[1])]
     assert len(events) == 4
     assert hearing._returned == []
+
+
+def test_what_a_bundle_had_sent_back_before_it_was_lost_is_sent_anew_all_the_same(
+    hearing: Hearing, events: list[Any]
+) -> None:
+    hearing.hear(
+        [told_singly(KEY, "gone", [(1.0, 2.0, None, 0, None, None, False), *[(RETURNED, None)] * 3])]
+    )
+    events.clear()
+    hearing.hear([(SEALED, KEY, None, "result-lost", "It is gone.")])
+
+    assert [(type(one), one.run) for one in events] == [(ResultLost, 7)]
+    assert [(cargo.key, slot) for cargo, slot in hearing._returned] == [(KEY, 1), (KEY, 2), (KEY, 3)]
+    assert list(hearing.cargo[KEY].open_slots()) == [1, 2, 3]
 
 
 def test_of_a_bundle_that_was_heard_of_its_values_are_lost(hearing: Hearing, events: list[Any]) -> None:
