@@ -19,6 +19,7 @@ from prefectlite.lowering.parts import Block, Member
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded, open_shelf
 from prefectlite.results import LocalResult
+from prefectlite.states.signals import LOOP
 from prefectlite.states.state import Crashed
 from prefectlite.worker import desk as desks
 from prefectlite.worker import losses
@@ -563,6 +564,8 @@ def body(x, gate=None):
         gate.wait()
     if x == "fail":
         raise ValueError(x)
+    if x == "loop":
+        raise LOOP(result="lap")
     if isinstance(x, str) and x.startswith("wide"):
         return "x" * 20_000
     return x
@@ -968,17 +971,19 @@ async def cut_off_from_its_scheduler(b, worker):
 
 
 @pytest.mark.parametrize("is_bundle", [False, True])
-@pytest.mark.parametrize("give_up", [take_for_dead, cut_off_from_its_scheduler])
-def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up):
-    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), True, True, None)
+@pytest.mark.parametrize(
+    ("give_up", "x"), [(take_for_dead, 10), (take_for_dead, "loop"), (cut_off_from_its_scheduler, 10)]
+)
+def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up, x):
+    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), False, True, None)
     task = pickle.dumps(Envelope("load", body, keeping=keeping))
 
     async def test(b):
         worker = await b.worker()
         await b.open(shares_disk=True)
-        spec = Spec("load-1", 0, 1, 1, {"x": 10, "gate": gate}, (), (), False, ())
+        spec = Spec("load-1", 0, 1, 1, {"x": x, "gate": gate}, (), (), False, ())
         if is_bundle:
-            key, payload = BUNDLED, pickle.dumps((member_of(0, 10, gate), member_of(1, 11)))
+            key, payload = BUNDLED, pickle.dumps((member_of(0, x, gate), member_of(1, 11)))
             graph = {key: Task(key, run_bundle, payload, 1, FLOW, task)}
         else:
             key, graph = KEY, {KEY: Task(KEY, run_attempt, FLOW, task, pickle.dumps(tuple(spec)))}
@@ -990,7 +995,7 @@ def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, i
         future.release()
 
     bench(test)
-    assert RAN == [10]
+    assert [x] == RAN
     assert not (tmp_path / "stored").exists()
 
 
