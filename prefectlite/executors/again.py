@@ -61,8 +61,8 @@ class Again(Hearing):
 
     @property
     def is_slow(self) -> bool:
-        """Whether a bundle is held up by a long body."""
-        return bool(self._slow)
+        """Whether a bundle is held up by a long body, or what waits for a lost one has yet to be held."""
+        return bool(self._slow or self._bereft)
 
     def send_again(self) -> None:
         """Send anew what bundles sent back because they took too long; callable from any thread.
@@ -208,7 +208,8 @@ class Again(Hearing):
     def _take_off(self, keys: Sequence[DaskKey]) -> list[DaskKey] | None:
         """Take Dask tasks that wait for others off the scheduler, and all that waits for them.
 
-        Returns what has not begun and never will; None while a graph is on its way that may need it.
+        Returns what has not begun and never will; None while a graph is on its way that may need it, or when
+        the scheduler does not answer: then they wait, as they would without us.
         """
         if not keys:
             return []
@@ -219,7 +220,7 @@ class Again(Hearing):
                 self.client.scheduler.prefectlite_recall, client=self.client.id, keys=keys, sent=sent
             )
         except Exception:
-            return []  # they wait, as they would without us
+            return None
         if gone is None:
             return None
         self._unconfirmed.clear()
@@ -232,6 +233,7 @@ class Again(Hearing):
             waiting = [one.key for one in self.cargo.values() if not bereft.isdisjoint(one.needs)]
         gone = self._take_off(waiting)
         if gone is None:
-            self._bereft |= bereft  # the next look may do it
+            with self._books:
+                self._bereft |= bereft  # the next look may do it
         else:
             self.hint(gone)

@@ -170,10 +170,18 @@ class Hearing(Trees):
             if begun is not None:
                 self._returned += [(cargo, slot) for slot in unheard if cargo is not None and slot >= begun]
                 return []
-            self.give_up([(key, cause, text)])
+            returned = {slot for one, slot in self._returned if one is cargo}
+            events: list[Event] = []
+            if cargo is not None and returned:
+                # It was over; what it had sent back never began, and is sent anew all the same.
+                lost = [slot for slot in unheard if slot not in returned]
+                events += self._crash(now, cargo, lost, cause, text)
+            else:
+                self.give_up([(key, cause, text)])
             stretches = self.berths.lying_in((key,))
             told = [slot + place for (_, slot), (_, _, count) in stretches for place in range(count)]
-            return self._values_lost(now, key, dict.fromkeys(set(told) - set(unheard), text))
+            events += self._values_lost(now, key, dict.fromkeys(set(told) - set(unheard), text))
+            return events
 
     def _values_lost(self, now: float, key: DaskKey, lost: Mapping[int, str]) -> list[Event]:
         """Tell of values that are gone though all was heard of their attempts."""
@@ -298,10 +306,11 @@ class Hearing(Trees):
 
     def _outcome(self, now: float, cargo: Cargo, slot: int, item: Item, where: str) -> list[Event]:
         """Turn what one attempt says into an event."""
-        if not cargo.is_open(slot):
-            return []
         if isinstance(item[0], float):
             item = (PLAIN, None, where, item)
+        if not cargo.is_open(slot):
+            # A bundle that was cut told of its first attempts before it was lost, and their values with it.
+            return self._values_lost(now, cargo.key, dict(_lost_at(slot, item)))
         kind = item[0]
         if kind == GOING:
             return []
@@ -346,14 +355,17 @@ class Hearing(Trees):
                     self._close(cargo, 0, 1)
                     cargo = self._last_of(cargo.parcel(0))
                 if cargo is not None:
-                    events += [
-                        AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in cargo.open_slots()
-                    ]
-                    self._close(cargo, 0, len(cargo))
-                    if is_tree(cargo.parts[0]):
-                        self._end_tree(cargo.parcel(0), keep=False)
+                    events += self._crash(now, cargo, list(cargo.open_slots()), cause, text)
         if events:
             self._deliver(events)
+
+    def _crash(self, now: float, cargo: Cargo, slots: Sequence[int], cause: str, text: str) -> list[Event]:
+        """Turn the end of attempts of which nothing will be heard into events."""
+        for slot in slots:
+            self._close(cargo, slot, slot + 1)
+        if slots and is_tree(cargo.parts[0]):
+            self._end_tree(cargo.parcel(0), keep=False)
+        return [AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in slots]
 
     def hint(self, keys: Sequence[DaskKey]) -> None:
         """Say of Dask tasks that they never ran, since an upstream was no plain success.

@@ -187,6 +187,8 @@ class Seals:
 
     def _replace(self, task: Any, loss: Loss) -> Loss | None:
         """Have something else run in place of a task; return what was lost, unless that was done before."""
+        if loss.cause == "result-lost":
+            self._detach(task)
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return None
@@ -196,8 +198,6 @@ class Seals:
             task.run_spec = Task(task.key, run_lost, *loss)
         else:
             task.run_spec = Task(task.key, lose_bundle, spec.args[0], *loss)
-        if loss.cause == "result-lost":
-            self._detach(task)
         return loss
 
     def _detach(self, task: Any) -> None:
@@ -215,7 +215,7 @@ class Seals:
         gone = {
             one.key: "forgotten"
             for one in tasks
-            if one.state == "released"
+            if one.state in ("released", "erred")
             and known.get(one.key) is one
             and not (one.dependents or one.who_wants or one.waiters)
         }

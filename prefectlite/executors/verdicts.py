@@ -1,7 +1,8 @@
 """Tells drivers what became of attempts that were lost. Knows losses; decides nothing.
 
 What stands in for a lost attempt needs a thread of another worker, which may have long bodies to run first,
-and there may be no other worker. So the scheduler plugin says by itself what it knows, and at once.
+and there may be no other worker. So the scheduler plugin says by itself what it knows, within seconds:
+it waits a moment for the nanny's word of how the worker ended.
 """
 
 from __future__ import annotations

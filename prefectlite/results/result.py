@@ -95,11 +95,17 @@ class Result:
         ResultUnavailable
             When there is nothing.
         ResultCorrupt
-            When it is not what was written, or not by such a serializer.
+            When it is not what was written, not by such a serializer, or names a module that is missing here.
         """
         content = self._need_store("read").read(location)
         try:
             value = self.serializer.deserialize(content)
+        except ImportError as error:
+            raise ResultCorrupt(
+                f"What lies at {location!r} of {self.store!r} needs {error.name or 'a module'!r}, which "
+                f"cannot be imported here ({type(error).__name__}: {error}); install it, or put its "
+                "folder on PYTHONPATH."
+            ) from error
         except Exception as error:
             raise ResultCorrupt(
                 f"What lies at {location!r} of {self.store!r} is nothing that {self.serializer!r} reads "

@@ -222,6 +222,8 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     report, wrapper = outcome.report, outcome.wrapper
     if report is None:
         return outcome
+    if found is None and kind.here.is_given_up is not None and kind.here.is_given_up():
+        raise Interruption  # the value of another attempt may lie there already
     if isinstance(report.state, Looped):
         try:
             _within(around, keeper.store_lap, {"lap": report.state})
@@ -232,8 +234,6 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     if found is not None:
         report = report._replace(message=found.state.message, cached=found.state, location=found.location)
     else:
-        if kind.here.is_given_up is not None and kind.here.is_given_up():
-            raise Interruption  # the value of another attempt may lie there already
         try:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
         except BaseException as error:

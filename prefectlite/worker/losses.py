@@ -109,8 +109,9 @@ def told_of_loss(key: Any, loss: Loss, found: Exit | None) -> list[Item]:
         is_success = isinstance(entry[0], float)
         return [(PLAIN, key, loss.who, entry)] if is_success else [entry, (SEALED, key, 1, cause, text)]
     begun = 1 if ends.begun is None and is_part(key) else ends.begun
-    if begun is None:
-        return [(SEALED, key, None, cause, text)]  # the driver knows how many slots there are
+    if not begun:
+        # Nothing ended there: of a part of a reduce, even a report of no slots would be one of its success.
+        return [(SEALED, key, begun, cause, text)]  # where None, the driver knows how many slots there are
     # Their data keys stand in the payload, which may hold what only workers can open.
     entries = [ends.of(None, slot)[1] for slot in range(begun)]
     item = told_singly(key, loss.who, entries)

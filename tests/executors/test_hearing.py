@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine.events import AttemptCrashed, ResultLost
+from prefectlite.engine.events import AttemptCrashed, AttemptFinished, ResultLost
 from prefectlite.executors.cargo import Cargo
 from prefectlite.executors.hearing import Hearing
-from prefectlite.worker.wire import SEALED
-from tests.lowering.shipments import block
+from prefectlite.states.report import Report
+from prefectlite.states.state import Crashed
+from prefectlite.worker.losses import Loss, told_of_loss
+from prefectlite.worker.records import Record
+from prefectlite.worker.wire import RETURNED, SEALED, encode, told_singly
+from tests.lowering.shipments import block, shipment
 
 KEY = ("f.t-0-00000000", 0, 1, 1, 1, 1)
+PART = ("f.sum-0-00000000", -1, 1, 1, 1, -1)
 LOST = ("worker-lost", "It ended.")
 
 
@@ -58,6 +63,20 @@ def test_a_lost_bundle_that_left_nothing_behind_takes_all_with_it(
     assert hearing._returned == []
 
 
+def test_what_a_bundle_had_sent_back_before_it_was_lost_is_sent_anew_all_the_same(
+    hearing: Hearing, events: list[Any]
+) -> None:
+    hearing.hear(
+        [told_singly(KEY, "gone", [(1.0, 2.0, None, 0, None, None, False), *[(RETURNED, None)] * 3])]
+    )
+    events.clear()
+    hearing.hear([(SEALED, KEY, None, "result-lost", "It is gone.")])
+
+    assert [(type(one), one.run) for one in events] == [(ResultLost, 7)]
+    assert [(cargo.key, slot) for cargo, slot in hearing._returned] == [(KEY, 1), (KEY, 2), (KEY, 3)]
+    assert list(hearing.cargo[KEY].open_slots()) == [1, 2, 3]
+
+
 def test_of_a_bundle_that_was_heard_of_its_values_are_lost(hearing: Hearing, events: list[Any]) -> None:
     hearing._close(hearing.cargo[KEY], 0, 4)
     hearing.hear([(SEALED, KEY, None, "result-lost", "It is gone.")])
@@ -65,3 +84,33 @@ def test_of_a_bundle_that_was_heard_of_its_values_are_lost(hearing: Hearing, eve
     assert [(type(one), one.run, one.text) for one in events] == [
         (ResultLost, run, "It is gone.") for run in range(7, 11)
     ]
+
+
+def test_of_what_was_heard_of_in_a_bundle_that_is_not_over_the_values_are_lost_that_were_not_kept(
+    hearing: Hearing, events: list[Any]
+) -> None:
+    hearing._close(hearing.cargo[KEY], 0, 3)  # told when it was cut
+    large, last = (
+        encode(None, Report(Crashed(text, cause=cause), 1.0, 2.0, where="gone"))
+        for text, cause in [("It is gone.", "result-lost"), LOST[::-1]]
+    )
+    hearing.hear([told_singly(KEY, "gone", [large, (1.0, 2.0, None, None), large, last])])
+
+    assert [(type(one), one.run) for one in events] == [
+        (ResultLost, 7),
+        (ResultLost, 9),
+        (AttemptFinished, 10),
+    ]
+    assert events[0].text == "It is gone."
+
+
+def test_a_part_of_a_reduce_that_was_lost_before_it_began_is_no_success(
+    hearing: Hearing, events: list[Any]
+) -> None:
+    part = hearing.cargo[PART] = Cargo(PART, (shipment(11),), (KEY,), ((7, 1, 4),), ((7, 1, 4),))
+    memory = memoryview(bytearray(64))
+    Record(memory).begin(1)
+    hearing.hear(told_of_loss(PART, Loss(*LOST, 1.0, bytes(memory)), None))
+
+    assert hearing._returned == [(part, 0)]
+    assert events == [], "what it was to read is still needed"

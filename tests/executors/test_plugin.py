@@ -19,6 +19,7 @@ from prefectlite.lowering.parts import Block, Member
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded, open_shelf
 from prefectlite.results import LocalResult
+from prefectlite.states.signals import LOOP
 from prefectlite.states.state import Crashed
 from prefectlite.worker import desk as desks
 from prefectlite.worker import losses
@@ -162,6 +163,26 @@ def test_what_a_lost_result_was_made_of_is_not_made_again_either(bench, gate, is
 
     bench(test)
     assert RAN == [1]
+
+
+def test_what_stands_in_for_a_lost_input_is_forgotten_when_its_reader_is_lost_too(bench):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, value), KEY: Task(KEY, value, TaskRef(OTHER_KEY))}
+        made, reader = b.client.get(graph, [OTHER_KEY, KEY], sync=False)
+        await reader
+        b.scheduler.transitions({OTHER_KEY: "released"}, stimulus_id="as if its worker were gone")
+        with pytest.raises(Hold):
+            await made
+        task = b.scheduler.tasks[OTHER_KEY]
+        made.release()
+        await b.until(lambda: not task.who_wants)
+        assert task.state == "erred"
+        await b.lose(victim)
+        await b.until(lambda: list(b.scheduler.tasks) == [KEY])
+
+    bench(test)
 
 
 def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
@@ -543,6 +564,8 @@ def body(x, gate=None):
         gate.wait()
     if x == "fail":
         raise ValueError(x)
+    if x == "loop":
+        raise LOOP(result="lap")
     if isinstance(x, str) and x.startswith("wide"):
         return "x" * 20_000
     return x
@@ -736,6 +759,35 @@ def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_
     bench(test)
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_a_bundle_had_read_is_not_made_again_when_what_stands_in_for_it_is_lost_too(
+    bench, gate, is_over
+):
+    async def test(b):
+        keeper = await b.worker()
+        await b.open(shares_disk=True)
+        made = b.client.submit(body, 1, key=KEY)
+        await made
+        victim = await b.worker()
+        task, _ = bundle_of(member_of(0, 10), member_of(1, 11, gate))
+        future = b.client.submit(run_bundle, *task.args, made, key=BUNDLED, workers=[victim.address])
+        await b.until(gate.is_reached)
+        made.release()
+        await b.lose(victim)
+        await future
+        await b.until(lambda: b.scheduler.tasks[KEY].state == "released")
+        if is_over:
+            await b.client.scheduler.prefectlite_close(route=ROUTE, keeps=True)
+        await b.lose(keeper)
+        await b.worker()
+        await b.until(lambda: b.scheduler.tasks[BUNDLED].state == "memory")
+        assert (await future).wrappers[0].value == 10
+        assert KEY not in b.scheduler.tasks
+
+    bench(test)
+    assert RAN == [1, 10, 11]
+
+
 @pytest.mark.parametrize("is_bundle", [False, True])
 def test_a_kept_value_that_cannot_be_opened_elsewhere_is_told_as_lost(bench, gate, monkeypatch, is_bundle):
     key = BUNDLED if is_bundle else KEY
@@ -919,17 +971,19 @@ async def cut_off_from_its_scheduler(b, worker):
 
 
 @pytest.mark.parametrize("is_bundle", [False, True])
-@pytest.mark.parametrize("give_up", [take_for_dead, cut_off_from_its_scheduler])
-def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up):
-    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), True, True, None)
+@pytest.mark.parametrize(
+    ("give_up", "x"), [(take_for_dead, 10), (take_for_dead, "loop"), (cut_off_from_its_scheduler, 10)]
+)
+def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, is_bundle, give_up, x):
+    keeping = Keeping(LocalResult(tmp_path / "stored", location="{x}"), False, True, None)
     task = pickle.dumps(Envelope("load", body, keeping=keeping))
 
     async def test(b):
         worker = await b.worker()
         await b.open(shares_disk=True)
-        spec = Spec("load-1", 0, 1, 1, {"x": 10, "gate": gate}, (), (), False, ())
+        spec = Spec("load-1", 0, 1, 1, {"x": x, "gate": gate}, (), (), False, ())
         if is_bundle:
-            key, payload = BUNDLED, pickle.dumps((member_of(0, 10, gate), member_of(1, 11)))
+            key, payload = BUNDLED, pickle.dumps((member_of(0, x, gate), member_of(1, 11)))
             graph = {key: Task(key, run_bundle, payload, 1, FLOW, task)}
         else:
             key, graph = KEY, {KEY: Task(KEY, run_attempt, FLOW, task, pickle.dumps(tuple(spec)))}
@@ -941,7 +995,7 @@ def test_a_worker_that_was_given_up_stores_nothing_more(bench, gate, tmp_path, i
         future.release()
 
     bench(test)
-    assert RAN == [10]
+    assert [x] == RAN
     assert not (tmp_path / "stored").exists()
 
 

@@ -177,6 +177,16 @@ def test_a_secret_is_there_if_it_can_be_looked_up() -> None:
     assert not result.exists("web")
 
 
+def test_a_value_whose_module_is_missing_is_not_to_be_deleted(tmp_path: Path) -> None:
+    FolderStore(tmp_path).write("a", b"cnot_here.module\nValue\n.")
+    with pytest.raises(
+        ResultCorrupt, match=r"needs 'not_here', which cannot be imported here \(ModuleNot"
+    ) as it:
+        LocalResult(tmp_path).read("a")
+    assert "delete" not in str(it.value)
+    assert str(it.value).endswith("install it, or put its folder on PYTHONPATH.")
+
+
 def test_a_secret_that_is_read_shows_nowhere() -> None:
     read = SecretResult(Vault()).read("mail")
     assert repr(read) == "<SecretResult: 'mail'>"
