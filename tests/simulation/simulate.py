@@ -45,6 +45,7 @@ from prefectlite.states.state import (
     Finished,
     Paused,
     Pending,
+    Resume,
     Retrying,
     Skipped,
     State,
@@ -254,6 +255,9 @@ class Simulation:
         self.promises.check_transition(step, chain)
         self.moments.check_step(step)
         chain.append(step)
+        if isinstance(step.new, Resume):
+            # Where somebody approved a pause before its time, its timer goes off in vain.
+            self.timers = {timer: run for timer, run in self.timers.items() if run != step.run}
         if isinstance(step.new, Paused) and step.run != _FLOW:
             pause = sum(isinstance(one.new, Paused) for one in chain)
             delay = self.case.approval(*self.name_of(step.run), pause)
