@@ -114,7 +114,20 @@ def a_run_goes_ahead_over_an_edge_that_would_move_a_value(patch: Patch) -> None:
 
 @plant
 def a_run_goes_ahead_of_an_upstream_with_handlers(patch: Patch) -> None:
-    patch.setattr(wiring, "_is_trusted", lambda node, trusted: True)
+    honest = wiring.Wiring.of
+
+    def faulty(plan: Any) -> Any:
+        found = honest(plan)
+        every = bytearray(b"\x01" * len(plan.nodes))
+        ahead = [
+            wiring._may_go_ahead(node, plan, every, found.drops)
+            if node.kind == "task"
+            else node.kind == "collection"
+            for node in plan.nodes
+        ]
+        return replace(found, trusted=every, ahead=bytearray(ahead))
+
+    patch.setattr(wiring.Wiring, "of", faulty)
 
 
 @plant
