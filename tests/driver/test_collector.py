@@ -6,7 +6,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 from prefectlite.driver.loop import FROZEN, PLENTY, collector_at_rest
 
 
