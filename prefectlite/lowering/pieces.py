@@ -16,27 +16,32 @@ parallelism", SC'12).
 
 Where a user says how many travel together, of all tasks or of one, that is counted and no time is looked at;
 what is counted and what is timed share a piece only where time allows it, too.
+
+Where all is known and short there is another law, by which no circle closes either (``tiles``), and what is
+done sooner, by a forecast, is taken.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from math import ceil, inf
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.lowering.depths import depth_first, heirs, survey
+from prefectlite.lowering.forecast import LATENCY, forecast
 from prefectlite.lowering.pace import AIM, FIRST, MOST, SHARES
+from prefectlite.lowering.tiles import Plane
 
-#: How long a value takes from one Dask task to the next that reads it, in seconds; measured.
-LATENCY: Final = 0.006
 #: What nobody has timed yet is taken to last this long, in seconds.
 GUESS: Final = 0.0002
 #: What a member costs beside its body, in seconds.
 TOLL: Final = 0.00001
 #: Work shorter than this, in seconds, is not worth a second Dask task, which costs 0.0007.
 LEAST: Final = 0.003
+#: By how much a cut may miss what so many threads could do at best before another one is tried.
+GOOD: Final = 1.25
 #: A bundle is full at a load of 1; the rest is what sums of fractions are off by.
 _FULL: Final = 1 + 1e-9
 
@@ -102,7 +107,80 @@ def partition(
     if bundle_size == 1:
         return [[place] for place in range(len(items))]
     needs = [item.needs for item in items]
-    return depth_first(needs, _Cutter(items, needs, threads, bundle_size, most).bundles())
+    threads = max(threads, 1)
+    cutter = _Cutter(items, needs, threads, bundle_size, most)
+    if bundle_size is None and (seconds := _all_short(items, threads)):
+        return _sooner(needs, cutter, seconds, threads, most)
+    return depth_first(needs, cutter.bundles())
+
+
+def _all_short(items: Sequence[Item], threads: int) -> list[float] | None:
+    """Return how long each item takes, if all of them may share bundles and it matters how."""
+    if not any(item.needs for item in items):
+        return None
+    first = items[0].annotations
+    seconds = []
+    for _, _, known, notes, alone, most in items:
+        if known is None or known > AIM / 2 or alone or most is not None or notes != first:
+            return None
+        seconds.append(max(known, 0.0) + TOLL)
+    return seconds if sum(seconds) >= threads * SHARES * LEAST else None
+
+
+def _sooner(
+    needs: Sequence[Sequence[int]], cutter: _Cutter, seconds: Sequence[float], threads: int, most: int
+) -> list[list[int]]:
+    """Return of two cuts the one that is done first; the other is not tried where one is good."""
+    ways = [_tiled(needs, cutter.depths, seconds, threads, most), cutter.cuts()]
+    good = GOOD * _at_best(needs, seconds, threads)
+    best, found = inf, list[list[int]]()
+    for way in ways if cutter.is_woven else reversed(ways):
+        for cut in way:
+            bundles = depth_first(needs, cut)
+            done = forecast(needs, bundles, seconds, threads)
+            if done < best:
+                best, found = done, bundles
+        if best <= good:
+            break
+    return found
+
+
+def _tiled(
+    needs: Sequence[Sequence[int]],
+    depths: Sequence[int],
+    seconds: Sequence[float],
+    threads: int,
+    most: int,
+) -> Iterator[list[list[int]]]:
+    """Yield a fine cut and a coarse one."""
+    plane = Plane(needs, depths, seconds, threads)
+    for tiles in plane.tiles(AIM / 2), plane.tiles(AIM, LEAST):
+        yield [bundle for tile in tiles for bundle in _full(sorted(tile), seconds, most)]
+
+
+def _full(tile: list[int], seconds: Sequence[float], most: int) -> Iterator[list[int]]:
+    """Cut a tile in bundles that are not too full."""
+    loads = [max(1 / most, seconds[place] / AIM) for place in tile]
+    share = sum(loads) / ceil(sum(loads) - 1e-9)
+    bundle: list[int] = []
+    load, done, edge = 0.0, 0.0, share
+    for place, one in zip(tile, loads, strict=True):
+        if bundle and (load + one > _FULL or done + one / 2 > edge):
+            yield bundle
+            bundle, load = [], 0.0
+            edge += share
+        bundle.append(place)
+        load += one
+        done += one
+    yield bundle
+
+
+def _at_best(needs: Sequence[Sequence[int]], seconds: Sequence[float], threads: int) -> float:
+    """Return before when no cut could be done: with all threads busy throughout, or by the longest way."""
+    ends: list[float] = []
+    for own, length in zip(needs, seconds, strict=True):
+        ends.append(length + max([ends[need] for need in own], default=0.0))
+    return max(sum(seconds) / threads, *ends)
 
 
 #: What pieces have in common that may be put together: stage, annotations, kind of the last item, and about
@@ -193,8 +271,14 @@ class _Cutter:
         self._pieces: list[Any] = [None] * len(items)
         self._seconds = [0.0] * len(items)
         self._counts = [0] * len(items)
-        self._depths, self._widths, self._rivals = survey(needs)
-        self._heirs = heirs(needs)
+        self.depths, self._widths, self._rivals = survey(needs)
+        #: Whether values are wanted by several at once, though by no more than there is room for.
+        self.is_woven = 1 < max(self._rivals, default=0) <= self._shares
+        self._needs = needs
+
+    def cuts(self) -> Iterator[list[list[int]]]:
+        """Yield the one cut that there is."""
+        yield self.bundles()
 
     def bundles(self) -> list[list[int]]:
         """Return the bundles, in no order."""
@@ -218,7 +302,7 @@ class _Cutter:
     def _cut(self) -> list[_Piece]:
         made: list[_Piece] = []
         pieces, ways, counts = self._pieces, self._seconds, self._counts
-        widths, depths = self._widths, self._depths
+        widths, depths = self._widths, self.depths
         weights: dict[int | None, dict[float | None, _Weight]] = defaultdict(dict)
         # Level by level, however the turn came together: what is cut deep first leaves slanted rests.
         for place in sorted(range(len(depths)), key=depths.__getitem__):
@@ -375,6 +459,10 @@ class _Cutter:
             and (members <= 2 * count or members * self._threads <= width * count or self._short)
             and (rivals == 1 or rivals * seconds <= LATENCY)
         )
+
+    @cached_property
+    def _heirs(self) -> list[int]:
+        return heirs(self._needs)
 
     @cached_property
     def _short(self) -> bool:

@@ -472,3 +472,10 @@ def test_no_cut_takes_much_longer_than_layers_do(items: list[Item], threads: int
     items = [item._replace(seconds=0.002, most=None) for item in items]
     ours = makespan(items, partition(items, threads), 0.002, threads)
     assert ours <= 2 * makespan(items, by_layers(items, threads), 0.002, threads) + AIM
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_a_known_stencil_keeps_all_threads_busy(threads: int) -> None:
+    items = grid(0.0002)
+    busy = len(items) * 0.0002 / threads
+    assert makespan(items, partition(items, threads), 0.0002, threads) <= 1.5 * busy
