@@ -88,6 +88,8 @@ class Calls:
                 or states[run] is not PENDING
                 or board.again
                 or board.laps
+                or board.early
+                or board.held
             ):
                 if batch is not None:
                     batch.close(board)
@@ -103,9 +105,6 @@ class Calls:
             passed = self._why.pop(run, None) or plain_sailing(trigger.name, len(node.ins)).why
             batch.add(run, place, board.keys[run] or board.key(run), board.attempt[run], submission, passed)
             board.landings.add_one(run, batch.arrival)
-            if board.early or board.held:
-                board.early.pop(run, None)
-                board.held.discard(run)
             board.flying -= 1
             board.open -= 1
             stage[run] = FINAL
