@@ -23,6 +23,7 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import (
     AttemptFinished,
     AttemptRefused,
+    CallsFinished,
     CancelRequested,
     Event,
     PlaceChanged,
@@ -43,6 +44,7 @@ from prefectlite.engine.instructions import (
     Submit,
     SubmitMany,
     Transition,
+    TransitionEach,
     TransitionMany,
 )
 from prefectlite.executors.protocol import Session, Span
@@ -241,7 +243,7 @@ class Loop:
                 if type(event) is AttemptFinished:
                     event = take(event)  # noqa: PLW2901  # the report goes on without its value
                     self.has_heard = True
-                elif type(event) is RangeFinished:
+                elif isinstance(event, (RangeFinished, CallsFinished)):
                     self._values.take_many(event)
                     self.has_heard = True
                 wanted += handle(event)
@@ -252,12 +254,14 @@ class Loop:
     def _perform(self, wanted: Sequence[Instruction]) -> None:
         now = self._clock()
         records: list[Record] = []
-        changes: list[Transition | TransitionMany] = []
+        changes: list[Transition | TransitionMany | TransitionEach] = []
         submits: list[Submit | SubmitMany] = []
         spans: list[Span] = []
         rest: list[Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun] = []
         for one in wanted:
-            if isinstance(one, (Transition, TransitionMany)):  # the union is made anew each time
+            if isinstance(
+                one, (Transition, TransitionMany, TransitionEach)
+            ):  # the union is made anew each time
                 changes.append(one)
                 records.append(one)
             elif isinstance(one, Submit):

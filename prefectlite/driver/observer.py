@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
 from prefectlite.states.state import State
 from prefectlite.worker.logs import LogLine
 
@@ -19,26 +19,26 @@ class Changes(Collection[Transition]):
 
     Parameters
     ----------
-    changes : sequence of Transition or TransitionMany
+    changes : sequence of Transition, TransitionMany or TransitionEach
         From the engine.
     """
 
     __slots__ = ("_changes",)
 
-    def __init__(self, changes: Sequence[Transition | TransitionMany]) -> None:
+    def __init__(self, changes: Sequence[Transition | TransitionMany | TransitionEach]) -> None:
         self._changes = changes
 
     def __iter__(self) -> Iterator[Transition]:
         """Return each run's transition."""
         for one in self._changes:
-            if isinstance(one, TransitionMany):
-                yield from one
-            else:
+            if isinstance(one, Transition):
                 yield one
+            else:
+                yield from one
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return sum(len(one) if isinstance(one, TransitionMany) else 1 for one in self._changes)
+        return sum(1 if isinstance(one, Transition) else len(one) for one in self._changes)
 
     def __contains__(self, change: object) -> bool:
         """Return whether a transition is among them."""

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
-from prefectlite.engine.events import AttemptFinished, RangeFinished
+from prefectlite.engine.events import AttemptFinished, CallsFinished, RangeFinished
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.protocol import Parcel, Session
 from prefectlite.states.keys import RunKey
@@ -116,19 +116,22 @@ class Values:
                 self._shrink()
         return event._replace(report=event.report._replace(inline=None))
 
-    def take_many(self, event: RangeFinished) -> None:
+    def take_many(self, event: RangeFinished | CallsFinished) -> None:
         """Take note of results that came together, so that they are let go of when there are too many.
 
         Parameters
         ----------
-        event : RangeFinished
+        event : RangeFinished or CallsFinished
             Reports that carry their results; small ones stay there for good.
         """
         results = event.reports.results
         if results.nbytes <= RIDES_ALONG * len(results):
             return
-        with self._lock:
+        if isinstance(event, CallsFinished):
+            parcel = (event.runs[0], event.submissions[0])
+        else:
             parcel = (event.run, event.submission)
+        with self._lock:
             if parcel not in self._inline:  # a report may come twice
                 self._nbytes += results.nbytes
                 self._inline[parcel] = results

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 from prefectlite.engine.ahead import Ahead
 from prefectlite.engine.board import FINAL, FLYING, QUEUED, WAITING, Board
+from prefectlite.engine.calls import Calls
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.instructions import Submit
@@ -82,6 +83,7 @@ class Conduct:
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.limits = Limits(board, frontier, self._why)
+        self.calls = Calls(board, wiring, ledger, self.settling, self._why)
         self.together = Together(board, wiring, ledger, frontier, self._ahead, self.settling, self._why)
 
     # The rules before a run

@@ -20,6 +20,7 @@ from prefectlite.engine.events import (
     AttemptHeld,
     AttemptRefused,
     AttemptStarted,
+    CallsFinished,
     CancelRequested,
     Event,
     InputsConsumed,
@@ -142,8 +143,8 @@ class Engine(EngineView):
             case AttemptFinished() | AttemptCrashed() | AttemptRefused():
                 if self._is_current(event.run, event.submission):
                     self._take_or_keep(event.run, event)
-            case RangeFinished():
-                self._range_finished(event)
+            case RangeFinished() | CallsFinished():
+                self._many_finished(event)
             case AttemptStarted():
                 self._started(event)
             case InputsConsumed():
@@ -218,6 +219,12 @@ class Engine(EngineView):
         if self._is_current(event.run, event.submission):
             self._conduct.consume(event.run, range(event.first, event.first + event.count))
 
+    def _many_finished(self, event: RangeFinished | CallsFinished) -> None:
+        if isinstance(event, RangeFinished):
+            self._range_finished(event)
+        else:
+            self._calls_finished(event)
+
     def _range_finished(self, event: RangeFinished) -> None:
         board, reports = self.board, event.reports
         runs = range(event.run, event.run + len(reports))
@@ -238,6 +245,17 @@ class Engine(EngineView):
         for place, run in enumerate(runs):
             if self._is_current(run, event.submission):
                 one = AttemptFinished(event.time, run, event.submission, reports.one(place))
+                self._take_or_keep(run, one)
+                self._drain()
+
+    def _calls_finished(self, event: CallsFinished) -> None:
+        reports = event.reports
+        for run, submission in zip(event.runs, event.submissions, strict=True):
+            self._is_current(run, submission)  # before the first of them changes anything
+        for place in self._conduct.calls.land(event, _returned(reports.where), self._values):
+            run, submission = event.runs[place], event.submissions[place]
+            if self._is_current(run, submission):
+                one = AttemptFinished(event.time, run, submission, reports.one(place))
                 self._take_or_keep(run, one)
                 self._drain()
 

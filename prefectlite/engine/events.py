@@ -7,6 +7,7 @@ about an older one is stale and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -103,6 +104,28 @@ class RangeFinished:
     time: float
     run: int
     submission: int
+    reports: Reports
+
+
+@dataclass(frozen=True, slots=True)
+class CallsFinished:
+    """Attempts of separate tasks, which travelled together, ended as plain successes.
+
+    It means what as many ``AttemptFinished`` would mean, in this order, and costs a third.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    runs, submissions : sequence of int
+        Which.
+    reports : Reports
+        What they said, in the same order.
+    """
+
+    time: float
+    runs: Sequence[int]
+    submissions: Sequence[int]
     reports: Reports
 
 
@@ -325,6 +348,7 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptFinished
     | RangeFinished
+    | CallsFinished
     | InputsConsumed
     | AttemptHeld
     | AttemptCrashed

@@ -267,6 +267,63 @@ class TransitionMany:
 
 
 @dataclass(frozen=True, slots=True)
+class TransitionEach:
+    """Runs of separate tasks, which landed together, changed their state in the same way.
+
+    Parameters
+    ----------
+    times : sequence of float
+        When each did, in seconds since the epoch, by a worker's clock.
+    runs : sequence of int
+        Their numbers.
+    keys : sequence of RunKey
+        Their names.
+    attempts : sequence of int
+        The attempt of each that it belongs to.
+    old, new : State
+        From what to what, but for the results.
+    whys : sequence of Reason
+        What caused each.
+    details : StateOf or None
+        Who knows the new states with their results, where they have some.
+    """
+
+    times: Sequence[float]
+    runs: Sequence[int]
+    keys: Sequence[RunKey]
+    attempts: Sequence[int]
+    old: State
+    new: State
+    whys: Sequence[Reason]
+    details: StateOf | None = None
+
+    def __len__(self) -> int:
+        """Return how many runs changed."""
+        return len(self.runs)
+
+    def one(self, place: int) -> Transition:
+        """Return one run's transition.
+
+        Parameters
+        ----------
+        place : int
+            Counted from 0.
+
+        Returns
+        -------
+        Transition
+            As if it had come alone.
+        """
+        run, key = self.runs[place], self.keys[place]
+        new = self.new if self.details is None else self.details.state(run, key)
+        return Transition(self.times[place], run, key, self.attempts[place], self.old, new, self.whys[place])
+
+    def __iter__(self) -> Iterator[Transition]:
+        """Return each run's transition."""
+        return (self.one(place) for place in range(len(self.runs)))
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Send ``TimerFired(run, timer)`` when the time has come.
 
@@ -399,6 +456,7 @@ Instruction: TypeAlias = (
     | SubmitMany
     | Transition
     | TransitionMany
+    | TransitionEach
     | SetTimer
     | Ask
     | Release
@@ -421,10 +479,11 @@ def one_by_one(wanted: Iterable[Instruction]) -> Iterator[Instruction]:
     Yields
     ------
     Instruction
-        In the same order, no ``SubmitMany``, ``TransitionMany`` or ``ReleaseMany`` among them.
+        In the same order, no ``SubmitMany``, ``TransitionMany``, ``TransitionEach`` or ``ReleaseMany`` among
+        them.
     """
     for one in wanted:
-        if isinstance(one, SubmitMany | TransitionMany | ReleaseMany):
+        if isinstance(one, SubmitMany | TransitionMany | TransitionEach | ReleaseMany):
             yield from one
         else:
             yield one

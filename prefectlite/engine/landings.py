@@ -6,7 +6,7 @@ Knows reports; knows no rule. A million states of a million children would be mo
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prefectlite.states.keys import RunKey
@@ -62,18 +62,73 @@ class Landing:
         return Success(DONE, ref)
 
 
+@dataclass(slots=True)
+class Arrival:
+    """Runs of separate tasks that ended together; more may come while they are taken in.
+
+    Parameters
+    ----------
+    reports : Reports
+        What they said, perhaps with others between them.
+    values : ValueSource or None
+        Who can fetch a value that is not inline any more.
+    runs : list of int
+        Their numbers.
+    places : list of int
+        The place of each in the reports.
+    attempts, submissions : list of int
+        Which, for each.
+    """
+
+    reports: Reports
+    values: ValueSource | None
+    runs: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    submissions: list[int] = field(default_factory=list)
+    _own: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def state(self, run: int, key: RunKey) -> State:
+        """Return a run's state with its result.
+
+        Parameters
+        ----------
+        run : int
+            One of the runs.
+        key : RunKey
+            Its name.
+
+        Returns
+        -------
+        State
+            What it would be had the run come alone.
+        """
+        if len(self._own) < len(self.runs):
+            self._own = {one: own for own, one in enumerate(self.runs)}
+        own = self._own[run]
+        results, place = self.reports.results, self.places[own]
+        size, inline = results.size(place), results.get(place)
+        ref = ResultRef(key, self.attempts[own], size, inline, self.values, self.submissions[own])
+        return Success(DONE, ref)
+
+
 class Landings:
     """All runs of a flow run that ended among many, by their numbers."""
 
-    __slots__ = ("_landings", "_starts")
+    __slots__ = ("_arrivals", "_landings", "_starts")
 
     def __init__(self) -> None:
+        # By run, those of separate tasks.
+        self._arrivals: dict[int, Arrival] = {}
         self._starts: list[int] = []
         self._landings: dict[int, Landing] = {}
 
     def __eq__(self, other: object) -> bool:
         """Compare what is known, so that books can be compared."""
-        return isinstance(other, Landings) and self._landings == other._landings
+        return isinstance(other, Landings) and (self._landings, self._arrivals) == (
+            other._landings,
+            other._arrivals,
+        )
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
@@ -92,7 +147,19 @@ class Landings:
             insort(self._starts, start)
         self._landings[start] = landing
 
-    def of(self, run: int) -> Landing:
+    def add_one(self, run: int, arrival: Arrival) -> None:
+        """Take in a separate task's run.
+
+        Parameters
+        ----------
+        run : int
+            Which.
+        arrival : Arrival
+            What it ended among.
+        """
+        self._arrivals[run] = arrival
+
+    def of(self, run: int) -> Landing | Arrival:
         """Return what a run ended among.
 
         Parameters
@@ -102,7 +169,10 @@ class Landings:
 
         Returns
         -------
-        Landing
+        Landing or Arrival
             The one with that run in it.
         """
+        arrival = self._arrivals.get(run)
+        if arrival is not None:
+            return arrival
         return self._landings[self._starts[bisect_right(self._starts, run) - 1]]

@@ -111,7 +111,7 @@ def before(board: Board, run: int) -> Verdict:
     if run >= len(board.plan.nodes) or not node.is_mapped:
         trigger = node.policy.trigger
         if trigger is not None and trigger.lowers_ahead and board.all_plain(run):
-            return _plain_sailing(trigger.name, len(node.ins))
+            return plain_sailing(trigger.name, len(node.ins))
     verdict: Verdict = _NO_MAP
     for rule in BEFORE:
         verdict = rule(board, run)
@@ -125,7 +125,21 @@ _CUSTOM: Final = Wait("answer", Reason("trigger", "The task's own trigger is ask
 
 
 @lru_cache(maxsize=4096)
-def _plain_sailing(trigger: str, edges: int) -> Proceed:
+def plain_sailing(trigger: str, edges: int) -> Proceed:
+    """Let a run start whose upstreams are plain successes.
+
+    Parameters
+    ----------
+    trigger : str
+        The name of its trigger, one that passes then.
+    edges : int
+        How many upstreams it has.
+
+    Returns
+    -------
+    Proceed
+        The verdict.
+    """
     text = (
         f"Trigger {trigger} passed: every upstream was successful."
         if edges

@@ -111,6 +111,15 @@ class Readers:
         """
         board = self._board
         plan_node = board.plan.nodes[node]
+        if self._wiring.plain[node] and len(plan_node.ins) <= _FEW:
+            readers = board.readers
+            for edge in plan_node.ins:
+                if edge.key is not None:
+                    up = edge.upstream
+                    left = readers[up] = readers[up] - 1
+                    if not left:
+                        self._let_go(up)
+            return
         if plan_node.kind == "collection" and board.readers[node]:
             return  # its members are read through it: they stay until its own readers are final
         unfolded = node in board.families

@@ -75,10 +75,17 @@ class Settling:
             if isinstance(settled, range):
                 self._settle_many(settled)
             else:
-                self._settle(settled)
+                self.settle(settled)
         return self._ripe.popleft() if self._ripe else None
 
-    def _settle(self, run: int) -> None:
+    def settle(self, run: int) -> None:
+        """Tell the readers of a run at once that it is final.
+
+        Parameters
+        ----------
+        run : int
+            A run that has just become final.
+        """
         board = self._board
         node = board.node[run]
         if run in board.families:

@@ -34,6 +34,9 @@ class Wiring:
         What maps downstream must know of the value.
     maps : bytearray
         Whether the node unfolds into children.
+    plain : bytearray
+        Whether the node is one run of a task, by rules that are known to pass when all went well, and reads
+        nothing but such runs, constants and parameters.
     """
 
     trusted: bytearray
@@ -44,6 +47,7 @@ class Wiring:
     reads: tuple[int, ...]
     measures: tuple[frozenset[Literal["length", "flat"]], ...]
     maps: bytearray
+    plain: bytearray
 
     @classmethod
     def of(cls, plan: FlowPlan) -> Wiring:
@@ -60,7 +64,7 @@ class Wiring:
             Its facts.
         """
         nodes = plan.nodes
-        trusted, ahead, keeps, drops, maps = (bytearray(len(nodes)) for _ in range(5))
+        trusted, ahead, keeps, drops, maps, plain = (bytearray(len(nodes)) for _ in range(6))
         reads: list[int] = []
         collections: list[int] = []
         for i, node in enumerate(nodes):
@@ -80,12 +84,25 @@ class Wiring:
             if node.kind == "task":
                 drops[i] = not count
                 ahead[i] = _may_go_ahead(node, plan, trusted, drops)
+                plain[i] = ahead[i] and not maps[i] and _reads_runs(node, plan, maps)
         shown = keeps[:]
         for i in reversed(collections):
             if shown[i]:
                 for edge in nodes[i].ins:
                     shown[edge.upstream] = 1
-        return cls(trusted, ahead, keeps, shown, drops, tuple(reads), _measures(plan, maps), maps)
+        measures = _measures(plan, maps)
+        for i, wanted in enumerate(measures):
+            if wanted:
+                plain[i] = 0
+        return cls(trusted, ahead, keeps, shown, drops, tuple(reads), measures, maps, plain)
+
+
+def _reads_runs(node: PlanNode, plan: FlowPlan, maps: bytearray) -> bool:
+    """Return whether each upstream is a single run, or known from the start."""
+    for edge in node.ins:
+        if maps[edge.upstream] or plan.nodes[edge.upstream].kind == "collection":
+            return False
+    return True
 
 
 def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: bytearray) -> bool:

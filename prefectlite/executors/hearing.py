@@ -15,6 +15,7 @@ from prefectlite.engine.events import (
     AttemptFinished,
     AttemptHeld,
     AttemptStarted,
+    CallsFinished,
     Event,
     RangeFinished,
     ResultLost,
@@ -27,7 +28,7 @@ from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.keys import is_part
 from prefectlite.lowering.parts import WHOLE
 from prefectlite.lowering.shipment import BlockShipment, Shipment
-from prefectlite.states.report import Report, Reports, Results
+from prefectlite.states.report import Reports, Results
 from prefectlite.states.state import Crashed, Scheduled
 from prefectlite.worker.wire import (
     ALIKE,
@@ -243,28 +244,37 @@ class Hearing(Trees):
         events: list[Event],
     ) -> tuple[int, int]:
         """Tell of plain successes that are parts themselves; return the slot behind them, and their bytes."""
-        blob, first, where = report.blob, report.first, report.where
-        at, end = start, skipped
+        first, at = report.first, start
         spent: defaultdict[str, list[float]] = defaultdict(list)
+        runs, submissions = array("q"), array("q")
         for part in cargo.parts_from(start):
             if at == stop or not isinstance(part, Shipment):
                 break
             place = at - first
-            nbytes = report.sizes[place]
-            started, ended = report.started[place], report.ended[place]
-            spent[part.task.digest].append(ended - started)
-            if cargo.open[at]:
-                one = Report(None, started, ended, blob[end : end + nbytes], nbytes, where=where)
-                events.append(AttemptFinished(now, part.run, part.submission, one))
+            spent[part.task.digest].append(report.ended[place] - report.started[place])
+            runs.append(part.run)
+            submissions.append(part.submission)
             if part.fold is not None:
                 self._end_tree((part.run, part.submission), keep=False)
-            end += nbytes
             at += 1
         for task, seconds in spent.items():
             self.pace.note(task, sum(seconds) / len(seconds), 0, len(seconds))
-        self._inline_bytes += end - skipped
+        some = slice(start - first, at - first)
+        sizes = report.sizes[some]
+        nbytes = sum(sizes)
+        results = Results(sizes, report.blob[skipped : skipped + nbytes])
+        many = Reports(report.started[some], report.ended[some], results, report.where)
+        if cargo.all_open(start, at):
+            events.append(CallsFinished(now, runs, submissions, many))
+        else:
+            events += [
+                AttemptFinished(now, run, submission, many.one(place))
+                for place, (run, submission) in enumerate(zip(runs, submissions, strict=True))
+                if cargo.is_open(start + place)
+            ]
+        self._inline_bytes += nbytes
         self._close(cargo, start, at)
-        return at, end - skipped
+        return at, nbytes
 
     def _alike(self, now: float, cargo: Cargo, report: BundleReport, start: int, entry: Item) -> list[Event]:
         """Tell of attempts side by side that were no plain successes and said the same."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from prefectlite.engine.instructions import TransitionMany
+from prefectlite.engine.instructions import TransitionEach, TransitionMany
 from prefectlite.journal.protocol import Entry, Record, SubmittedMany, unpacked
 from prefectlite.states.keys import RunKey
 
@@ -66,6 +66,9 @@ class MemoryJournal:
             record = self._records[at]
             if isinstance(record, TransitionMany | SubmittedMany):
                 self._by_slug.setdefault(record.slug, []).append((at, record))
+            elif isinstance(record, TransitionEach):
+                for place, key in enumerate(record.keys):
+                    self._by_key.setdefault(key, []).append((at, record.one(place)))
             else:
                 self._by_key.setdefault(record.key, []).append((at, record))
         self._indexed = committed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
 from prefectlite.states.keys import RunKey
 
 
@@ -81,7 +81,7 @@ class SubmittedMany(NamedTuple):
 #: What a journal keeps: observations and acts, in the order in which they were learned or decided.
 Entry: TypeAlias = Transition | Submitted
 #: The same, where one record may tell of many runs.
-Record: TypeAlias = Entry | TransitionMany | SubmittedMany
+Record: TypeAlias = Entry | TransitionMany | TransitionEach | SubmittedMany
 
 
 def unpacked(record: Record) -> Iterator[Entry]:
@@ -97,7 +97,7 @@ def unpacked(record: Record) -> Iterator[Entry]:
     Transition or Submitted
         One for each run, in order.
     """
-    if isinstance(record, TransitionMany | SubmittedMany):
+    if isinstance(record, TransitionMany | TransitionEach | SubmittedMany):
         yield from map(record.one, range(len(record.runs)))
     else:
         yield record

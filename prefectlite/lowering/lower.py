@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.keeping import Keeping, keeping_of
 from prefectlite.core.task import FunctionTask, Task
-from prefectlite.engine.inputs import Argument, FromElements, FromSpan, FromValue
+from prefectlite.engine.inputs import Argument, FromElements, FromRun, FromSpan, FromValue
 from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
+from prefectlite.engine.plan import PlanNode
 from prefectlite.errors import EngineError, SerializationError
 from prefectlite.lowering.awaiting import Awaited
 from prefectlite.lowering.compile import Compiled
@@ -24,8 +25,8 @@ from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.placement import annotations_of
-from prefectlite.lowering.recipes import Needs, Pantry, is_ours
-from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Shipment
+from prefectlite.lowering.recipes import Needs, Pantry, is_ours, is_plain_value
+from prefectlite.lowering.shipment import Blob, BlockShipment, Literal, Lowered, Need, Shipment
 from prefectlite.lowering.spec import NEED, VALUE, Recipe, SentSpec, Spec, Upstream
 from prefectlite.lowering.upstreams import upstreams_of, upstreams_of_many
 from prefectlite.lowering.versions import version_of
@@ -262,13 +263,20 @@ class Lowering:
         node = self._nodes[number]
         if isinstance(kit.blob, SerializationError):
             raise kit.blob
-        needs = Needs()
-        given, recipes = self._arguments(submit, number, kit, needs, state_of)
-        for source in submit.after:
-            needs.place((source.run, source.submission, 1))
-        upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
         measure = tuple(submit.measure) if submit.measure else ()
-        beside = () if submit.past is NO_PAST else self._beside(submit, needs)
+        beside: tuple[tuple[str, Recipe], ...] = ()
+        found = self._plain_call(submit, node, number)
+        if found is not None:
+            given, recipes, upstreams, needed = found
+        else:
+            needs = Needs()
+            given, recipes = self._arguments(submit, number, kit, needs, state_of)
+            for source in submit.after:
+                needs.place((source.run, source.submission, 1))
+            upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
+            if submit.past is not NO_PAST:
+                beside = self._beside(submit, needs)
+            needed = needs.all()
         # In the order of a Spec, whose making costs more.
         bare = (
             name.slug,
@@ -285,9 +293,9 @@ class Lowering:
         told: SentSpec = b""
         live = fold = None
         if self._pickles:
-            told = bare if _is_plain(recipes, upstreams) else dumps(bare, self._names)
+            told = bare if found or _is_plain(recipes, upstreams) else dumps(bare, self._names)
             if kit.folds:
-                fold = fold_of(submit, Spec._make(bare), needs.all())
+                fold = fold_of(submit, Spec._make(bare), needed)
         else:
             live = Spec._make(bare)
         return Shipment(
@@ -299,13 +307,47 @@ class Lowering:
             self._flow,
             kit.blob,
             told,
-            needs.all(),
+            needed,
             kit.annotations,
             live,
             fold,
             kit.most,
             measure,
         )
+
+    def _plain_call(
+        self, submit: Submit, node: PlanNode, number: int
+    ) -> tuple[dict[str, Any], list[tuple[str, Recipe]], tuple[Upstream, ...], tuple[Need, ...]] | None:
+        """Return what is told of a call that takes plain constants, and values of runs as they are.
+
+        It is what ``_arguments`` and ``upstreams_of`` would say, found in one pass; None for all others.
+        """
+        arguments = submit.arguments
+        if len(arguments) != len(node.ins) or submit.past is not NO_PAST or submit.run != number:
+            return None
+        given = self._plain_constants(number)
+        if given is None:
+            return None
+        recipes: list[tuple[str, Recipe]] = []
+        upstreams: list[Upstream] = []
+        places: dict[Need, int] = {}
+        nodes = self._nodes
+        for name, source in arguments:
+            if source.__class__ is not FromRun:
+                return None
+            run, submission, item, flat = source
+            place = places.setdefault((run, submission, 1), len(places))
+            recipes.append((name, (NEED, place, item, flat)))
+            upstreams.append((nodes[run].slug, name, place))
+        return given, recipes, tuple(upstreams), tuple(places)
+
+    def _plain_constants(self, number: int) -> dict[str, Any] | None:
+        """Return the constants of a call, if all of them are small and plain."""
+        constants = self._constants[number]
+        for value in constants.values():
+            if not is_plain_value(value):
+                return None
+        return dict(constants)
 
     def _arguments(
         self, submit: Submit, number: int, kit: _Kit, needs: Needs, state_of: StateOf

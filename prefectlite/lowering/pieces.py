@@ -179,7 +179,11 @@ def _at_best(needs: Sequence[Sequence[int]], seconds: Sequence[float], threads: 
     """Return before when no cut could be done: with all threads busy throughout, or by the longest way."""
     ends: list[float] = []
     for own, length in zip(needs, seconds, strict=True):
-        ends.append(length + max([ends[need] for need in own], default=0.0))
+        above = 0.0
+        for need in own:
+            if ends[need] > above:
+                above = ends[need]
+        ends.append(above + length)
     return max(sum(seconds) / threads, *ends)
 
 

@@ -143,7 +143,7 @@ class Pantry:
         tuple or None
             How to make the argument, unless it was put into ``given``.
         """
-        if not self._pickles or _is_plain(value):
+        if not self._pickles or is_plain_value(value):
             given[name] = value
             return None
         return self._constant(value, needs, many)
@@ -184,7 +184,7 @@ class Pantry:
             value = self._unnested(source.node, value)
         if source.item is not None:
             return self.sent(element(value, source.item), needs)
-        if not self._pickles or _is_plain(value):
+        if not self._pickles or is_plain_value(value):
             return VALUE, value, None, False
         return self._constant(value, needs, many)
 
@@ -205,7 +205,7 @@ class Pantry:
         if assembly.fixed and self._pickles:
             # Members that are known are constants like others: a large one is not sent with each reader.
             for place, value in assembly.fixed:
-                plain = _is_plain(value)
+                plain = is_plain_value(value)
                 members.insert(
                     place, (VALUE, value, None, False) if plain else self._constant(value, needs, many)
                 )
@@ -244,7 +244,7 @@ class Pantry:
         tuple
             The recipe.
         """
-        if not self._pickles or _is_plain(value):
+        if not self._pickles or is_plain_value(value):
             return VALUE, value, None, False
         try:
             payload = self._dumps(value)
@@ -294,7 +294,7 @@ class Pantry:
             not self._pickles
             or isinstance(part, range)
             or _SCALARS.issuperset(map(type, part))
-            or all(map(_is_plain, part))
+            or all(map(is_plain_value, part))
         ):
             return PLAIN, part
         packed = [self._dumps(one) for one in part]
@@ -351,7 +351,7 @@ def is_ours(recipe: Recipe) -> bool:
     op, what, _, _ = recipe
     if op == MANY:
         return all(map(is_ours, what))
-    return op != ASSEMBLE and (op != VALUE or _is_plain(what))
+    return op != ASSEMBLE and (op != VALUE or is_plain_value(what))
 
 
 def value_of(state: State) -> Any:
@@ -396,6 +396,18 @@ def _places(items: Iterable[Source | FromSpan], needs: Needs) -> range | tuple[i
     return tuple(chain.from_iterable(found))
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain_value(value: Any) -> bool:
+    """Return whether a value travels as it is: a number, or a short text.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bool
+        False for what must be pickled by itself.
+    """
     kind = type(value)  # what only calls itself an int must be pickled its own way
     return kind in _SCALARS or (kind in _TEXTS and len(value) <= _SHORT)

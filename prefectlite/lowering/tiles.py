@@ -34,7 +34,7 @@ class Plane:
     Of two chains, each is a tile:
 
     >>> Plane([[], [], [0], [1]], [0, 0, 1, 1], [1.0, 1.0, 1.0, 1.0], threads=2).tiles(least=1.5)
-    [[1, 3], [0, 2]]
+    [[0, 2], [1, 3]]
     """
 
     def __init__(

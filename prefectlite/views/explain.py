@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
 from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State
@@ -103,6 +103,8 @@ def _last_states(journal: Journal) -> dict[RunKey, State]:
     for record in journal.records():
         if isinstance(record, Transition):
             found[record.key] = record.new
+        elif isinstance(record, TransitionEach):
+            found.update(dict.fromkeys(record.keys, record.new))
         elif isinstance(record, TransitionMany):
             # Their results, in which the states differ, are not wanted here.
             first, count = record.first, len(record.runs)

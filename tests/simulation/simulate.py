@@ -14,6 +14,7 @@ from prefectlite.engine.events import (
     AttemptCrashed,
     AttemptFinished,
     AttemptRefused,
+    CallsFinished,
     CancelRequested,
     Event,
     Measure,
@@ -35,6 +36,7 @@ from prefectlite.engine.instructions import (
     Submit,
     SubmitMany,
     Transition,
+    TransitionEach,
     TransitionMany,
     one_by_one,
 )
@@ -67,7 +69,7 @@ _FLOW: Final = -1
 _MOST_EVENTS: Final = 20_000
 
 
-MANY = (SubmitMany, TransitionMany, ReleaseMany)
+MANY = (SubmitMany, TransitionMany, TransitionEach, ReleaseMany)
 
 
 class SimulationFailed(AssertionError):
@@ -170,6 +172,8 @@ class Simulation:
             self.in_flight.difference_update(
                 (event.run + place, event.submission) for place in range(len(event.reports))
             )
+        elif isinstance(event, CallsFinished):
+            self.in_flight.difference_update(zip(event.runs, event.submissions, strict=True))
         elif isinstance(event, TimerFired):
             self.timers.pop(event.timer, None)
         elif isinstance(event, Answered):

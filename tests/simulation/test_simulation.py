@@ -114,6 +114,7 @@ def test_the_seeds_reach_every_corner() -> None:
         *("ask trigger", "ask handlers", "ask delay", "ask on_failure"),
         *("AttemptStarted", "AttemptFinished", "AttemptHeld", "AttemptCrashed", "AttemptRefused"),
         *("SubmitMany", "SubmitMany again", "TransitionMany", "ReleaseMany", "RangeFinished"),
+        *("CallsFinished", "TransitionEach"),
         *("released ahead", "stale", "children", "grandchildren", "empty map", "flat map", "reduce"),
         *("Pending > Skipped", "Pending > TriggerFailed", "Pending > Mapped", "Pending > Failed"),
         *("Failed > Retrying", "Crashed > Retrying", "Running > Paused", "Running > Retrying"),

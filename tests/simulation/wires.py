@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event, RangeFinished
+from prefectlite.engine.events import AttemptFinished, AttemptHeld, CallsFinished, Event, RangeFinished
 from prefectlite.states.report import Report, Reports, Results
 from prefectlite.states.state import Failed
 from tests.simulation.case import Faults
@@ -71,8 +71,9 @@ class Wires:
         run, submission = parcel.submit.run, parcel.submit.submission
         # What must be measured, was stored or found is told of one by one, as in a bundle.
         is_plain = report.state is None and report.location is None and report.cached is None
-        is_alike = is_plain or isinstance(report.state, Failed)
-        is_alike = is_alike and parcel.name[1] >= 0 and not parcel.submit.measure
+        is_child = parcel.name[1] >= 0
+        is_alike = is_plain or (is_child and isinstance(report.state, Failed))
+        is_alike = is_alike and not parcel.submit.measure
         if is_alike and self._rng.random() < self._faults.together:
             if not self._together:
                 self._schedule(self.latency() + self._rng.random() * 3, self._tell_together, False)
@@ -81,8 +82,13 @@ class Wires:
             self.tell([parcel], lambda t: AttemptFinished(t, run, submission, report))
 
     def _tell_together(self) -> None:
-        """Tell of what ended, neighbours in one event, as a bundle does."""
+        """Tell of what ended, calls and neighbours in one event each, as a bundle does."""
         told, self._together = self._together, {}
+        calls = {mark: told.pop(mark) for mark in [*told] if told[mark][0].name[1] < 0}
+        if calls:
+            runs, submissions = zip(*calls, strict=True)
+            reports = _many([report for _, report in calls.values()])
+            self.tell([parcel for parcel, _ in calls.values()], partial(_calls, runs, submissions, reports))
         while told:
             run, submission = min(told)
             ended = [told.pop((run, submission))]
@@ -90,6 +96,12 @@ class Wires:
                 ended.append(told.pop((run + len(ended), submission)))
             reports = _many([report for _, report in ended])
             self.tell([parcel for parcel, _ in ended], partial(_range, run, submission, reports))
+
+
+def _calls(
+    runs: tuple[int, ...], submissions: tuple[int, ...], reports: Reports, time: float
+) -> CallsFinished:
+    return CallsFinished(time, runs, submissions, reports)
 
 
 def _range(run: int, submission: int, reports: Reports, time: float) -> RangeFinished:
