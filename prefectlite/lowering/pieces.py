@@ -40,6 +40,9 @@ GUESS: Final = 0.0002
 TOLL: Final = 0.00001
 #: Work shorter than this, in seconds, is not worth a second Dask task, which costs 0.0007.
 LEAST: Final = 0.003
+#: How cuts by two orders are tried: how long a block takes at least, and what is too short for a tile, in
+#: seconds. Which of them is done first depends on the graph.
+GRAINS: Final = ((AIM / 4, LEAST), (AIM * 2 / 3, 2 * LEAST), (AIM, 0.0))
 #: By how much a cut may miss what so many threads could do at best before another one is tried.
 GOOD: Final = 1.25
 #: A bundle is full at a load of 1; the rest is what sums of fractions are off by.
@@ -152,9 +155,10 @@ def _tiled(
     threads: int,
     most: int,
 ) -> Iterator[list[list[int]]]:
-    """Yield a fine cut and a coarse one."""
+    """Yield cuts from fine to coarse."""
     plane = Plane(needs, depths, seconds, threads)
-    for tiles in plane.tiles(AIM / 2), plane.tiles(AIM, LEAST):
+    for least, small in GRAINS:
+        tiles = plane.tiles(least, small)
         yield [bundle for tile in tiles for bundle in _full(sorted(tile), seconds, most)]
 
 
