@@ -96,8 +96,9 @@ def partition(
     Returns
     -------
     list of list of int
-        Places in ``items``, each once: the bundles, depth first, each behind those that it needs; in each
-        bundle every item behind those that it reads.
+        Places in ``items``, each once: the bundles, each behind those that it needs; in each bundle every
+        item behind those that it reads. They come depth first or, where all is known and short, by the
+        longest way to the end.
 
     Examples
     --------
@@ -139,8 +140,7 @@ def _sooner(
     best, found = inf, list[list[int]]()
     for way in ways if cutter.is_woven else reversed(ways):
         for cut in way:
-            bundles = depth_first(needs, cut)
-            done = forecast(needs, bundles, seconds, threads)
+            done, bundles = forecast(needs, cut, seconds, threads)
             if done < best:
                 best, found = done, bundles
         if best <= good:
