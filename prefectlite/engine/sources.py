@@ -39,13 +39,19 @@ def arguments_of(board: Board, run: int) -> tuple[Argument, ...]:
     tuple of Argument
         In edge order; edges without a key move nothing and are left out.
     """
-    return tuple(
-        [
-            Argument(edge.key, _source(board, edge, run))
-            for edge in board.plan_node(run).ins
-            if edge.key is not None
-        ]
-    )
+    nodes, live = board.plan.nodes, board.live
+    is_single, consumed = run < len(nodes), board.consumed
+    found: list[Argument] = []
+    for edge in nodes[board.node[run]].ins:
+        key = edge.key
+        if key is None:
+            continue
+        submission = live[edge.upstream]
+        if submission and is_single and not consumed:
+            found.append(Argument(key, FromRun(edge.upstream, submission, None, edge.flattened)))
+        else:
+            found.append(Argument(key, _source(board, edge, run)))
+    return tuple(found)
 
 
 def upstreams_of(board: Board, run: int) -> Iterator[int]:

@@ -151,17 +151,16 @@ class Packer:
             pieces = [[place] for place in range(len(shipments))]
         else:
             index = Index(shipments)
-            items = [
-                Item(
-                    index.read_by(one) if one.needs else (),
-                    one.task.digest,
-                    pace.seconds(one.task.digest),
-                    None if one.annotations is None else id(one.annotations),
-                    pace.is_large(one.task.digest),
-                    one.most,
+            digests = {one.task.digest for one in shipments}
+            known = {digest: (pace.seconds(digest), pace.is_large(digest)) for digest in digests}
+            items = []
+            for one in shipments:
+                digest, notes = one.task.digest, one.annotations
+                seconds, is_large = known[digest]
+                needs = index.read_by(one) if one.needs else ()
+                items.append(
+                    Item(needs, digest, seconds, None if notes is None else id(notes), is_large, one.most)
                 )
-                for one in shipments
-            ]
             pieces = partition(items, pace.threads(), pace.bundle_size)
         packed: list[Shipment | Bundle] = []
         for piece in pieces:
@@ -305,9 +304,12 @@ class Packer:
         parts: list[Block | tuple[Any, ...]] = []
         # A member has nothing of the user's but as bytes; a block may have a state of the user's class.
         is_plain = True
-        slot = 0
+        slot = task = 0
+        last: Blob | None = None
         for one in shipments:
-            task, _ = tasks.setdefault(id(one.task), (len(tasks), one.task))
+            if one.task is not last:
+                last = one.task
+                task, _ = tasks.setdefault(id(last), (len(tasks), last))
             reads = _reads(berths.of(one.needs), places, key) if one.needs else ()
             if isinstance(one, Shipment):
                 parts.append((one.key, task, one.told, reads))

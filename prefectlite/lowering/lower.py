@@ -107,6 +107,8 @@ class Lowering:
         self._folder = folder
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
+        # What is the same object is pickled once with its bundle, and opened once.
+        self._recipes: dict[tuple[str, int, int | None, bool], tuple[str, Recipe]] = {}
         self._annotations: dict[str, Mapping[str, Any]] = {}
         self._kits: dict[Any, _Kit] = {}
         self._prefixes: dict[int, str] = {}
@@ -331,13 +333,17 @@ class Lowering:
         recipes: list[tuple[str, Recipe]] = []
         upstreams: list[Upstream] = []
         places: dict[Need, int] = {}
-        nodes = self._nodes
+        nodes, known = self._nodes, self._recipes
         for name, source in arguments:
             if source.__class__ is not FromRun:
                 return None
             run, submission, item, flat = source
             place = places.setdefault((run, submission, 1), len(places))
-            recipes.append((name, (NEED, place, item, flat)))
+            mark = name, place, item, flat
+            recipe = known.get(mark)
+            if recipe is None:
+                recipe = known[mark] = name, (NEED, place, item, flat)
+            recipes.append(recipe)
             upstreams.append((nodes[run].slug, name, place))
         return given, recipes, tuple(upstreams), tuple(places)
 
