@@ -132,7 +132,7 @@ class Task(Expression):
         values = current_layer().values
         self.name = as_name(name)
         self.slug = None
-        self._tags = values.get("tags", frozenset())
+        self._tags = frozenset(values.get("tags", ()))
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
         self.options = DEFAULTS if self.auto_generated else default_options(options)
@@ -300,7 +300,7 @@ class Task(Expression):
         """
         graph = self._graph(flow)
         arguments = self.takes.bind(self.name, args, kwargs)
-        self._tags |= current_layer().values.get("tags", frozenset())
+        self._tags |= frozenset(current_layer().values.get("tags", ()))
         graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return self
 

@@ -1,52 +1,66 @@
 """What surrounds a piece of code: the flow being built, or the task run being run. Knows names and values.
 
-The values live in a ``contextvars`` variable: threads started through ``contextvars.copy_context`` and async
-code see them, other threads don't. The layers are never changed in place, so nothing leaks from a block that
-was left, or from one task run into the next.
+The values live in layers, one for each block and each body; a ``contextvars`` variable holds the innermost,
+so threads started through ``contextvars.copy_context`` and async code see it, and other threads don't. What
+is set goes into the innermost layer and ends with it: nothing leaks from a block that was left, or from one
+task run into the next. Below all of them lies what the program's main thread sets outside of blocks, and not
+in a context of ``contextvars``, since each cell of a notebook may have one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, overload
+from typing import Any, Final, overload
 
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.kinds import shown
+from prefectlite.moments import given_out
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
-
-class Layer(NamedTuple):
+class Layer:
     """The values of one block, and the block around it.
 
     Parameters
     ----------
     values : dict
-        All that is visible here, what shines through from outside included; never changed in place.
+        All that is visible here, what shines through from outside included.
     outer : Layer, LazyLayer or None
         What holds again when the block is left.
-    given : mapping of str to object
-        Those of the values that a person set with ``with context(...)``, here or in a block around this one.
+    given : iterable
+        The names of those values that a person set, here or in a block around this one.
+    block : object
+        What hears of tasks that are put into a flow here; see ``core.blocks``.
     """
 
-    values: dict[str, Any]
-    outer: Layer | LazyLayer | None = None
-    given: Mapping[str, Any] = _NOTHING
+    __slots__ = ("block", "given", "outer", "values")
+
+    def __init__(
+        self,
+        values: dict[str, Any],
+        outer: Layer | LazyLayer | None = None,
+        given: Iterable[str] = (),
+        block: Any = None,
+    ) -> None:
+        self.values = values
+        self.outer = outer
+        self.given = set(given)
+        self.block = block
 
 
 class LazyLayer:
     """A block whose values are made when somebody asks for the first; nothing shines through from outside."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_given", "_values")
+    _given: set[str]
     _values: dict[str, Any]
 
     @property
     def values(self) -> dict[str, Any]:
-        """All that is visible here; never changed in place."""
+        """All that is visible here."""
         try:
             return self._values
         except AttributeError:
@@ -59,9 +73,18 @@ class LazyLayer:
         return
 
     @property
-    def given(self) -> Mapping[str, Any]:
-        """What a person set around it does not shine through either."""
-        return _NOTHING
+    def given(self) -> set[str]:
+        """The names of those values that a person set here; what was set around it does not shine through."""
+        try:
+            return self._given
+        except AttributeError:
+            self._given = set()
+            return self._given
+
+    @property
+    def block(self) -> None:
+        """Nothing around it hears of tasks that are put into a flow here."""
+        return
 
     def make(self) -> dict[str, Any]:
         """Make the values.
@@ -69,13 +92,13 @@ class LazyLayer:
         Returns
         -------
         dict
-            Values by name.
+            Values by name; not to be changed by whoever makes them.
         """
         raise NotImplementedError
 
 
-_OUTERMOST: Final = Layer({})
-_current: ContextVar[Layer | LazyLayer] = ContextVar("prefectlite.context", default=_OUTERMOST)
+_BASE: Final = Layer({})
+_current: ContextVar[Layer | LazyLayer] = ContextVar("prefectlite.context", default=_BASE)
 #: Returns the innermost layer; bound once because every call of a task asks.
 current_layer = _current.get
 #: Makes a layer the innermost one, as long as the ``contextvars`` context lasts.
@@ -95,16 +118,40 @@ def push(values: Mapping[str, Any], *, fresh: bool = False, given: bool = False)
         Whether a person set the values, for the flow runs that begin inside the block too.
     """
     outer = current_layer()
-    visible = dict(values) if fresh else {**outer.values, **values}
-    shared = _NOTHING if fresh else {**outer.given, **values} if given else outer.given
-    _current.set(Layer(visible, outer, shared))
+    if fresh:
+        enter_layer(Layer(dict(values), outer))
+    else:
+        names = {*outer.given, *values} if given else outer.given
+        enter_layer(Layer({**outer.values, **values}, outer, names, outer.block))
+
+
+def push_block(block: object) -> None:
+    """Enter a block that hears of the tasks that are put into a flow inside.
+
+    Parameters
+    ----------
+    block : object
+        What hears of them; None where nothing shall.
+    """
+    outer = current_layer()
+    enter_layer(Layer(dict(outer.values), outer, outer.given, block))
 
 
 def pop() -> None:
     """Leave the innermost block; without one, do nothing."""
     outer = current_layer().outer
     if outer is not None:
-        _current.set(outer)
+        enter_layer(outer)
+
+
+def _own_layer() -> Layer | LazyLayer:
+    """Return the layer that a change goes into."""
+    layer = current_layer()
+    if layer is _BASE and threading.current_thread() is not threading.main_thread():
+        # What another thread sets is its own, as in Prefect 1, and ends with it.
+        push({})
+        layer = current_layer()
+    return layer
 
 
 @contextmanager
@@ -127,23 +174,18 @@ def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         # Whatever blocks the body opened and did not leave, what held before holds again.
-        _current.set(before)
+        enter_layer(before)
 
 
-#: What changes a dict in place.
-_CHANGES: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update"})
-_UNSET: Final = (
-    "The context's {name!r} cannot be set; use `with context({name}=...):`, "
-    "which sets it for a block of code."
-)
+class Context(MutableMapping[str, Any]):
+    """What surrounds the code that asks: a dict whose items are attributes too.
 
-
-class Context(Mapping[str, Any]):
-    """A read-only view of what surrounds the code that asks: attributes and items are the same things.
-
-    ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``with
-    context(key=value):`` adds values for a block, and for the flow runs that begin in it. Inside a task body
-    it holds
+    ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``context.day = 3``,
+    ``context["day"] = 3`` and what else changes a dict set a value. In the body of a task it lasts until the
+    body ends, in a ``with context(day=3):`` block until the block ends, in a script or a notebook as long as
+    that, and everywhere for the flow runs that begin meanwhile, of which each takes a copy. No task run sees
+    what another one sets, and nothing that prefectlite does hangs on what is set there. Inside a task body it
+    holds
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
@@ -157,14 +199,18 @@ class Context(Mapping[str, Any]):
       ``logger``; ``task_run_name``, where the task says one; once a pause is over, ``resume``; from the
       second iteration of a loop on, ``task_loop_count`` and ``task_loop_result``.
 
-    While a flow is built it holds ``flow``.
+    ``date`` and ``scheduled_start_time`` are pendulum's: ``context.date.subtract(days=1)``. While a flow is
+    built it holds ``flow``.
 
     Examples
     --------
     >>> with context(city="Bergen"):
     ...     context.city
+    ...     context.rain = True
+    ...     context["rain"]
     'Bergen'
-    >>> "city" in context
+    True
+    >>> "rain" in context
     False
     """
 
@@ -205,9 +251,23 @@ class Context(Mapping[str, Any]):
         """Return the value of that name."""
         values = current_layer().values
         try:
-            return values[name]
+            return given_out(name, values[name])
         except (KeyError, TypeError):
             raise KeyError(self._lacks(name)) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set a value, until the block or body ends."""
+        layer = _own_layer()
+        layer.values[name] = value
+        layer.given.add(name)
+
+    def __delitem__(self, name: str) -> None:
+        """Remove a value, until the block or body ends."""
+        layer = _own_layer()
+        if name not in layer.values:
+            raise KeyError(self._lacks(name))
+        del layer.values[name]
+        layer.given.discard(name)
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is visible."""
@@ -234,19 +294,29 @@ class Context(Mapping[str, Any]):
         object
             The value.
         """
-        return current_layer().values.get(name, default)
+        return given_out(name, current_layer().values.get(name, default))
 
     def __getattr__(self, name: str) -> Any:
         """Return the value of that name."""
         values = current_layer().values
         if name in values:
-            return values[name]
-        if name in _CHANGES:
-            raise AttributeError(
-                f"The context has no {name}(), since nothing can change it; use `with context(name=value):`, "
-                "which sets a value for a block of code, or flow.run(context={...})."
-            )
+            return given_out(name, values[name])
         raise AttributeError(self._lacks(name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a value, as ``context[name] = value`` does."""
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"The context's {name!r} cannot be set as an attribute, since that is something it does; "
+                f"write context[{name!r}] = ..., and read it so."
+            )
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        """Remove a value, as ``del context[name]`` does."""
+        if name not in self:
+            raise AttributeError(self._lacks(name))
+        del self[name]
 
     def _lacks(self, name: object) -> str:
         held = ", ".join(sorted(map(str, self))) or "nothing"
@@ -254,14 +324,6 @@ class Context(Mapping[str, Any]):
             f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
             f"context.get({name!r}) gives None instead of this error."
         )
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        """Refuse: values are set for a block."""
-        raise AttributeError(_UNSET.format(name=name))
-
-    def __setitem__(self, name: str, value: Any) -> NoReturn:
-        """Refuse likewise."""
-        raise TypeError(_UNSET.format(name=name))
 
     def __iter__(self) -> Iterator[str]:
         """Return the names that are visible."""
@@ -287,7 +349,7 @@ class Context(Mapping[str, Any]):
         dict
             Values by name.
         """
-        return dict(current_layer().values)
+        return {name: given_out(name, value) for name, value in current_layer().values.items()}
 
 
 class Block:
@@ -332,7 +394,7 @@ def tags(*names: str) -> Iterator[None]:
         Nothing.
     """
     given = as_tags(names, "tags(...)")
-    push({"tags": given | current_layer().values.get("tags", frozenset())})
+    push({"tags": given.union(current_layer().values.get("tags", ()))})
     try:
         yield
     finally:

@@ -151,7 +151,7 @@ class FlowGraph(FlowBuilder):
                 )
 
     def _add(self, task: Task) -> Place:
-        block: Block | None = current_layer().values.get("block")
+        block: Block | None = current_layer().block
         # Constants and the like run nowhere, so no block can hold them back.
         if block is not None and not isinstance(task, Parameter | Constant | Collection):
             block.take(task, self)

@@ -267,7 +267,9 @@ class Around(LazyLayer):
         return {
             **kind.shared,
             **own_facts(self.key, facts.run_id, kind.task.envelope.name),
+            # Each body's own: it may change them in place.
             "parameters": dict(facts.parameters),
+            "caches": {},
             "upstream_states": UpstreamStates(*told.upstreams(index)),
             **told.beside(),
         }
