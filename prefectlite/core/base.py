@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpac
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
-from prefectlite.core.context import as_tags, current_layer
+from prefectlite.core.context import as_tags
 from prefectlite.core.expressions import Expression
+from prefectlite.core.layers import current_layer
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import as_resources
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options

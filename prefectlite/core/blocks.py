@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prefectlite.core.base import Task
-from prefectlite.core.context import current_layer, pop, push_block
+from prefectlite.core.layers import current_layer, pop, push_block
 from prefectlite.errors import DefinitionError
 
 if TYPE_CHECKING:

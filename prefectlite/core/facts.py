@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from prefectlite.core.context import current_layer, idempotency_key
+from prefectlite.core.context import idempotency_key
+from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError
 from prefectlite.masking import Secrets
 from prefectlite.moments import IN_CONTEXT, plain

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import Task
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
 from prefectlite.masking import hide, mask

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
-from prefectlite.core.context import LazyLayer, current_layer, enter_layer, push
 from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.core.keeping import Keeping
+from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, push
 from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey

@@ -13,17 +13,8 @@ import cloudpickle
 import pytest
 from pendulum import DateTime
 
-from prefectlite.core.context import (
-    LazyLayer,
-    context,
-    current_layer,
-    enter_layer,
-    idempotency_key,
-    pop,
-    push,
-    surroundings,
-    tags,
-)
+from prefectlite.core.context import context, idempotency_key, tags
+from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push, surroundings
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.states.keys import RunKey
 
