@@ -1,10 +1,10 @@
 """Where the context's values live: layers around each other. Knows names and values, and not what they mean.
 
 There is a layer for each block and each body. A ``contextvars`` variable holds the innermost, so threads that
-are started through ``contextvars.copy_context`` and async code see it, and other threads don't. What is set goes
-into the innermost layer and ends with it: nothing leaks from a block that was left, or from one task run into
-the next. Below all of them lies what the program's main thread sets outside of blocks, and not in a context of
-``contextvars``, since each cell of a notebook may have one of its own.
+are started through ``contextvars.copy_context`` and async code see it, and other threads don't. What is set
+goes into the innermost layer and ends with it: nothing leaks from a block that was left, or from one task run
+into the next. Below all of them lies what the program's main thread sets outside of blocks, and not in a
+context of ``contextvars``, since each cell of a notebook may have one of its own.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Recorder:
         @task
         def note(x: Any) -> None:
             meant = context.scheduled_start_time
-            minute = (meant - EIGHT) // MINUTE
+            minute = meant.diff(EIGHT).in_minutes()
             self.seen.append((minute, (self.glass.now() - EIGHT) / MINUTE, x))
             self.glass.time += (takes or {}).get(minute, timedelta(0))
 
