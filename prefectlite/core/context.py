@@ -70,18 +70,12 @@ class Context(MutableMapping[str, Any]):
         Raises
         ------
         ContextError
-            When one of ``others`` is no mapping.
+            When one of ``others`` has no names.
         """
         merged: dict[str, Any] = {}
         for other in others:
-            if not isinstance(other, Mapping):
-                raise ContextError(
-                    f"context(...) was given {other!r}, which has no names; write context(name=value), "
-                    "or give a dict."
-                )
-            merged.update(other)
-        merged.update(values)
-        return Block(merged)
+            merged.update(_named(other, "context"))
+        return Block({**merged, **values})
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of that name."""
@@ -104,6 +98,25 @@ class Context(MutableMapping[str, Any]):
             raise KeyError(self._lacks(name))
         del layer.values[name]
         layer.given.discard(name)
+
+    def update(  # type: ignore[override]  # without the overloads for each kind of dict
+        self, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **values: Any
+    ) -> None:
+        """Set values, until the block or body ends.
+
+        Parameters
+        ----------
+        other : mapping of str to object, or iterable of pairs
+            Values by name.
+        **values : object
+            More of them.
+
+        Raises
+        ------
+        ContextError
+            When ``other`` has no names.
+        """
+        super().update(_named(other, "context.update"), **values)
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is visible."""
@@ -213,6 +226,15 @@ class Block:
 
 
 context: Final = Context()
+
+
+def _named(given: Any, what: str) -> dict[str, Any]:
+    try:
+        return dict(given)
+    except (TypeError, ValueError):
+        raise ContextError(
+            f"{what}(...) was given {given!r}, which has no names; write {what}(name=value), or give a dict."
+        ) from None
 
 
 @contextmanager

@@ -59,12 +59,7 @@ class DateTimeParameter(Parameter):
         Returns
         -------
         pendulum.DateTime or None
-            The value from ``context.parameters``, else the default.
-
-        Raises
-        ------
-        FAIL
-            When there is neither.
+            The value from ``context.parameters``, else the default; without either it fails, as others do.
         """
         return self.handed_on(self.validate(super().run()))
 

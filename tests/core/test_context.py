@@ -15,7 +15,7 @@ from pendulum import DateTime
 
 from prefectlite.core.context import context, idempotency_key, tags
 from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push, surroundings
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.states.keys import RunKey
 
 
@@ -54,6 +54,8 @@ def test_it_may_be_changed_in_place_as_a_dict_with_attributes() -> None:
         context["day"] = 3
         context.city = "Bergen"
         context.update({"rain": True}, sun=False)
+        context.update([("sun", None)])
+        context.update(sun=False)
         assert context.setdefault("names", []) == []
         context.setdefault("names", None).append("x")
         assert (context.day, context["city"], context.rain, context.names) == (3, "Bergen", True, ["x"])
@@ -64,6 +66,14 @@ def test_it_may_be_changed_in_place_as_a_dict_with_attributes() -> None:
         context[("no", "text")] = 1  # a dict's keys, though no flow run can be given this one
         context.clear()
         assert context.to_dict() == {}
+
+
+def test_what_has_no_names_cannot_be_put_into_it() -> None:
+    for what, give in (("context", context), ("context.update", context.update)):
+        with pytest.raises(
+            ContextError, match=rf"^{what}\(\.\.\.\) was given 3, which has no names; write {what}\("
+        ):
+            give(3)  # type: ignore[operator]
 
 
 def test_what_is_not_there_cannot_be_removed() -> None:
