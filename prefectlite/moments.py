@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Final, Self, overload
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from pendulum import DateTime
@@ -64,11 +63,50 @@ def plain(moment: datetime) -> datetime:
 
 
 def _plain_zone(moment: datetime) -> tzinfo:
+    from zoneinfo import ZoneInfo  # pendulum has loaded it, and few others need it
+
     zone, offset = moment.tzinfo, moment.utcoffset()
     if isinstance(zone, ZoneInfo):
         return UTC if zone.key == "UTC" else ZoneInfo(zone.key)
     assert offset is not None  # it has a zone
     return timezone(offset)
+
+
+def read(text: str) -> datetime | None:
+    """Return the moment that a text names, as Prefect 1 read it.
+
+    Parameters
+    ----------
+    text : str
+        A date, or a date and a time, in ISO 8601; of a month, a year or a week, its beginning.
+
+    Returns
+    -------
+    datetime or None
+        With a zone if the text names one, or if only pendulum can read it, which takes it for UTC; None for
+        another text.
+
+    Examples
+    --------
+    >>> read("2026-03")
+    datetime.datetime(2026, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    >>> read("20260301")
+    datetime.datetime(2026, 3, 1, 0, 0)
+    """
+    text = text.strip()
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # A time of day would be read as today's, whenever that is.
+        if not text[:4].isdecimal():
+            return None
+    from pendulum import parse
+
+    try:
+        found = parse(text)
+    except (ValueError, OverflowError):
+        return None
+    return plain(found) if isinstance(found, datetime) else None
 
 
 class Moment:

@@ -13,6 +13,8 @@ import pendulum
 import pytest
 
 from prefectlite import DateTimeParameter, Flow, LocalExecutor, context, task
+from prefectlite.core.facts import checked_context
+from prefectlite.errors import ContextError, ParameterError
 from prefectlite.moments import Named, pendular, plain
 from prefectlite.results import LocalResult
 from prefectlite.schedules import IntervalSchedule, Schedule, adjustments, clocks, filters
@@ -46,6 +48,42 @@ def test_a_moment_goes_to_pendulum_and_back_as_it_was(moment: datetime) -> None:
     assert (type(back), back.isoformat(), back.fold) == (datetime, moment.isoformat(), moment.fold)
     assert type(back.tzinfo) is type(moment.tzinfo)
     assert pickle.dumps(back) == pickle.dumps(moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01T06:00", "2026-03-01T06:00:00+00:00"),
+        (" 2026-03-01 06:00:00+02:00 ", "2026-03-01T06:00:00+02:00"),
+        ("20260301", "2026-03-01T00:00:00+00:00"),
+        ("2026/03/01", "2026-03-01T00:00:00+00:00"),
+        ("2026-060", "2026-03-01T00:00:00+00:00"),
+        ("2026-03", "2026-03-01T00:00:00+00:00"),
+        ("2026", "2026-01-01T00:00:00+00:00"),
+        ("2026-W10", "2026-03-02T00:00:00+00:00"),
+        ("1772344800", "2026-03-01T06:00:00+00:00"),
+    ],
+)
+def test_texts_are_read_as_prefect_1_did(text: str, expected: str) -> None:
+    since = DateTimeParameter("since")
+    moments = [since.validate(text), since.parse(text)]
+    if not text.startswith("1"):  # seconds since the epoch, which pydantic reads
+        moments.append(checked_context({"date": text}, "f")["date"])
+
+    assert [moment and (type(moment), moment.isoformat()) for moment in moments] == [
+        (datetime, expected) for _ in moments
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "12:00", "2026-03-01/2026-04-01", "2026-3-1", "2026-13", "9" * 40, ""]
+)
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    for read in (DateTimeParameter("since").validate, DateTimeParameter("since").parse):
+        with pytest.raises(ParameterError, match="Parameter 'since' has the value"):
+            read(text)
+    with pytest.raises(ContextError, match="which is no moment"):
+        checked_context({"date": text}, "f")
 
 
 def test_what_is_not_pendulums_stays_what_it_is() -> None:
@@ -155,28 +193,35 @@ def test_flows_take_pendulums_moments_and_durations(tmp_path: Any) -> None:
 
 UNSEEN = """
 import sys, tempfile
-from prefectlite import Flow, LocalExecutor, Parameter, context, task
+from prefectlite import DaskExecutor, Flow, LocalExecutor, Parameter, context, task
 from prefectlite.results import LocalResult
 
-@task(max_retries=1, result=LocalResult(tempfile.mkdtemp(), location="{today}/{task_name}"), cache_for=60)
+@task(max_retries=1, result=LocalResult(tempfile.mkdtemp(), location="{today}/{task_name}"))
 def look():
     if context.attempt == 1:
         raise ValueError
     context.seen = context.today
-    return context.seen, context.parameters
+    return "pendulum" in sys.modules
 
 with Flow("f") as flow:
     made = look()
     Parameter("p", default=1)()
-state = flow.run(executor=LocalExecutor())
+state = flow.run(executor=eval(sys.argv[1]))
 assert state.is_successful(), state.result[made].traceback
-print("pendulum" in sys.modules)
+print("pendulum" in sys.modules or state.result[made].result)
 """
 
 
-def test_a_flow_whose_bodies_look_at_no_moment_does_not_load_the_library() -> None:
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "LocalExecutor()",
+        pytest.param("DaskExecutor(cluster_kwargs={'n_workers': 1})", marks=pytest.mark.slow),
+    ],
+)
+def test_a_flow_whose_bodies_look_at_no_moment_does_not_load_the_library(executor: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", UNSEEN], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", UNSEEN, executor], capture_output=True, text=True, check=True, timeout=60
     )
 
     assert done.stdout.split()[-1] == "False"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,7 +11,7 @@ from prefectlite.core.context import idempotency_key
 from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError
 from prefectlite.masking import Secrets
-from prefectlite.moments import IN_CONTEXT, plain
+from prefectlite.moments import IN_CONTEXT, plain, read
 from prefectlite.states.keys import RunKey
 
 #: What a person may not set, since the flow run or the task run says it.
@@ -245,8 +244,7 @@ def _moment(value: object, name: str, flow_name: str) -> datetime:
     elif isinstance(value, date):
         moment = datetime.combine(value, time())
     elif isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            moment = datetime.fromisoformat(value.strip())
+        moment = read(value)
     if moment is None:
         raise ContextError(
             f"Flow {flow_name!r} is given context={{{name!r}: {value!r}}}, which is no moment; give a "

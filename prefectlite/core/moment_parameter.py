@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefectlite.core.parameter import NO_DEFAULT, NoDefault, Parameter
-from prefectlite.moments import pendular, plain
+from prefectlite.moments import pendular, plain, read
 
 if TYPE_CHECKING:
     from pendulum import DateTime
@@ -62,6 +62,49 @@ class DateTimeParameter(Parameter):
             The value from ``context.parameters``, else the default; without either it fails, as others do.
         """
         return self.handed_on(self.validate(super().run()))
+
+    def validate(self, value: Any) -> datetime | None:
+        """Return a value as a moment with a zone.
+
+        Parameters
+        ----------
+        value : object
+            A datetime, or a text such as ``"2026-01-31T06:00"``, ``"20260131"`` or ``"2026-01"``.
+
+        Returns
+        -------
+        datetime or None
+            None for None.
+
+        Raises
+        ------
+        ParameterError
+            When it is no moment; the text names parameter and value.
+        """
+        moment = read(value) if isinstance(value, str) else None
+        found: datetime | None = super().validate(value if moment is None else moment)
+        return found
+
+    def parse(self, text: str) -> datetime | None:
+        """Return the moment that a text on a command line means.
+
+        Parameters
+        ----------
+        text : str
+            What stands after ``name=``.
+
+        Returns
+        -------
+        datetime or None
+            None for ``null``.
+
+        Raises
+        ------
+        ParameterError
+            When it is no moment.
+        """
+        found: datetime | None = super().parse(text) if read(text) is None else self.validate(text)
+        return found
 
     def handed_on(self, value: datetime | None) -> DateTime | None:
         """Return a moment as tasks get it.
