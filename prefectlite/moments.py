@@ -103,7 +103,7 @@ def read(text: str) -> datetime | None:
     from pendulum import parse
 
     try:
-        found = parse(text)
+        found: object = parse(text)
     except (ValueError, OverflowError):
         return None
     return plain(found) if isinstance(found, datetime) else None
