@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from prefectlite.core.context import context, raise_on_exception, tags
     from prefectlite.core.edge import Edge
     from prefectlite.core.loggers import get_logger
-    from prefectlite.core.parameter import DateTimeParameter, Parameter
+    from prefectlite.core.moment_parameter import DateTimeParameter
+    from prefectlite.core.parameter import Parameter
     from prefectlite.core.pausing import pause_task
     from prefectlite.core.secrets import EnvVarSecret, Secret, SecretBase
     from prefectlite.core.task import task
@@ -102,7 +103,7 @@ _HOMES: Final = {
     "flow": "flow",
     "FlowRun": "flow",
     "Parameter": "core.parameter",
-    "DateTimeParameter": "core.parameter",
+    "DateTimeParameter": "core.moment_parameter",
     "Secret": "core.secrets",
     "EnvVarSecret": "core.secrets",
     "SecretBase": "core.secrets",

@@ -16,7 +16,7 @@ PACKAGE = "prefectlite"
 
 # DESIGN.md, the picture of the house. The package's own ``__init__`` is the room "".
 FLOORS = (
-    ("states", "settings", "errors", "kinds", "masking", "printable"),
+    ("states", "settings", "errors", "kinds", "masking", "moments", "printable"),
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering", "tasks"),
@@ -33,14 +33,15 @@ def _below(floor: int, *but: str) -> frozenset[str]:
     return frozenset(room for room, number in FLOOR.items() if number < floor and room not in but)
 
 
-# DESIGN.md, the column "may import of ours". All may import errors, and kinds, masking and printable: whoever takes
-# an argument may have to refuse it, and whoever writes a text may have to keep a secret out of it, and has to keep
-# a hostile name from driving the terminal.
-BY_ALL = frozenset({"errors", "kinds", "masking", "printable"})
+# DESIGN.md, the column "may import of ours". All may import errors, and kinds, masking, moments and printable: whoever
+# takes an argument may have to refuse it, whoever writes a text may have to keep a secret out of it, and has to keep
+# a hostile name from driving the terminal, and whoever has to do with moments tells a user's from ours.
+BY_ALL = frozenset({"errors", "kinds", "masking", "moments", "printable"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "kinds": frozenset(),
     "masking": frozenset(),
+    "moments": frozenset(),
     "printable": frozenset(),
     "settings": frozenset(),
     "states": frozenset(),
@@ -90,6 +91,8 @@ DOORS: dict[str, frozenset[str]] = {
     "pydantic_core": frozenset({"core.parameter"}),
     "fsspec": frozenset({"results"}),
     "pandas": frozenset({"results.formats"}),
+    # All but the first name a type of it, for type checkers alone.
+    "pendulum": frozenset({"moments", "core.moment_parameter", "results.formats", "schedules"}),
     "graphviz": frozenset({"views"}),
     "sqlalchemy": frozenset({"journal"}),
     "click": frozenset({"cli"}),
@@ -114,6 +117,7 @@ LAZY: dict[str, frozenset[str]] = {
     "views": frozenset({"graphviz", "rich"}),
     "cli": frozenset({"rich"}),
     "cli.certificates": frozenset({"cryptography"}),
+    "moments": frozenset({"pendulum"}),
     "settings": frozenset({"pydantic"}),
     "states.json": frozenset({"pydantic"}),
     "core.parameter": frozenset({"pydantic", "pydantic_core"}),
@@ -445,7 +449,7 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 exec(sys.argv[1], {})
 acts += [f"runs thread {one.name}" for one in threading.enumerate() if one is not threading.main_thread()]
-heavy = "bokeh click dask distributed IPython numpy pandas rich sqlalchemy tornado".split()
+heavy = "bokeh click dask distributed IPython numpy pandas pendulum rich sqlalchemy tornado".split()
 acts += [f"imports {name}" for name in heavy if name in sys.modules]
 print("\\n".join(acts))
 """

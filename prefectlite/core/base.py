@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpac
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
 from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
-from prefectlite.core.context import as_tags, current_layer
+from prefectlite.core.context import as_tags
 from prefectlite.core.expressions import Expression
+from prefectlite.core.layers import current_layer
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import as_resources
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
@@ -132,7 +133,7 @@ class Task(Expression):
         values = current_layer().values
         self.name = as_name(name)
         self.slug = None
-        self._tags = values.get("tags", frozenset())
+        self._tags = frozenset(values.get("tags", ()))
         if options.get("nout") is None and self.takes.nout is not None:
             options = {**options, "nout": self.takes.nout}
         self.options = DEFAULTS if self.auto_generated else default_options(options)
@@ -300,7 +301,7 @@ class Task(Expression):
         """
         graph = self._graph(flow)
         arguments = self.takes.bind(self.name, args, kwargs)
-        self._tags |= current_layer().values.get("tags", frozenset())
+        self._tags |= frozenset(current_layer().values.get("tags", ()))
         graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return self
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prefectlite.core.base import Task
-from prefectlite.core.context import current_layer, pop, push
+from prefectlite.core.layers import current_layer, pop, push_block
 from prefectlite.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def enter_block(graph: FlowGraph | None = None) -> None:
     graph : FlowGraph or None
         The flow; None leaves it to the first task.
     """
-    push({"block": Block(current_layer().values.get("block"), graph)})
+    push_block(Block(current_layer().block, graph))
 
 
 def leave_block() -> Block:
@@ -141,7 +141,8 @@ def leave_block() -> Block:
     Block
         What it has heard.
     """
-    block: Block = current_layer().values["block"]
+    block = current_layer().block
+    assert isinstance(block, Block)  # it was entered
     pop()
     return block
 
@@ -155,7 +156,7 @@ def no_block() -> Iterator[None]:
     None
         Nothing.
     """
-    push({"block": None})
+    push_block(None)
     try:
         yield
     finally:

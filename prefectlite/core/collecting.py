@@ -15,7 +15,7 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.constants import PLAIN, Collection, Constant, Dict, List, Record, Set, Tuple
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 

@@ -1,149 +1,27 @@
-"""What surrounds a piece of code: the flow being built, or the task run being run. Knows names and values.
-
-The values live in a ``contextvars`` variable: threads started through ``contextvars.copy_context`` and async
-code see them, other threads don't. The layers are never changed in place, so nothing leaks from a block that
-was left, or from one task run into the next.
-"""
+"""What surrounds a piece of code: the flow being built, or the task run being run. Knows names and values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from hashlib import blake2b
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, overload
+from typing import Any, Final, overload
 
+from prefectlite.core.layers import current_layer, own_layer, pop, push
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.kinds import shown
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class Layer(NamedTuple):
-    """The values of one block, and the block around it.
-
-    Parameters
-    ----------
-    values : dict
-        All that is visible here, what shines through from outside included; never changed in place.
-    outer : Layer, LazyLayer or None
-        What holds again when the block is left.
-    given : mapping of str to object
-        Those of the values that a person set with ``with context(...)``, here or in a block around this one.
-    """
-
-    values: dict[str, Any]
-    outer: Layer | LazyLayer | None = None
-    given: Mapping[str, Any] = _NOTHING
+from prefectlite.moments import given_out
 
 
-class LazyLayer:
-    """A block whose values are made when somebody asks for the first; nothing shines through from outside."""
+class Context(MutableMapping[str, Any]):
+    """What surrounds the code that asks: a dict whose items are attributes too.
 
-    __slots__ = ("_values",)
-    _values: dict[str, Any]
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """All that is visible here; never changed in place."""
-        try:
-            return self._values
-        except AttributeError:
-            self._values = self.make()
-            return self._values
-
-    @property
-    def outer(self) -> None:
-        """No block around it can be gone back to."""
-        return
-
-    @property
-    def given(self) -> Mapping[str, Any]:
-        """What a person set around it does not shine through either."""
-        return _NOTHING
-
-    def make(self) -> dict[str, Any]:
-        """Make the values.
-
-        Returns
-        -------
-        dict
-            Values by name.
-        """
-        raise NotImplementedError
-
-
-_OUTERMOST: Final = Layer({})
-_current: ContextVar[Layer | LazyLayer] = ContextVar("prefectlite.context", default=_OUTERMOST)
-#: Returns the innermost layer; bound once because every call of a task asks.
-current_layer = _current.get
-#: Makes a layer the innermost one, as long as the ``contextvars`` context lasts.
-enter_layer = _current.set
-
-
-def push(values: Mapping[str, Any], *, fresh: bool = False, given: bool = False) -> None:
-    """Enter a block.
-
-    Parameters
-    ----------
-    values : mapping of str to object
-        What the block adds or hides.
-    fresh : bool
-        Whether nothing shines through from outside.
-    given : bool
-        Whether a person set the values, for the flow runs that begin inside the block too.
-    """
-    outer = current_layer()
-    visible = dict(values) if fresh else {**outer.values, **values}
-    shared = _NOTHING if fresh else {**outer.given, **values} if given else outer.given
-    _current.set(Layer(visible, outer, shared))
-
-
-def pop() -> None:
-    """Leave the innermost block; without one, do nothing."""
-    outer = current_layer().outer
-    if outer is not None:
-        _current.set(outer)
-
-
-@contextmanager
-def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
-    """Let ``context`` show these values and no others inside a block; a worker wraps task bodies in it.
-
-    Parameters
-    ----------
-    values : mapping of str to object
-        What the body may ask about its run.
-
-    Yields
-    ------
-    None
-        Nothing; the values are read through ``context``.
-    """
-    before = current_layer()
-    push(values, fresh=True)
-    try:
-        yield
-    finally:
-        # Whatever blocks the body opened and did not leave, what held before holds again.
-        _current.set(before)
-
-
-#: What changes a dict in place.
-_CHANGES: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update"})
-_UNSET: Final = (
-    "The context's {name!r} cannot be set; use `with context({name}=...):`, "
-    "which sets it for a block of code."
-)
-
-
-class Context(Mapping[str, Any]):
-    """A read-only view of what surrounds the code that asks: attributes and items are the same things.
-
-    ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``with
-    context(key=value):`` adds values for a block, and for the flow runs that begin in it. Inside a task body
-    it holds
+    ``context.parameters``, ``context["map_index"]`` and ``context.get("resume")`` read; ``context.day = 3``,
+    ``context["day"] = 3`` and what else changes a dict set a value. In the body of a task it lasts until the
+    body ends, in a ``with context(day=3):`` block until the block ends, in a script or a notebook as long as
+    that, and everywhere for the flow runs that begin meanwhile, of which each takes a copy. No task run sees
+    what another one sets, and nothing that prefectlite does hangs on what is set there. Inside a task body it
+    holds
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
@@ -157,14 +35,18 @@ class Context(Mapping[str, Any]):
       ``logger``; ``task_run_name``, where the task says one; once a pause is over, ``resume``; from the
       second iteration of a loop on, ``task_loop_count`` and ``task_loop_result``.
 
-    While a flow is built it holds ``flow``.
+    ``date`` and ``scheduled_start_time`` are pendulum's: ``context.date.subtract(days=1)``. While a flow is
+    built it holds ``flow``.
 
     Examples
     --------
     >>> with context(city="Bergen"):
     ...     context.city
+    ...     context.rain = True
+    ...     context["rain"]
     'Bergen'
-    >>> "city" in context
+    True
+    >>> "rain" in context
     False
     """
 
@@ -188,26 +70,53 @@ class Context(Mapping[str, Any]):
         Raises
         ------
         ContextError
-            When one of ``others`` is no mapping.
+            When one of ``others`` has no names.
         """
         merged: dict[str, Any] = {}
         for other in others:
-            if not isinstance(other, Mapping):
-                raise ContextError(
-                    f"context(...) was given {other!r}, which has no names; write context(name=value), "
-                    "or give a dict."
-                )
-            merged.update(other)
-        merged.update(values)
-        return Block(merged)
+            merged.update(_named(other, "context"))
+        return Block({**merged, **values})
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of that name."""
         values = current_layer().values
         try:
-            return values[name]
+            return given_out(name, values[name])
         except (KeyError, TypeError):
             raise KeyError(self._lacks(name)) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set a value, until the block or body ends."""
+        layer = own_layer()
+        layer.values[name] = value
+        layer.given.add(name)
+
+    def __delitem__(self, name: str) -> None:
+        """Remove a value, until the block or body ends."""
+        layer = own_layer()
+        if name not in layer.values:
+            raise KeyError(self._lacks(name))
+        del layer.values[name]
+        layer.given.discard(name)
+
+    def update(  # type: ignore[override]  # without the overloads for each kind of dict
+        self, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **values: Any
+    ) -> None:
+        """Set values, until the block or body ends.
+
+        Parameters
+        ----------
+        other : mapping of str to object, or iterable of pairs
+            Values by name.
+        **values : object
+            More of them.
+
+        Raises
+        ------
+        ContextError
+            When ``other`` has no names.
+        """
+        super().update(_named(other, "context.update"), **values)
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is visible."""
@@ -234,19 +143,29 @@ class Context(Mapping[str, Any]):
         object
             The value.
         """
-        return current_layer().values.get(name, default)
+        return given_out(name, current_layer().values.get(name, default))
 
     def __getattr__(self, name: str) -> Any:
         """Return the value of that name."""
         values = current_layer().values
         if name in values:
-            return values[name]
-        if name in _CHANGES:
-            raise AttributeError(
-                f"The context has no {name}(), since nothing can change it; use `with context(name=value):`, "
-                "which sets a value for a block of code, or flow.run(context={...})."
-            )
+            return given_out(name, values[name])
         raise AttributeError(self._lacks(name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a value, as ``context[name] = value`` does."""
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"The context's {name!r} cannot be set as an attribute, since that is something it does; "
+                f"write context[{name!r}] = ..., and read it so."
+            )
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        """Remove a value, as ``del context[name]`` does."""
+        if name not in self:
+            raise AttributeError(self._lacks(name))
+        del self[name]
 
     def _lacks(self, name: object) -> str:
         held = ", ".join(sorted(map(str, self))) or "nothing"
@@ -254,14 +173,6 @@ class Context(Mapping[str, Any]):
             f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
             f"context.get({name!r}) gives None instead of this error."
         )
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        """Refuse: values are set for a block."""
-        raise AttributeError(_UNSET.format(name=name))
-
-    def __setitem__(self, name: str, value: Any) -> NoReturn:
-        """Refuse likewise."""
-        raise TypeError(_UNSET.format(name=name))
 
     def __iter__(self) -> Iterator[str]:
         """Return the names that are visible."""
@@ -287,7 +198,7 @@ class Context(Mapping[str, Any]):
         dict
             Values by name.
         """
-        return dict(current_layer().values)
+        return {name: given_out(name, value) for name, value in current_layer().values.items()}
 
 
 class Block:
@@ -317,6 +228,15 @@ class Block:
 context: Final = Context()
 
 
+def _named(given: Any, what: str) -> dict[str, Any]:
+    try:
+        return dict(given)
+    except (TypeError, ValueError):
+        raise ContextError(
+            f"{what}(...) was given {given!r}, which has no names; write {what}(name=value), or give a dict."
+        ) from None
+
+
 @contextmanager
 def tags(*names: str) -> Iterator[None]:
     """Give tags to every task that is made or called inside a block.
@@ -332,7 +252,7 @@ def tags(*names: str) -> Iterator[None]:
         Nothing.
     """
     given = as_tags(names, "tags(...)")
-    push({"tags": given | current_layer().values.get("tags", frozenset())})
+    push({"tags": given.union(current_layer().values.get("tags", ()))})
     try:
         yield
     finally:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from prefectlite.core.context import current_layer, idempotency_key
+from prefectlite.core.context import idempotency_key
+from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError
 from prefectlite.masking import Secrets
+from prefectlite.moments import IN_CONTEXT, plain, read
 from prefectlite.states.keys import RunKey
 
 #: What a person may not set, since the flow run or the task run says it.
@@ -20,7 +21,6 @@ _OURS: Final = frozenset(
     | {"task_loop_count", "task_loop_result", "task_name", "task_run_count", "task_run_id", "task_run_name"}
     | {"task_slug", "task_tags", "time_left", "upstream_states"}
 )
-_MOMENTS: Final = ("date", "scheduled_start_time")
 
 
 def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
@@ -60,9 +60,8 @@ def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
                 f"Flow {flow_name!r} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} "
                 f"itself; {mend}."
             )
-    for name in _MOMENTS:
-        if name in found:
-            found[name] = _moment(found[name], name, flow_name)
+    for name in sorted(IN_CONTEXT & found.keys()):
+        found[name] = _moment(found[name], name, flow_name)
     secrets = found.get("secrets", {})
     if not isinstance(secrets, Mapping):
         raise ContextError(
@@ -74,14 +73,16 @@ def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
 
 
 def context_around() -> dict[str, Any]:
-    """Return what ``with context(...)`` blocks set around the beginning of a flow run.
+    """Return what a person set in the context around the beginning of a flow run.
 
     Returns
     -------
     dict
         Values by name, without those that prefectlite sets itself in each run.
     """
-    return {name: value for name, value in current_layer().given.items() if name not in _OURS}
+    layer = current_layer()
+    given = layer.given - _OURS
+    return {name: value for name, value in layer.values.items() if name in given}
 
 
 def flow_facts(flow_name: str, run_id: str, scheduled: float, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,12 +240,11 @@ _NO_SECRETS: Final = Secrets({})
 def _moment(value: object, name: str, flow_name: str) -> datetime:
     moment: datetime | None = None
     if isinstance(value, datetime):
-        moment = value
+        moment = plain(value)
     elif isinstance(value, date):
         moment = datetime.combine(value, time())
     elif isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            moment = datetime.fromisoformat(value.strip())
+        moment = read(value)
     if moment is None:
         raise ContextError(
             f"Flow {flow_name!r} is given context={{{name!r}: {value!r}}}, which is no moment; give a "

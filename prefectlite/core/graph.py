@@ -12,7 +12,6 @@ from prefectlite.core.blocks import Block
 from prefectlite.core.building import FlowBuilder
 from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.context import current_layer, pop, push
 from prefectlite.core.edge import Edge
 from prefectlite.core.flow_options import (
     ELSEWHERE,
@@ -24,6 +23,7 @@ from prefectlite.core.flow_options import (
     as_limits,
     as_result,
 )
+from prefectlite.core.layers import current_layer, pop, push
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place, Rim
@@ -151,7 +151,7 @@ class FlowGraph(FlowBuilder):
                 )
 
     def _add(self, task: Task) -> Place:
-        block: Block | None = current_layer().values.get("block")
+        block: Block | None = current_layer().block
         # Constants and the like run nowhere, so no block can hold them back.
         if block is not None and not isinstance(task, Parameter | Constant | Collection):
             block.take(task, self)

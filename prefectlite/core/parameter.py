@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import Task
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
 from prefectlite.masking import hide, mask
@@ -26,7 +25,7 @@ else:
     _Fitting = object
 
 
-class _NoDefault:
+class NoDefault:
     """The type of ``NO_DEFAULT``, which stands for a default that was never given."""
 
     def __repr__(self) -> str:
@@ -37,7 +36,7 @@ class _NoDefault:
 
 
 #: Stands for a default that was never given.
-NO_DEFAULT: Final = _NoDefault()
+NO_DEFAULT: Final = NoDefault()
 #: The type of a parameter that takes every value.
 ANY: Final = Any
 #: How Python writes what JSON writes otherwise.
@@ -242,6 +241,21 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         except ValidationError as error:
             raise ParameterError(self._refusal(value, error)) from None
 
+    def handed_on(self, value: Any) -> Any:
+        """Return a valid value as tasks get it.
+
+        Parameters
+        ----------
+        value : object
+            What ``validate`` returned.
+
+        Returns
+        -------
+        object
+            The same.
+        """
+        return value
+
     def parse(self, text: str) -> Any:
         """Return the value that a text on a command line means.
 
@@ -378,64 +392,6 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
             f"Parameter {self.name!r} has the value {_shortened(value)} ({type(value).__name__}), but must "
             f"be {self.type_name}: {told}{more}. Give a value of that type{how}."
         )
-
-
-class DateTimeParameter(Parameter):
-    """A flow's input that is a moment: a datetime, or a text in ISO 8601 that becomes one.
-
-    Its values know their time zone; one that does not say is taken as UTC. None is a value too.
-
-    Parameters
-    ----------
-    name : str
-        What callers of the flow say.
-    default : datetime, str or None, optional
-        The value when none is given.
-    required : bool or None
-        Whether a value must be given; by default, when there is no ``default``.
-    tags : iterable of str or None
-        Free labels.
-
-    Raises
-    ------
-    DefinitionError
-        When the name is empty, or the default is no moment.
-
-    Examples
-    --------
-    >>> since = DateTimeParameter("since", default="2026-01-31T06:00")
-    >>> since.default
-    datetime.datetime(2026, 1, 31, 6, 0, tzinfo=datetime.timezone.utc)
-    """
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        name: str,
-        default: datetime | str | _NoDefault | None = NO_DEFAULT,
-        required: bool | None = None,
-        tags: Iterable[str] | None = None,
-    ) -> None:
-        super().__init__(name, default, required, tags, type=datetime | None)
-
-    def run(self) -> datetime | None:
-        """Return the value that the flow run gave.
-
-        Returns
-        -------
-        datetime or None
-            The value from ``context.parameters``, else the default.
-
-        Raises
-        ------
-        FAIL
-            When there is neither.
-        """
-        return self.validate(super().run())  # type: ignore[no-any-return]  # what _settled returns
-
-    def _settled(self, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _adapter(name: str, kind: Any) -> TypeAdapter[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from prefectlite.core.annotations import Pipeable
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 

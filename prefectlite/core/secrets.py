@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from prefectlite.core.base import Task
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.core.options import OptionArgs
 from prefectlite.errors import DefinitionError, SecretError
 from prefectlite.kinds import check_kind, shown

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, assert_never
 
-from prefectlite.core.context import surroundings
 from prefectlite.core.facts import task_facts
+from prefectlite.core.layers import surroundings
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.handlers import TaskRunner, state_after

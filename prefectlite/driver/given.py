@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from prefectlite.core.context import current_layer
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError, ParameterError
 
 _BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"

@@ -8,7 +8,7 @@ import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -144,6 +144,10 @@ class Run:
         self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
         own = checked_context({**settings.context, **context_around(), **(context or {})}, graph.name)
+        start = scheduled_start_time
+        if start is not None and "scheduled_start_time" not in own:
+            # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
+            own = {"scheduled_start_time": start, "date": start.astimezone(UTC), **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)

@@ -152,10 +152,10 @@ class Service:
         return dict(self._ended)
 
     def _run_for(self, event: ClockEvent) -> Run:
-        return self._make_run({**self._given, **event.parameter_defaults}, event.start_time)
+        return self._make_run({**self._given, **event.parameter_defaults}, event.wall)
 
     def _drive(self, run: Run, event: ClockEvent) -> None:
-        what = f"the run for {shown(event.start_time)}"
+        what = f"the run for {shown(event.wall)}"
         try:
             state = run.drive()
         except Exception as error:

@@ -134,16 +134,16 @@ def _wait_until(
 ) -> None:
     left = moment - timepiece.now()
     if left > timedelta(0):
-        tell(f"the next run starts at {shown(event.start_time)}.")
+        tell(f"the next run starts at {shown(event.wall)}.")
     while left > timedelta(0):
         timepiece.sleep(min(left.total_seconds(), LONGEST_SLEEP))
         left = moment - timepiece.now()
 
 
 def _missed(first: ClockEvent, last: ClockEvent, count: int) -> str:
-    since = f"the start at {shown(first.start_time)}"
+    since = f"the start at {shown(first.wall)}"
     if count > 1:
-        since = f"{count} starts from {shown(first.start_time)} to {shown(last.start_time)}"
+        since = f"{count} starts from {shown(first.wall)} to {shown(last.wall)}"
     return f"{since} passed meanwhile and {'is' if count == 1 else 'are'} left out."
 
 

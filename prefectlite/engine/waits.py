@@ -7,6 +7,7 @@ from prefectlite.engine.events import TimerFired
 from prefectlite.engine.instructions import SetTimer
 from prefectlite.engine.ledger import Ledger
 from prefectlite.errors import EngineError
+from prefectlite.moments import plainly
 from prefectlite.rules.retry import moment
 from prefectlite.states.state import Paused, Scheduled
 
@@ -49,7 +50,7 @@ class Waits:
         bool
             False when there is nothing to wait for.
         """
-        board, at = self._board, state.start_time
+        board, at = self._board, plainly(state, "start_time")
         if approves and isinstance(state, Paused):
             self._approved.add(run)
         if at is None and isinstance(state, Paused):

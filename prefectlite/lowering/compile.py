@@ -159,7 +159,7 @@ class _Compiler:
                 raise ParameterError(
                     f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...)."
                 )
-            self.values[number] = self.parameters[task.name]
+            self.values[number] = task.handed_on(self.parameters[task.name])
         if task.tags:
             _ = (
                 task.resources

@@ -227,13 +227,12 @@ def plain(given: Any) -> str:
 
 
 def _notice(tracked: Any, old: State, new: State) -> Notice:
-    known = context.to_dict()
     name = str(tracked.name)
     is_task = isinstance(tracked, Task)
     return Notice(
-        flow=known.get("flow_name", None if is_task else name),
-        flow_run_id=known.get("flow_run_id"),
-        task=known.get("task_full_name", name) if is_task else None,
+        flow=context.get("flow_name", None if is_task else name),
+        flow_run_id=context.get("flow_run_id"),
+        task=context.get("task_full_name", name) if is_task else None,
         old_state=type(old).__name__,
         state=type(new).__name__,
         message=new.message and mask(new.message),

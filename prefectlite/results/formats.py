@@ -14,11 +14,15 @@ import pickle
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import BYTES, check_kind
+from prefectlite.moments import pendular
 from prefectlite.results.serializers import dumps
+
+if TYPE_CHECKING:
+    from pendulum import DateTime
 
 __all__ = [
     "CompressedSerializer",
@@ -212,7 +216,7 @@ class DateTimeSerializer(Serializer):
         text: str = value.isoformat()
         return text.encode()
 
-    def deserialize(self, value: bytes) -> datetime:
+    def deserialize(self, value: bytes) -> DateTime:
         """Return the moment of some bytes.
 
         Parameters
@@ -222,10 +226,10 @@ class DateTimeSerializer(Serializer):
 
         Returns
         -------
-        datetime
+        pendulum.DateTime
             With the offset as its time zone, if there was one.
         """
-        return datetime.fromisoformat(bytes(_content(self, value)).decode())
+        return pendular(datetime.fromisoformat(bytes(_content(self, value)).decode()))
 
 
 class PandasSerializer(Serializer):

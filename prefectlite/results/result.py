@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
+from prefectlite.moments import Named
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.store import FolderStore, Store, folder_name
 
@@ -397,7 +398,8 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
         When the template needs what is not there, or the function gives no text.
     """
     if callable(template):
-        found: object = template(**names)
+        named = Named(names)
+        found: object = template(**{name: named[name] for name in named})
         if not isinstance(found, str):
             raise ResultError(f"The {what} function {template!r} returned {found!r}, which is no text.")
         return found
@@ -405,7 +407,7 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
     if not isinstance(given, str):
         raise ResultError(f"The {what} {template!r} is no text; give one, or a function that returns one.")
     try:
-        return template.format(**names)
+        return template.format_map(Named(names))
     except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise ResultError(
             f"The {what} {template!r} cannot be filled in ({type(error).__name__}: {error}); it may name "

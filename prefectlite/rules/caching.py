@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import check_kind
+from prefectlite.moments import plainly
 from prefectlite.states.state import Cached
 
 __all__ = [
@@ -201,7 +202,7 @@ def objection(
     Exception
         What a validator of the user's own raises.
     """
-    expiration = state.cached_result_expiration
+    expiration = plainly(state, "cached_result_expiration")
     if expiration is not None and expiration <= now:
         return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
     if isinstance(validator, Validator):

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import shown
+from prefectlite.moments import plain
 
 DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -37,12 +38,12 @@ def aware(moment: object, owner: str) -> datetime:
     DefinitionTypeError
         When it is no datetime.
     """
-    moment = checked(moment, owner)
+    moment = plain(checked(moment, owner))
     zone = UTC if moment.utcoffset() is None else moment.tzinfo
-    plain = datetime.combine(moment.date(), moment.time(), zone)
+    found = datetime.combine(moment.date(), moment.time(), zone)
     # A zone of pytz knows the offset of one moment only; its name knows them all.
     name = getattr(zone, "zone", None)
-    return plain.astimezone(ZoneInfo(name)) if isinstance(name, str) else plain
+    return found.astimezone(ZoneInfo(name)) if isinstance(name, str) else found
 
 
 def checked(moment: object, owner: str) -> datetime:

@@ -6,19 +6,22 @@ import heapq
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 from operator import attrgetter
-from typing import Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import check_kind, shown
+from prefectlite.moments import pendular
 from prefectlite.schedules.adjustments import Adjustment
 from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock, RRuleClock
 from prefectlite.schedules.events import ClockEvent
 from prefectlite.schedules.filters import Filter
 from prefectlite.schedules.moments import after_or_now, aware
+
+if TYPE_CHECKING:
+    from pendulum import DateTime
 
 #: After how many refused events in a row a schedule is taken to have come to its end.
 PATIENCE: Final = 10_000
@@ -39,7 +42,7 @@ class Schedule:
     or_filters : iterable of callable or None
         One of them at least must accept it, if there are any.
     not_filters : iterable of callable or None
-        None of them may accept it.
+        None of them may accept it. All are given pendulum's moments.
     adjustments : iterable of callable or None
         What moves the accepted events, one after the other; each takes a datetime and gives one. Events that
         come to lie on the same moment are one.
@@ -95,7 +98,7 @@ class Schedule:
     @overload
     def next(
         self, n: int, after: datetime | None = None, return_events: Literal[False] = False
-    ) -> list[datetime]: ...
+    ) -> list[DateTime]: ...
 
     @overload
     def next(self, n: int, after: datetime | None, return_events: Literal[True]) -> list[ClockEvent]: ...
@@ -107,7 +110,7 @@ class Schedule:
 
     def next(
         self, n: int, after: datetime | None = None, return_events: bool = False
-    ) -> list[datetime] | list[ClockEvent]:
+    ) -> list[DateTime] | list[ClockEvent]:
         """Return the next starts.
 
         Parameters
@@ -121,7 +124,7 @@ class Schedule:
 
         Returns
         -------
-        list of datetime, or of ClockEvent
+        list of pendulum.DateTime, or of ClockEvent
             Fewer than ``n`` where the schedule ends.
 
         Raises
@@ -157,7 +160,7 @@ class Schedule:
         known: deque[ClockEvent] = deque(maxlen=_MEMORY)
         refused = 0
         for event in self._candidates(begin):
-            if not self._accepts(event.start_time):
+            if not self._accepts(event):
                 refused += 1
                 if refused == PATIENCE:
                     return
@@ -180,7 +183,10 @@ class Schedule:
                     different.append(event)
             yield from different
 
-    def _accepts(self, moment: datetime) -> bool:
+    def _accepts(self, event: ClockEvent) -> bool:
+        if not (self.filters or self.or_filters or self.not_filters):
+            return True
+        moment = event.start_time
         return (
             all(accepts(moment) for accepts in self.filters)
             and (not self.or_filters or any(accepts(moment) for accepts in self.or_filters))
@@ -188,10 +194,10 @@ class Schedule:
         )
 
     def _adjusted(self, event: ClockEvent) -> ClockEvent:
-        moment = event.start_time
+        moment = event.wall
         for adjust in self.adjustments:
-            moment = aware(adjust(moment), f"What the adjustment {adjust!r} returned")
-        return replace(event, start_time=moment)
+            moment = aware(adjust(pendular(moment)), f"What the adjustment {adjust!r} returned")
+        return ClockEvent(moment, event.parameter_defaults, event.labels)
 
 
 def IntervalSchedule(  # noqa: N802  # Prefect 1's name

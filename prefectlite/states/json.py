@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
+from prefectlite.moments import plainly
 from prefectlite.states.keys import RunKey
 from prefectlite.states.meta import Queued
 from prefectlite.states.report import ResultRef
@@ -161,7 +162,7 @@ def state_to_json(state: State) -> dict[str, Any]:
         "message": None if state.message is None else _plain(mask(str(state.message))),
         "result": _value_to_json(state._result),
         "context": {_plain(str(name)): _value_to_json(value) for name, value in state.context.items()},
-        "extras": {name: _value_to_json(getattr(state, name)) for name in state.extras},
+        "extras": {name: _value_to_json(plainly(state, name)) for name in state.extras},
     }
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Unpack
 
 from prefectlite.errors import NoOptions
+from prefectlite.moments import Moment
 from prefectlite.states.state import Pending, State
 from prefectlite.states.value import NO_RESULT, refused, zoned
 
@@ -87,10 +88,10 @@ class Queued(_MetaState):
         When ``state`` or ``start_time`` is something else.
     """
 
-    __slots__ = ("start_time",)
+    __slots__ = ("_start_time",)
     color = "#ffab00"
     extras = ("state", "start_time")
-    start_time: datetime | None
+    start_time = Moment()
 
     def __init__(
         self,

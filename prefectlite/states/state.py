@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Self, Unpack
 
 from prefectlite.errors import NoOptions
+from prefectlite.moments import Moment
 from prefectlite.states.children import ChildStates
 from prefectlite.states.value import NO_RESULT, StateValue, counted, named, refused, told, zoned
 
@@ -123,10 +124,10 @@ class Scheduled(Pending):
         When ``start_time`` is something else.
     """
 
-    __slots__ = ("start_time",)
+    __slots__ = ("_start_time",)
     color = "#ffab00"
     extras: ClassVar[tuple[str, ...]] = ("start_time",)
-    start_time: datetime | None
+    start_time = Moment()
 
     def __init__(
         self,
@@ -239,10 +240,10 @@ class Cached(Success):
         When the expiration is no datetime, or the tokens have no names.
     """
 
-    __slots__ = ("cached_parameters", "cached_result_expiration", "hashed_inputs")
+    __slots__ = ("_cached_result_expiration", "cached_parameters", "hashed_inputs")
     color = "#34d058"
     extras: ClassVar[tuple[str, ...]] = ("cached_result_expiration", "hashed_inputs", "cached_parameters")
-    cached_result_expiration: datetime | None
+    cached_result_expiration = Moment()
     hashed_inputs: Mapping[str, str]
     cached_parameters: Mapping[str, str]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, 
 
 from prefectlite.errors import NoOptions, ResultUnavailable, refuse_options
 from prefectlite.kinds import shown
+from prefectlite.moments import plain, plainly
 from prefectlite.printable import printable
 from prefectlite.states.report import ResultRef
 
@@ -143,7 +144,7 @@ class StateValue:
         """
         found = {"message": self.message, "result": self._result, "context": dict(self.context)}
         for name in self.extras:
-            found[name] = getattr(self, name)
+            found[name] = plainly(self, name)
         return found
 
     def replace(self, **changes: Any) -> Self:
@@ -167,7 +168,7 @@ class StateValue:
             return NotImplemented
         assert isinstance(other, StateValue)
         return all(
-            _is_same(getattr(self, name), getattr(other, name))
+            _is_same(plainly(self, name), plainly(other, name))
             for name in self.extras
             if name not in self.uncompared
         ) and _is_same(self._result, other._result)
@@ -284,7 +285,7 @@ def zoned(owner: type, moment: datetime | None, name: str = "start_time") -> dat
     Returns
     -------
     datetime or None
-        None for None.
+        None for None; a plain one for pendulum's.
 
     Raises
     ------
@@ -295,7 +296,8 @@ def zoned(owner: type, moment: datetime | None, name: str = "start_time") -> dat
         return None
     if not isinstance(moment, datetime):
         raise refused(owner, name, moment, "pass a datetime, with its time zone.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    found = plain(moment)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def named(owner: type, values: Mapping[str, Any] | None, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from prefectlite.core.base import AnyTask, ResourceRole, Task
 from prefectlite.core.blocks import enter_block, leave_block
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.core.options import TaskArgs
 from prefectlite.core.task import FunctionTask
 from prefectlite.errors import DefinitionError, DefinitionTypeError

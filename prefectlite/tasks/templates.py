@@ -71,7 +71,7 @@ class StringFormatter(Task):
                 f"Task {self.name!r} has no template; give it one, in StringFormatter or in the call."
             )
         try:
-            return string.Formatter().vformat(template, (), ChainMap(values, dict(context)))
+            return string.Formatter().vformat(template, (), ChainMap(values, context))
         except (KeyError, IndexError) as error:
             raise ValueError(
                 f"The template {template!r} of task {self.name!r} has a field that neither an argument nor "

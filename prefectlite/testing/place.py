@@ -14,6 +14,7 @@ from prefectlite.executors.attempts import Attempt, AttemptSession, Outcome
 from prefectlite.executors.held import WHERE
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.lowering.wrappers import Done, Succeeded
+from prefectlite.moments import plainly
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report
 from prefectlite.states.state import Scheduled, State
@@ -180,6 +181,7 @@ def _at(outcome: Outcome, started: float, ended: float) -> Outcome:
 def _again_at(report: Report, ended: float) -> State | None:
     """Return the reported state; one that asks to be tried at once does so at the virtual time."""
     state = report.state
-    if isinstance(state, Scheduled) and state.start_time == datetime.fromtimestamp(report.ended, UTC):
+    at_once = datetime.fromtimestamp(report.ended, UTC)
+    if isinstance(state, Scheduled) and plainly(state, "start_time") == at_once:
         return state.replace(start_time=datetime.fromtimestamp(ended, UTC))
     return state

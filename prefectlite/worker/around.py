@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
-from prefectlite.core.context import LazyLayer, current_layer, enter_layer, push
 from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.core.keeping import Keeping
+from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, push
 from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
@@ -267,7 +267,9 @@ class Around(LazyLayer):
         return {
             **kind.shared,
             **own_facts(self.key, facts.run_id, kind.task.envelope.name),
+            # Each body's own: it may change them in place.
             "parameters": dict(facts.parameters),
+            "caches": {},
             "upstream_states": UpstreamStates(*told.upstreams(index)),
             **told.beside(),
         }

@@ -17,6 +17,7 @@ from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Noted, NotedDone, Packed, Succeeded, Veiled
+from prefectlite.moments import plainly
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -383,7 +384,7 @@ def _failed_by(signal: Signal, state: Failed, note: str, limit: int | None) -> S
 
 def _scheduled(state: Scheduled, kind: Kind, now: float) -> State:
     changes: dict[str, Any] = {}
-    start = state.start_time
+    start = plainly(state, "start_time")
     if start is not None and start.tzinfo is None:
         changes["start_time"] = start.replace(tzinfo=UTC)
     if isinstance(state, Retrying):

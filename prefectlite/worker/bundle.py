@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
-from prefectlite.core.context import enter_layer
+from prefectlite.core.layers import enter_layer
 from prefectlite.lowering.pace import VALUE_LIMIT
 from prefectlite.lowering.parts import Block, Part
 from prefectlite.lowering.spec import opened

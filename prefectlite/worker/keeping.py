@@ -11,6 +11,7 @@ from prefectlite.errors import ResultCorrupt, ResultUnavailable
 from prefectlite.lowering.tokens import token_of
 from prefectlite.lowering.wrappers import Succeeded, Veiled
 from prefectlite.masking import KNOWN, mask, secrets_in
+from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
 from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_parameters, objection
@@ -195,9 +196,8 @@ class Keeper:
             self._log.warning("Its value could not be kept: %s", described(error))
             return None
         if state is not None:
-            told.append(
-                f"Its value may be used until {state.cached_result_expiration:%Y-%m-%d %H:%M:%S} UTC."
-            )
+            expiration = plainly(state, "cached_result_expiration")
+            told.append(f"Its value may be used until {expiration:%Y-%m-%d %H:%M:%S} UTC.")
         return state
 
 

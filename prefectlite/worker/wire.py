@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.keys import BundleKey, DataKey
+from prefectlite.moments import plainly
 from prefectlite.results.serializers import dumps_failure
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Failed
@@ -146,7 +147,7 @@ def noted(report: Report, told: Sequence[Any]) -> Report:
 
 
 def _cached_facts(cached: Cached) -> Item:
-    expiration = cached.cached_result_expiration
+    expiration = plainly(cached, "cached_result_expiration")
     return (
         None if expiration is None else expiration.timestamp(),
         tuple(cached.hashed_inputs.items()),

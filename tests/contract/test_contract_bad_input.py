@@ -546,10 +546,15 @@ STATES: dict[str, Bad] = {
         AttributeError,
         ("'nowhere'", "context.get('nowhere')"),
     ),
-    "a context that is set": (
-        lambda: setattr(context, "x", 1),
+    "a context whose method is set": (
+        lambda: setattr(context, "update", 1),
         AttributeError,
-        ("'x'", "use `with context(x=...):`"),
+        ("'update'", "write context['update'] = ..."),
+    ),
+    "a context's value that is removed and not there": (
+        lambda: delattr(context, "nowhere"),
+        AttributeError,
+        ("'nowhere'", "context.get('nowhere')"),
     ),
     "a context without names": (lambda: context(3), ValueError, ("3", "write context(name=value)")),  # type: ignore[arg-type]
     "temporary settings without names": (

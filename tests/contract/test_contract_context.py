@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
+import functools
 import math
 import threading
 from datetime import UTC, datetime
@@ -11,9 +13,20 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, context, set_temporary_config, tags, task, triggers
+from prefectlite import (
+    DateTimeParameter,
+    Flow,
+    LocalExecutor,
+    Parameter,
+    context,
+    set_temporary_config,
+    tags,
+    task,
+    triggers,
+)
 from prefectlite.errors import ContextError, SerializationError
 from prefectlite.results import LocalResult
+from prefectlite.signals import LOOP
 
 
 @task
@@ -251,6 +264,194 @@ def test_handlers_and_triggers_see_the_flow_runs_context(world: Any) -> None:
     assert {(run.partition("/")[2], told, run_name) for *_, run, told, run_name in heard} == {
         ("handled-1", key, name)
     }
+
+
+@task(max_retries=1)
+def scribble(x: int) -> Any:
+    found = context.get("mark"), context.flow_name, context.map_index, len(context.caches)
+    context["mark"] = context.attempt
+    context.update(flow_name="mine", map_index=99, parameters=None, idempotency_key=None)
+    context.setdefault("notes", []).append(x)
+    context.caches["x"] = context.parameters
+    with context(mark="inside", inner=1):
+        context.inner += 1
+        inner = context.mark, context.inner
+    if context.attempt == 1 and x % 2:
+        raise ValueError(x)
+    return (
+        found,
+        inner,
+        context.mark == context.attempt,
+        context.notes,
+        context.map_index,
+        context.pop("mark"),
+    )
+
+
+def test_what_a_body_sets_lasts_until_its_end_and_no_other_run_sees_it(world: Any) -> None:
+    with Flow("etl") as flow:
+        many = scribble.map(list(range(5)))
+        last = look(upstream_tasks=[many])
+    state = world.run(flow)
+    assert state.is_successful(), state.result[many].message
+
+    assert state.result[many].result == [
+        ((None, "etl", x, 0), ("inside", 2), True, [x], 99, 1 + x % 2) for x in range(5)
+    ]
+    assert state.result[last].result["flow_name"] == "etl"
+    assert not {"mark", "notes"} & set(state.result[last].result["names"])
+    assert (len(context), seen(world)["flow_name"]) == (0, "etl")
+
+
+def test_what_a_body_overwrites_misleads_nobody(world: Any, place: str, tmp_path: Path) -> None:
+    @task(
+        max_retries=1,
+        timeout=30 if place == "local" else None,
+        result=LocalResult(str(tmp_path), location="{task_name}-{map_index}-{x}"),
+        log_stdout=True,
+    )
+    def careless(x: int) -> Any:
+        time_left, attempt = context.time_left, context.attempt
+        context.clear()
+        context.update(task_name="../other", map_index="none", x=-1, resume=True, time_left=None)
+        if attempt == 1:
+            raise ValueError
+        print("printed by", x)
+        return 0 < time_left() <= (30 if place == "local" else math.inf), attempt
+
+    @task
+    def loops() -> Any:
+        count = context.get("task_loop_count", 1)
+        context.update(task_loop_count=7, task_loop_result="wrong")
+        if count < 3:
+            raise LOOP(result=count)
+        return count
+
+    with Flow("etl") as flow:
+        many, looped = careless.map([5, 6]), loops()
+    result = world.run(flow).result
+
+    assert (result[many].result, result[looped].result) == ([(True, 2)] * 2, 3)
+    assert {path.name for path in tmp_path.glob("careless-?-?")} == {"careless-0-5", "careless-1-6"}
+
+
+def test_threads_that_a_body_starts_set_nothing_for_other_runs(world: Any) -> None:
+    @task
+    def threaded() -> Any:
+        def mark() -> None:
+            context.mark = 1
+
+        for target in (mark, functools.partial(contextvars.copy_context().run, mark)):
+            before = context.get("mark")
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+        return before, context.get("mark")
+
+    with Flow("etl") as flow:
+        made = threaded()
+        flow.add_edge(made, look_later := look())
+    result = world.run(flow).result
+    assert result[made].result == (None, 1)
+    assert "mark" not in result[look_later].result["names"]
+    assert "mark" not in context
+
+
+def test_what_async_bodies_set_stays_apart(world: Any) -> None:
+    @task
+    async def turns(x: int) -> Any:
+        context.mark = x
+        await asyncio.sleep(0.01)
+        return await asyncio.create_task(asyncio.sleep(0, context.mark))
+
+    with Flow("etl") as flow:
+        made = turns.map([1, 2, 3])
+    assert world.run(flow).result[made].result == [1, 2, 3]
+
+
+def test_what_a_script_sets_lasts_and_shows_in_the_runs_that_begin_later(world: Any) -> None:
+    try:
+        context.extra = "of the script"
+        context["date"] = "2026-03-01"
+        found = seen(world)
+        assert (found["extra"], found["today"]) == ("of the script", "2026-03-01")
+        with context(extra="of the block"):
+            del context.date
+            found = seen(world)
+            assert (found["extra"], found["today"] != "2026-03-01") == ("of the block", True)
+        assert seen(world, context={"extra": "of the run"})["extra"] == "of the run"
+        assert context.pop("extra") == "of the script"
+        assert (seen(world)["extra"], seen(world)["today"]) == (None, "2026-03-01")
+    finally:
+        context.clear()
+
+
+def test_a_flow_that_a_body_runs_sees_what_the_body_set() -> None:
+    @task
+    def outer() -> Any:
+        context.extra = "of the body"
+        with Flow("inner") as inner:
+            made = look()
+        return inner.run(executor=LocalExecutor()).result[made].result["extra"]
+
+    with Flow("outer") as flow:
+        made = outer()
+    assert flow.run(executor=LocalExecutor()).result[made].result == "of the body"
+
+
+def test_what_a_callback_sets_ends_with_it(world: Any) -> None:
+    found: list[Any] = []
+
+    def first(*_: Any) -> None:
+        found.append(context.get("extra"))
+        context.extra = context.flow_name = "of a handler"
+
+    def second(*_: Any) -> None:
+        found.append((context.get("extra"), context.flow_name))
+
+    with Flow("etl", state_handlers=[first, second]) as flow:
+        made = task(look.run, name="look", state_handlers=[first, second])()
+    state = world.run(flow)
+    assert state.result[made].result["extra"] is None
+    assert set(found) == {None, ("of a handler", "of a handler")}
+
+
+def test_moments_are_pendulums(world: Any, tmp_path: Path) -> None:
+    heard: list[Any] = []
+
+    def handler(tracked: Any, old: Any, new: Any) -> None:
+        if new.is_retrying():
+            heard.append(
+                (new.start_time.diff(context.date).in_days(), context.scheduled_start_time.to_date_string())
+            )
+
+    @task(
+        max_retries=1,
+        state_handlers=[handler],
+        result=LocalResult(str(tmp_path), location="{date:YYYY}-{date:%m}-{scheduled_start_time.day}"),
+    )
+    def load(since: Any, until: Any) -> Any:
+        if context.attempt == 1:
+            raise ValueError
+        assert until is None
+        return (
+            context.scheduled_start_time.subtract(days=1).to_date_string(),
+            context["date"].add(hours=1).format("HH:mm"),
+            since.start_of("month").to_date_string(),
+            since.diff(context.get("date")).in_days(),
+        )
+
+    since, until = DateTimeParameter("since"), DateTimeParameter("until", default=None)
+    with Flow("etl") as flow:
+        made = load(since, until)
+    moment = datetime(2026, 3, 1, 6, tzinfo=UTC)
+    state = world.run(flow, since="2026-02-26T05:00", context={"scheduled_start_time": moment})
+
+    assert state.is_successful(), state.result[made].message
+    assert state.result[made].result == ("2026-02-28", "07:00", "2026-02-01", 3)
+    assert state.result[since].result.to_date_string() == "2026-02-26"
+    assert [told for _, told in heard] == ["2026-03-01"]
+    assert (tmp_path / "2026-03-1").exists()
 
 
 def test_nothing_of_a_run_shines_into_the_next(world: Any) -> None:

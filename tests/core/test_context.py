@@ -6,22 +6,16 @@ import asyncio
 import contextvars
 import pickle
 import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import cloudpickle
 import pytest
+from pendulum import DateTime
 
-from prefectlite.core.context import (
-    LazyLayer,
-    context,
-    current_layer,
-    enter_layer,
-    idempotency_key,
-    pop,
-    push,
-    surroundings,
-    tags,
-)
-from prefectlite.errors import DefinitionTypeError
+from prefectlite.core.context import context, idempotency_key, tags
+from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push, surroundings
+from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.states.keys import RunKey
 
 
@@ -55,16 +49,122 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
         context["map_index"]
 
 
-def test_the_context_is_read_only() -> None:
-    with pytest.raises(AttributeError, match=r"'x' cannot be set; use `with context\(x="):
-        context.x = 1
-    with pytest.raises(TypeError, match=r"'x' cannot be set; use `with context\(x="):
-        context["x"] = 1  # as Prefect 1 allowed
-    for change in ("clear", "pop", "popitem", "setdefault", "update"):
+def test_it_may_be_changed_in_place_as_a_dict_with_attributes() -> None:
+    with context(a=1, b=2):
+        context["day"] = 3
+        context.city = "Bergen"
+        context.update({"rain": True}, sun=False)
+        context.update([("sun", None)])
+        context.update(sun=False)
+        assert context.setdefault("names", []) == []
+        context.setdefault("names", None).append("x")
+        assert (context.day, context["city"], context.rain, context.names) == (3, "Bergen", True, ["x"])
+        assert (context.pop("a"), context.pop("a", None)) == (1, None)
+        del context.b, context["day"]
+        assert context == {"city": "Bergen", "rain": True, "sun": False, "names": ["x"]}
+        assert context.popitem() == ("city", "Bergen")
+        context[("no", "text")] = 1  # a dict's keys, though no flow run can be given this one
+        context.clear()
+        assert context.to_dict() == {}
+
+
+def test_what_has_no_names_cannot_be_put_into_it() -> None:
+    for what, give in (("context", context), ("context.update", context.update)):
         with pytest.raises(
-            AttributeError, match=rf"has no {change}\(\), since nothing can change it; use `with"
+            ContextError, match=rf"^{what}\(\.\.\.\) was given 3, which has no names; write {what}\("
         ):
-            getattr(context, change)
+            give(3)  # type: ignore[operator]
+
+
+def test_what_is_not_there_cannot_be_removed() -> None:
+    with context(a=1):
+        with pytest.raises(AttributeError, match="no 'x' here; it holds a"):
+            del context.x
+        with pytest.raises(KeyError, match="no 'x' here"):
+            del context["x"]
+        with pytest.raises(KeyError, match="no 'x' here"):
+            context.pop("x")
+
+
+def test_what_it_does_is_not_hidden_by_an_attribute_of_that_name() -> None:
+    with context():
+        with pytest.raises(AttributeError, match=r"'update' cannot be set .*; write context\['update'\] = "):
+            context.update = 1
+        context["update"] = 1
+        context.update(x=2)
+        assert context["update"] == 1
+
+
+def test_what_is_set_or_removed_in_a_block_is_so_until_its_end() -> None:
+    with context(kept=1, changed=1):
+        with context(inner=2):
+            context.changed = 2
+            context.new = 3
+            del context.kept
+            with tags("t"):
+                assert context.changed == 2
+                context.newer = 4
+            assert context.to_dict() == {"changed": 2, "inner": 2, "new": 3}
+        assert context.to_dict() == {"kept": 1, "changed": 1}
+
+
+@pytest.fixture
+def top_level() -> Iterator[None]:
+    yield
+    context.clear()
+
+
+@pytest.mark.usefixtures("top_level")
+def test_what_is_set_outside_of_blocks_lasts_from_one_cell_of_a_notebook_to_the_next() -> None:
+    def first_cell() -> None:
+        context.city = "Bergen"
+        context.setdefault("secrets", {})["KEY"] = "hush"
+
+    def next_cell() -> None:
+        assert (context.city, context.secrets) == ("Bergen", {"KEY": "hush"})
+        with context(city="Oslo"):
+            assert context.city == "Oslo"
+        del context.city
+
+    contextvars.Context().run(first_cell)
+    contextvars.Context().run(next_cell)
+    assert context.to_dict() == {"secrets": {"KEY": "hush"}}
+
+
+@pytest.mark.usefixtures("top_level")
+def test_what_another_thread_sets_is_its_own() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        context.x += 1
+        copied = contextvars.copy_context()
+        inner = threading.Thread(target=copied.run, args=(lambda: seen.append(context.x),))
+        inner.start()
+        inner.join()
+        seen.append(context.x)
+
+    context.x = 1
+    for _ in range(2):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [2, 2, 2, 2]
+    assert context.x == 1
+
+
+def test_moments_of_the_run_are_pendulums_however_they_are_read() -> None:
+    moment = datetime(2026, 3, 1, 6, tzinfo=UTC)
+    with context(date=moment, scheduled_start_time=moment, mine=moment):
+        assert context.date.subtract(days=1).to_date_string() == "2026-02-28"
+        assert context["date"].format("YYYY") == context.get("date").format("YYYY") == "2026"
+        assert context.scheduled_start_time.diff(context.date).in_seconds() == 0
+        assert {type(value) for value in (*context.values(), *context.to_dict().values())} == {
+            DateTime,
+            datetime,
+        }
+        assert type(context.mine) is datetime  # what a person sets is theirs
+        context.date = "someday"
+        assert context.date == "someday"
 
 
 def test_a_body_sees_its_own_surroundings_only_and_leaves_no_trace() -> None:
@@ -81,17 +181,20 @@ def test_leaving_more_blocks_than_were_entered_does_nothing() -> None:
     assert current_layer() is before
     push({"x": 1}, fresh=True)
     pop()
-    assert current_layer() == before
+    assert current_layer() is before
 
 
 def test_what_a_person_sets_is_known_apart_up_to_where_nothing_shines_through() -> None:
     with context(a=1), tags("t"), context({"b": 2}, a=3):
-        assert current_layer().given == {"a": 3, "b": 2}
+        assert current_layer().given == {"a", "b"}
+        context.d = 4
+        del context.b
+        assert current_layer().given == {"a", "d"}
         with surroundings({"task_name": "load"}):
-            assert current_layer().given == {}
+            assert current_layer().given == set()
             with context(c=4):
-                assert current_layer().given == {"c": 4}
-    assert current_layer().given == LazyLayer().given == {}
+                assert current_layer().given == {"c"}
+    assert current_layer().given == LazyLayer().given == set()
 
 
 def test_threads_see_the_context_if_it_is_copied_to_them() -> None:
@@ -171,6 +274,14 @@ def test_a_lazy_layer_makes_its_values_at_the_first_look_and_once() -> None:
         contextvars.copy_context().run(look)
     contextvars.copy_context().run(leave)
     assert layer.made == 1
+
+    def change() -> None:
+        enter_layer(layer)
+        context.more = 2
+        assert (layer.values, layer.given, layer.block) == ({"map_index": 3, "more": 2}, {"more"}, None)
+
+    contextvars.copy_context().run(change)
+    assert "more" not in context
     assert "map_index" not in context
     with pytest.raises(NotImplementedError):
         _ = LazyLayer().values

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -52,7 +53,7 @@ class Recorder:
         @task
         def note(x: Any) -> None:
             meant = context.scheduled_start_time
-            minute = (meant - EIGHT) // MINUTE
+            minute = meant.diff(EIGHT).in_minutes()
             self.seen.append((minute, (self.glass.now() - EIGHT) / MINUTE, x))
             self.glass.time += (takes or {}).get(minute, timedelta(0))
 
@@ -78,6 +79,26 @@ class TestFlowRun:
 
         assert state.is_successful()
         assert it.seen == [(1, 1.0, 0), (2, 2.0, 0), (3, 3.0, 0)]
+
+    def test_the_start_has_the_schedules_zone_and_the_date_is_that_of_utc(self) -> None:
+        morning = datetime(2026, 11, 26, 9, 0, tzinfo=ZoneInfo("Pacific/Auckland"))
+
+        @task
+        def when() -> Any:
+            return (
+                context.scheduled_start_time.to_datetime_string(),
+                context.date.timezone_name,
+                context.today,
+            )
+
+        with Flow("far east", schedule=Schedule([clocks.DatesClock([morning])])) as made:
+            found = when()
+
+        state = made.run(executor=HERE, clock=Hourglass(morning.astimezone(UTC) - MINUTE))
+        assert state.result[found].result == ("2026-11-26 09:00:00", "UTC", "2026-11-25")
+        given = {"scheduled_start_time": EIGHT}
+        state = made.run(executor=HERE, clock=Hourglass(morning.astimezone(UTC) - MINUTE), context=given)
+        assert state.result[found].result == ("2026-11-26 08:00:00", "UTC", "2026-11-26")
 
     def test_the_state_is_that_of_the_last_run(self) -> None:  # 11.2
         glass = Hourglass()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
+
+from pendulum import DateTime
 
 from prefectlite import (
     DaskExecutor,
@@ -50,7 +52,7 @@ from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.signals import SKIP
-from prefectlite.states import Cached, Failed, Queued, RunKey, State
+from prefectlite.states import Cached, Failed, Queued, RunKey, Scheduled, State
 from prefectlite.tasks.shell import ShellTask
 from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
@@ -296,7 +298,8 @@ assert_type(ShellTask("true", env={"A": "1"}, max_retries=2).run(), str | list[s
 
 nine = CronSchedule("0 9 * * *")
 assert_type(nine, Schedule)
-assert_type(nine.next(3), list[datetime])
+assert_type(nine.next(3), list[DateTime])
+assert_type(Scheduled(start_time=datetime.now(UTC)).start_time, DateTime | None)
 assert_type(nine.next(3, return_events=True), list[clocks.ClockEvent])
 assert_type(Flow("nightly", schedule=nine), Flow)
 assert_type(slack_notifier(only_states=[Failed]), SlackNotifier)

@@ -15,9 +15,9 @@ from prefectlite.core.binding import unwrapped
 from prefectlite.core.blocks import no_block, through_collections
 from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.context import current_layer
 from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.layers import current_layer
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
 from prefectlite.errors import DefinitionError, DefinitionTypeError

@@ -1,0 +1,178 @@
+"""Where the context's values live: layers around each other. Knows names and values, and not what they mean.
+
+There is a layer for each block and each body. A ``contextvars`` variable holds the innermost, so threads that
+are started through ``contextvars.copy_context`` and async code see it, and other threads don't. What is set
+goes into the innermost layer and ends with it: nothing leaks from a block that was left, or from one task run
+into the next. Below all of them lies what the program's main thread sets outside of blocks, and not in a
+context of ``contextvars``, since each cell of a notebook may have one of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+
+class Layer:
+    """The values of one block, and the block around it.
+
+    Parameters
+    ----------
+    values : dict
+        All that is visible here, what shines through from outside included.
+    outer : Layer, LazyLayer or None
+        What holds again when the block is left.
+    given : iterable
+        The names of those values that a person set, here or in a block around this one.
+    block : object
+        What hears of tasks that are put into a flow here; see ``core.blocks``.
+    """
+
+    __slots__ = ("block", "given", "outer", "values")
+
+    def __init__(
+        self,
+        values: dict[str, Any],
+        outer: Layer | LazyLayer | None = None,
+        given: Iterable[str] = (),
+        block: Any = None,
+    ) -> None:
+        self.values = values
+        self.outer = outer
+        self.given = set(given)
+        self.block = block
+
+
+class LazyLayer:
+    """A block whose values are made when somebody asks for the first; nothing shines through from outside."""
+
+    __slots__ = ("_given", "_values")
+    _given: set[str]
+    _values: dict[str, Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that is visible here."""
+        try:
+            return self._values
+        except AttributeError:
+            self._values = self.make()
+            return self._values
+
+    @property
+    def outer(self) -> None:
+        """No block around it can be gone back to."""
+        return
+
+    @property
+    def given(self) -> set[str]:
+        """The names of those values that a person set here; what was set around it does not shine through."""
+        try:
+            return self._given
+        except AttributeError:
+            self._given = set()
+            return self._given
+
+    @property
+    def block(self) -> None:
+        """Nothing around it hears of tasks that are put into a flow here."""
+        return
+
+    def make(self) -> dict[str, Any]:
+        """Make the values.
+
+        Returns
+        -------
+        dict
+            Values by name; not to be changed by whoever makes them.
+        """
+        raise NotImplementedError
+
+
+_BASE: Final = Layer({})
+_current: ContextVar[Layer | LazyLayer] = ContextVar("prefectlite.context", default=_BASE)
+#: Returns the innermost layer; bound once because every call of a task asks.
+current_layer = _current.get
+#: Makes a layer the innermost one, as long as the ``contextvars`` context lasts.
+enter_layer = _current.set
+
+
+def push(values: Mapping[str, Any], *, fresh: bool = False, given: bool = False) -> None:
+    """Enter a block.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What the block adds or hides.
+    fresh : bool
+        Whether nothing shines through from outside.
+    given : bool
+        Whether a person set the values, for the flow runs that begin inside the block too.
+    """
+    outer = current_layer()
+    if fresh:
+        enter_layer(Layer(dict(values), outer))
+    else:
+        names = {*outer.given, *values} if given else outer.given
+        enter_layer(Layer({**outer.values, **values}, outer, names, outer.block))
+
+
+def push_block(block: object) -> None:
+    """Enter a block that hears of the tasks that are put into a flow inside.
+
+    Parameters
+    ----------
+    block : object
+        What hears of them; None where nothing shall.
+    """
+    outer = current_layer()
+    enter_layer(Layer(dict(outer.values), outer, outer.given, block))
+
+
+def pop() -> None:
+    """Leave the innermost block; without one, do nothing."""
+    outer = current_layer().outer
+    if outer is not None:
+        enter_layer(outer)
+
+
+def own_layer() -> Layer | LazyLayer:
+    """Return the layer that a change goes into.
+
+    Returns
+    -------
+    Layer or LazyLayer
+        The innermost one; outside of blocks, one of the thread's own unless it is the program's main thread.
+    """
+    layer = current_layer()
+    if layer is _BASE and threading.current_thread() is not threading.main_thread():
+        # What another thread sets is its own, as in Prefect 1, and ends with it.
+        push({})
+        layer = current_layer()
+    return layer
+
+
+@contextmanager
+def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
+    """Let ``context`` show these values and no others inside a block; a worker wraps task bodies in it.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What the body may ask about its run.
+
+    Yields
+    ------
+    None
+        Nothing; the values are read through ``context``.
+    """
+    before = current_layer()
+    push(values, fresh=True)
+    try:
+        yield
+    finally:
+        # Whatever blocks the body opened and did not leave, what held before holds again.
+        enter_layer(before)
