@@ -134,6 +134,7 @@ class Echo:
         record.exc_text = line.exc_text
         labels = self._labels(line.flow, line.run)
         record.__dict__.update(labels, attempt=line.attempt, where=line.where, is_task_log=True)
+        record.__dict__.update(line.attributes or {})
         return record
 
     def _labels(self, flow_name: str, run: str) -> dict[str, object]:

@@ -119,6 +119,27 @@ def test_lines_look_as_the_settings_say(
     ]
 
 
+def test_lines_bear_what_the_settings_name_of_the_context(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    @task(timeout=60)
+    def apart() -> None:
+        logging.getLogger("mine").warning("apart")
+
+    with Flow("etl") as flow:
+        talk().set_downstream(apart)
+    said = {"logging.format": "%(region)s %(n)r %(flow_run_name).3s %(nix)s %(message)s"}
+    with set_temporary_config({**said, "logging.log_attributes": "['region', 'n', 'flow_run_name', 'nix']"}):
+        flow.run(executor=LocalExecutor(), context={"region": "north", "n": 3})
+    assert capsys.readouterr().err.splitlines() == [
+        "north 3 etl None hello",
+        "north 3 etl None there",
+        "north 3 etl None apart",
+    ]
+
+
 def test_a_programs_own_handlers_can_name_the_task_too(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 
