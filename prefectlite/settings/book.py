@@ -26,7 +26,7 @@ from prefectlite.settings.section import Section
 from prefectlite.settings.sources import Given, put, read, without_effect
 
 #: Names of what nobody should read over somebody's shoulder.
-_DELICATE: Final = re.compile(r"^context\.secrets\.|key|token|secret|password", re.IGNORECASE)
+_DELICATE: Final = re.compile(r"^context\.secrets\.|(?:[._]|api)(?:key|token|secret|password)", re.IGNORECASE)
 
 
 class Setting(NamedTuple):

@@ -1,4 +1,4 @@
-"""What settings were called in Prefect 1: which of ours they are, or why they do nothing. Knows names alone."""
+"""What settings were called in Prefect 1: which of ours they are, or why they do nothing. Knows no values."""
 
 from __future__ import annotations
 

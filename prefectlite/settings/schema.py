@@ -77,7 +77,7 @@ class ResultSettings:
         How many bytes of larger results stay readable after a flow run's end, as long as its state is held.
     dir : str or None
         The folder where values are stored of tasks with ``cache_for`` or ``target`` that name no other; by
-        default ``~/.prefectlite/results``. All workers must reach it.
+        default ``results`` in ``home_dir``. All workers must reach it.
     """
 
     inline_limit: int = _setting(8192, ge=0)
@@ -126,19 +126,21 @@ class LoggingSettings:
     log_attributes : tuple of str
         What of the context each of these records bears, too, for the format.
     format : str
-        A line, as in ``logging``; ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``,
+        A line, as in ``logging``; ``who``, ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``,
         ``task_run_id``, ``task_run``, ``attempt`` and ``where`` can be used.
     datefmt : str
         A moment, as in ``time.strftime``.
+    runs_per_second : float
+        Of how many task runs a second it is logged at INFO, on average, that they begin and end; ten seconds'
+        worth may come at once, and the numbers tell of the rest. 0 for none and nothing of the flow run, inf
+        for all.
     """
 
     level: Level = _setting("INFO", check=_upper)  # noqa: RUF009  # it is a field
     log_attributes: tuple[str, ...] = _setting((), check=_names)
-    format: str = _setting(
-        "%(asctime)s %(levelname)-7s %(flow_name)s · %(task_run)s · attempt %(attempt)d | %(message)s",
-        check=_line_format,
-    )
+    format: str = _setting("%(asctime)s %(levelname)-7s %(who)s | %(message)s", check=_line_format)
     datefmt: str = _setting("%H:%M:%S")
+    runs_per_second: float = _setting(20.0, ge=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ class Around(LazyLayer):
         kind, facts = self.kind, self.kind.flow.facts
         run = str(self.key)
         return {
-            **record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run),
+            **record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run, self.told.slug),
             "attempt": kind.attempt,
             "where": kind.here.where,
             **(named_of_context(kind.flow.log_attributes) or {}),

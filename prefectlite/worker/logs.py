@@ -14,9 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from prefectlite.core.context import current_layer
+from prefectlite.core.layers import current_layer
 from prefectlite.masking import mask
-from prefectlite.states.keys import RunKey
 from prefectlite.worker.concealed import concealing
 
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
@@ -212,7 +211,7 @@ class Speaker(Protocol):
 current: Final[ContextVar[Speaker | None]] = ContextVar("prefectlite.capture", default=None)
 
 
-def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict[str, object]:
+def record_labels(flow_name: str, run_id: str, task_name: str, run: str, slug: str) -> dict[str, object]:
     """Return what a task's log record is labelled with, for formatters and filters.
 
     Parameters
@@ -221,6 +220,8 @@ def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict
         Whose it is.
     run : str
         The run key as text.
+    slug : str
+        Its slug.
 
     Returns
     -------
@@ -231,7 +232,7 @@ def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict
         "flow_name": flow_name,
         "flow_run_id": run_id,
         "task_name": task_name,
-        "task_slug": RunKey.parse(run).slug,
+        "task_slug": slug,
         "task_run_id": f"{run_id}/{run}",
         "task_run": run,
     }

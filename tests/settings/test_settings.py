@@ -319,4 +319,4 @@ def test_neither_file_nor_pydantic_is_read_for_defaults(tmp_path: Path) -> None:
         env={"HOME": str(tmp_path)},
         check=True,
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
