@@ -89,7 +89,8 @@ class Flow(PortableGraph):
         parameters : mapping of str to object, or None
             Values for the flow's parameters.
         run_on_schedule : bool or None
-            False runs once, now, whatever the flow's schedule says; None and True follow it if there is one.
+            False runs once, now, whatever the flow's schedule says; True follows it if there is one; None as
+            the settings say, which is to follow it.
         executor : Executor or None
             Where to run; by default the flow's own executor, else the one of the settings, which is
             ``DaskExecutor()`` unless you set another.
@@ -159,7 +160,9 @@ class Flow(PortableGraph):
                     self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
                 ),
             )
-            if self.schedule is None or run_on_schedule is False:
+            if run_on_schedule is None:
+                run_on_schedule = current_settings().flows.run_on_schedule
+            if self.schedule is None or not run_on_schedule:
                 return make_run(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow()
 

@@ -46,7 +46,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "settings": frozenset(),
     "states": frozenset(),
     "rules": frozenset({"states"}),
-    "results": frozenset({"states"}),
+    # The settings: which folder is home.
+    "results": frozenset({"states", "settings"}),
     "schedules": frozenset(),
     "core": frozenset({"rules", "results", "schedules", "states", "settings"}),
     "engine": frozenset({"rules", "states"}),

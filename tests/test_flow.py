@@ -337,8 +337,10 @@ class TestInterrupting:
 
     def test_a_script_ends_by_ctrl_c_with_its_states_cancelled(self) -> None:
         script = """
-            import sys, time
+            import logging, sys, time
             from prefectlite import Flow, LocalExecutor, task
+
+            logging.getLogger("prefectlite").setLevel(logging.WARNING)
 
             @task
             def sleeps():
@@ -389,7 +391,9 @@ class TestInterrupting:
 class TestEcho:
     LINE = LogLine(0.0, 30, "quiet.place", "careful", "etl", "load-1[2]", 3, "tcp://1.2.3.4:5")
 
-    def test_without_any_logging_lines_go_to_standard_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_without_any_logging_lines_go_to_standard_output(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         logger = logging.getLogger("quiet.place")
         logger.propagate = False
         try:
@@ -397,7 +401,7 @@ class TestEcho:
         finally:
             logger.propagate = True
 
-        said = capsys.readouterr().err
+        said = capsys.readouterr().out
         assert said.endswith("WARNING etl · load-1[2] · attempt 3 | careful\n")
 
     def test_where_logging_is_set_up_lines_from_elsewhere_are_records(
@@ -446,7 +450,7 @@ class TestEcho:
         assert [text for text in of_one if ": Running." in text]
         assert not [text for text in said if "run n:" in text]
         (record,) = [one for one in caplog.records if one.getMessage() == of_one[-1]]
-        assert (record.name, record.levelname) == ("prefectlite.runs", "INFO")
+        assert (record.name, record.levelname) == ("prefectlite.TaskRunner", "INFO")
         assert (record.task_name, record.task_run) == ("double", "double-1[1]")  # type: ignore[attr-defined]
 
     def test_a_flow_run_says_what_its_bodies_print(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -459,7 +463,7 @@ class TestEcho:
         with no_logging():
             made.run(executor=HERE)
 
-        assert "speaks · speaks-1 · attempt 1 | hello from a body" in capsys.readouterr().err
+        assert "speaks · speaks-1 · attempt 1 | hello from a body" in capsys.readouterr().out
 
     def test_a_flow_run_says_what_failed(
         self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -475,7 +479,7 @@ class TestEcho:
         assert said.startswith("fails: Failed  double-1[1]\n  TypeError: unsupported operand type")
         assert "return 2 * x" in said
         [record] = caplog.records
-        assert (record.name, record.levelname) == ("prefectlite.runs", "ERROR")
+        assert (record.name, record.levelname) == ("prefectlite.FlowRunner", "ERROR")
         assert record.getMessage() == said.removesuffix("\n")
         assert record.flow_name == "fails"  # type: ignore[attr-defined]
 

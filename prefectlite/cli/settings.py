@@ -21,25 +21,26 @@ def settings_text(settings: Iterable[Setting]) -> str:
     Parameters
     ----------
     settings : iterable of Setting
-        Those of a section side by side, those of none first.
+        In any order: those of a section are put side by side, and those of none first.
 
     Returns
     -------
     str
         TOML, with comments.
     """
-    lines: list[str] = []
-    section = ""
+    by_section: dict[str, list[str]] = {"": []}
     for setting in settings:
-        heading, _, name = _parts(setting.key)
-        if heading != section:
-            section = heading
-            lines += ["", f"[{section}]"]
-        lines += textwrap.wrap(setting.description, _WIDTH, initial_indent="# ", subsequent_indent="# ")
-        # TOML has no word for nothing.
-        line = f"# {name} =" if setting.value is None else f"{name} = {_toml(setting.value)}"
-        lines.append(printable(f"{line}  # {setting.source}"))
-    return "\n".join(lines).lstrip("\n") + "\n"
+        by_section.setdefault(_parts(setting.key)[0], []).extend(_lines(setting))
+    parts = [[f"[{section}]", *lines] if section else lines for section, lines in by_section.items()]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _lines(setting: Setting) -> list[str]:
+    told = textwrap.wrap(setting.description, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    name = _parts(setting.key)[2]
+    # TOML has no word for nothing.
+    line = f"# {name} =" if setting.value is None else f"{name} = {_toml(setting.value)}"
+    return [*told, printable(f"{line}  # {setting.source}")]
 
 
 def _parts(key: str) -> tuple[str, str, str]:

@@ -1,22 +1,25 @@
 """Hands the log lines of task bodies to Python's logging, and tells it of states. Knows what a run is called.
 
 What a body logs in this process has passed this process's own handlers already, so it is handed on only if it
-comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard error: a body's words
-must not vanish because a script did not ask for them. What becomes of task runs is told, at INFO, only where
-somebody did set up logging and wants it.
+comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard output: a body's words
+must not vanish because a script did not ask for them. What becomes of task runs is told at INFO, of so many a
+second as the settings say; where there are more, their numbers are.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from prefectlite.core.constants import Collection as CollectionTask
 from prefectlite.core.constants import Constant
 from prefectlite.core.parameter import Parameter
-from prefectlite.driver.observer import RunView
+from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
+from prefectlite.driver.observer import Changes, RunView
+from prefectlite.driver.telling import Telling, in_numbers
 from prefectlite.engine.instructions import Transition
 from prefectlite.masking import mask
 from prefectlite.printable import hanging, label
@@ -27,8 +30,9 @@ from prefectlite.worker.logs import LogLine, installation, record_labels
 
 #: What only carries a value is no news.
 _SILENT: Final = (Parameter, Constant, CollectionTask)
-#: The logger that tells of states.
-_RUNS: Final = logging.getLogger("prefectlite.runs")
+#: The loggers that tell of states; they have the names of what told of them in Prefect 1.
+_TASKS: Final = "prefectlite.TaskRunner"
+_FLOWS: Final = "prefectlite.FlowRunner"
 
 
 class Echo:
@@ -37,16 +41,26 @@ class Echo:
     Each record carries ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``, ``task_run_id``,
     ``task_run``, ``attempt`` and ``where``, for formatters and filters. How lines look where nobody set up
     logging, the settings say.
+
+    Parameters
+    ----------
+    tells : bool
+        Whether it also tells what becomes of flow and tasks.
+    clock : callable
+        Seconds, of a clock that only goes forward.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         settings = current().logging
-        self._formatter = logging.Formatter(settings.format, settings.datefmt)
+        self._clock = clock
+        self._resort = LastResort(settings)
+        self._per_second = settings.runs_per_second if tells else 0.0
         self._run_id = ""
         self._flow_name = ""
         self._slugs: Mapping[Any, str] = {}
         self._known: Mapping[str, str] | None = None
-        self._tells = False
+        self._telling: Telling | None = None
+        self._counts: Mapping[str, int] = {}
 
     def started(self, run: RunView) -> None:
         """Learn the names of the run and its tasks.
@@ -58,34 +72,43 @@ class Echo:
         """
         self._run_id, self._flow_name = run.run_id, run.flow_name
         self._slugs, self._known = run.slugs, None
-        self._tells = installation.lets_through(_RUNS.name, logging.INFO) and _is_set_up(_RUNS)
+        EAR.listen(self._resort)
+        enabled = logging.getLogger(_TASKS).isEnabledFor(logging.INFO)
+        wanted = enabled and installation.lets_through(_TASKS, logging.INFO)
+        if wanted and self._per_second and self._telling is None:
+            self._telling = Telling(self._per_second, self._names)
 
     @property
     def _names(self) -> Mapping[str, str]:
-        """What tasks are called, by slug; in most runs nobody asks."""
+        """What tasks are called that are news, by slug; in some runs nobody asks."""
         if self._known is None:
             named = {slug: task.name for task, slug in self._slugs.items() if not isinstance(task, _SILENT)}
             self._known = named
         return self._known
 
-    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
-        """Log what became of task runs and of the flow, if somebody wants to know.
+    def turn(self, transitions: Changes, counts: Mapping[str, int]) -> None:
+        """Log what became of task runs, and that the flow began, if somebody wants to know.
 
         Parameters
         ----------
-        transitions : collection of Transition
+        transitions : Changes
             What changed.
         counts : mapping of str to int
-            Not looked at.
+            How many task runs are in which class of state.
         """
-        if self._tells:
-            for change in transitions:
-                slug, run = change.key.slug, str(change.key)
-                if not slug or slug in self._names:
-                    who = label(f"Task run {run}" if slug else f"Flow run {self._flow_name}")
-                    labels = self._labels(self._flow_name, run) if slug else {}
-                    state, text = type(change.new).__name__, hanging(mask(change.new.message or ""))
-                    _RUNS.info("%s: %s. %s", who, state, text, extra=labels)
+        telling = self._telling
+        if telling is None:
+            return
+        self._counts = counts
+        now = self._clock()
+        told = [
+            self._of_task(change) if change.run >= 0 else self._of_flow(change.new, change.time)
+            for change in telling.chosen(transitions.groups, now)
+            if change.run >= 0 or not change.new.is_finished()
+        ]
+        if telling.sum_is_due(now):
+            told.append(self._numbers())
+        self._say(told)
 
     def log(self, lines: Sequence[LogLine]) -> None:
         """Log the lines.
@@ -95,8 +118,7 @@ class Echo:
         lines : sequence of LogLine
             What task bodies logged and printed.
         """
-        for line in lines:
-            self._log(line)
+        self._say([self._of_body(line) for line in lines])
 
     def tell(self, text: str) -> None:
         """Log an error of the run as a whole.
@@ -106,49 +128,86 @@ class Echo:
         text : str
             What is wrong; it may have several lines.
         """
-        if _is_set_up(_RUNS):
-            _RUNS.error(mask(text), extra={"flow_name": self._flow_name, "flow_run_id": self._run_id})
+        logger = logging.getLogger(_FLOWS)
+        if is_set_up(logger):
+            logger.error(mask(text), extra=self._flow_labels())
         else:
             sys.stderr.write(mask(text) + "\n")
 
     def ended(self, state: State) -> None:
-        """Do nothing.
+        """Log what became of the flow.
 
         Parameters
         ----------
         state : State
-            Not looked at.
+            Its state; not final for a run that is left.
         """
+        if self._telling is not None:
+            told = [self._numbers()] if self._telling.sum_is_due(self._clock(), at_last=True) else []
+            if state.is_finished():
+                told.append(self._of_flow(state, time.time()))
+            self._say(told)
+        EAR.leave(self._resort)
 
-    def _log(self, line: LogLine) -> None:
-        logger = logging.getLogger(line.logger)
-        record = self._record(line)
-        if not _is_set_up(logger):
-            sys.stderr.write(hanging(self._formatter.format(record)) + "\n")
-        elif not (_is_here(line) and line.logger != "stdout") and logger.isEnabledFor(line.level):
-            logger.handle(record)
-
-    def _record(self, line: LogLine) -> logging.LogRecord:
-        record = logging.LogRecord(line.logger, line.level, "", 0, line.message, None, None)
-        record.created = line.time
+    def _of_body(self, line: LogLine) -> logging.LogRecord:
+        record = _record(line.logger, line.level, line.message, line.time)
         record.exc_text = line.exc_text
-        labels = self._labels(line.flow, line.run)
+        labels = self._labels(line.flow, line.run, RunKey.parse(line.run).slug)
         record.__dict__.update(labels, attempt=line.attempt, where=line.where, is_task_log=True)
+        record.__dict__.update(line.attributes or {})
         return record
 
-    def _labels(self, flow_name: str, run: str) -> dict[str, object]:
-        slug = RunKey.parse(run).slug
-        return record_labels(flow_name, self._run_id, self._names.get(slug, slug), run)
+    def _of_task(self, change: Transition) -> logging.LogRecord:
+        run, new = str(change.key), change.new
+        text = f"Task run {label(run)}: {type(new).__name__}. {hanging(mask(new.message or ''))}"
+        record = _record(_TASKS, logging.INFO, text, change.time)
+        record.__dict__.update(self._labels(self._flow_name, run, change.key.slug))
+        return record
+
+    def _of_flow(self, state: State, moment: float) -> logging.LogRecord:
+        text = f"{self._flow}: {type(state).__name__}. {hanging(mask(state.message or ''))}"
+        record = _record(_FLOWS, logging.INFO, text, moment)
+        record.__dict__.update(self._flow_labels())
+        return record
+
+    def _numbers(self) -> logging.LogRecord:
+        text = (
+            f"{self._flow}: {in_numbers(self._counts)}. There are too many task runs to tell of each "
+            f"(logging.runs_per_second is {self._per_second:g})."
+        )
+        record = _record(_FLOWS, logging.INFO, text, time.time())
+        record.__dict__.update(self._flow_labels())
+        return record
+
+    def _say(self, records: Sequence[logging.LogRecord]) -> None:
+        """Hand records on; those that nobody handles are written at once, which is many times cheaper."""
+        handled = {name: is_set_up(logging.getLogger(name)) for name in {one.name for one in records}}
+        for record in records:
+            if handled[record.name] and _is_news(record):
+                logging.getLogger(record.name).handle(record)
+        self._resort.write([record for record in records if not handled[record.name]])
+
+    @property
+    def _flow(self) -> str:
+        return f"Flow run {label(self._flow_name)}"
+
+    def _flow_labels(self) -> dict[str, object]:
+        return {"flow_name": self._flow_name, "flow_run_id": self._run_id}
+
+    def _labels(self, flow_name: str, run: str, slug: str) -> dict[str, object]:
+        return record_labels(flow_name, self._run_id, self._names.get(slug, slug), run, slug)
 
 
-def _is_here(line: LogLine) -> bool:
-    return line.where == "local" or line.where.startswith("inproc://")
+def _record(logger: str, level: int, text: str, moment: float) -> logging.LogRecord:
+    record = logging.LogRecord(logger, level, "", 0, text, None, None)
+    record.created = moment
+    return record
 
 
-def _is_set_up(logger: logging.Logger) -> bool:
-    at: logging.Logger | None = logger
-    while at is not None:
-        if any(type(handler).__module__.partition(".")[0] != "prefectlite" for handler in at.handlers):
-            return True
-        at = at.parent if at.propagate else None
-    return False
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether the program's handlers want a record, and have not had it where it was made."""
+    where = getattr(record, "where", "")
+    is_here = where == "local" or where.startswith("inproc://")
+    return not (is_here and record.name != "stdout") and logging.getLogger(record.name).isEnabledFor(
+        record.levelno
+    )

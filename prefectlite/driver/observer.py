@@ -23,14 +23,15 @@ class Changes(Collection[Transition]):
         From the engine.
     """
 
-    __slots__ = ("_changes",)
+    __slots__ = ("groups",)
 
     def __init__(self, changes: Sequence[Transition | TransitionMany | TransitionEach]) -> None:
-        self._changes = changes
+        #: As they came: those of neighbours together.
+        self.groups = changes
 
     def __iter__(self) -> Iterator[Transition]:
         """Return each run's transition."""
-        for one in self._changes:
+        for one in self.groups:
             if isinstance(one, Transition):
                 yield one
             else:
@@ -38,7 +39,7 @@ class Changes(Collection[Transition]):
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return sum(1 if isinstance(one, Transition) else len(one) for one in self._changes)
+        return sum(1 if isinstance(one, Transition) else len(one) for one in self.groups)
 
     def __contains__(self, change: object) -> bool:
         """Return whether a transition is among them."""
@@ -100,12 +101,12 @@ class Observer(Protocol):
         """
         ...
 
-    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Changes, counts: Mapping[str, int]) -> None:
         """Take note of what changed in one turn of the loop; it is in the journal already.
 
         Parameters
         ----------
-        transitions : collection of Transition
+        transitions : Changes
             The changes in order; never empty.
         counts : mapping of str to int
             How many task runs are in which class of state after them.
@@ -161,12 +162,12 @@ class Audience:
         """
         self._tell(lambda observer: observer.started(run))
 
-    def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
+    def turn(self, transitions: Changes, counts: Mapping[str, int]) -> None:
         """Tell what changed in one turn.
 
         Parameters
         ----------
-        transitions : collection of Transition
+        transitions : Changes
             The changes in order.
         counts : mapping of str to int
             How many task runs are in which class of state.

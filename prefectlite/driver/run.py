@@ -45,6 +45,7 @@ from prefectlite.lowering.lower import Lowering
 from prefectlite.masking import Secrets, mask
 from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.settings import current as current_settings
+from prefectlite.settings import to_travel
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 from prefectlite.worker.concealed import concealing
@@ -149,7 +150,7 @@ class Run:
             # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
             own = {"scheduled_start_time": start, "date": start.astimezone(UTC), **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})
-        self._context = {**own, "secrets": secrets, "config": settings.to_travel()}
+        self._context = {**own, "secrets": secrets, "config": to_travel(settings)}
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()

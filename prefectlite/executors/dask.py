@@ -25,6 +25,7 @@ from prefectlite.executors.security import ROLES, check_security, security_of
 from prefectlite.executors.session import DaskSession
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.pace import most_together
+from prefectlite.settings import Settings
 from prefectlite.settings import current as current_settings
 
 #: The names of Dask's own schedulers for what a local cluster can be.
@@ -40,8 +41,9 @@ _PATH: Final = str | os.PathLike
 class DaskExecutor:
     """Runs flows on a Dask cluster.
 
-    Without a target, it uses the process's active Dask client if there is one when a flow starts, else it
-    starts a ``LocalCluster`` of worker processes for each flow run. What it did not start, it never closes.
+    Without a target, it uses the process's active Dask client if there is one when a flow starts, else the
+    scheduler that the setting ``dask.address`` names, else it starts a ``LocalCluster`` of worker processes
+    for each flow run, or what ``dask.cluster_class`` names. What it did not start, it never closes.
 
     Parameters
     ----------
@@ -82,8 +84,8 @@ class DaskExecutor:
     watch_worker_status : bool or None
         Whether workers that come and go are told to the log, at INFO; needs the plugin. By default they are,
         unless the cluster adapts.
-    debug : bool
-        Whether Dask's own warnings about a local cluster are let through.
+    debug : bool or None
+        Whether Dask's own warnings about a local cluster are let through; by default, the setting ``debug``.
     disable_cancellation_event : bool
         Not looked at: no task run asks the scheduler whether its flow run was cancelled.
     stall_timeout : float or None
@@ -122,7 +124,7 @@ class DaskExecutor:
         bundle_size: int | Literal["auto", "config"] | None = "config",
         performance_report_path: str | os.PathLike[str] | None = None,
         watch_worker_status: bool | None = None,
-        debug: bool = False,
+        debug: bool | None = None,
         disable_cancellation_event: bool = False,
         stall_timeout: float | None = None,
     ) -> None:
@@ -264,12 +266,12 @@ class DaskExecutor:
             report_path=None if self._report_path is None else os.fspath(self._report_path),
             stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
         )
-        reach = self._reach()
+        reach = self._reach(settings.dask.address)
         if reach is None:
             count = self._n_workers
-            if count is None and not (self._cluster_class or self._cluster_kwargs or self._adapt_kwargs):
+            if count is None and not (self._class_of(settings) or self._cluster_kwargs or self._adapt_kwargs):
                 count = settings.n_workers
-            session.start(lambda: self._start(count))
+            session.start(lambda: self._start(count, settings))
             return session
         place = reach()
         try:
@@ -291,8 +293,8 @@ class DaskExecutor:
             return ""
         return Path(self._report_path).read_text(encoding="utf-8")
 
-    def _reach(self) -> Callable[[], Place] | None:
-        """How to get at a cluster that is up; None means to start one."""
+    def _reach(self, address: str | None) -> Callable[[], Place] | None:
+        """How to get at a cluster that is up, with the settings' address at last; None means to start one."""
         target, file = self._target, self._scheduler_file
         if file is not None:
             return lambda: reach_scheduler_file(file, self._connection())
@@ -300,11 +302,12 @@ class DaskExecutor:
             return lambda: reach_address(target, self._connection())
         if target is not None:
             return lambda: borrow_client(target) if _is_client(target) else borrow_cluster(target)
-        if not (self._cluster_class or self._cluster_kwargs or self._adapt_kwargs or self._security):
-            client = None if self._n_workers is not None else _active_client()
-            if client is not None:
-                return lambda: borrow_client(client)
-        return None
+        if self._cluster_class or self._cluster_kwargs or self._adapt_kwargs or self._n_workers is not None:
+            return None
+        client = None if self._security else _active_client()
+        if client is not None:
+            return lambda: borrow_client(client)
+        return None if address is None else lambda: reach_address(address, self._connection())
 
     def _connection(self) -> dict[str, Any]:
         """Return the arguments of a client."""
@@ -312,14 +315,20 @@ class DaskExecutor:
             return self._client_kwargs
         return {**self._client_kwargs, "security": security_of(self._security)}
 
-    def _start(self, n_workers: int | None) -> Place:
+    def _class_of(self, settings: Settings) -> Any:
+        """Return what makes a cluster; None means Dask's LocalCluster."""
+        return self._cluster_class or settings.dask.cluster_class
+
+    def _start(self, n_workers: int | None, settings: Settings) -> Place:
+        cluster_class = self._class_of(settings)
+        debug = settings.debug if self._debug is None else self._debug
         # What Dask does unless it is told otherwise, as it is for clusters of ours.
-        aloud = {"silence_logs": logging.WARNING} if self._debug and self._cluster_class is None else {}
+        aloud = {"silence_logs": logging.WARNING} if debug and cluster_class is None else {}
         cluster_kwargs = {**aloud, **self._cluster_kwargs}
         if self._security is not None:
             cluster_kwargs["security"] = security_of(self._security, ROLES)
         return start_cluster(
-            self._cluster_class,
+            cluster_class,
             cluster_kwargs,
             self._adapt_kwargs,
             n_workers,
@@ -389,6 +398,9 @@ class LocalDaskExecutor(DaskExecutor):
         self._shown = repr(_SCHEDULERS[scheduler])
         if num_workers is not None:
             self._shown += f", num_workers={num_workers}"
+
+    def _class_of(self, settings: Settings) -> Any:
+        return None
 
     def __repr__(self) -> str:
         """Return how it was made."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from prefectlite.errors import ExecutorError
+from prefectlite.executors.cluster import import_object
 from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
 from prefectlite.executors.local import LocalExecutor
 from prefectlite.executors.protocol import Executor
@@ -30,4 +34,9 @@ def default_executor() -> Executor:
         return LocalDaskExecutor("threads")
     if name == "processes":
         return LocalDaskExecutor("processes")
+    # What is no class of executors, a DaskExecutor can tell, or refuses when it starts.
+    with suppress(ExecutorError):
+        found = import_object(name)
+        if isinstance(found, type) and issubclass(found, Executor):
+            return found()
     return DaskExecutor(name)

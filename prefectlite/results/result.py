@@ -16,6 +16,7 @@ from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
 from prefectlite.moments import Named
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.store import FolderStore, Store, folder_name
+from prefectlite.settings import current
 
 #: A template for ``str.format``, or a function of the same names that returns a text.
 Location: TypeAlias = str | Callable[..., str]
@@ -268,8 +269,8 @@ class LocalResult(Result):
     Parameters
     ----------
     dir : str, path or None
-        The folder; by default ``results`` in ``~/.prefectlite``. Where workers run on several machines, it
-        must be one that all of them share.
+        The folder; by default ``results`` in that of the setting ``home_dir``, ``~/.prefectlite``. Where
+        workers run on several machines, it must be one that all of them share.
     validate_dir : bool
         Whether the folder is made an absolute path now, and ``~`` a person's.
     value, location, serializer
@@ -334,9 +335,9 @@ def default_folder() -> str:
     Returns
     -------
     str
-        ``~/.prefectlite/results``.
+        ``results`` in the folder of the setting ``home_dir``.
     """
-    return str(Path("~", ".prefectlite", "results"))
+    return str(Path(current().home_dir, "results"))
 
 
 def default_location(**kwargs: Any) -> str:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from prefectlite.errors import ConfigError
 from prefectlite.masking import MASK, Secrets
 from prefectlite.settings.checks import settings_of
+from prefectlite.settings.former import idle
 from prefectlite.settings.schema import (
+    DaskSettings,
+    FlowSettings,
     LoggingSettings,
     ResultSettings,
     Settings,
     TaskSettings,
     known,
-    mend,
 )
-from prefectlite.settings.sources import Given, from_environment, from_file, put
+from prefectlite.settings.section import Section
+from prefectlite.settings.sources import Given, put, read, without_effect
+
+#: Names of what nobody should read over somebody's shoulder.
+_DELICATE: Final = re.compile(r"^context\.secrets\.|(?:[._]|api)(?:key|token|secret|password)", re.IGNORECASE)
 
 
 class Setting(NamedTuple):
@@ -64,7 +71,8 @@ class _Book:
         """Return what was said, by key."""
         with self._lock:
             if self._read is None:
-                self._read = {**from_file(), **from_environment()}
+                self._read = read()
+                _tell_without_effect(self._read)
             merged = dict(self._read)
             for layer in self._layers:
                 merged.update(layer)
@@ -80,6 +88,22 @@ class _Book:
         with self._lock:
             self._layers.append(layer)
             self.settings = None
+
+    def write(self, key: str, value: Any) -> None:
+        """Let a setting have a value: until the innermost block is left, if there is one, else for good."""
+        with self._lock:
+            self.given()
+            assert self._read is not None
+            layer = self._layers[-1] if self._layers else self._read
+            before = dict(layer)
+            try:
+                put(layer, key, value, "An assignment to config")
+                self.settings = settings_of(self.given())
+            except ConfigError:
+                layer.clear()
+                layer.update(before)
+                raise
+            _tell_without_effect({one: given for one, given in layer.items() if before.get(one) != given})
 
     def take_off(self, layer: dict[str, Given]) -> None:
         """Let it go; blocks in several threads need not end in order."""
@@ -120,17 +144,29 @@ def told() -> list[Setting]:
     ConfigError
         As ``current`` does.
     """
-    given, held = _book.given(), current()
+    given, held = _book.given(), Section(current())
     found: list[Setting] = []
     for key, one in known().items():
         value: Any = held
         for name in key.split("."):
-            value = getattr(value, name)
-        found.append(Setting(key, value, given[key].source if key in given else "default", one.description))
+            value = value[name]
+        found.append(Setting(key, value, _source(given.get(key)), one.description))
     for key in sorted(given.keys() - known().keys()):
-        value = MASK if key.startswith("context.secrets.") else given[key].value
-        found.append(Setting(key, value, given[key].source, ""))
+        value = MASK if _DELICATE.search(key) else given[key].value
+        remark = "It was a setting of Prefect 1, and changes nothing." if idle(key) else ""
+        found.append(Setting(key, value, _source(given[key]), remark))
     return found
+
+
+def _source(given: Given | None) -> str:
+    if given is None:
+        return "default"
+    return f"{given.source}, as {given.written}" if given.written else given.source
+
+
+def _tell_without_effect(given: Mapping[str, Given]) -> None:
+    if text := without_effect(given):
+        warnings.warn(text, stacklevel=4)
 
 
 @contextmanager
@@ -167,6 +203,7 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[None]:
         )
     for key, value in settings.items():
         put(layer, key, value, "set_temporary_config")
+    _tell_without_effect(layer)
     _book.put_on(layer)
     try:
         current()
@@ -175,56 +212,57 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[None]:
         _book.take_off(layer)
 
 
-class Config:
-    """The settings that hold now: ``config.results.inline_limit``.
+class Config(Section):
+    """The settings that hold now: ``config.results.inline_limit``, or ``config["results"]``.
 
-    They are read when first asked for. ``prefectlite config`` lists them, with where each comes from.
+    They are read when first asked for. ``prefectlite config`` lists them, with where each comes from. They
+    can be set too, and both by the names that they had in Prefect 1:
+    ``config.tasks.defaults.max_retries = 3`` holds in this process, inside ``with set_temporary_config(...)``
+    until the block is left.
+
+    Parameters
+    ----------
+    prefix : str
+        Which section it is; by default, the outermost.
     """
 
     __slots__ = ()
+
+    def __init__(self, prefix: str = "") -> None:
+        object.__setattr__(self, "_prefix", prefix)
 
     if TYPE_CHECKING:
         executor: str
         n_workers: int | None
         bundle_size: int | Literal["auto"]
         progress: bool
+        debug: bool
+        home_dir: str
         results: ResultSettings
         logging: LoggingSettings
         tasks: TaskSettings
+        flows: FlowSettings
+        dask: DaskSettings
         context: Mapping[str, Any]
         secrets: Secrets
-    else:
 
-        def __getattr__(self, name: str) -> Any:
-            """Return the setting, or the section, of that name."""
-            try:
-                return getattr(current(), name)
-            except AttributeError:
-                if name.startswith("__"):
-                    raise  # Python itself asks for such
-                raise AttributeError(
-                    f"There is no setting {name!r}; {mend(name)} `prefectlite config` lists them."
-                ) from None
-
-        def __setattr__(self, name: str, value: Any) -> NoReturn:
-            """Refuse: settings have one place each, and come back after a block."""
-            raise AttributeError(
-                f"The setting {name!r} cannot be set on config; use the configuration file, "
-                f"`with set_temporary_config({{{name!r}: ...}}):` or "
-                f"PREFECTLITE_{name.upper()}=... in the environment."
-            )
-
-    def __dir__(self) -> list[str]:
-        """Return the names of settings and sections."""
-        return [*super().__dir__(), *(one.name for one in fields(Settings))]
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the setting of that name, in this process."""
+        _book.write(self._key(name), value)
 
     def __repr__(self) -> str:
         """Return the settings; secrets by name."""
-        return f"<Config: {current()!r}>"
+        return f"<Config: {current()!r}>" if not self._prefix else super().__repr__()
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> tuple[Any, ...] | str:
         """Pickle as a reference: a function that reads it reads the one where it runs."""
-        return "config"
+        return (Config, (self._prefix,)) if self._prefix else "config"
+
+    def _held(self) -> Settings:
+        return current()
+
+    def _at(self, prefix: str) -> Self:
+        return type(self)(prefix)
 
     def reload(self) -> None:
         """Read file and environment again, when the next setting is asked for."""

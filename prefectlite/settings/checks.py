@@ -36,11 +36,14 @@ def settings_of(given: Mapping[str, Given]) -> Settings:
     sections: dict[str, dict[str, Any]] = {"": {}}
     context: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
+    other: dict[str, Any] = {}
     for key, one in given.items():
         if key.startswith("context.secrets."):
             secrets[key.removeprefix("context.secrets.")] = one.value
         elif key.startswith("context."):
             context[key.removeprefix("context.")] = one.value
+        elif key not in known():
+            other[key] = one.value
         else:
             section, _, name = key.rpartition(".")
             sections.setdefault(section, {})[name] = _checked(key, one)
@@ -52,6 +55,8 @@ def settings_of(given: Mapping[str, Given]) -> Settings:
         values["context"] = context
     if secrets:
         values["secrets"] = Secrets(secrets)
+    if other:
+        values["other"] = other
     return replace(default, **values)
 
 
@@ -71,8 +76,8 @@ def _checked(key: str, given: Given) -> Any:
     except ValueError as error:
         problem = str(error)
     raise ConfigError(
-        f"{opening(given.source)} sets {key} = {given.value!r}, but {problem}. Mend the value, or take it "
-        f"out to have the default, {setting.default!r}."
+        f"{opening(given.source)} sets {given.written or key} = {given.value!r}, but {problem}. Mend the "
+        f"value, or take it out to have the default, {setting.default!r}."
     )
 
 

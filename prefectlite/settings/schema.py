@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 from prefectlite.masking import Secrets
+from prefectlite.settings.texts import meaning
 
 Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -31,6 +32,24 @@ def _place(value: object) -> object:
     return value
 
 
+def _import_string(value: object) -> object:
+    """Return what names a class; none where a text is empty, as it is by default in Prefect 1."""
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value or None
+
+
+def _seconds(value: object) -> object:
+    """Return seconds; none for False, which is how TOML and Prefect 1 say it."""
+    if value is False or (isinstance(value, str) and value.lower() in ("false", "none", "")):
+        return None
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _names(value: object) -> object:
+    return meaning(value) if isinstance(value, str) else value
+
+
 def _line_format(value: object) -> object:
     if isinstance(value, str):
         import logging
@@ -39,6 +58,8 @@ def _line_format(value: object) -> object:
     return value
 
 
+#: The folder of prefectlite's own files.
+HOME: Final = "~/.prefectlite"
 #: The words that name a place to run.
 _PLACES: Final = ("dask", "local", "threads", "processes")
 
@@ -56,12 +77,41 @@ class ResultSettings:
         How many bytes of larger results stay readable after a flow run's end, as long as its state is held.
     dir : str or None
         The folder where values are stored of tasks with ``cache_for`` or ``target`` that name no other; by
-        default ``~/.prefectlite/results``. All workers must reach it.
+        default ``results`` in ``home_dir``. All workers must reach it.
     """
 
     inline_limit: int = _setting(8192, ge=0)
     keep_limit: int = _setting(1024**3, ge=0)
     dir: str | None = _setting(None, min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DaskSettings:
+    """Where a DaskExecutor runs that does not say, and finds no active client.
+
+    Parameters
+    ----------
+    address : str or None
+        The scheduler that it connects to; by default, it starts a cluster.
+    cluster_class : str or None
+        The import string of the class of the cluster that it starts; by default, Dask's LocalCluster.
+    """
+
+    address: str | None = _setting(None, check=_import_string)
+    cluster_class: str | None = _setting(None, check=_import_string)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSettings:
+    """What flows do that do not say otherwise.
+
+    Parameters
+    ----------
+    run_on_schedule : bool
+        Whether flow.run follows a flow's schedule.
+    """
+
+    run_on_schedule: bool = _setting(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +123,24 @@ class LoggingSettings:
     level : {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
         The lowest level of the tasks' log records that are brought to the program; also without logging set
         up.
+    log_attributes : tuple of str
+        What of the context each of these records bears, too, for the format.
     format : str
-        A line, as in ``logging``; ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``,
+        A line, as in ``logging``; ``who``, ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``,
         ``task_run_id``, ``task_run``, ``attempt`` and ``where`` can be used.
     datefmt : str
         A moment, as in ``time.strftime``.
+    runs_per_second : float
+        Of how many task runs a second it is logged at INFO, on average, that they begin and end; ten seconds'
+        worth may come at once, and the numbers tell of the rest. 0 for none and nothing of the flow run, inf
+        for all.
     """
 
     level: Level = _setting("INFO", check=_upper)  # noqa: RUF009  # it is a field
-    format: str = _setting(
-        "%(asctime)s %(levelname)-7s %(flow_name)s · %(task_run)s · attempt %(attempt)d | %(message)s",
-        check=_line_format,
-    )
+    log_attributes: tuple[str, ...] = _setting((), check=_names)
+    format: str = _setting("%(asctime)s %(levelname)-7s %(who)s | %(message)s", check=_line_format)
     datefmt: str = _setting("%H:%M:%S")
+    runs_per_second: float = _setting(20.0, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +160,8 @@ class TaskSettings:
     """
 
     max_retries: int = _setting(0, ge=0)
-    retry_delay: float | None = _setting(None, ge=0, allow_inf_nan=False)
-    timeout: float | None = _setting(None, gt=0, allow_inf_nan=False)
+    retry_delay: float | None = _setting(None, check=_seconds, ge=0, allow_inf_nan=False)
+    timeout: float | None = _setting(None, check=_seconds, gt=0, allow_inf_nan=False)
     map_lengths: Literal["equal", "shortest"] = _setting("equal")
 
 
@@ -118,8 +173,8 @@ class Settings:
     ----------
     executor : str
         Where a flow runs that does not say: "dask" (the active client, else a local cluster), "local" (this
-        process), "threads" or "processes" (a local cluster of those), or what DaskExecutor takes as a text:
-        an address, a scheduler file, the import string of a cluster class.
+        process), "threads" or "processes" (a local cluster of those), what DaskExecutor takes as a text (an
+        address, a scheduler file, the import string of a cluster class), or that of a class of executors.
     n_workers : int or None
         How many workers a local cluster has that is started for a flow run; by default Dask decides.
     bundle_size : int or "auto"
@@ -129,16 +184,26 @@ class Settings:
         another worker gets it, and again before it is given up.
     progress : bool
         Whether flow.run shows in the terminal how far it is.
+    debug : bool
+        Whether a local cluster of a DaskExecutor that does not say tells of Dask's own warnings.
+    home_dir : str
+        The folder of prefectlite's own files, in which results are stored that go nowhere else.
     results : ResultSettings
         Which results are kept where.
     logging : LoggingSettings
         How log lines look.
     tasks : TaskSettings
         What tasks do that do not say otherwise.
+    flows : FlowSettings
+        What flows do that do not say otherwise.
+    dask : DaskSettings
+        Where a DaskExecutor runs that does not say.
     context : mapping of str to object
         What the context of every flow run holds beside what prefectlite puts there.
     secrets : Secrets
         Secrets by name; ``[context.secrets]`` in the file.
+    other : mapping of str to object
+        What is no setting of ours, by key: a person's own, and what Prefect 1 had and changes nothing here.
     """
 
     executor: str = _setting("dask", check=_place, min_length=1)
@@ -146,21 +211,16 @@ class Settings:
     bundle_size: int | Literal["auto"] = _setting("auto", ge=1)
     stall_timeout: float = _setting(60.0, gt=0)
     progress: bool = _setting(False)
+    debug: bool = _setting(False)
+    home_dir: str = _setting(HOME, min_length=1)
     results: ResultSettings = field(default_factory=ResultSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     tasks: TaskSettings = field(default_factory=TaskSettings)
+    flows: FlowSettings = field(default_factory=FlowSettings)
+    dask: DaskSettings = field(default_factory=DaskSettings)
     context: Mapping[str, Any] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
-
-    def to_travel(self) -> Settings:
-        """Return the settings without secrets, which travel on their own.
-
-        Returns
-        -------
-        Settings
-            For ``context.config``.
-        """
-        return replace(self, secrets=Secrets({}))
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Known(NamedTuple):
@@ -224,33 +284,3 @@ def _descriptions(section: Any) -> dict[str, str]:
             name = line.partition(" :")[0]
             found[name] = ""
     return found
-
-
-@lru_cache(maxsize=1)
-def sections() -> frozenset[str]:
-    """Return the names of the tables in the file.
-
-    Returns
-    -------
-    frozenset of str
-        ``results``, ``context.secrets`` and the like.
-    """
-    return frozenset({"context", "context.secrets", *(key.rpartition(".")[0] for key in known())} - {""})
-
-
-def mend(key: str) -> str:
-    """Return what to do about a setting that there is not.
-
-    Parameters
-    ----------
-    key : str
-        What was written.
-
-    Returns
-    -------
-    str
-        The nearest one, or to take it out.
-    """
-    names = {name: whole for whole in known() for name in (whole, whole.rpartition(".")[2])}
-    close = get_close_matches(key, names, n=1)
-    return f"did you mean {names[close[0]]}?" if close else "take it out."

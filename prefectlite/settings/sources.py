@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,16 +10,19 @@ from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import ConfigError
 from prefectlite.masking import MASK
-from prefectlite.settings.schema import known, mend, sections
+from prefectlite.settings import former
+from prefectlite.settings.names import is_table, objection, sections
+from prefectlite.settings.schema import known
+from prefectlite.settings.texts import filled, filled_in_braces, meaning
 
-#: The variable that names the configuration file.
+#: The variable that names the configuration file, and what Prefect 1 called it.
 FILE_VARIABLE: Final = "PREFECTLITE_CONFIG"
-#: The configuration file where that variable is not set.
+FILE_VARIABLES: Final = (FILE_VARIABLE, "PREFECTLITE__USER_CONFIG_PATH")
+#: The configuration file where neither is set.
 DEFAULT_FILE: Final = "~/.prefectlite/config.toml"
 
 _PREFIX: Final = re.compile(r"PREFECTLITE_{1,2}(?=[^_])")
 _CONTEXT: Final = re.compile(r"CONTEXT_{1,2}(?:(SECRETS)_{1,2})?(?=[^_])(.+)")
-_REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
 class Given(NamedTuple):
@@ -32,33 +34,47 @@ class Given(NamedTuple):
         As it was written; checked later.
     source : str
         Who gave it: ``"the environment variable PREFECTLITE_EXECUTOR"``.
+    written : str
+        Which setting was named, where that is not its key.
+    verbatim : bool
+        Whether a text means itself, and refers to nothing.
     """
 
     value: Any
     source: str
+    written: str = ""
+    verbatim: bool = False
 
 
-def from_file() -> dict[str, Given]:
-    """Return what the configuration file says.
+def read() -> dict[str, Given]:
+    """Return what the configuration file says and, before it, the environment.
 
     Returns
     -------
     dict of str to Given
-        By key; empty without a file.
+        By key; what texts refer to has been put into them.
 
     Raises
     ------
     ConfigError
-        When it cannot be read, is not TOML, or names what is no setting.
+        When the file cannot be read or is not TOML, or one of them names what can be no setting.
     """
-    named = os.environ.get(FILE_VARIABLE)
-    path = Path(os.path.expanduser(named or DEFAULT_FILE))  # noqa: PTH111  # Path's raises without a home
+    found: dict[str, Given] = {}
+    _read_file(found)
+    _read_environment(found)
+    return {key: given._replace(value=_value(key, found, (key,))) for key, given in found.items()}
+
+
+def _read_file(found: dict[str, Given]) -> None:
+    variable = next((name for name in FILE_VARIABLES if os.environ.get(name)), None)
+    named = DEFAULT_FILE if variable is None else os.environ[variable]
+    path = Path(os.path.expanduser(named))  # noqa: PTH111  # Path's raises without a home
     try:
         content = path.read_bytes()
     except OSError as error:
-        if named is None and isinstance(error, FileNotFoundError | NotADirectoryError):
-            return {}
-        told_by = f", which {FILE_VARIABLE} names," if named else ""
+        if variable is None and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return
+        told_by = f", which {variable} names," if variable else ""
         raise ConfigError(
             f"The configuration file {str(path)!r}{told_by} cannot be read: {error.strerror}; mend its path "
             "or its permissions."
@@ -72,79 +88,63 @@ def from_file() -> dict[str, Given]:
             f"The configuration file {str(path)!r} is not TOML: {error}; write lines such as "
             "progress = true, under headings such as [results]."
         ) from error
-    found: dict[str, Given] = {}
-    _put_table(found, "", tables, f"the file {str(path)!r}")
-    return {key: _filled(key, given, found) for key, given in found.items()}
+    for name, value in tables.items():
+        put(found, name, value, f"the file {str(path)!r}")
 
 
-def _put_table(found: dict[str, Given], prefix: str, table: Mapping[str, Any], source: str) -> None:
-    for name, value in table.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and key in sections():
-            _put_table(found, f"{key}.", value, source)
-        else:
-            put(found, key, value, source)
-
-
-def _filled(key: str, given: Given, others: Mapping[str, Given]) -> Given:
-    """Put what ``${NAME}`` stands for into a text of the file: a variable, or another setting of it."""
-    if not isinstance(given.value, str):
-        return given
-
-    def meant(found: re.Match[str]) -> str:
-        name = found[1]
-        value = others[name].value if name in others else os.environ.get(name)
-        if value is None:
-            raise ConfigError(
-                f"In {given.source}, {key} says ${{{name}}}, which is neither an environment variable nor a "
-                "setting of the file; set it, or write the value itself."
-            )
-        return str(value)
-
-    return given._replace(value=_REFERENCE.sub(meant, given.value))
-
-
-def from_environment() -> dict[str, Given]:
-    """Return what the environment says.
-
-    Sections are set off by one underscore or, as in Prefect 1, by two.
-
-    Returns
-    -------
-    dict of str to Given
-        By key.
-
-    Raises
-    ------
-    ConfigError
-        When a variable with our prefix names no setting.
-    """
-    found: dict[str, Given] = {}
-    by_name = {key.upper().replace(".", "_"): key for key in known()}
+def _read_environment(found: dict[str, Given]) -> None:
+    """Take variables; sections are set off by one underscore or, as in Prefect 1, by two."""
+    by_name = {
+        key.upper().replace(".", "_"): key
+        for key in (*known(), *former.RENAMED, *former.IDLE, *former.RUNNERS)
+    }
     for variable, text in sorted(os.environ.items()):
         prefix = _PREFIX.match(variable)
-        if prefix is None or variable == FILE_VARIABLE:
+        if prefix is None or variable in FILE_VARIABLES:
             continue
         name, source = variable[prefix.end() :], f"the environment variable {variable}"
         free = _CONTEXT.fullmatch(name)
         if free is None:
-            key = by_name.get(re.sub("_+", "_", name.upper()))
-            put(found, key or name.lower().replace("__", "."), text, source)
+            key = by_name.get(re.sub("_+", "_", name.upper())) or name.lower().replace("__", ".")
+            # With one underscore nothing tells sections of a person's own from names, or names from slips.
+            put(found, key, text, source, free="__" in prefix[0])
+            if key in found and key not in known():  # whose types say what a text means
+                found[key] = Given(meaning(text), source)
         elif free[1]:
-            found[f"context.secrets.{free[2]}"] = Given(text, source)
+            found[f"context.secrets.{free[2]}"] = Given(text, source, verbatim=True)
         else:
-            found[f"context.{free[2].lower()}"] = Given(_meaning(text), source)
-    return found
+            found[f"context.{free[2].lower()}"] = Given(meaning(text), source)
 
 
-def _meaning(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+def _value(key: str, found: Mapping[str, Given], trail: tuple[str, ...]) -> Any:
+    """Return a value with what its text refers to: another setting, or a variable."""
+    given = found[key]
+    if given.verbatim or not isinstance(given.value, str):
+        return given.value
+
+    def value_of(name: str) -> Any:
+        wanted = former.RENAMED[name].key if name in former.RENAMED else name
+        if wanted in trail:
+            raise ConfigError(
+                f"In {given.source}, {key} says ${{{name}}}, which refers back to {key}; write one of the "
+                "values itself."
+            )
+        if wanted in found:
+            return _value(wanted, found, (*trail, wanted))
+        default = known()[wanted].default if wanted in known() else None
+        value = os.environ.get(name) if default is None else default
+        if value is None:
+            raise ConfigError(
+                f"In {given.source}, {key} says ${{{name}}}, which is neither an environment variable nor a "
+                "setting; set it, or write the value itself."
+            )
+        return value
+
+    fill = filled_in_braces if key.startswith("context.secrets.") else filled
+    return fill(given.value, value_of)
 
 
-def put(found: dict[str, Given], key: str, value: Any, source: str) -> None:
+def put(found: dict[str, Given], key: str, value: Any, source: str, *, free: bool = True) -> None:
     """Take what somebody says of a setting, or of a table of them.
 
     Parameters
@@ -152,39 +152,78 @@ def put(found: dict[str, Given], key: str, value: Any, source: str) -> None:
     found : dict of str to Given
         Where it goes.
     key : str
-        Which setting.
+        Which setting; by our name, by Prefect 1's, or one of a person's own.
     value : object
         What is said.
     source : str
         Who says it.
+    free : bool
+        Whether a person may make up names there.
 
     Raises
     ------
     ConfigError
-        When there is no such setting.
+        When there can be no such setting.
     """
-    if key in ("context", "context.secrets"):
-        if not isinstance(value, Mapping):
-            shown = MASK if key == "context.secrets" else repr(value)
-            raise ConfigError(
-                f"{opening(source)} sets {key} = {shown}, but it must be a table of names and values; write "
-                f"[{key}], and below it a line for each name."
-            )
-        _put_table(found, f"{key}.", value, source)
+    if isinstance(value, Mapping) and is_table(key):
+        for name, one in value.items():
+            put(found, f"{key}.{name}", one, source, free=free)
         return
-    if key in sections():
-        raise ConfigError(
-            f"{opening(source)} sets {key} = {value!r}, but {key} is a section; its settings are "
-            f"{', '.join(one for one in known() if one.startswith(f'{key}.'))}."
-        )
-    if key not in known() and not key.startswith("context."):
-        # Who misspells the name of a secret still means it to be one.
-        shown = MASK if "secret" in key.lower() else repr(value)
-        raise ConfigError(
-            f"{opening(source)} sets {key} = {shown}, which is no setting; {mend(key)} "
-            "`prefectlite config` lists the settings."
-        )
+    renamed = former.RENAMED.get(key)
+    if renamed is not None:
+        found[renamed.key] = Given(renamed.taken(value), source, written=key if key != renamed.key else "")
+        return
+    is_free = key.startswith("context.") and key != "context.secrets"
+    if not is_free and key not in known():
+        problem = _problem(key, value, free)
+        if problem:
+            # Who misspells the name of a secret still means it to be one.
+            shown = MASK if "secret" in key.lower() else repr(value)
+            raise ConfigError(f"{opening(source)} sets {key} = {shown}, {problem}")
     found[key] = Given(value, source)
+
+
+def _problem(key: str, value: object, free: bool) -> str:
+    """Return why a name that is no setting of ours cannot have that value; empty if it can."""
+    if key in ("context", "context.secrets"):
+        return (
+            f"but it must be a table of names and values; write [{key}], and below it a line for each name."
+        )
+    if key in sections():
+        ours = (one for one in (*known(), *former.RENAMED) if one.startswith(f"{key}."))
+        return f"but {key} is a section; its settings are {', '.join(ours)}."
+    if key in former.RUNNERS:
+        return (
+            ""
+            if former.is_prefect_1s_runner(value)
+            else "but one engine applies the rules here, and that class would not be asked; take it out, "
+            "and say what it did in triggers and state handlers."
+        )
+    return "" if former.idle(key) else objection(key, free=free)
+
+
+def without_effect(given: Mapping[str, Given]) -> str:
+    """Return what is to be said of settings that Prefect 1 had and that change nothing here.
+
+    Parameters
+    ----------
+    given : mapping of str to Given
+        What was said, by key.
+
+    Returns
+    -------
+    str
+        A text; empty if all is as they say anyway.
+    """
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for key, one in given.items():
+        idle = former.idle(key)
+        if idle is not None and idle.holds is not former.WHATEVER and one.value != idle.holds:
+            by_reason.setdefault((one.source, idle.why), []).append(key)
+    return "\n".join(
+        f"{opening(source)} sets {', '.join(keys)}, which changes nothing here: {why}."
+        for (source, why), keys in by_reason.items()
+    )
 
 
 def opening(source: str) -> str:

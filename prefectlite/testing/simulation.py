@@ -301,7 +301,7 @@ def simulate(
     place = VirtualExecutor(script, time_, seconds_of(takes, "takes"), workers)
     check_named(flow, context)
     values = given_parameters(flow, "simulate", parameters, {})
-    run = Run(flow, values, place, observers=(Echo(),), clock=time_, context=context)
+    run = Run(flow, values, place, observers=(Echo(tells=False),), clock=time_, context=context)
     return Simulation(flow, run, run.drive(), start)
 
 

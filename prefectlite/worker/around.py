@@ -19,7 +19,7 @@ from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
-from prefectlite.worker.logs import Capture, current, record_labels
+from prefectlite.worker.logs import Capture, current, named_of_context, record_labels
 from prefectlite.worker.opened import OpenFlow, OpenTask
 from prefectlite.worker.prints import captured
 from prefectlite.worker.upstreams import UpstreamStates
@@ -235,7 +235,13 @@ class Around(LazyLayer):
                 if found is None:
                     facts, text = kind.flow.facts, str(self.key)
                     found = self.lines = Capture(
-                        facts.flow_name, text, kind.attempt, kind.here.where, facts.log_level, sink
+                        facts.flow_name,
+                        text,
+                        kind.attempt,
+                        kind.here.where,
+                        facts.log_level,
+                        sink,
+                        kind.flow.log_attributes,
                     )
         return found
 
@@ -249,9 +255,11 @@ class Around(LazyLayer):
         """
         kind, facts = self.kind, self.kind.flow.facts
         run = str(self.key)
-        return record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run) | {
+        return {
+            **record_labels(facts.flow_name, facts.run_id, kind.task.envelope.name, run, self.told.slug),
             "attempt": kind.attempt,
             "where": kind.here.where,
+            **(named_of_context(kind.flow.log_attributes) or {}),
         }
 
     def make(self) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
+from prefectlite.core.layers import current_layer
 from prefectlite.masking import mask
-from prefectlite.states.keys import RunKey
 from prefectlite.worker.concealed import concealing
 
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
@@ -53,6 +53,8 @@ class LogLine:
         The worker's address, or ``"local"``.
     exc_text : str or None
         The traceback that went with the record.
+    attributes : mapping of str to object, or None
+        What the setting ``logging.log_attributes`` names of the context.
     """
 
     time: float
@@ -64,6 +66,7 @@ class LogLine:
     attempt: int
     where: str = ""
     exc_text: str | None = None
+    attributes: Mapping[str, Any] | None = None
 
 
 #: Takes a batch of lines, from any thread.
@@ -89,14 +92,25 @@ class Capture:
         The lowest level of records to take.
     sink : callable
         Where the lines go.
+    attributes : sequence of str
+        What of the context each line bears, too.
     """
 
     __slots__ = (
-        "_last", "_left", "_lines", "_lock", "_sink", "_timer",
+        "_attributes", "_last", "_left", "_lines", "_lock", "_sink", "_timer",
         "attempt", "flow", "level", "partial", "run", "where",
     )  # fmt: skip
 
-    def __init__(self, flow: str, run: str, attempt: int, where: str, level: int, sink: Sink) -> None:
+    def __init__(
+        self,
+        flow: str,
+        run: str,
+        attempt: int,
+        where: str,
+        level: int,
+        sink: Sink,
+        attributes: Sequence[str] = (),
+    ) -> None:
         self.flow = flow
         self.run = run
         self.attempt = attempt
@@ -105,6 +119,7 @@ class Capture:
         #: What was printed without an end of line yet; owned by the stdout router.
         self.partial = ""
         self._sink = sink
+        self._attributes = attributes
         self._lines: list[LogLine] = []
         self._lock = threading.Lock()
         self._last = 0.0
@@ -148,6 +163,7 @@ class Capture:
             self.attempt,
             self.where,
             None if exc_text is None else clip(mask(exc_text)),
+            named_of_context(self._attributes),
         )
         with self._lock:
             self._lines.append(line)
@@ -195,7 +211,7 @@ class Speaker(Protocol):
 current: Final[ContextVar[Speaker | None]] = ContextVar("prefectlite.capture", default=None)
 
 
-def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict[str, object]:
+def record_labels(flow_name: str, run_id: str, task_name: str, run: str, slug: str) -> dict[str, object]:
     """Return what a task's log record is labelled with, for formatters and filters.
 
     Parameters
@@ -204,6 +220,8 @@ def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict
         Whose it is.
     run : str
         The run key as text.
+    slug : str
+        Its slug.
 
     Returns
     -------
@@ -214,10 +232,33 @@ def record_labels(flow_name: str, run_id: str, task_name: str, run: str) -> dict
         "flow_name": flow_name,
         "flow_run_id": run_id,
         "task_name": task_name,
-        "task_slug": RunKey.parse(run).slug,
+        "task_slug": slug,
         "task_run_id": f"{run_id}/{run}",
         "task_run": run,
     }
+
+
+def named_of_context(names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what the context holds under some names here, fit to travel.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the setting ``logging.log_attributes`` names.
+
+    Returns
+    -------
+    dict or None
+        None for what it does not hold; numbers are numbers, and anything else is a text.
+    """
+    if not names:
+        return None
+    values = current_layer().values
+    return {name: _fit(values.get(name)) for name in names}
+
+
+def _fit(value: object) -> object:
+    return value if value is None or isinstance(value, int | float) else clip(mask(str(value)))
 
 
 def clip(text: str) -> str:

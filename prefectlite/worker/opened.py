@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +25,7 @@ class OpenFlow:
         It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("context", "facts", "large", "payload")
+    __slots__ = ("context", "facts", "large", "log_attributes", "payload")
 
     def __init__(self, facts: FlowFacts, payload: bytes = b"") -> None:
         self.facts = facts
@@ -34,6 +35,9 @@ class OpenFlow:
         self.context: dict[str, Any] = flow_facts(
             facts.flow_name, facts.run_id, facts.scheduled, facts.context
         )
+        config = facts.context.get("config")
+        #: What of the context each log line bears, too.
+        self.log_attributes: Sequence[str] = () if config is None else config.logging.log_attributes
         hide_texts(facts.hidden)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -53,4 +54,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # The report is on standard output; what becomes of each task, which costs less than a hundredth, is not for it.
+    logging.getLogger("prefectlite").setLevel(logging.WARNING)
     sys.exit(main())

@@ -275,10 +275,10 @@ AROUND: dict[str, Bad] = {
         ("'nowhere'", "it holds", "context.get('nowhere')"),
     ),
     "an item of no name": (lambda: context[[]], KeyError, ("The context holds no []", "it holds")),  # type: ignore[index]
-    "a setting that is set": (
-        lambda: setattr(config, "n_workers", 3),
-        AttributeError,
-        ("'n_workers'", "set_temporary_config({'n_workers': ...})", "PREFECTLITE_N_WORKERS"),
+    "a setting that is set to what cannot be": (
+        lambda: setattr(config, "n_workers", "x"),
+        ValueError,
+        ("An assignment to config", "n_workers = 'x'", "Mend the value"),
     ),
     "temporary settings of no names": (
         lambda: set_temporary_config({3: 3}).__enter__(),  # type: ignore[dict-item]

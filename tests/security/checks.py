@@ -120,7 +120,7 @@ def check_logs(name: str, slug: str, message: str) -> None:
         0.0, logging.WARNING, name or "x", message, name, slug, 1, "tcp://a", f"Traceback\n{message}"
     )
     said = io.StringIO()
-    with contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(said):
         echo().log([line])
     for text in (log_text(line), said.getvalue().removesuffix("\n")):
         first, *others = shown_lines(text)

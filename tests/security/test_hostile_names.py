@@ -18,7 +18,7 @@ from tests.security.hostile import NAMES, is_inside, tags, unshowable
 
 @pytest.fixture(autouse=True)
 def _nobody_set_up_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prefectlite.driver.echo._is_set_up", lambda _: False)
+    monkeypatch.setattr("prefectlite.driver.echo.is_set_up", lambda _: False)
 
 
 def test_whatever_the_texts_keys_are_safe_logs_are_clean_and_errors_are_typed(tmp_path: Path) -> None:

@@ -111,11 +111,38 @@ def test_lines_look_as_the_settings_say(
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with Flow("etl") as flow:
         talk()
-    with set_temporary_config({"logging.format": FORMAT}):
+    with set_temporary_config({"logging.format": FORMAT, "logging.runs_per_second": 0}):
         assert flow.run(executor=LocalExecutor()).is_successful()
-    assert capsys.readouterr().err.splitlines() == [
+    assert capsys.readouterr().out.splitlines() == [
         "[etl|talk|talk-1|talk-1|1|local] hello",
         "[etl|talk|talk-1|talk-1|1|local] there",
+    ]
+
+
+def test_lines_bear_what_the_settings_name_of_the_context(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    @task(timeout=60)
+    def apart() -> None:
+        logging.getLogger("mine").warning("apart")
+
+    with Flow("etl") as flow:
+        talk().set_downstream(apart)
+    said = {"logging.format": "%(region)s %(n)r %(flow_run_name).3s %(nix)s %(message)s"}
+    with set_temporary_config(
+        {
+            **said,
+            "logging.runs_per_second": 0,
+            "logging.log_attributes": "['region', 'n', 'flow_run_name', 'nix']",
+        }
+    ):
+        flow.run(executor=LocalExecutor(), context={"region": "north", "n": 3})
+    assert capsys.readouterr().out.splitlines() == [
+        "north 3 etl None hello",
+        "north 3 etl None there",
+        "north 3 etl None apart",
     ]
 
 

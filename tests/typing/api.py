@@ -276,6 +276,10 @@ pause_task("look at it", duration=60)
 
 assert_type(config.results.inline_limit, int)
 assert_type(config.executor, str)
+assert_type(config.dask.address, str | None)
+assert_type(config.flows.run_on_schedule, bool)
+assert_type(config.shop.region, Any)  # a section of one's own
+config.n_workers = 3
 with set_temporary_config({"executor": "local"}):
     etl.run(context={"region": "north"}, progress=None)
 words(Secret("TEXT"))

@@ -40,7 +40,9 @@ def test_a_value_that_cannot_be_kept_for_later_is_a_success_all_the_same(tmp_pat
     )
     assert found.result_ref.location == "1"
     told = [
-        one for one in lines if "could not be kept" in one.getMessage() and one.name != "prefectlite.runs"
+        one
+        for one in lines
+        if "could not be kept" in one.getMessage() and one.name != "prefectlite.TaskRunner"
     ]
     assert [one.levelname for one in told] == ["WARNING"]
 

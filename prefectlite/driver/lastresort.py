@@ -1,0 +1,196 @@
+"""Where log records go if nobody set up logging: standard output, as the settings say. Knows no flow run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, TextIO
+
+from prefectlite.printable import hanging
+from prefectlite.settings import LoggingSettings
+from prefectlite.worker.logs import current, named_of_context
+from prefectlite.worker.prints import Router
+
+_ROOT: Final = logging.getLogger("prefectlite")
+#: What a format may ask for of a record that is not a task's.
+_BLANK: Final = {
+    "flow_name": "", "flow_run_id": "", "task_name": "", "task_slug": "", "task_run_id": "", "task_run": "",
+    "attempt": 0, "where": "",
+}  # fmt: skip
+
+
+class LastResort(logging.Handler):
+    """Writes records to standard output, whatever that is at the moment.
+
+    Parameters
+    ----------
+    settings : LoggingSettings
+        How they look.
+    """
+
+    def __init__(self, settings: LoggingSettings) -> None:
+        super().__init__()
+        self.level_wanted: int = getattr(logging, settings.level)
+        self._attributes = settings.log_attributes
+        self._one_at_a_time = threading.Lock()
+        self.setFormatter(logging.Formatter(settings.format, settings.datefmt))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text, whoever made it.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            It gets what the format may ask for.
+
+        Returns
+        -------
+        str
+            One line, or more of which the further ones are indented.
+        """
+        known = record.__dict__
+        record.__dict__ = known = {**_BLANK, **(named_of_context(self._attributes) or {}), **known}
+        known.setdefault("who", _who(known))
+        return hanging(super().format(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            Any.
+        """
+        self.write([record])
+
+    def write(self, records: Sequence[logging.LogRecord]) -> None:
+        """Write records, at once: each time, other threads may get in between.
+
+        Parameters
+        ----------
+        records : sequence of logging.LogRecord
+            In order.
+        """
+        out = _standard_output()
+        if not records or out is None:
+            return
+        try:
+            text = "".join([f"{self.format(record)}\n" for record in records])
+            with self._one_at_a_time:
+                try:
+                    out.write(text)
+                except UnicodeEncodeError as error:
+                    out.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+                out.flush()
+        except (OSError, ValueError):
+            return  # the stream is gone or closed, as behind `| head`
+        except Exception:
+            self.handleError(records[0])
+
+
+class _Unheard(logging.Handler):
+    """Brings to a last resort what the tree ``prefectlite`` logs in this process, but for bodies."""
+
+    def __init__(self, to: LastResort) -> None:
+        super().__init__()
+        self._to = to
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # What bodies log is on its way to the driver.
+        if current.get() is None and not is_set_up(_ROOT):
+            self._to.handle(record)
+
+
+class Ear:
+    """Hears what prefectlite and its tasks log while flows run, handlers and triggers say, for example.
+
+    Only where nobody set up logging: then the first of those who listen gets it, and the level of the tree
+    ``prefectlite`` is that of the settings for so long, unless somebody set one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[LastResort] = []
+        self._placed: _Unheard | None = None
+        self._level = logging.NOTSET
+
+    def listen(self, listener: LastResort) -> None:
+        """Begin.
+
+        Parameters
+        ----------
+        listener : LastResort
+            Who gets it.
+        """
+        with self._lock:
+            self._all.append(listener)
+            if self._placed is None and not is_set_up(_ROOT):
+                self._place(listener)
+                self._level = _ROOT.level
+                if not _ROOT.level:
+                    _ROOT.setLevel(listener.level_wanted)
+
+    def leave(self, listener: LastResort) -> None:
+        """End; after the last one, logging is as it was.
+
+        Parameters
+        ----------
+        listener : LastResort
+            Who began.
+        """
+        with self._lock:
+            self._all = [one for one in self._all if one is not listener]
+            if self._placed is None or self._placed._to is not listener:
+                return
+            _ROOT.removeHandler(self._placed)
+            self._placed = None
+            if self._all:
+                self._place(self._all[0])
+            else:
+                _ROOT.setLevel(self._level)
+
+    def _place(self, listener: LastResort) -> None:
+        self._placed = _Unheard(listener)
+        _ROOT.addHandler(self._placed)
+
+
+#: The one of this process.
+EAR: Final = Ear()
+
+
+def is_set_up(logger: logging.Logger) -> bool:
+    """Return whether a program handles a logger's records itself.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        Any.
+
+    Returns
+    -------
+    bool
+        Whatever prefectlite does.
+    """
+    at: logging.Logger | None = logger
+    while at is not None:
+        if any(type(handler).__module__.partition(".")[0] != "prefectlite" for handler in at.handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False
+
+
+def _who(known: dict[str, Any]) -> str:
+    if known["task_run"] and known["attempt"]:
+        return f"{known['flow_name']} · {known['task_run']} · attempt {known['attempt']}"
+    return str(known["flow_name"] or known["name"])
+
+
+def _standard_output() -> TextIO | None:
+    # What stands in for it brings prints of bodies here.
+    out: Any = sys.stdout
+    while isinstance(out, Router):
+        out = out.stream
+    found: TextIO | None = out
+    return found

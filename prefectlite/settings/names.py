@@ -1,0 +1,91 @@
+"""Which names settings have, and which a person may make up. Knows no values and no sources."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Final
+
+from prefectlite.settings import former
+from prefectlite.settings.schema import known
+
+#: What sections have as methods, so that a name of a person's own would not be an attribute.
+_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+#: From this likeness on, what looks like a setting of ours is a slip and no name of a person's own.
+_ALIKE: Final = 0.8
+
+
+@lru_cache(maxsize=1)
+def sections() -> frozenset[str]:
+    """Return the names of the sections, of ours and of Prefect 1.
+
+    Returns
+    -------
+    frozenset of str
+        ``results``, ``context.secrets``, ``tasks.defaults`` and the like.
+    """
+    ours = {key.rpartition(".")[0] for key in known()} - {""}
+    return frozenset({"context", "context.secrets", *ours, *former.sections()})
+
+
+def is_table(key: str) -> bool:
+    """Return whether a mapping of that name is a table of settings, and not the value of one.
+
+    Parameters
+    ----------
+    key : str
+        A name.
+
+    Returns
+    -------
+    bool
+        So for ``results`` and for a section of a person's own, not for what is in the context.
+    """
+    return key in sections() or not (key in known() or key.startswith("context."))
+
+
+def objection(key: str, *, free: bool = True) -> str:
+    """Return why a name can be no setting.
+
+    Parameters
+    ----------
+    key : str
+        Neither ours nor one of Prefect 1's.
+    free : bool
+        Whether a person may make up names at all, there where it was written.
+
+    Returns
+    -------
+    str
+        With the mend; empty if the setting may be a person's own.
+    """
+    shadowing = _METHODS.intersection(key.split("."))
+    if shadowing:
+        return f"which cannot be read as an attribute: {min(shadowing)} is a method; choose another name."
+    if not free or key.partition(".")[0] in sections() or _closest(key, _ALIKE):
+        return f"which is no setting; {mend(key)} `prefectlite config` lists the settings."
+    return ""
+
+
+def mend(key: str) -> str:
+    """Return what to do about a setting that there is not.
+
+    Parameters
+    ----------
+    key : str
+        What was written.
+
+    Returns
+    -------
+    str
+        The nearest one, or to take it out.
+    """
+    close = _closest(key, 0.6)
+    return f"did you mean {close}?" if close else "take it out."
+
+
+def _closest(key: str, alike: float) -> str:
+    names = {key: key for key in (*former.RENAMED, *former.IDLE)}
+    names |= {name: whole for whole in known() for name in (whole, whole.rpartition(".")[2])}
+    close = get_close_matches(key, names, n=1, cutoff=alike)
+    return names[close[0]] if close else ""

@@ -1,0 +1,216 @@
+"""What a program says of its flow runs where nobody set up logging, as in Prefect 1, and where somebody did."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from prefectlite import Flow, LocalExecutor, Parameter, get_logger, set_temporary_config, task
+from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
+from prefectlite.settings import LoggingSettings
+
+HERE = LocalExecutor()
+#: As Prefect 1 had it, but for the time.
+FORMER = "%(levelname)s - %(name)s | %(message)s"
+
+
+@contextmanager
+def plain(**settings: Any) -> Iterator[None]:
+    """A program that has set up nothing; pytest's handlers are there anew in each test."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    said = {"logging.runs_per_second": 20, "logging.format": FORMER}
+    try:
+        with set_temporary_config({**said, **{f"logging.{name}": value for name, value in settings.items()}}):
+            yield
+    finally:
+        root.handlers = handlers
+
+
+@task
+def inc(x: int) -> int:
+    return x + 1
+
+
+def tells(task: Any, old: Any, new: Any) -> None:
+    task.logger.info("now %s", type(new).__name__)
+    logging.getLogger("mine").info("nobody hears of this, as ever")
+
+
+@task(state_handlers=[tells], max_retries=1)
+def fails() -> None:
+    get_logger("fails").info("about to")
+    raise ValueError("no")
+
+
+class TestPlain:
+    def test_start_and_end_of_flow_and_tasks_are_on_standard_output(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Flow("etl") as flow:
+            inc(inc.map([Parameter("n", default=1)])[0])
+        with plain():
+            flow.run(executor=HERE)
+        said = capsys.readouterr()
+        assert said.err == ""
+        lines = said.out.splitlines()
+        assert (
+            lines[0] == "INFO - prefectlite.FlowRunner | Flow run etl: Running. The flow run is in progress."
+        )
+        assert lines[-1] == (
+            "INFO - prefectlite.FlowRunner | Flow run etl: Success. All reference tasks succeeded."
+        )
+        assert [line for line in lines if "inc-1" in line] == [
+            "INFO - prefectlite.TaskRunner | Task run inc-1: Mapped. The map unfolded into 1 children.",
+            "INFO - prefectlite.TaskRunner | Task run inc-1[0]: Running. A worker runs its body.",
+            "INFO - prefectlite.TaskRunner | Task run inc-1[0]: Success. The body returned.",
+        ]
+        assert not any("run n" in line or "List" in line for line in lines)
+
+    def test_so_is_what_bodies_and_handlers_log_and_each_line_once(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Flow("etl") as flow:
+            fails()
+        with plain():
+            flow.run(executor=HERE)
+        lines = capsys.readouterr().out.splitlines()
+        # Lines of bodies and of the driver come from different threads.
+        assert sorted(line.partition(" - ")[2].partition(". ")[0] for line in lines[1:-1]) == [
+            "prefectlite.TaskRunner | Task run fails-1: Failed",
+            "prefectlite.TaskRunner | Task run fails-1: Failed",
+            "prefectlite.TaskRunner | Task run fails-1: Retrying",
+            "prefectlite.TaskRunner | Task run fails-1: Running",
+            "prefectlite.TaskRunner | Task run fails-1: Running",
+            "prefectlite.fails | about to",
+            "prefectlite.fails | about to",
+            "prefectlite.fails | now Failed",
+            "prefectlite.fails | now Failed",
+            "prefectlite.fails | now Retrying",
+            "prefectlite.fails | now Running",
+            "prefectlite.fails | now Running",
+        ]
+
+    @pytest.mark.parametrize("named", ["logging.level", "the tree", "the logger"])
+    def test_less_is_said_as_in_prefect_1(self, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+        loggers = {"the tree": "prefectlite", "the logger": "prefectlite.TaskRunner"}
+        logger = logging.getLogger(loggers.get(named, "none"))
+        logger.setLevel(logging.WARNING)
+        try:
+            with Flow("etl") as flow:
+                inc(1)
+            with plain(level="WARNING" if named == "logging.level" else "INFO"):
+                flow.run(executor=HERE)
+        finally:
+            logger.setLevel(logging.NOTSET)
+        assert capsys.readouterr().out == ""
+
+    def test_of_many_the_first_are_told_and_then_their_numbers(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Flow("etl") as flow:
+            inc.map(list(range(5000)))
+        with plain(runs_per_second=0.401):
+            flow.run(executor=HERE)
+        lines = capsys.readouterr().out.splitlines()
+        assert len([line for line in lines if "TaskRunner" in line]) < 20
+        assert lines[-2] == (
+            "INFO - prefectlite.FlowRunner | Flow run etl: 5,000 Success. There are too many task runs to tell of "
+            "each (logging.runs_per_second is 0.401)."
+        )
+
+    def test_logging_is_afterwards_as_it_was(self) -> None:
+        with Flow("etl") as flow:
+            inc(1)
+        tree = logging.getLogger("prefectlite")
+        with plain():
+            before = tree.level, list(tree.handlers)
+            flow.run(executor=HERE)
+            assert (tree.level, tree.handlers) == before
+            assert not is_set_up(tree)
+
+    def test_of_two_runs_at_a_time_the_second_hears_on(self, capsys: pytest.CaptureFixture[str]) -> None:
+        first, second = LastResort(LoggingSettings()), LastResort(LoggingSettings())
+        tree = logging.getLogger("prefectlite")
+        with plain():
+            EAR.listen(first)
+            EAR.listen(second)
+            tree.info("both")
+            EAR.leave(first)
+            tree.info("second")
+            EAR.leave(second)
+            tree.info("none")
+        assert [line.partition("| ")[2] for line in capsys.readouterr().out.splitlines()] == [
+            "both",
+            "second",
+        ]
+        assert tree.level == logging.NOTSET
+
+    def test_default_lines_say_whose_they_are(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with Flow("etl") as flow:
+            fails()
+        with plain(format=LoggingSettings().format):
+            flow.run(executor=HERE)
+        whose = [line[9:].partition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+        assert sorted(set(whose)) == [
+            "INFO    etl",
+            "INFO    etl · fails-1 · attempt 1",
+            "INFO    etl · fails-1 · attempt 2",
+            "INFO    prefectlite.fails",
+        ]
+
+    @pytest.mark.parametrize("kind", ["closed", "none"])
+    def test_a_standard_output_that_is_gone_harms_no_run(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = io.StringIO()
+        gone.close()
+        monkeypatch.setattr(sys, "stdout", gone if kind == "closed" else None)
+        with Flow("etl") as flow:
+            fails()
+        with plain():
+            assert flow.run(executor=HERE).is_failed()
+
+    def test_what_a_terminal_cannot_write_is_escaped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+        with Flow("prüfen") as flow:
+            inc(1)
+        with plain():
+            flow.run(executor=HERE)
+        assert b"Flow run pr\\xfcfen: Running" in written.getvalue()
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_who_sets_up_logging_gets_each_line_once_and_as_he_wants_it(
+    level: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, out = logging.getLogger(), io.StringIO()
+    handler = logging.StreamHandler(out)
+    monkeypatch.setattr(root, "handlers", [handler])
+    before = root.level
+    root.setLevel(level)
+    try:
+        with Flow("etl") as flow:
+            inc(1)
+        with set_temporary_config({"logging.runs_per_second": 20}):
+            flow.run(executor=HERE)
+    finally:
+        root.setLevel(before)
+    assert capsys.readouterr().out == ""
+    assert [line.partition(". ")[0] for line in out.getvalue().splitlines()] == (
+        []
+        if level == logging.WARNING
+        else [
+            "Flow run etl: Running",
+            "Task run inc-1: Running",
+            "Task run inc-1: Success",
+            "Flow run etl: Success",
+        ]
+    )

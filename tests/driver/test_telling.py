@@ -1,0 +1,109 @@
+"""Of which task runs it is told what becomes of them: of so many a second, to their end; and of the rest in numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefectlite.driver.telling import PERIOD, SAVED, Allowance, Telling
+from prefectlite.engine.instructions import Reason, Transition, TransitionEach, TransitionMany
+from prefectlite.states import Pending, Retrying, Running, State, Success
+from prefectlite.states.keys import RunKey
+
+WHY = Reason("event", "a test")
+
+
+def change(run: int, new: State, slug: str = "load-1") -> Transition:
+    return Transition(0.0, run, RunKey(slug) if run >= 0 else RunKey(""), 1, Pending(), new, WHY)
+
+
+def many(runs: range, new: State) -> TransitionMany:
+    return TransitionMany([0.0] * len(runs), runs, "map-1", 0, 1, Pending(), new, WHY)
+
+
+def told(
+    telling: Telling, *changes: Transition | TransitionMany | TransitionEach, now: float = 0.0
+) -> list[tuple[int, str]]:
+    return [(one.run, type(one.new).__name__) for one in telling.chosen(changes, now)]
+
+
+def telling(per_second: float = 0.2) -> Telling:
+    return Telling(per_second, {"load-1", "map-1"})
+
+
+@given(st.floats(0, 100), st.lists(st.tuples(st.floats(0, 5), st.integers(0, 50)), max_size=30))
+def test_an_allowance_is_never_exceeded(per_second: float, steps: list[tuple[float, int]]) -> None:
+    allowance, now, taken = Allowance(per_second), 0.0, 0
+    for pause, wanted in steps:
+        now += pause
+        taken += sum(allowance.take(now) for _ in range(wanted))
+        assert taken <= (SAVED + now) * per_second + 1e-6
+
+
+def test_an_allowance_that_is_used_up_grows_again_as_far_as_it_is_saved() -> None:
+    allowance = Allowance(1)
+    assert [allowance.take(0.0) for _ in range(11)] == [True] * 10 + [False]
+    assert [allowance.take(now) for now in (0.5, 1.0, 1.5, 0.0)] == [False, True, False, False]
+    assert [allowance.take(1000.0) for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize(("per_second", "through"), [(0, 0), (math.inf, 1000)])
+def test_an_allowance_may_be_none_or_have_no_end(per_second: float, through: int) -> None:
+    allowance = Allowance(per_second)
+    assert sum(allowance.take(now / 100) for now in range(1000)) == through
+
+
+def test_a_run_is_told_to_its_end_once_it_has_begun_to_be() -> None:
+    some = telling()
+    assert told(some, *(change(run, Running()) for run in range(4))) == [(0, "Running"), (1, "Running")]
+    assert told(some, *(change(run, Success()) for run in range(4))) == [(0, "Success"), (1, "Success")]
+    # Later there is room again; what was left out before is told from then on.
+    assert told(some, change(2, Retrying()), now=5.0) == [(2, "Retrying")]
+    assert told(some, change(3, Success()), change(2, Success()), now=5.0) == [(2, "Success")]
+
+
+def test_of_many_the_first_are_told_and_those_that_are_known() -> None:
+    some = telling()
+    assert told(some, many(range(10, 1_000_000), Running())) == [(10, "Running"), (11, "Running")]
+    assert told(some, many(range(11, 14), Success()), many(range(10, 11), Success())) == [
+        (11, "Success"),
+        (10, "Success"),
+    ]
+    assert told(some, many(range(14, 16), Success()), now=5.0) == [(14, "Success")]
+
+
+def test_of_separate_tasks_that_landed_together_some_are_no_news() -> None:
+    def each(*runs: int) -> TransitionEach:
+        keys = [RunKey("n" if run == 1 else "load-1") for run in runs]
+        return TransitionEach(
+            [0.0] * len(runs), runs, keys, [1] * len(runs), Running(), Success(), [WHY] * len(runs)
+        )
+
+    some = telling()
+    assert told(some, change(4, Running())) == [(4, "Running")]
+    assert told(some, each(1, 2, 3, 4, 5)) == [(2, "Success"), (4, "Success")]
+    assert told(some, each(1, 2, 3), now=5.0) == [(2, "Success")]
+
+
+def test_the_flow_is_always_told_and_what_only_carries_a_value_never() -> None:
+    none = telling(0.0)
+    assert told(none, change(-1, Running()), change(3, Running())) == [(-1, "Running")]
+    some = telling(math.inf)
+    assert told(some, change(1, Success(), "n"), change(2, Success())) == [(2, "Success")]
+
+
+def test_numbers_are_due_where_something_was_left_out_now_and_then_and_at_the_end() -> None:
+    some = telling()
+    assert told(some, change(1, Success())) == [(1, "Success")]
+    assert not some.sum_is_due(100.0, at_last=True)
+    told(some, many(range(10), Success()), now=100.0)
+    assert some.sum_is_due(100.0)
+    told(some, many(range(10, 20), Success()), now=101.0)
+    assert not some.sum_is_due(101.0)
+    assert some.sum_is_due(100.0 + PERIOD)
+    assert not some.sum_is_due(200.0, at_last=True)
+    told(some, many(range(20, 90), Success()), now=200.0)
+    assert some.sum_is_due(201.0, at_last=True)
