@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypedDict
@@ -154,3 +156,17 @@ def refuse_options(
     for option in given:
         names = [name for name in inspect.signature(takes).parameters if not name.startswith("_")]
         raise DefinitionTypeError(unknown_option(owner, option, names, elsewhere))
+
+
+def warn_of_old(text: str) -> None:
+    """Warn the code that called us of something that Prefect 1 was about to give up.
+
+    Parameters
+    ----------
+    text : str
+        What, and what to do instead.
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("prefectlite."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, DeprecationWarning, stacklevel=level)

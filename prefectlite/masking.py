@@ -184,6 +184,22 @@ def is_secret(value: object) -> bool:
     return kind not in _PLAIN and hasattr(kind, "get_secret_value")
 
 
+def secret_inside(value: object) -> bool:
+    """Return whether a value hides itself, or something in it does.
+
+    Parameters
+    ----------
+    value : object
+        Lists, dicts, models and dataclasses are looked into.
+
+    Returns
+    -------
+    bool
+        As of ``is_secret``.
+    """
+    return any(True for _ in _secrets(value, _DEEPEST))
+
+
 def hide_inside(value: object) -> tuple[str, ...]:
     """Hide what hides itself: each ``SecretStr`` and the like in a value, and nothing else of it.
 

@@ -45,6 +45,21 @@ class Layer:
         self.given = set(given)
         self.block = block
 
+    def fact(self, name: str) -> Any:
+        """Return one value.
+
+        Parameters
+        ----------
+        name : str
+            The value's.
+
+        Returns
+        -------
+        object
+            None if there is none of that name.
+        """
+        return self.values.get(name)
+
 
 class LazyLayer:
     """A block whose values are made when somebody asks for the first; nothing shines through from outside."""
@@ -80,6 +95,21 @@ class LazyLayer:
     def block(self) -> None:
         """Nothing around it hears of tasks that are put into a flow here."""
         return
+
+    def fact(self, name: str) -> Any:
+        """Return one value.
+
+        Parameters
+        ----------
+        name : str
+            The value's.
+
+        Returns
+        -------
+        object
+            None if there is none of that name.
+        """
+        return self.values.get(name)
 
     def make(self) -> dict[str, Any]:
         """Make the values.

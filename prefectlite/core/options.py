@@ -83,7 +83,8 @@ class OptionArgs(TypedDict, total=False):
         flow's ``result``, else in the folder of the setting ``results.dir``.
     cache_validator : callable or None
         Which kept values may be used: one of ``prefectlite.cache_validators``, or a function of the kept
-        state (``Cached``), the inputs and the flow's parameters. By default ``all_inputs``: for the same
+        state (``Cached``, with ``hashed_inputs`` and ``cached_parameters``), the inputs and the flow's
+        parameters. By default ``all_inputs``: for the same
         arguments and the same code, and for the same parameters where the code names ``parameters``.
     cache_key : str or None
         Tasks with the same one share what is kept, whatever their names and code; by default, the task's

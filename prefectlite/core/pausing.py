@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from prefectlite.core.context import context
 from prefectlite.errors import DefinitionError
 from prefectlite.kinds import check_kind
+from prefectlite.states.around import moment_here
 from prefectlite.states.signals import PAUSE
 
 
@@ -46,7 +47,7 @@ def pause_task(message: str | None = None, duration: timedelta | float | None = 
     check_kind("pause_task(...)", "duration", duration, timedelta | int | float, mend)
     try:
         wait = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
-        until = datetime.now(UTC) + wait
+        until = moment_here() + wait
     except (ValueError, OverflowError):
         raise DefinitionError(
             f"pause_task(...) has duration={duration!r}, which leads to no moment; {mend}"

@@ -12,11 +12,13 @@ from datetime import timedelta
 from typing import Any, Final, assert_never
 
 from prefectlite.core.facts import task_facts
+from prefectlite.core.here import clocked
 from prefectlite.core.layers import surroundings
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.handlers import TaskRunner, state_after
 from prefectlite.driver.kept import KeptStates
+from prefectlite.driver.shown import tagged, told
 from prefectlite.engine.events import Answered, Event, Measure
 from prefectlite.engine.instructions import Ask
 from prefectlite.engine.ledger import FLOW
@@ -137,8 +139,8 @@ class Callbacks:
         }
         try:
             facts |= facts_of_past(ask.past, key.loop)
-            with surroundings(facts):
-                answer = self._put(task, ask, key)
+            with surroundings(facts), clocked(self._clock):
+                answer = self._put(task, ask, key, attempt)
                 if isinstance(answer, State):
                     answer = unrevealing(answer)
                 measure = _measure(answer)
@@ -156,7 +158,7 @@ class Callbacks:
         assert ask.new is not None
         answer: State | None = None
         try:
-            with surroundings(self._facts):
+            with surroundings(self._facts), clocked(self._clock):
                 if ask.question == "on_failure":
                     self._flow.failed(ask.new)
                 else:
@@ -165,26 +167,34 @@ class Callbacks:
             return Answered(self._clock(), ask.run, ask.ask, error=unrevealing_error(error))
         return Answered(self._clock(), ask.run, ask.ask, answer)
 
-    def _put(self, task: Task, ask: Ask, key: RunKey) -> Any:
+    def _put(self, task: Task, ask: Ask, key: RunKey, attempt: int) -> Any:
         match ask.question:
             case "trigger":
                 kept = None if self._kept is None else self._kept.of(task, key)
                 if kept is not None:
                     raise ENDRUN(kept)
-                return bool(task.trigger(dict(ask.upstreams)))
+                return bool(task.trigger({edge: _of_edge(edge, one) for edge, one in ask.upstreams}))
             case "handlers":
                 assert ask.old is not None
                 assert ask.new is not None
-                new = state_after(task, task.state_handlers, ask.old, ask.new)
-                return state_after(TaskRunner(task), self._of_tasks, ask.old, new)
+                old, shown = (told(one, task.tags, attempt) for one in (ask.old, ask.new))
+                new = state_after(task, task.state_handlers, old, shown)
+                new = state_after(TaskRunner(task), self._of_tasks, old, new)
+                return ask.new if new is shown else new
             case "delay":
                 return _seconds(task, ask.attempt)
             case "on_failure":
                 assert task.on_failure is not None
-                task.on_failure(task, ask.new)
+                assert ask.new is not None
+                task.on_failure(task, told(ask.new, task.tags, attempt))
                 return None
             case _:
                 assert_never(ask.question)
+
+
+def _of_edge(edge: Any, state: State) -> State:
+    """Return the state of an upstream as a trigger reads it."""
+    return tagged(state, edge.upstream.tags)
 
 
 def _measure(given: Any) -> Measure | None:

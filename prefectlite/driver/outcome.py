@@ -8,6 +8,7 @@ from typing import Any
 
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.task import Task
+from prefectlite.driver.shown import tagged
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.lowering.compile import Compiled
@@ -97,7 +98,7 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
     -------
     dict of Task to State
         In the plan's order; maps carry their children's states, constants and parameters their values,
-        collections a reference that puts them together.
+        collections a reference that puts them together. The context of each has its task's tags.
     """
     found: list[State] = []
     for number, node in enumerate(compiled.plan.nodes):
@@ -107,7 +108,7 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
         elif node.kind != "task" and type(state) is Success and not state.has_result:
             state = _with_value(compiled, number, state, found)
         found.append(state)
-    return TaskStates({task: found[number] for task, number in compiled.numbers.items()})
+    return TaskStates({task: tagged(found[number], task.tags) for task, number in compiled.numbers.items()})
 
 
 def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[State]) -> State:

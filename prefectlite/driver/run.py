@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from prefectlite.core.facts import checked_context, context_around, flow_facts
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.here import run_layer
 from prefectlite.core.keeping import stored_value
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.task import Task
@@ -46,6 +47,7 @@ from prefectlite.masking import Secrets, mask
 from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.settings import current as current_settings
 from prefectlite.settings import to_travel
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 from prefectlite.worker.concealed import concealing
@@ -54,7 +56,7 @@ _logger = logging.getLogger(__name__)
 
 #: How long ``wait`` gives a flow run to end after Ctrl-C, in seconds.
 GRACE: Final = 30.0
-_NOT_BEGUN: Final = Pending("The flow run has not begun.")
+_NOT_BEGUN: Final = Pending("The flow run has not begun.", context=NO_CONTEXT)
 
 
 class Run:
@@ -406,7 +408,7 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        with Interrupts(self._interrupted):
+        with Interrupts(self._interrupted), run_layer():
             concealing.acquire()
             try:
                 state = self._drive()

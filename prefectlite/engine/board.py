@@ -12,6 +12,7 @@ from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.engine.landings import RAN, Landings
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules.tally import Tally
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import PLAIN, Mapped, Pending, Skipped, State
@@ -27,7 +28,7 @@ FINAL: Final = 6
 STAGES: Final = ("waiting", "queued", "flying", "asking", "timed", "parked", "final")
 
 #: The state of every run at the beginning; one object serves all.
-PENDING: Final = Pending("Waiting for its turn.")
+PENDING: Final = Pending("Waiting for its turn.", context=NO_CONTEXT)
 
 
 #: In ``Elements.places``: the child takes the part itself, not an element of it.

@@ -28,6 +28,7 @@ from prefectlite.rules.crash import LOSSES, decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
     Crashed,
@@ -47,7 +48,7 @@ from prefectlite.states.transitions import may_become
 #: A retry_delay in seconds that can be meant: a century.
 _LONGEST_DELAY: Final = 3.2e9
 _GONE: Final = Reason("result-lost", GONE)
-_GATHERED: Final = Success("Every member succeeded; its consumer puts it together.")
+_GATHERED: Final = Success("Every member succeeded; its consumer puts it together.", context=NO_CONTEXT)
 
 
 class Conduct:
@@ -409,7 +410,7 @@ class Conduct:
         why : str
             Who approved, in a few words.
         """
-        verdict = decide_resume(self._board.states[run], why)
+        verdict = decide_resume(self._board.states[run], why, self._ledger.now)
         if isinstance(verdict, Become) and self.waits.end(run):
             self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
             self.again(run, verdict.why)

@@ -52,6 +52,7 @@ from prefectlite.engine.view import EngineView
 from prefectlite.errors import EngineError
 from prefectlite.rules.outcome import decide_flow
 from prefectlite.rules.verdict import Reason
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report, ResultRef, ValueSource
 from prefectlite.states.state import (
     Cancelled,
@@ -62,7 +63,7 @@ from prefectlite.states.state import (
 )
 
 _Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
-_KNOWN: Final = Success("The value is known to the driver.")
+_KNOWN: Final = Success("The value is known to the driver.", context=NO_CONTEXT)
 _GIVEN: Final = Reason("value", "Constants and parameters need no run.")
 _MAX_HOLDS: Final = 3
 
@@ -306,7 +307,7 @@ class Engine(EngineView):
             report.location,
         )
         why = _returned(report.where) if report.message is None else _told(report.message, report.where)
-        success: State = Success(report.message or DONE, ref)
+        success: State = Success(report.message or DONE, ref, NO_CONTEXT)
         if report.cached is not None:
             success = report.cached.replace(result=ref)
         if self.plan.nodes[node].policy.handled:

@@ -9,13 +9,14 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from typing import Final
 
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Reports, ResultRef, ValueSource
 from prefectlite.states.state import State, Success
 
 DONE: Final = "The body returned."
 #: On the board, the state of every run that ended among many; its class is all that rules read.
-RAN: Final = Success(DONE)
+RAN: Final = Success(DONE, context=NO_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Landing:
         ref = ResultRef(
             key, self.attempt, results.size(place), results.get(place), self.values, self.submission
         )
-        return Success(DONE, ref)
+        return Success(DONE, ref, NO_CONTEXT)
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Arrival:
         results, place = self.reports.results, self.places[own]
         size, inline = results.size(place), results.get(place)
         ref = ResultRef(key, self.attempts[own], size, inline, self.values, self.submissions[own])
-        return Success(DONE, ref)
+        return Success(DONE, ref, NO_CONTEXT)
 
 
 class Landings:

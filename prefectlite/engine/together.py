@@ -22,12 +22,13 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import rows_of
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.verdict import Become, Reason
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report, Reports
 from prefectlite.states.state import Crashed, Failed, Retrying, Running
 
 #: So few children are looked at one by one.
 _FEW: Final = 16
-RUNNING: Final = Running("A worker runs its body.")
+RUNNING: Final = Running("A worker runs its body.", context=NO_CONTEXT)
 AGAIN: Final = Reason("time", "The time that it waited for has come.")
 
 

@@ -30,6 +30,8 @@ class Kept:
         The version of the task's code.
     inputs, parameters : mapping of str to str
         Tokens by name.
+    values : mapping of str to str
+        The parameters' values by name, as far as they are kept; in a form of the writer's.
     """
 
     made: float
@@ -38,6 +40,7 @@ class Kept:
     version: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def address(kind: str, *facts: Any) -> str:

@@ -1,7 +1,8 @@
 """The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; reads no clock.
 
 A token is a short text that is the same for equal values. A validator is any function of the kept state and
-of what the run is given, as in Prefect 1; those here compare tokens, and can say what differs.
+of what the run is given, as in Prefect 1: a state holds the tokens of inputs, and the values of the flow's
+parameters. Those here compare tokens, and can say what differs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.moments import plainly
 from prefectlite.states.state import Cached
+from prefectlite.states.value import is_same
 
 __all__ = [
     "all_inputs",
@@ -24,6 +26,34 @@ __all__ = [
     "partial_inputs_only",
     "partial_parameters_only",
 ]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StandIn:
+    """In the place of a value that is not kept: it equals each value that has its token.
+
+    Parameters
+    ----------
+    token : str
+        The value's.
+    token_of : callable
+        Returns the token of any value; None for one that has none.
+    """
+
+    token: str
+    token_of: Callable[[Any], str | None]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare tokens."""
+        return self.token == (other.token if isinstance(other, StandIn) else self.token_of(other))
+
+    def __hash__(self) -> int:
+        """Hash the token."""
+        return hash(self.token)
+
+    def __repr__(self) -> str:
+        """Return the token, and that it is not the value."""
+        return f"<a value with the token {self.token}>"
 
 
 class Given(dict[str, Any]):
@@ -44,7 +74,7 @@ class Given(dict[str, Any]):
 
 #: Takes the kept state, inputs and parameters, and answers whether the value may be used.
 CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
-#: What a validator of ours takes: a mapping that is no ``Given`` is taken for the tokens.
+#: What a validator of ours takes: a mapping of inputs that is no ``Given`` is taken for their tokens.
 AnyGiven: TypeAlias = Mapping[str, Any]
 
 
@@ -213,15 +243,31 @@ def objection(
 
 
 def _difference(
-    kind: str, kept: Mapping[str, str], told: AnyGiven, names: Iterable[str] | None
+    kind: str, kept: Mapping[str, Any], told: AnyGiven, names: Iterable[str] | None
 ) -> str | None:
-    given = told if isinstance(told, Given) else Given(told, told)
-    for name in sorted({*kept, *given}) if names is None else names:
-        if name in given and name not in given.tokens:
-            return _no_token(kind, name, given[name])
-        if kept.get(name) != given.tokens.get(name):
+    tokens = told.tokens if isinstance(told, Given) else told
+    for name in sorted({*kept, *told}) if names is None else names:
+        if name in told and name not in tokens:
+            return _no_token(kind, name, told[name])
+        if not _is_the_same(kind, name, kept, told):
             return f"{kind} {name!r} is another than what was kept for"
     return None
+
+
+def _is_the_same(kind: str, name: str, kept: Mapping[str, Any], told: AnyGiven) -> bool:
+    """Compare tokens where both are known; of parameters otherwise the values."""
+    mine, theirs = kept.get(name), told.get(name)
+    if isinstance(told, Given):
+        token = told.tokens.get(name)
+        if isinstance(kept, Given):
+            return kept.tokens.get(name) == token
+        if isinstance(mine, StandIn):
+            return mine.token == token
+        if kind == "input":
+            return bool(mine == token)
+    elif isinstance(mine, StandIn):
+        return mine == theirs
+    return (name in kept) is (name in told) and is_same(mine, theirs)
 
 
 def _no_token(kind: str, name: str, value: object) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from prefectlite.rules.retry import moment
 from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.states.state import Paused, Resume, State
 
 
-def decide_resume(state: State, why: str) -> Proceed | Become:
+def decide_resume(state: State, why: str, now: float) -> Proceed | Become:
     """Return what an approval makes of a run.
 
     Parameters
@@ -15,6 +16,8 @@ def decide_resume(state: State, why: str) -> Proceed | Become:
         The run's state.
     why : str
         Who approved, in a few words.
+    now : float
+        Seconds since the epoch.
 
     Returns
     -------
@@ -24,11 +27,11 @@ def decide_resume(state: State, why: str) -> Proceed | Become:
 
     Examples
     --------
-    >>> decide_resume(Paused("Look at it first."), "by hand").state
+    >>> decide_resume(Paused("Look at it first."), "by hand", 0.0).state
     <Resume: "The pause is over: by hand.">
     """
     read = (("state", type(state).__name__),)
     if not isinstance(state, Paused):
         return Proceed(Reason("resume", "The run is not paused.", read))
     text = f"The pause is over: {why}."
-    return Become(Resume(text), Reason("resume", text, read))
+    return Become(Resume(text, start_time=moment(now)), Reason("resume", text, read))

@@ -25,14 +25,43 @@ class ChildStates(Sequence["State"]):
         Stands in that list for each child that ended among many.
     complete : callable
         Takes such a child's place, returns its state.
+    change : callable or None
+        Takes the state of any child, returns what is shown in its place: one of the same class.
     """
 
-    __slots__ = ("_common", "_complete", "_states")
+    __slots__ = ("_change", "_common", "_complete", "_states")
 
-    def __init__(self, states: list[State], common: State, complete: Callable[[int], State]) -> None:
+    def __init__(
+        self,
+        states: Sequence[State],
+        common: State | None,
+        complete: Callable[[int], State],
+        change: Callable[[State], State] | None = None,
+    ) -> None:
         self._states = states
         self._common = common
         self._complete = complete
+        self._change = change
+
+    @classmethod
+    def changed(cls, states: Sequence[State], change: Callable[[State], State]) -> ChildStates:
+        """Return states of which others are shown, each made when it is looked at.
+
+        Parameters
+        ----------
+        states : sequence of State
+            Those that nothing was changed of yet.
+        change : callable
+            As above.
+
+        Returns
+        -------
+        ChildStates
+            As many.
+        """
+        if isinstance(states, ChildStates):
+            return cls(states._states, states._common, states._complete, change)
+        return cls(states, None, states.__getitem__, change)
 
     def __len__(self) -> int:
         """Return how many children there are."""
@@ -49,13 +78,16 @@ class ChildStates(Sequence["State"]):
         if isinstance(place, slice):
             return tuple([self[one] for one in range(*place.indices(len(self._states)))])
         state = self._states[place]
-        return self._complete(place % len(self._states)) if state is self._common else state
+        if state is self._common:
+            state = self._complete(place % len(self._states))
+        return state if self._change is None else self._change(state)
 
     def __iter__(self) -> Iterator[State]:
         """Return each child's state, in order."""
-        complete, common = self._complete, self._common
+        complete, common, change = self._complete, self._common, self._change
         for place, state in enumerate(self._states):
-            yield complete(place) if state is common else state
+            shown = complete(place) if state is common else state
+            yield shown if change is None else change(shown)
 
     def __eq__(self, other: object) -> bool:
         """Compare child by child, with any sequence of states."""

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.moments import plainly
+from prefectlite.states.around import settled
 from prefectlite.states.keys import RunKey
 from prefectlite.states.meta import Queued
 from prefectlite.states.report import ResultRef
@@ -355,7 +356,7 @@ def _state_from(form: StateForm) -> State:
     context = {name: _value_from(value) for name, value in form.context.items()}
     extras = {name: _value_from(value) for name, value in form.extras.items()}
     try:
-        return cls(message=form.message, result=result, context=context, **extras)
+        return cls(message=form.message, result=result, context=settled(context), **extras)
     except Exception as error:
         _refuse(f"The stored state cannot be made again by its class {form.type}", error)
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Unpack
 
-from prefectlite.errors import NoOptions
 from prefectlite.moments import Moment
+from prefectlite.states.arguments import refused, zoned
+from prefectlite.states.around import moment_here
 from prefectlite.states.state import Pending, State
-from prefectlite.states.value import NO_RESULT, refused, zoned
+from prefectlite.states.value import NO_RESULT, OldOptions
 
 
 class _MetaState(State):
@@ -40,7 +41,7 @@ class _MetaState(State):
         context: Mapping[str, Any] | None = None,
         *,
         state: State | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
         if not isinstance(state, State | None):
@@ -101,10 +102,11 @@ class Queued(_MetaState):
         *,
         state: State | None = None,
         start_time: datetime | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, state=state, **_others)
-        object.__setattr__(self, "start_time", zoned(type(self), start_time))
+        at = moment_here() if start_time is None else start_time
+        object.__setattr__(self, "start_time", zoned(type(self), at))
 
     def is_queued(self) -> bool:
         """Return whether the run waits until there is room for it: it does."""

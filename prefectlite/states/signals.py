@@ -23,7 +23,21 @@ class Signal(BaseException):
 
     def __init__(self, message: str | None = None, **attributes: Any) -> None:
         super().__init__(*(() if message is None else (message,)))
+        self._given = message, attributes
         self.state = unwrapped(self.state_class(message, **attributes))
+
+    def anew(self) -> Signal:
+        """Return the signal as if it were made here and now; one that was not made in this process as it is.
+
+        Returns
+        -------
+        Signal
+            With another state, which takes anew what it was not told.
+        """
+        if not hasattr(self, "_given"):
+            return self
+        message, attributes = self._given
+        return _rebuild(type(self), unwrapped(self.state_class(message, **attributes)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as class and state."""

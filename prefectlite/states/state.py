@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Self, Unpack
 
-from prefectlite.errors import NoOptions
 from prefectlite.moments import Moment
+from prefectlite.states.arguments import counted, named, refused, told, zoned
+from prefectlite.states.around import fact_here, moment_here
 from prefectlite.states.children import ChildStates
-from prefectlite.states.value import NO_RESULT, StateValue, counted, named, refused, told, zoned
+from prefectlite.states.value import NO_RESULT, OldOptions, StateValue
 
 
 class State(StateValue):
@@ -26,7 +27,8 @@ class State(StateValue):
         The value that goes with the state: data for a success, the exception for a failure, or a
         ``ResultRef`` that says where the value lies.
     context : mapping or None
-        Free facts that travel with the state.
+        Free facts that travel with the state. What a task's code makes has the task's tags there, as a sorted
+        list ``tags``, if it has any.
 
     Raises
     ------
@@ -114,9 +116,9 @@ class Scheduled(Pending):
     Parameters
     ----------
     message, result, context
-        As for ``State``.
+        As for ``State``; what a task's code makes has its ``task_run_count`` in the context, too.
     start_time : datetime or None
-        When the run may go on; a time without a zone is taken for UTC.
+        When the run may go on; a time without a zone is taken for UTC. None is now, but for a pause.
 
     Raises
     ------
@@ -136,10 +138,18 @@ class Scheduled(Pending):
         context: Mapping[str, Any] | None = None,
         *,
         start_time: datetime | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
+        if start_time is None and not isinstance(self, Paused):
+            start_time = moment_here()
         object.__setattr__(self, "start_time", zoned(type(self), start_time))
+
+    @classmethod
+    def _facts_here(cls) -> dict[str, Any]:
+        count = fact_here("task_run_count")
+        found = super()._facts_here()
+        return found if count is None else {**found, "task_run_count": count}
 
 
 class Paused(Scheduled):
@@ -150,10 +160,14 @@ class Paused(Scheduled):
 
 
 class Resume(Scheduled):
-    """The run was approved and may go on."""
+    """The run was approved and may go on; its context says ``resume``."""
 
     __slots__ = ()
     color = "#ff6f00"
+
+    @classmethod
+    def _facts_here(cls) -> dict[str, Any]:
+        return {**super()._facts_here(), "resume": True}
 
 
 class Retrying(Scheduled):
@@ -163,8 +177,8 @@ class Retrying(Scheduled):
     ----------
     message, result, context, start_time
         As for ``Scheduled``.
-    run_count : int
-        How many attempts have been made.
+    run_count : int or None
+        How many attempts have been made; None is that of the code that makes the state, else 1.
 
     Raises
     ------
@@ -184,10 +198,12 @@ class Retrying(Scheduled):
         context: Mapping[str, Any] | None = None,
         *,
         start_time: datetime | None = None,
-        run_count: int = 1,
-        **_others: Unpack[NoOptions],
+        run_count: int | None = None,
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, start_time=start_time, **_others)
+        if run_count is None:
+            run_count = fact_here("task_run_count") or 1
         object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
 
 
@@ -222,7 +238,8 @@ class Success(Finished):
 class Cached(Success):
     """The value of an earlier run was used, or the value is kept for later ones (the message says which).
 
-    Values of inputs and parameters are not kept here, but tokens, which are the same for equal values.
+    Of inputs it keeps tokens, which are the same for equal values; of the flow's parameters, the values. A
+    large one, or one of a class of yours, is kept by what stands in for it and equals it; so is a secret.
 
     Parameters
     ----------
@@ -230,14 +247,16 @@ class Cached(Success):
         As for ``State``.
     cached_result_expiration : datetime or None
         Until when the value may be used; None for ever.
-    hashed_inputs, cached_parameters : mapping of str to str, or None
-        The tokens of what the run was given, by name; a value that has none, and so never equals another, is
-        not among them.
+    hashed_inputs : mapping of str to str, or None
+        The tokens of the inputs, by name; an input that has none, and so never equals another, is not among
+        them.
+    cached_parameters : mapping of str to object, or None
+        The values of the flow's parameters, by name.
 
     Raises
     ------
     TypeError
-        When the expiration is no datetime, or the tokens have no names.
+        When the expiration is no datetime, or tokens or values have no names.
     """
 
     __slots__ = ("_cached_result_expiration", "cached_parameters", "hashed_inputs")
@@ -245,7 +264,7 @@ class Cached(Success):
     extras: ClassVar[tuple[str, ...]] = ("cached_result_expiration", "hashed_inputs", "cached_parameters")
     cached_result_expiration = Moment()
     hashed_inputs: Mapping[str, str]
-    cached_parameters: Mapping[str, str]
+    cached_parameters: Mapping[str, Any]
 
     def __init__(
         self,
@@ -255,8 +274,8 @@ class Cached(Success):
         *,
         cached_result_expiration: datetime | None = None,
         hashed_inputs: Mapping[str, str] | None = None,
-        cached_parameters: Mapping[str, str] | None = None,
-        **_others: Unpack[NoOptions],
+        cached_parameters: Mapping[str, Any] | None = None,
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
         put, cls, until = object.__setattr__, type(self), cached_result_expiration
@@ -302,7 +321,7 @@ class Mapped(Success):
         *,
         map_states: Iterable[State] = (),
         n_map_states: int | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
         cls: type[State] = type(self)
@@ -397,7 +416,7 @@ class Failed(Finished):
         context: Mapping[str, Any] | None = None,
         *,
         traceback: str | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
         object.__setattr__(self, "traceback", told(type(self), traceback, "traceback"))
@@ -454,7 +473,7 @@ class Crashed(Failed):
         *,
         traceback: str | None = None,
         cause: str = "worker-lost",
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, traceback=traceback, **_others)
         given: object = cause
@@ -470,8 +489,8 @@ class Looped(Finished):
     ----------
     message, result, context
         As for ``State``.
-    loop_count : int
-        The iteration that ended, counted from 1.
+    loop_count : int or None
+        The iteration that ended, counted from 1; None is that of the code that makes the state, else 1.
 
     Raises
     ------
@@ -490,10 +509,12 @@ class Looped(Finished):
         result: Any = NO_RESULT,
         context: Mapping[str, Any] | None = None,
         *,
-        loop_count: int = 1,
-        **_others: Unpack[NoOptions],
+        loop_count: int | None = None,
+        **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
+        if loop_count is None:
+            loop_count = fact_here("task_loop_count") or 1
         object.__setattr__(self, "loop_count", counted(type(self), loop_count, "loop_count"))
 
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
-from prefectlite.errors import NoOptions, ResultUnavailable, refuse_options
-from prefectlite.kinds import shown
-from prefectlite.moments import plain, plainly
+from prefectlite.errors import ResultUnavailable, refuse_options, warn_of_old
+from prefectlite.moments import plainly
 from prefectlite.printable import printable
+from prefectlite.states.arguments import named, refused
+from prefectlite.states.around import fact_here, settled
 from prefectlite.states.report import ResultRef
 
 if TYPE_CHECKING:
@@ -40,7 +52,12 @@ class NoResultType:
 
 
 NO_RESULT: Final = NoResultType()
-_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class OldOptions(TypedDict, total=False):
+    """What states take because Prefect 1 did; with a warning."""
+
+    cached_inputs: Mapping[str, Any] | None
 
 
 class StateValue:
@@ -57,7 +74,7 @@ class StateValue:
         When ``context`` is no mapping, or what comes by name is nothing that the class takes.
     """
 
-    __slots__ = ("_result", "context", "message")
+    __slots__ = ("_cached_inputs", "_result", "context", "message")
     color: ClassVar[str] = "#000000"
     #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
     extras: ClassVar[tuple[str, ...]] = ()
@@ -73,10 +90,10 @@ class StateValue:
         message: str | None = None,
         result: Any = NO_RESULT,
         context: Mapping[str, Any] | None = None,
-        **_others: Unpack[NoOptions],
+        **_others: Unpack[OldOptions],
     ) -> None:
         if _others:
-            refuse_options(f"A {type(self).__name__} state", _others, type(self), {})  # type: ignore[unreachable]
+            self._take_old(dict(_others), warns=type(context) is not MappingProxyType)
         # Prefect 1 took anything, and people give the exception itself.
         said: object = message
         # As a text alone: a class of the user's that is made from it could not go everywhere.
@@ -84,7 +101,8 @@ class StateValue:
             said = str.__str__(said) if isinstance(said, str) else str(said)
         _put_message(self, said)
         _put_result(self, result)
-        _put_context(self, _facts(type(self), context) if context else _EMPTY)
+        # The context of another state is whole; what a user gives has more by itself.
+        _put_context(self, context if type(context) is MappingProxyType else _facts(type(self), context))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -92,6 +110,23 @@ class StateValue:
         for name in ("message", "context"):
             if name in vars(cls):
                 delattr(cls, name)
+
+    @classmethod
+    def _facts_here(cls) -> dict[str, Any]:
+        """Return what the context has by itself where the state is made."""
+        tags = fact_here("task_tags")
+        return {"tags": sorted(tags)} if tags else {}
+
+    def _take_old(self, given: dict[str, Any], *, warns: bool) -> None:
+        inputs = given.pop("cached_inputs", None)
+        refuse_options(f"A {type(self).__name__} state", given, type(self), {})
+        if inputs is not None:
+            if warns:
+                warn_of_old(
+                    f"{type(self).__name__}(cached_inputs=...) is kept with the state and read by nobody, as "
+                    "Prefect 1 announced; leave it out, or put what you need into context={...}."
+                )
+            object.__setattr__(self, "_cached_inputs", named(type(self), inputs, "cached_inputs"))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse: a state is a value."""
@@ -113,6 +148,12 @@ class StateValue:
     def result_ref(self) -> ResultRef | None:
         """Where the value lies; None when the state holds it itself or there is none."""
         return self._result if type(self._result) is ResultRef else None
+
+    @property
+    def cached_inputs(self) -> Mapping[str, Any]:
+        """What was given as such; empty if nothing was. Prefect 1 announced its end; no JSON form has it."""
+        found: Mapping[str, Any] = getattr(self, "_cached_inputs", {})
+        return found
 
     def load_result(self, result: Any = None) -> Self:
         """Return the state with its value fetched, which ``result`` does by itself when it is read.
@@ -140,11 +181,13 @@ class StateValue:
         Returns
         -------
         dict
-            ``message``, ``result``, ``context`` and the ``extras`` of the class.
+            ``message``, ``result``, ``context``, the ``extras`` of the class, and ``cached_inputs`` if given.
         """
         found = {"message": self.message, "result": self._result, "context": dict(self.context)}
         for name in self.extras:
             found[name] = plainly(self, name)
+        if self.cached_inputs:
+            found["cached_inputs"] = self.cached_inputs
         return found
 
     def replace(self, **changes: Any) -> Self:
@@ -160,7 +203,7 @@ class StateValue:
         State
             A state of the same class.
         """
-        return type(self)(**{**self.attributes(), **changes})
+        return _rebuild(type(self), {**self.attributes(), "context": self.context, **changes})
 
     def __eq__(self, other: object) -> bool:
         """Compare class, result and extras; message and context do not count (as in Prefect 1)."""
@@ -168,10 +211,16 @@ class StateValue:
             return NotImplemented
         assert isinstance(other, StateValue)
         return all(
-            _is_same(plainly(self, name), plainly(other, name))
+            is_same(plainly(self, name), plainly(other, name))
             for name in self.extras
             if name not in self.uncompared
-        ) and _is_same(self._result, other._result)
+        ) and all(
+            is_same(mine, theirs)
+            for mine, theirs in (
+                (self._result, other._result),
+                (self.cached_inputs, other.cached_inputs),
+            )
+        )
 
     __hash__ = object.__hash__
 
@@ -270,150 +319,19 @@ def _shown(classes: list[type[_S]], names_only: bool) -> list[type[_S]] | list[s
     return [cls.__name__ for cls in public] if names_only else public
 
 
-def zoned(owner: type, moment: datetime | None, name: str = "start_time") -> datetime | None:
-    """Return a moment with its time zone.
-
-    Parameters
-    ----------
-    owner : type
-        The class whose moment it is, for the error.
-    moment : datetime or None
-        A time without a zone is taken for UTC.
-    name : str
-        As what it was given, for the error.
-
-    Returns
-    -------
-    datetime or None
-        None for None; a plain one for pendulum's.
-
-    Raises
-    ------
-    TypeError
-        When it is something else.
-    """
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime):
-        raise refused(owner, name, moment, "pass a datetime, with its time zone.")
-    found = plain(moment)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+def _facts(owner: type[StateValue], given: object) -> Mapping[str, Any]:
+    if not given:
+        return settled(owner._facts_here())
+    if not isinstance(given, Mapping):
+        raise refused(owner, "context", given, "pass a mapping, and what comes behind it by name.")
+    return settled({**owner._facts_here(), **given})
 
 
-def named(owner: type, values: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
-    """Return values by name.
-
-    Parameters
-    ----------
-    owner : type
-        The class whose they are, for the error.
-    values : mapping or None
-        None is for none.
-    name : str
-        As what they were given, for the error.
-
-    Returns
-    -------
-    dict
-        A copy.
-
-    Raises
-    ------
-    TypeError
-        When they are something else.
-    """
-    if values is not None and not isinstance(values, Mapping):
-        raise refused(owner, name, values, "pass a dict, by name.")
-    return dict(values or {})
-
-
-def counted(owner: type, number: int, name: str) -> int:
-    """Return a count.
-
-    Parameters
-    ----------
-    owner : type
-        The class whose it is, for the error.
-    number : int
-        The count.
-    name : str
-        As what it was given, for the error.
-
-    Returns
-    -------
-    int
-        The same.
-
-    Raises
-    ------
-    TypeError
-        When it is something else.
-    """
-    given: object = number
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise refused(owner, name, number, "pass a whole number.")
-    if number < 0:
-        raise refused(owner, name, number, "pass 0 or more.")
-    return number
-
-
-def told(owner: type, text: str | None, name: str) -> str | None:
-    """Return a text.
-
-    Parameters
-    ----------
-    owner : type
-        The class whose it is, for the error.
-    text : str or None
-        The text.
-    name : str
-        As what it was given, for the error.
-
-    Returns
-    -------
-    str or None
-        The same.
-
-    Raises
-    ------
-    TypeError
-        When it is something else.
-    """
-    given: object = text
-    if given is not None and not isinstance(given, str):
-        raise refused(owner, name, text, "pass a text.")
-    return text
-
-
-def refused(owner: type, name: str, value: object, mend: str) -> TypeError:
-    """Return the error for an attribute of the wrong kind.
-
-    Parameters
-    ----------
-    owner : type
-        The class of states.
-    name : str
-        As what it was given.
-    value : object
-        What was given.
-    mend : str
-        What to give instead.
-
-    Returns
-    -------
-    TypeError
-        To be raised.
-    """
-    return TypeError(f"{owner.__name__}: {name} is a {type(value).__name__} ({shown(value)}); {mend}")
-
-
-def _facts(owner: type, given: object) -> Mapping[str, Any]:
-    if isinstance(given, Mapping):
-        return MappingProxyType(dict(given))
-    raise refused(owner, "context", given, "pass a mapping, and what comes behind it by name.")
-
-
-def _rebuild(cls: type[StateValue], attributes: dict[str, Any]) -> StateValue:
+def _rebuild(cls: type[_S], attributes: dict[str, Any]) -> _S:
+    """Make a state of what another one was made of, wherever that is."""
+    context = attributes["context"] or {}
+    if type(context) is not MappingProxyType and isinstance(context, Mapping):
+        attributes["context"] = settled(context)
     return cls(**attributes)
 
 
@@ -423,7 +341,19 @@ def _value_of(held: Any) -> Any:
     return held.fetch() if type(held) is ResultRef else held
 
 
-def _is_same(mine: Any, theirs: Any) -> bool:
+def is_same(mine: Any, theirs: Any) -> bool:
+    """Return whether two values are the same to who compares states.
+
+    Parameters
+    ----------
+    mine, theirs : object
+        Any values; references are fetched.
+
+    Returns
+    -------
+    bool
+        False too where one of them is gone.
+    """
     if mine is theirs or (type(mine) is ResultRef and type(theirs) is ResultRef and mine == theirs):
         return True
     try:
@@ -432,7 +362,7 @@ def _is_same(mine: Any, theirs: Any) -> bool:
         return False
     if isinstance(mine, BaseException) and isinstance(theirs, BaseException):
         # Exceptions compare by identity, which does not survive a journey.
-        return type(mine) is type(theirs) and _is_same(mine.args, theirs.args)
+        return type(mine) is type(theirs) and is_same(mine.args, theirs.args)
     if getattr(mine, "shape", None) != getattr(theirs, "shape", None):
         return False
     try:

@@ -16,6 +16,7 @@ from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.awaiting import awaited
 from prefectlite.states.keys import RunKey
+from prefectlite.states.signals import Signal
 from prefectlite.testing.names import runs_named
 
 __all__ = ["Injected", "Outcomes", "Script", "crashes", "raises", "returns", "runs"]
@@ -101,6 +102,8 @@ def raises(error: BaseException | type[BaseException], *, takes: float | timedel
         )
 
     def body(**_: Any) -> Any:
+        if isinstance(error, Signal):
+            raise error.anew()  # at once, say, is when it is raised
         if isinstance(error, BaseException):
             error.__context__ = None  # that of an attempt before
             raise error.with_traceback(None)

@@ -6,18 +6,15 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
+from prefectlite.core.here import clocked
 from prefectlite.engine.events import AttemptStarted, CancelRequested
 from prefectlite.executors.attempts import Attempt, AttemptSession, Outcome
 from prefectlite.executors.held import WHERE
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.lowering.wrappers import Done, Succeeded
-from prefectlite.moments import plainly
 from prefectlite.states.keys import RunKey
-from prefectlite.states.report import Report
-from prefectlite.states.state import Scheduled, State
 from prefectlite.testing.clock import VirtualClock
 from prefectlite.testing.outcomes import Script
 
@@ -147,7 +144,8 @@ class VirtualSession(AttemptSession):
             def end() -> None:
                 self.crash(attempt, text, cause)
         else:
-            outcome = _at(attempt.perform(injected.body), started, ended)
+            with clocked(self.now):
+                outcome = _at(attempt.perform(injected.body), started, ended)
 
             def end() -> None:
                 self.finish(attempt, outcome)
@@ -173,15 +171,5 @@ def _at(outcome: Outcome, started: float, ended: float) -> Outcome:
         wrapper = Succeeded(wrapper.value, started, ended, wrapper.attempt)
     elif isinstance(wrapper, Done):
         wrapper = Done(started, ended, wrapper.attempt)
-    state = _again_at(report, ended)
-    told = report._replace(state=state, started=started, ended=ended)
+    told = report._replace(started=started, ended=ended)
     return outcome._replace(report=told, wrapper=wrapper)
-
-
-def _again_at(report: Report, ended: float) -> State | None:
-    """Return the reported state; one that asks to be tried at once does so at the virtual time."""
-    state = report.state
-    at_once = datetime.fromtimestamp(report.ended, UTC)
-    if isinstance(state, Scheduled) and plainly(state, "start_time") == at_once:
-        return state.replace(start_time=datetime.fromtimestamp(ended, UTC))
-    return state

@@ -262,6 +262,23 @@ class Around(LazyLayer):
             **(named_of_context(kind.flow.log_attributes) or {}),
         }
 
+    def fact(self, name: str) -> Any:
+        """Return one value, without making all for what a state asks for.
+
+        Parameters
+        ----------
+        name : str
+            The value's.
+
+        Returns
+        -------
+        object
+            None if there is none of that name.
+        """
+        is_made = hasattr(self, "_values")
+        found = None if is_made else self.kind.shared.get(name)
+        return self.values.get(name) if found is None else found
+
     def make(self) -> dict[str, Any]:
         """Make what the context holds.
 

@@ -10,14 +10,12 @@ import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Noted, NotedDone, Packed, Succeeded, Veiled
-from prefectlite.moments import plainly
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -358,8 +356,8 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     if isinstance(state, Failed):
         retryable, note = is_retryable(kind.task.envelope.retry_on, signal)
         state = _failed_by(signal, state, note, exception_limit(kind))
-    elif isinstance(state, Scheduled):
-        state = _scheduled(state, kind, ended)
+    elif isinstance(state, Retrying):
+        state = state.replace(run_count=kind.attempt)
     elif isinstance(state, Looped):
         state = state.replace(loop_count=kind.loop)
     if kind.here.pickles:
@@ -380,15 +378,3 @@ def _failed_by(signal: Signal, state: Failed, note: str, limit: int | None) -> S
     if isinstance(result, BaseException) and not (result is signal and isinstance(signal, ENDRUN)):
         changes["result"] = fit_to_travel(result, text, limit)
     return state.replace(**changes)
-
-
-def _scheduled(state: Scheduled, kind: Kind, now: float) -> State:
-    changes: dict[str, Any] = {}
-    start = plainly(state, "start_time")
-    if start is not None and start.tzinfo is None:
-        changes["start_time"] = start.replace(tzinfo=UTC)
-    if isinstance(state, Retrying):
-        changes["run_count"] = kind.attempt
-        if start is None:
-            changes["start_time"] = datetime.fromtimestamp(now, UTC)
-    return state.replace(**changes) if changes else state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped
 from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described
+from prefectlite.worker.parameters import for_state, packed, unpacked
 
 
 class Found(NamedTuple):
@@ -241,13 +243,14 @@ class _Kept:
         if not store.exists(self.location):
             return None, self._why_not()
         kept, payload = unpack(store.read(self.location), self.location)
-        state = _state(kept)
+        parameters = unpacked(kept.values, kept.parameters)
+        state = _state(kept, parameters)
         why = objection(self._caching.validator, state, self._inputs, self._parameters, now)
         if why is not None:
             return None, why
         made = datetime.fromtimestamp(kept.made, UTC)
-        told = mask(f"The value that {kept.by} kept at {made:%Y-%m-%d %H:%M:%S} UTC was used.")
-        state = state.replace(message=told)
+        used = mask(f"The value that {kept.by} kept at {made:%Y-%m-%d %H:%M:%S} UTC was used.")
+        state = state.replace(message=used, cached_parameters=for_state(parameters))
         return Found(self._caching.serializer.deserialize(payload), self.location, state), ""
 
     def _why_not(self) -> str:
@@ -259,7 +262,7 @@ class _Kept:
             return f"nothing was kept for {self._caching.key!r}"
         if last.version != self._caching.version:
             return f"the code of {self._caching.key!r} is another than what was last kept for"
-        state, validators = _state(last), [self._caching.validator]
+        state, validators = _state(last, unpacked({}, last.parameters)), [self._caching.validator]
         if self._caching.reads_parameters:
             validators.append(all_parameters)
         for validator in validators:
@@ -275,10 +278,13 @@ class _Kept:
             return None
         caching = self._caching
         expires = now + caching.seconds
-        kept = Kept(now, self._by, expires, caching.version, self._inputs.tokens, self._parameters.tokens)
+        given = self._parameters
+        last = Kept(now, self._by, expires, caching.version, self._inputs.tokens, given.tokens)
+        # A validator of the user's own may look at any parameter.
+        kept = replace(last, values=packed(given, whole=not isinstance(caching.validator, Validator)))
         caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
-        caching.store.write(self._last, pack(kept))
-        return _state(kept)
+        caching.store.write(self._last, pack(last))
+        return _state(kept, for_state(given))
 
 
 def _told(location: str | None) -> str | None:
@@ -286,12 +292,12 @@ def _told(location: str | None) -> str | None:
     return None if location is None or secrets_in(location) else location
 
 
-def _state(kept: Kept) -> Cached:
+def _state(kept: Kept, parameters: Mapping[str, Any]) -> Cached:
     expiration = None if kept.expires is None else datetime.fromtimestamp(kept.expires, UTC)
     return Cached(
         cached_result_expiration=expiration,
         hashed_inputs=kept.inputs,
-        cached_parameters=kept.parameters,
+        cached_parameters=parameters,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from prefectlite.core.layers import surroundings
 from prefectlite.lowering.spec import Upstream
 from prefectlite.lowering.wrappers import Noted, NotedDone
 from prefectlite.states.report import Report
@@ -62,15 +63,17 @@ class UpstreamStates(Mapping[str, State]):
         list of Upstream
             What says the same to another ``UpstreamStates``.
         """
-        return [
-            (slug, argument, self._state(fact) if isinstance(fact, int) else fact)
-            for slug, argument, fact in self._upstreams
-        ]
+        with surroundings({}):  # they are not of the task that looks
+            return [
+                (slug, argument, self._state(fact) if isinstance(fact, int) else fact)
+                for slug, argument, fact in self._upstreams
+            ]
 
     def _read(self) -> dict[str, State]:
         # Most bodies never look.
         if self._states is None:
-            told = [(slug, argument, self._state(fact)) for slug, argument, fact in self._upstreams]
+            with surroundings({}):  # as above
+                told = [(slug, argument, self._state(fact)) for slug, argument, fact in self._upstreams]
             states = {slug: state for slug, _, state in told}
             states.update({argument: state for _, argument, state in told if argument is not None})
             self._states = states

@@ -151,7 +151,7 @@ def _cached_facts(cached: Cached) -> Item:
     return (
         None if expiration is None else expiration.timestamp(),
         tuple(cached.hashed_inputs.items()),
-        tuple(cached.cached_parameters.items()),
+        pickle.dumps(dict(cached.cached_parameters), 5),
     )
 
 
@@ -161,7 +161,7 @@ def _cached_state(facts: Sequence[Any], message: str | None) -> Cached:
         message,
         cached_result_expiration=None if expiration is None else datetime.fromtimestamp(expiration, UTC),
         hashed_inputs=dict(inputs),
-        cached_parameters=dict(parameters),
+        cached_parameters=pickle.loads(parameters),
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from prefectlite import (
     Flow,
@@ -354,6 +355,54 @@ def _(kit: Kit) -> None:
     assert runs(y=2) == {"never", "inputs", "parameters"}
     assert runs(x=2) == {"never", "inputs", "parameters", "x_only"}
     assert runs(y=99, q=2) == {"never", "inputs", "parameters", "q_only", "own"}
+
+
+@row(
+    "13",
+    "cache: a validator of one's own compares the values of parameters, whatever they are, and of secrets",
+)
+def _(kit: Kit) -> None:
+    ran = kit.ran
+
+    def body() -> int:
+        ran("body")
+        return 1
+
+    def same_day(state: Any, inputs: Any, parameters: Any) -> bool:
+        kept = state.cached_parameters
+        return bool(
+            kept["day"] == parameters["day"]
+            and kept["key"] == parameters["key"]
+            and kept["blob"][:2] == parameters["blob"][:2]
+        )
+
+    with Flow("days") as flow:
+        for parameter in (
+            Parameter("day"),
+            Parameter("key", type=SecretStr),
+            Parameter("blob", b"ab" + bytes(5000)),
+        ):
+            flow.add_task(parameter)
+        task(body, name="body", cache_for=DAY, cache_validator=same_day)()
+
+    def found(**parameters: Any) -> Any:
+        return kit.run(flow, **parameters)["body-1"]
+
+    key = "the key of the house"
+    for state in (found(day="mon", key=key), found(day="mon", key=key, blob=b"abc" + bytes(6000))):
+        assert state.cached_parameters["day"] == "mon"
+        assert state.cached_parameters["blob"] == b"ab" + bytes(5000)
+        assert state.cached_parameters["key"] == SecretStr(key)
+        assert key not in repr(state.cached_parameters)
+        back = state_from_json(state_to_json(state))
+        assert type(back) is Cached
+        assert back == state
+        assert back.cached_parameters["day"] == "mon"
+    assert kit.world.runs() == {"body": 1}
+    for parameters in ({"day": "tue", "key": key}, {"day": "tue", "key": "another key of it"}):
+        found(**parameters)
+        found(**parameters)
+    assert kit.world.runs() == {"body": 3}
 
 
 @row("13", "cache: whatever the validator, no child of a map gets a sibling's value ([1,1,1] in 1.x)")

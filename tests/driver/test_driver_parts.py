@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from prefectlite import Task, context, signals, task
+from prefectlite.core.edge import Edge
 from prefectlite.driver import clock
 from prefectlite.driver.callbacks import THREADS, Callbacks
 from prefectlite.driver.handlers import state_after
@@ -176,7 +177,7 @@ class TestCallbacks:
 
         answers = self.ask_all(
             [body],
-            Ask(0, 1, 0, "trigger", upstreams=(("edge", Success()),)),
+            Ask(0, 1, 0, "trigger", upstreams=((Edge(body.copy(), body), Success()),)),
             Ask(0, 2, 0, "trigger", upstreams=()),
             Ask(0, 3, 0, "handlers", old=Running(), new=Failed()),
             Ask(0, 4, 0, "delay", attempt=2),

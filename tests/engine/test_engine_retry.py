@@ -263,7 +263,10 @@ def test_a_body_that_asks_for_a_retry_gets_it_without_a_budget() -> None:
     turn = bench.report("a", Retrying("again", start_time=at(30)), forced=True)
     assert turn.words == ["a Pending > Running", "release a.1", "a Running > Retrying", "timer a at 30"]
     assert bench.fire("a").acts == ["submit a #2.2"]
-    assert bench.report("a", Retrying("again"), forced=True).acts == ["release a.2", "submit a #3.3"]
+    assert bench.report("a", Retrying("again", start_time=at(30)), forced=True).acts == [
+        "release a.2",
+        "submit a #3.3",
+    ]
     assert bench.fail("a").acts == ["release a.3", "end Failed"]
 
 

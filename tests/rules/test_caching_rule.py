@@ -6,6 +6,7 @@ import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from prefectlite.cache_validators import (
@@ -17,7 +18,7 @@ from prefectlite.cache_validators import (
     partial_parameters_only,
 )
 from prefectlite.errors import DefinitionTypeError
-from prefectlite.rules.caching import Given, objection
+from prefectlite.rules.caching import Given, StandIn, objection
 from prefectlite.states import Cached
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
@@ -30,7 +31,7 @@ def given(**values: Any) -> Given:
 KEPT = Cached(
     cached_result_expiration=NOW + timedelta(hours=1),
     hashed_inputs={"x": "#1", "y": "#2"},
-    cached_parameters={"p": "#3", "q": "#4"},
+    cached_parameters=given(p=3, q=4),
 )
 SAME, PARAMETERS = given(x=1, y=2), given(p=3, q=4)
 
@@ -104,9 +105,49 @@ def test_a_validator_is_shown_as_it_is_written() -> None:
     assert repr(partial_parameters_only(validate_on="p")) == "partial_parameters_only(validate_on=['p'])"
 
 
-def test_a_plain_mapping_is_taken_for_the_tokens() -> None:
+def test_a_plain_mapping_of_inputs_is_taken_for_their_tokens() -> None:
     assert all_inputs(KEPT, {"x": "#1", "y": "#2"}, {})
     assert not all_inputs(KEPT, {"x": "#1", "y": "#3"}, {})
+
+
+def hashed(value: Any) -> str:
+    return f"#{value}"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [given(p=3, q=4), {"p": 3, "q": 4}, {"p": StandIn("#3", hashed), "q": 4}],
+    ids=["with tokens", "values", "a stand-in"],
+)
+@pytest.mark.parametrize("told", [given, dict], ids=["with tokens", "values"])
+def test_parameters_are_compared_whatever_is_known_of_them(kept: Any, told: Any) -> None:
+    state = Cached(cached_parameters=kept)
+
+    assert all_parameters(state, {}, told(p=3, q=4))
+    assert partial_parameters_only(validate_on=["p"])(state, {}, told(p=3))
+    for other in (told(p=5, q=4), told(p=3), told(p=3, q=4, r=None)):
+        assert not all_parameters(state, {}, other)
+    assert not all_parameters(state, {}, Given({"p": 3, "q": 4}, {"p": "#3"}))
+    assert (state.cached_parameters["p"] == 3, state.cached_parameters["p"] == 5) == (True, False)
+
+
+def test_arrays_are_compared_as_a_whole() -> None:
+    state = Cached(cached_parameters={"grid": np.arange(3)})
+
+    assert all_parameters(state, {}, {"grid": np.arange(3)})
+    assert not all_parameters(state, {}, {"grid": np.arange(4)})
+
+
+def test_a_stand_in_equals_what_has_its_token() -> None:
+    one = StandIn("#1", hashed)
+
+    assert one == 1
+    assert one == StandIn("#1", hashed)
+    assert one != 2
+    assert one != StandIn("#2", hashed)
+    assert repr(one) == "<a value with the token #1>"
+    assert len({one, StandIn("#1", hashed)}) == 1
+    assert pickle.loads(pickle.dumps(one)) == one
 
 
 def test_the_tokens_that_count_are_those_that_are_compared() -> None:

@@ -1,7 +1,7 @@
 """State values: construction, predicates, copies, equality, pickling."""
 
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,7 +92,7 @@ class TestEveryClass:
         state = cls()
         assert state.message is None
         assert not state.has_result
-        assert state.context == {}
+        assert state.context == ({"resume": True} if cls is Resume else {})
         assert repr(state) == f"<{cls.__name__}>"
 
     def test_it_keeps_what_it_is_given(self, cls: type[State]) -> None:
@@ -100,7 +100,7 @@ class TestEveryClass:
         assert state.message == "because"
         assert state.has_result
         assert state.result == {"a": [1]}
-        assert state.context == {"tags": ["x"]}
+        assert state.context == ({"tags": ["x"], "resume": True} if cls is Resume else {"tags": ["x"]})
         assert repr(state) == f'<{cls.__name__}: "because">'
 
     def test_it_cannot_be_changed(self, cls: type[State]) -> None:
@@ -232,14 +232,29 @@ class TestWrappers:
 
 
 def test_what_is_queued_has_a_start_time_as_what_is_scheduled() -> None:
-    assert Queued().start_time is None
+    assert Queued().start_time is not None
     assert Queued(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
     with pytest.raises(TypeError, match=r"Queued: start_time is a str \('now'\); pass a datetime"):
         Queued(start_time="now")  # type: ignore[arg-type]
 
 
-def test_a_start_without_a_time_is_at_once_and_a_time_without_a_zone_is_of_utc() -> None:
-    assert Scheduled().start_time is Paused().start_time is None
+@pytest.mark.parametrize("cls", [Scheduled, Resume, Retrying, Queued])
+@pytest.mark.parametrize("given", [{}, {"start_time": None}])
+def test_a_wait_without_a_time_is_until_now(cls: type[Scheduled], given: dict[str, None]) -> None:
+    before = datetime.now(UTC)
+
+    start = cls(**given).start_time
+
+    assert start is not None
+    assert before <= start <= datetime.now(UTC)
+    assert start.utcoffset() == timedelta(0)
+
+
+def test_a_pause_without_a_time_is_over_when_somebody_says_so() -> None:
+    assert Paused().start_time is Paused(start_time=None).start_time is None
+
+
+def test_a_time_without_a_zone_is_of_utc() -> None:
     assert Scheduled(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
 
 
@@ -298,7 +313,7 @@ class TestEquality:
         assert Success(result=1) != Cached(result=1)
         assert Success() != "Success"
 
-    @pytest.mark.parametrize("cls", [Failed, Retrying, Success])
+    @pytest.mark.parametrize("cls", [Failed, Paused, Success])
     def test_exceptions_are_equal_by_type_and_arguments(self, cls: type[State]) -> None:
         assert cls(result=ValueError("a")) == cls(result=ValueError("a"))
         assert cls(result=ValueError("a")) != cls(result=ValueError("b"))

@@ -16,6 +16,7 @@ from prefectlite import (
     case,
     context,
     merge,
+    pause_task,
     resource_manager,
     signals,
     task,
@@ -23,7 +24,7 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.errors import ContextError, DefinitionError, DefinitionTypeError, ParameterError, TaskError
-from prefectlite.states import Cancelled, Crashed, Failed, Mapped, Skipped, Success
+from prefectlite.states import Cancelled, Crashed, Failed, Mapped, Retrying, Skipped, Success
 from prefectlite.testing import crashes, raises, returns, runs, simulate
 
 
@@ -191,11 +192,16 @@ def test_retry_on_weighs_injected_errors() -> None:
 def test_a_signal_that_asks_for_another_try_is_obeyed_in_virtual_time() -> None:
     with Flow("again") as flow:
         made = double(1)
-    begin = datetime(2031, 5, 4, tzinfo=UTC)
 
-    at_once = simulate(flow, clock=begin, outcomes={made: [signals.RETRY("again"), runs()]})
-    assert at_once[made].result == 2
-    assert at_once.seconds == 0
+    def asks(x: int) -> None:
+        raise signals.RETRY("again")
+
+    # What a signal was not told, it takes from the clock: that of the simulation, whatever the real one says.
+    for begin in (datetime(2001, 5, 4, tzinfo=UTC), datetime(2031, 5, 4, tzinfo=UTC)):
+        for asked in (signals.RETRY("again"), signals.RETRY, runs(asks)):
+            at_once = simulate(flow, clock=begin, outcomes={made: [asked, runs()]})
+            assert at_once[made].result == 2
+            assert at_once.seconds == 0
 
     later = signals.RETRY("later", start_time=begin + timedelta(hours=9))
     assert simulate(flow, clock=begin, outcomes={made: [later, runs()]}).seconds == 9 * 3600
@@ -328,6 +334,33 @@ def test_a_pause_leaves_the_run_unfinished() -> None:
     assert not run.state.is_finished()
     assert type(run[made]).__name__ == "Paused"
     assert run[after].is_pending()
+
+
+@pytest.mark.parametrize("year", [2001, 2031])
+def test_a_pause_for_some_time_is_over_in_virtual_time(year: int) -> None:
+    def waits(x: int) -> int:
+        pause_task("wait", duration=timedelta(hours=2))
+        return x
+
+    with Flow("waits") as flow:
+        made = task(waits)(1)
+
+    run = simulate(flow, clock=datetime(year, 5, 4, tzinfo=UTC))
+
+    assert (run[made].result, run.seconds) == (1, 7200)
+
+
+def test_a_state_handler_goes_by_the_virtual_time() -> None:
+    begin, heard = datetime(2001, 5, 4, tzinfo=UTC), []
+
+    def handler(made: Any, old: Any, new: Any) -> None:
+        heard.append(Retrying().start_time)
+
+    with Flow("hears") as flow:
+        task(lambda: 1, name="made", state_handlers=[handler])()
+
+    assert simulate(flow, clock=begin, takes=60).state.is_successful()
+    assert heard == [begin, begin + timedelta(seconds=60)]
 
 
 def test_what_would_go_on_for_ever_ends() -> None:

@@ -1,0 +1,125 @@
+"""What a state takes from where it is made, if it is not told: whoever knows the place is asked.
+
+As in Prefect 1, what a user makes has the time, the count of its run and the tags of its task by itself.
+Rules say the times that they mean, and who drives a flow run hides from them what is around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+
+class Facts(dict[str, Any]):
+    """What the context of a state holds; without tags, ``["tags"]`` says that there are none."""
+
+    def __missing__(self, name: str) -> list[str]:
+        """Return no tags, and nothing else that is not there."""
+        if name == "tags":
+            return []
+        raise KeyError(name)
+
+
+#: The context of states that were told to have none.
+NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType(Facts())
+
+
+class Surroundings(Protocol):
+    """Knows the place where a state is being made; filled in at assembly."""
+
+    def moment(self) -> datetime:
+        """Return what time it is there, with a zone."""
+        ...
+
+    def fact(self, name: str) -> Any:
+        """Return what the context tells there.
+
+        Parameters
+        ----------
+        name : str
+            The fact's.
+
+        Returns
+        -------
+        object
+            None when it tells nothing of it.
+        """
+        ...
+
+
+class _Anywhere:
+    """A place of which nothing is known but the time of day."""
+
+    def moment(self) -> datetime:
+        return datetime.now(UTC)
+
+    def fact(self, name: str) -> None:
+        return None
+
+
+class _Asked:
+    """Who is asked."""
+
+    __slots__ = ("surroundings",)
+
+    def __init__(self) -> None:
+        self.surroundings: Surroundings = _Anywhere()
+
+
+_asked: Final = _Asked()
+
+
+def fill_in(surroundings: Surroundings) -> None:
+    """Say who knows the places where states are made in this process.
+
+    Parameters
+    ----------
+    surroundings : Surroundings
+        Asked from here on.
+    """
+    _asked.surroundings = surroundings
+
+
+def moment_here() -> datetime:
+    """Return what time it is where a state is being made.
+
+    Returns
+    -------
+    datetime
+        With a zone.
+    """
+    return _asked.surroundings.moment()
+
+
+def fact_here(name: str) -> Any:
+    """Return what the context tells where a state is being made.
+
+    Parameters
+    ----------
+    name : str
+        The fact's.
+
+    Returns
+    -------
+    object
+        None when it tells nothing of it.
+    """
+    return _asked.surroundings.fact(name)
+
+
+def settled(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a context to which nothing comes where the state is made.
+
+    Parameters
+    ----------
+    facts : mapping of str to object
+        All that it is to hold.
+
+    Returns
+    -------
+    mapping
+        A copy that cannot be changed.
+    """
+    return MappingProxyType(Facts(facts)) if facts else NO_CONTEXT
