@@ -130,7 +130,8 @@ class Run:
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
-        self.slugs: Mapping[Any, str] = graph.slugs
+        # What is changed in the flow from now on is not this run's.
+        self.slugs: Mapping[Any, str] = graph.slugs.copy()
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
@@ -481,6 +482,7 @@ class Run:
             )
             callbacks = Callbacks(
                 compiled.tasks,
+                compiled.options,
                 self._inbox.deliver,
                 self._flow_context(self._began),
                 flow=self._flow_handlers,

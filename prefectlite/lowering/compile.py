@@ -33,6 +33,10 @@ class Compiled:
     tasks : tuple of Task
         The task of each node; a node that stands for a known member of a mapped collection has the
         collection's.
+    options : tuple of TaskOptions
+        The options of each node's task, as they were when the run began.
+    tags : tuple of frozenset of str
+        Likewise.
     numbers : mapping of Task to int
         The node of each task.
     values : mapping of int to object
@@ -49,6 +53,8 @@ class Compiled:
 
     plan: FlowPlan
     tasks: tuple[Task, ...]
+    options: tuple[TaskOptions, ...]
+    tags: tuple[frozenset[str], ...]
     numbers: Mapping[Task, int]
     values: Mapping[int, Any]
     assemblies: Mapping[int, Assembly]
@@ -131,6 +137,8 @@ class _Compiler:
         return Compiled(
             plan,
             tuple(self.tasks),
+            tuple([task.frozen_options for task in self.tasks]),
+            tuple([task.frozen_tags for task in self.tasks]),
             self.numbers,
             self.values,
             self.assemblies,
@@ -160,7 +168,7 @@ class _Compiler:
                     f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...)."
                 )
             self.values[number] = task.handed_on(self.parameters[task.name])
-        if task.tags:
+        if task.frozen_tags:
             _ = (
                 task.resources
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
@@ -232,7 +240,7 @@ class _Compiler:
         )
 
     def _policy(self, task: Task) -> Policy:
-        options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
+        options, cleans_up, is_secret = task.frozen_options, task.resource_role == "cleanup", task.is_secret
         # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
         of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
         # What keeps a state is told so where its trigger would be asked, and hears of nothing; the children

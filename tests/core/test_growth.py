@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from prefectlite.core.annotations import unmapped
+from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task, task
@@ -83,6 +84,10 @@ class World:
             flow.sorted_tasks()
 
 
+def grow(flow: FlowGraph, edge: Edge) -> None:
+    flow.edges |= {edge}
+
+
 SMALL, BIG = 50, 2000
 ACTS: dict[str, Callable[[World], object]] = {
     "a task": lambda world: inc(1, flow=world.flow),
@@ -94,6 +99,14 @@ ACTS: dict[str, Callable[[World], object]] = {
     "an edge from a new task": lambda world: world.flow.add_edge(world.other, world.fresh),
     "an edge to a new task": lambda world: world.flow.add_edge(world.last, world.other),
     "the same edge again": lambda world: world.flow.add_edge(world.fresh, world.leaf),
+    "a task by the set": lambda world: world.flow.tasks.add(Join()),
+    "an edge by the set": lambda world: world.flow.edges.add(Edge(world.last, world.other)),
+    "edges by the set's sign": lambda world: grow(world.flow, Edge(world.last, world.other)),
+    "a task that goes": lambda world: world.flow.tasks.remove(world.other),
+    "an edge that goes": lambda world: world.flow.edges.remove(Edge(world.fresh, world.leaf)),
+    "whether an edge is there": lambda world: Edge(world.fresh, world.leaf) in world.flow.edges,
+    "a constant": lambda world: world.flow.constants[world.fresh].update(by=3),
+    "a slug": lambda world: world.flow.slugs.update({world.leaf: "last"}),
     "operators": lambda world: world.flow.operate("Add", [world.last, 1]),
     "edges_to": lambda world: world.flow.edges_to(world.leaf),
     "edges_from": lambda world: world.flow.edges_from(world.last),
@@ -144,7 +157,7 @@ def test_what_is_told_of_all_tasks_takes_steps_in_proportion() -> None:
 
         def answer(world: World, ask: str = ask) -> object:
             found = getattr(world.flow, ask)
-            return found() if callable(found) else found
+            return [*(found() if callable(found) else found)]
 
         small, big = (steps(partial(answer, World(size, "chain"))) for size in (SMALL, BIG))
         # The lower bound shows that steps are counted at all.
