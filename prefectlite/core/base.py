@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
@@ -40,7 +41,7 @@ class Task(Expression):
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
     Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Options may be set
-    later, too, until the flow runs: ``task.max_retries = 3``. Calling a task inside
+    later, too, until the flow runs: ``task.max_retries = 3``, ``task.tags.add("db")``. Calling a task inside
     a flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What
     the call returns stands for the value to come and can be passed to other tasks.
 
@@ -374,7 +375,8 @@ class Task(Expression):
     @property
     def resources(self) -> Mapping[str, float]:
         """What a worker must have free to run the task, by name; tags ``dask-resource:NAME=AMOUNT`` count."""
-        return asked_resources(self.name, self.frozen_options.resources, self.frozen_tags)
+        # Not to be changed in place: it would be a change of nothing.
+        return MappingProxyType(asked_resources(self.name, self.frozen_options.resources, self.frozen_tags))
 
     @resources.setter
     def resources(self, resources: Mapping[str, float] | None) -> None:

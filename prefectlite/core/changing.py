@@ -35,7 +35,7 @@ class ChangeableFlow(FlowBuilder):
     def tasks(self, tasks: Iterable[AnyTask]) -> None:
         if isinstance(tasks, FlowTasks) and tasks.flow is self:
             return  # what `flow.tasks |= ...` hands back is here already
-        wanted = OrderedSet(as_list(f"Flow {self.name!r}", "tasks", tasks))
+        wanted = OrderedSet(map(self._as_task, as_list(f"Flow {self.name!r}", "tasks", tasks)))
 
         def change(draft: Self) -> None:
             draft.tasks.intersection_update(wanted)
@@ -55,7 +55,7 @@ class ChangeableFlow(FlowBuilder):
     def edges(self, edges: Iterable[Edge]) -> None:
         if isinstance(edges, FlowEdges) and edges.flow is self:
             return
-        wanted = OrderedSet(as_list(f"Flow {self.name!r}", "edges", edges))
+        wanted = OrderedSet(map(self._as_edge, as_list(f"Flow {self.name!r}", "edges", edges)))
 
         def change(draft: Self) -> None:
             draft.edges.intersection_update(wanted)
@@ -124,12 +124,7 @@ class ChangeableFlow(FlowBuilder):
         DefinitionTypeError
             When it is no edge, or its downstream has no such argument.
         """
-        if not isinstance(edge, Edge):
-            raise DefinitionTypeError(
-                f"Flow {self.name!r} has {shown(edge)} among its edges, which is no edge; write "
-                "Edge(upstream, downstream)."
-            )
-        if edge not in self.edges:
+        if self._as_edge(edge) not in self.edges:
             self.add_edge(edge.upstream, edge.downstream, edge.key, edge.mapped, edge.flattened)
 
     def erase(self, edges: Iterable[object]) -> None:
@@ -262,3 +257,16 @@ class ChangeableFlow(FlowBuilder):
         for task, slug in others.items():
             self._slug_book.claim(slug, task)
             self._places[task].slug = slug
+
+    def _as_task(self, task: object) -> Task:
+        if not isinstance(task, Task):
+            raise self._no_task(task)
+        return task
+
+    def _as_edge(self, edge: object) -> Edge:
+        if not isinstance(edge, Edge):
+            raise DefinitionTypeError(
+                f"Flow {self.name!r} has {shown(edge)} among its edges, which is no edge; write "
+                "Edge(upstream, downstream)."
+            )
+        return edge

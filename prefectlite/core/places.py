@@ -105,7 +105,7 @@ class Place:
             None if the other one would be no double.
         """
         if len(self.into) <= _FEW:
-            return next((one for one in self.into if one == edge), None)
+            return self.into[self.into.index(edge)] if edge in self.into else None
         found = self._index().get(_mark(edge))
         return found if found == edge else None
 

@@ -84,8 +84,22 @@ class World:
             flow.sorted_tasks()
 
 
-def grow(flow: FlowGraph, edge: Edge) -> None:
-    flow.edges |= {edge}
+def put_in(world: World) -> None:
+    flow = world.flow
+    flow.tasks.add(Join())
+    flow.edges.add(Edge(world.last, world.other))
+    flow.edges |= {Edge(world.root, world.other)}
+    assert Edge(world.root, world.other) in flow.edges
+
+
+def take_out(world: World) -> None:
+    world.flow.tasks.remove(world.other)
+    world.flow.edges.remove(Edge(world.fresh, world.leaf))
+
+
+def tell(world: World) -> None:
+    world.flow.constants[world.fresh]["by"] = 3
+    world.flow.slugs[world.leaf] = "last"
 
 
 SMALL, BIG = 50, 2000
@@ -99,14 +113,9 @@ ACTS: dict[str, Callable[[World], object]] = {
     "an edge from a new task": lambda world: world.flow.add_edge(world.other, world.fresh),
     "an edge to a new task": lambda world: world.flow.add_edge(world.last, world.other),
     "the same edge again": lambda world: world.flow.add_edge(world.fresh, world.leaf),
-    "a task by the set": lambda world: world.flow.tasks.add(Join()),
-    "an edge by the set": lambda world: world.flow.edges.add(Edge(world.last, world.other)),
-    "edges by the set's sign": lambda world: grow(world.flow, Edge(world.last, world.other)),
-    "a task that goes": lambda world: world.flow.tasks.remove(world.other),
-    "an edge that goes": lambda world: world.flow.edges.remove(Edge(world.fresh, world.leaf)),
-    "whether an edge is there": lambda world: Edge(world.fresh, world.leaf) in world.flow.edges,
-    "a constant": lambda world: world.flow.constants[world.fresh].update(by=3),
-    "a slug": lambda world: world.flow.slugs.update({world.leaf: "last"}),
+    "what is put into the sets": put_in,
+    "what is taken out of the sets": take_out,
+    "what the dicts are told": tell,
     "operators": lambda world: world.flow.operate("Add", [world.last, 1]),
     "edges_to": lambda world: world.flow.edges_to(world.leaf),
     "edges_from": lambda world: world.flow.edges_from(world.last),
