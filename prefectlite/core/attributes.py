@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from prefectlite.core.in_place import OptionList, OptionSet
 from prefectlite.core.options import TaskOptions
@@ -16,6 +17,7 @@ from prefectlite.states.keys import RunKey
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class HasOptions(Protocol):
@@ -91,8 +93,6 @@ class SetOption(Option[OptionSet[T] | Callable[..., Any] | None]):
 class OfInstance:
     """A property that instances have and the class has not, so that the class can be inspected itself.
 
-    An instance may have an attribute of its own of that name instead.
-
     Parameters
     ----------
     read : callable
@@ -108,6 +108,38 @@ class OfInstance:
         if task is None:
             raise AttributeError
         return self._read(task)
+
+
+class Replaceable(Generic[T]):
+    """A property in whose place an instance may be given something else.
+
+    Parameters
+    ----------
+    doc : str
+        What it says.
+    read : callable
+        Takes the instance.
+    """
+
+    def __init__(self, doc: str, read: Callable[[Any], T]) -> None:
+        self.__doc__ = doc
+        self._read = read
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any]) -> Any:
+        if instance is None:
+            return self
+        given: Mapping[str, Any] = getattr(instance, "__dict__", _NOTHING)
+        return given[self._name] if self._name in given else self._read(instance)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._name] = value
 
 
 class OfFunction:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -14,7 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpac
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
-from prefectlite.core.attributes import ListOption, OfInstance, Option, SetOption, as_name, as_slug
+from prefectlite.core.attributes import (
+    ListOption,
+    OfInstance,
+    Option,
+    Replaceable,
+    SetOption,
+    as_name,
+    as_slug,
+)
 from prefectlite.core.context import as_tags
 from prefectlite.core.expressions import Expression
 from prefectlite.core.in_place import OptionSet
@@ -110,6 +117,8 @@ class Task(Expression):
     nout = Option["int | None"]("How many values the task returns.")
     priority = Option[int]("A higher one goes first where the scheduler has a choice.")
     workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")
+
+    logger = Replaceable("The logger of the task's own.", lambda task: get_logger(task.name))
 
     def __init__(self, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
         self._set_up(type(self).__name__ if name is None else name, options)
@@ -382,15 +391,6 @@ class Task(Expression):
     def resources(self, resources: Mapping[str, float] | None) -> None:
         self._change({"resources": resources}, alone=True)
 
-    if TYPE_CHECKING:
-        logger: logging.Logger
-    else:
-
-        @OfInstance
-        def logger(self) -> logging.Logger:
-            """Return the logger of the task's own; another one may be set."""
-            return get_logger(self.name)
-
     def for_worker(self) -> Self:
         """Return a copy without what only the driver calls: trigger, state handlers, callbacks.
 
@@ -452,7 +452,7 @@ class Task(Expression):
         if self.slug is not None:
             self.slug = f"{self.slug}-copy"
         if "tags" in values:
-            self.frozen_tags |= values["tags"]
+            self.frozen_tags |= frozenset(values["tags"])
 
 
 _COPIED = (*OPTION_NAMES, "name", "slug", "tags")

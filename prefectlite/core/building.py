@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant, member_place
@@ -365,6 +366,7 @@ class FlowBuilder(FlowInputs):
         return slug
 
     def _check_slug(self, task: Task, slug: str) -> None:
+        as_slug(slug, f"Task {task.name!r}")
         if isinstance(task, Parameter) and slug in self._parameters:
             raise DefinitionError(
                 f"Flow {self.name!r} has a parameter {slug!r} already; "

@@ -240,7 +240,7 @@ class ChangeableFlow(FlowBuilder):
         others = {task: slug for task, slug in slugs.items() if self._place(task).slug != slug}
         taken: set[str] = set()
         for task, slug in others.items():
-            as_slug(slug, f"Task {task.name!r} in flow {self.name!r}")
+            as_slug(slug, f"Task {task.name!r}")
             if isinstance(task, Parameter):
                 raise DefinitionError(
                     f"Parameter {task.name!r} in flow {self.name!r} was to have slug={slug!r}, but its "

@@ -78,7 +78,8 @@ class FlowOption(Generic[T]):
         return self if flow is None else vars(flow)[self._name]
 
     def __set__(self, flow: Any, value: Any) -> None:
-        vars(flow)[self._name] = self._check(flow.name, self._name, value)
+        # A flow that gets its first name has none yet.
+        vars(flow)[self._name] = self._check(vars(flow).get("name", ""), self._name, value)
 
 
 class HandlersOption(FlowOption[list[FlowHandler]]):
@@ -125,6 +126,31 @@ def as_handlers(flow_name: str, option: str, value: Any, takes: str = "of the fl
         mend = f"give a list of functions {takes}, its old and its new state."
         raise DefinitionTypeError(_text(flow_name, option, value, mend))
     return list(value)
+
+
+def as_flow_name(flow_name: str, option: str, value: Any) -> str:
+    """Return a flow's name.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        What it is called so far, and the option.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    DefinitionError
+        When it is no text, or empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise DefinitionError(f"A flow has name={shown(value)}; give a text that is not empty.")
+    return value
 
 
 def as_flow_schedule(flow_name: str, option: str, value: Any) -> Schedule | None:

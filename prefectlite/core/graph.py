@@ -28,7 +28,7 @@ from prefectlite.core.layers import current_layer, pop, push
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place, Rim
-from prefectlite.errors import DefinitionError, DefinitionTypeError, NoOptions, refuse_options
+from prefectlite.errors import DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
 from prefectlite.schedules.schedule import Schedule
 
@@ -111,11 +111,8 @@ class FlowGraph(ChangeableFlow):
         result: Result | None = None,
         **_others: Unpack[NoOptions],
     ) -> None:
-        given: object = name
-        if not isinstance(given, str) or not given:
-            raise DefinitionError(f"A flow has name={name!r}; give a text that is not empty.")
-        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
         super().__init__(name)
+        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
         self.executor = executor
         self.schedule = schedule
         self.state_handlers = state_handlers

@@ -5,15 +5,14 @@ Sets of tasks and edges have an order.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from prefectlite.core.attributes import OfInstance
+from prefectlite.core.attributes import Replaceable
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
+from prefectlite.core.flow_options import FlowOption, as_flow_name
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
@@ -34,6 +33,10 @@ class GraphQueries:
         What the flow is called.
     """
 
+    #: What the flow is called.
+    name = FlowOption(as_flow_name)
+    logger = Replaceable("The logger of the flow's own.", lambda flow: get_logger(flow.name))
+
     def __init__(self, name: str) -> None:
         self.name = name
         self._places: dict[Task, Place] = {}
@@ -48,15 +51,6 @@ class GraphQueries:
         self._sorted: tuple[Task, ...] | None = None
         # Whether a resource is made or cleaned up.
         self._has_resources = False
-
-    if TYPE_CHECKING:
-        logger: logging.Logger
-    else:
-
-        @OfInstance
-        def logger(self) -> logging.Logger:
-            """Return the logger of the flow's own; another one may be set."""
-            return get_logger(self.name)
 
     def __contains__(self, task: object) -> bool:
         """Return whether a task is in the flow."""

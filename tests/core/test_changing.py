@@ -386,7 +386,7 @@ def test_a_slug_that_cannot_be_is_refused_by_the_dict_too() -> None:
     for given, text in (
         ({a: "b-1"}, "has a task with slug 'b-1' already; give 'a' another one"),
         ({a: "x", b: "x"}, "has a task with slug 'x' already"),
-        ({a: "x[1]"}, "Task 'a' in flow 'f' has slug='x\\[1\\]'"),
+        ({a: "x[1]"}, "Task 'a' has slug='x\\[1\\]'"),
         ({n: "m"}, "Parameter 'n' in flow 'f' was to have slug='m', but its slug is its name"),
         ({Mark(): "x"}, "is not in flow 'f'"),
     ):

@@ -374,6 +374,13 @@ def test_a_task_that_misses_an_argument_is_found_when_the_flow_is_validated() ->
     flow.validate()
 
 
+def test_a_slug_that_was_set_later_is_checked_when_the_task_is_added() -> None:
+    called = inc.copy()
+    called.slug = "x[1]"
+    with pytest.raises(DefinitionError, match=r"Task 'inc' has slug='x\[1\]'; give a text"):
+        FlowGraph("f", tasks=[called])
+
+
 def test_a_task_that_was_called_in_another_flow_is_found_when_the_flow_is_validated() -> None:
     with FlowGraph("one"):
         a: Any = inc(1)
