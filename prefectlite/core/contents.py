@@ -52,7 +52,7 @@ class FlowTasks(Ordered[Task]):
 
     if TYPE_CHECKING:
         # For a type checker, what a call returns is the value that it stands for.
-        def add(self, one: AnyTask) -> None: ...  # noqa: D102  # as above
+        def add(self, one: AnyTask) -> None: ...  # noqa: D102  # told in Ordered, as are the others
         def discard(self, one: AnyTask) -> None: ...  # noqa: D102
         def remove(self, value: AnyTask) -> None: ...  # noqa: D102
         def update(self, *others: Iterable[AnyTask]) -> None: ...  # noqa: D102
