@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
@@ -114,6 +115,8 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
+        # What collections wait for beside their members; they are put together where they are read.
+        self.waits: dict[Task, list[Task]] = {}
         self.constants: list[Mapping[str, Any]] = []
         self.policies: dict[tuple[TaskOptions | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
@@ -151,7 +154,7 @@ class _Compiler:
         if isinstance(task, Collection):
             self._take_collection(task, place)
             return
-        edges = place.into
+        edges = self._with_waits(task, place.into) if self.waits else place.into
         number = self._add(task, place.slug, place.constants)
         self.numbers[task] = number
         if edges:
@@ -174,7 +177,11 @@ class _Compiler:
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
     def _take_collection(self, task: Collection, place: Place) -> None:
-        slug, edges = place.slug, place.into
+        slug, edges = place.slug, [edge for edge in place.into if edge.key is not None]
+        waits = [edge.upstream for edge in place.into if edge.key is None]
+        waits += [upstream for edge in edges for upstream in self.waits.get(edge.upstream, ())]
+        if waits:
+            self.waits[task] = waits
         assembly = task.assembly
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
@@ -190,6 +197,11 @@ class _Compiler:
             members.insert(at, PlanEdge(upstream, number, f"arg_{at + 1}"))
         self._join(number, members)
         self.assemblies[number] = replace(assembly, fixed=()) if known else assembly
+
+    def _with_waits(self, task: Task, edges: Sequence[Edge]) -> list[Edge]:
+        """Return the edges to a task, which also waits for what its lists of tasks wait for."""
+        more = [Edge(up, task) for edge in edges for up in self.waits.get(edge.upstream, ())]
+        return list(dict.fromkeys([*edges, *more]))
 
     def _add(self, task: Task, slug: str, constants: Mapping[str, Any] | None = None) -> int:
         self.tasks.append(task)

@@ -22,6 +22,7 @@ from prefectlite import (
     LocalExecutor,
     Parameter,
     Task,
+    as_task,
     context,
     flatten,
     mapped,
@@ -754,6 +755,30 @@ def _() -> None:
     assert [state.result[each].result for each in got] == [[2, 0], (2,), {0, 2}, {"a": 2, "b": [2]}]
     kinds = [type(each) for each in flow.tasks if each.is_collection]
     assert kinds == [List, Tuple, Set, List, Dict]
+
+
+@row("6", "what a list of tasks is to wait for, its readers wait for")
+def _() -> None:
+    @task
+    def skips() -> None:
+        raise signals.SKIP("none")
+
+    with Flow("f") as flow:
+        first, last = skips(), inc(1)
+        inner = as_task([last])
+        inner.set_upstream(first)
+        inner.set_upstream(last)
+        read, mapped_ = Join()(x=[inner, 2]), inc.map(inner)
+        free = Join()(x=[last])
+    state = here(flow)
+    assert [type(state.result[one]).__name__ for one in (read, mapped_, free)] == [
+        "Skipped",
+        "Skipped",
+        "Success",
+    ]
+    flow.edges.remove(Edge(first, inner))
+    state = here(flow)
+    assert (state.result[read].result, state.result[mapped_].result) == ({"x": [[2], 2]}, [3])
 
 
 @row("6", "a consumer of a collection goes by its own rules, never a signal object (S5; 1.x gave those)")
