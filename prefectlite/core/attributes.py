@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
+from prefectlite.core.in_place import OptionList, OptionSet
 from prefectlite.core.options import TaskOptions
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
@@ -15,12 +17,13 @@ from prefectlite.states.keys import RunKey
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class HasOptions(Protocol):
     """What an option is read from, and set on."""
 
-    options: TaskOptions
+    frozen_options: TaskOptions
 
     def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None: ...
 
@@ -32,10 +35,13 @@ class Option(Generic[T]):
     ----------
     doc : str
         What it says.
+    shows : callable or None
+        Takes the options and returns what is read, where that is not what they hold.
     """
 
-    def __init__(self, doc: str) -> None:
+    def __init__(self, doc: str, shows: Callable[[TaskOptions], T] | None = None) -> None:
         self.__doc__ = doc
+        self._shows = shows
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self._name = name
@@ -45,15 +51,43 @@ class Option(Generic[T]):
     @overload
     def __get__(self, task: HasOptions, owner: type[Any]) -> T: ...
     def __get__(self, task: HasOptions | None, owner: type[Any]) -> Any:
-        return self if task is None else getattr(task.options, self._name)
+        return self if task is None else self._shown(task)
 
     def __set__(self, task: HasOptions, value: Any) -> None:
-        if not hasattr(task, "options"):
+        if not hasattr(task, "frozen_options"):
             raise AttributeError(
                 f"Class {type(task).__name__!r} sets {self._name}={value!r} before super().__init__(), which "
                 f"would set it anew; set it after that, or pass it on: super().__init__({self._name}=...)."
             )
         task._change({self._name: value}, alone=True)
+
+    def _shown(self, task: HasOptions) -> Any:
+        return self._held(task) if self._shows is None else self._shows(task.frozen_options)
+
+    def _held(self, task: HasOptions) -> Any:
+        return getattr(task.frozen_options, self._name)
+
+
+class ListOption(Option[OptionList[T]]):
+    """An option that is a list, which can be changed in place."""
+
+    def _shown(self, task: HasOptions) -> OptionList[T]:
+        return OptionList(lambda: self._held(task), functools.partial(setattr, task, self._name))
+
+
+class SetOption(Option[OptionSet[T] | Callable[..., Any] | None]):
+    """An option that is a set, which can be changed in place, unless it is something else altogether."""
+
+    def _shown(self, task: HasOptions) -> Any:
+        held = self._held(task)
+        if not isinstance(held, tuple):
+            return held
+        return OptionSet(lambda: self._members(task), functools.partial(setattr, task, self._name))
+
+    def _members(self, task: HasOptions) -> tuple[T, ...]:
+        # Somebody may have set the option to something else since.
+        held = self._held(task)
+        return held if isinstance(held, tuple) else ()
 
 
 class OfInstance:
@@ -74,6 +108,38 @@ class OfInstance:
         if task is None:
             raise AttributeError
         return self._read(task)
+
+
+class Replaceable(Generic[T]):
+    """A property in whose place an instance may be given something else.
+
+    Parameters
+    ----------
+    doc : str
+        What it says.
+    read : callable
+        Takes the instance.
+    """
+
+    def __init__(self, doc: str, read: Callable[[Any], T]) -> None:
+        self.__doc__ = doc
+        self._read = read
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any]) -> Any:
+        if instance is None:
+            return self
+        given: Mapping[str, Any] = getattr(instance, "__dict__", _NOTHING)
+        return given[self._name] if self._name in given else self._read(instance)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._name] = value
 
 
 class OfFunction:

@@ -5,21 +5,32 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.arguments import RunSignature, described, returned, run_signature
-from prefectlite.core.attributes import OfInstance, Option, as_name, as_slug
+from prefectlite.core.attributes import (
+    ListOption,
+    OfInstance,
+    Option,
+    Replaceable,
+    SetOption,
+    as_name,
+    as_slug,
+)
 from prefectlite.core.context import as_tags
 from prefectlite.core.expressions import Expression
+from prefectlite.core.in_place import OptionSet
 from prefectlite.core.layers import current_layer
 from prefectlite.core.loggers import get_logger
-from prefectlite.core.option_checks import as_resources
+from prefectlite.core.option_checks import asked_resources
+from prefectlite.core.option_forms import cache_for_of, result_of, retry_delay_of, timeout_of
 from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionTypeError
 from prefectlite.printable import label
 from prefectlite.results.result import Result
 
@@ -31,14 +42,13 @@ if TYPE_CHECKING:
 AnyTask: TypeAlias = Any
 #: What a task does for a resource that exists while a block of tasks runs.
 ResourceRole: TypeAlias = Literal["init", "setup", "cleanup"]
-_RESOURCE_TAG = "dask-resource:"
 
 
 class Task(Expression):
     """A unit of work: what ``run`` does, and the rules under which it is done.
 
     Subclasses define ``run``; for a plain function, the ``task`` decorator is shorter. Options may be set
-    later, too, until the flow runs: ``task.max_retries = 3``. Calling a task inside
+    later, too, until the flow runs: ``task.max_retries = 3``, ``task.tags.add("db")``. Calling a task inside
     a flow makes a copy of it, hands the arguments over and puts it into the flow; nothing is run then. What
     the call returns stands for the value to come and can be passed to other tasks.
 
@@ -57,7 +67,8 @@ class Task(Expression):
         When an option does not exist, or its value is of the wrong kind.
     """
 
-    __slots__ = ("__weakref__", "_tags", "name", "options", "slug")
+    # Short names are left to users' classes: `self.options = ...` is theirs.
+    __slots__ = ("__weakref__", "frozen_options", "frozen_tags", "name", "slug")
 
     #: Whether the framework made the task.
     auto_generated: ClassVar[bool] = False
@@ -71,32 +82,33 @@ class Task(Expression):
 
     name: str
     slug: str | None
-    _tags: frozenset[str]
-    #: All that the task shares with its copies.
-    options: TaskOptions
+    #: The labels as they are at the moment.
+    frozen_tags: frozenset[str]
+    #: The options as they are at the moment: all that the task shares with its copies.
+    frozen_options: TaskOptions
 
     max_retries = Option[int]("How many attempts may follow a failed first one.")
-    retry_delay = Option[Any]("How long to wait before the next attempt, as it was given.")
+    retry_delay = Option[Any]("How long to wait before the next attempt.", retry_delay_of)
     retry_jitter = Option[float]("The fraction of the delay by which it may grow.")
-    retry_on = Option[Any](
-        "The failures that are tried again: a tuple of types, a callable, or None for all."
+    retry_on = SetOption[type[BaseException]](
+        "The failures that are tried again: a set of types, a callable, or None for all."
     )
     max_crashes = Option[int]("How often an attempt that infrastructure ended is run again.")
     idempotent = Option[bool]("Whether running the body again is harmless.")
     trigger = Option[Callable[..., Any]]("Says from the upstreams' states whether the task runs.")
     skip_on_upstream_skip = Option[bool]("Whether the task is skipped when an upstream was.")
-    state_handlers = Option[tuple[Callable[..., Any], ...]]("Called at every transition.")
+    state_handlers = ListOption[Callable[..., Any]]("Called at every transition.")
     on_failure = Option["Callable[..., Any] | None"]("Called when a failure is final.")
     log_stdout = Option[bool]("Whether what the body prints is logged.")
     task_run_name = Option[Any]("What the context calls a run in its body: a template or a callable.")
     keep_result = Option[bool]("Whether the value stays readable as long as the flow run's state.")
-    timeout = Option["float | None"]("After how many seconds the body is ended.")
+    timeout = Option["float | None"]("After how many seconds the body is ended.", timeout_of)
     isolate = Option[bool]("Whether the body runs in a process of its own.")
-    cache_for = Option["float | None"]("For how many seconds a value may be used again.")
+    cache_for = Option[timedelta | None]("For how long a value may be used again.", cache_for_of)
     cache_validator = Option[Callable[..., Any]]("Says whether a kept value may be used.")
     cache_key = Option["str | None"]("What tasks that share kept values have in common.")
     target = Option[Any]("Where a value is looked for before the body runs: a template or a callable.")
-    result = Option[Result | None]("Where and how the value is stored.")
+    result = Option[Result | None]("Where and how the value is stored.", result_of)
     checkpoint = Option["bool | None"]("Whether the value is stored where there is a result for it.")
     map_lengths = Option[str]("What a map over inputs of unequal length does.")
     associative = Option[bool]("Whether the task may be called on lists of its own outputs.")
@@ -105,6 +117,8 @@ class Task(Expression):
     nout = Option["int | None"]("How many values the task returns.")
     priority = Option[int]("A higher one goes first where the scheduler has a choice.")
     workers = Option["tuple[str, ...] | None"]("The only workers that may run the task.")
+
+    logger = Replaceable("The logger of the task's own.", lambda task: get_logger(task.name))
 
     def __init__(self, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
         self._set_up(type(self).__name__ if name is None else name, options)
@@ -133,10 +147,13 @@ class Task(Expression):
         values = current_layer().values
         self.name = as_name(name)
         self.slug = None
-        self._tags = frozenset(values.get("tags", ()))
-        if options.get("nout") is None and self.takes.nout is not None:
-            options = {**options, "nout": self.takes.nout}
-        self.options = DEFAULTS if self.auto_generated else default_options(options)
+        self.frozen_tags = frozenset(values.get("tags", ()))
+        if self.auto_generated:
+            self.frozen_options = DEFAULTS
+        else:
+            if options.get("nout") is None and self.takes.nout is not None:
+                options = {**options, "nout": self.takes.nout}
+            self.frozen_options = default_options(options)
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")
@@ -149,8 +166,8 @@ class Task(Expression):
         if changes.get("slug") is not None:
             self.slug = as_slug(changes["slug"], f"Task {self.name!r}")
         changes.pop("slug", None)
-        self._tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
-        self.options = self.options.changed(self.name, changes, alone=alone)
+        self.frozen_tags |= as_tags(changes.pop("tags", None), f"Task {self.name!r}")
+        self.frozen_options = self.frozen_options.changed(self.name, changes, alone=alone)
 
     if TYPE_CHECKING:
         # Any arguments: a subclass's run may then take its own without breaking its base's promise.
@@ -258,7 +275,7 @@ class Task(Expression):
                     f"{type(argument).__name__}, which cannot be taken item by item; "
                     "pass a list, or wrap it in unmapped(...)."
                 )
-        if self.options.nout is not None:
+        if self.frozen_options.nout is not None:
             task_args = {"nout": None, **(task_args or {})}
         return Task.__call__(
             self, *args, mapped=True, task_args=task_args, upstream_tasks=upstream_tasks, flow=flow, **kwargs
@@ -301,7 +318,7 @@ class Task(Expression):
         """
         graph = self._graph(flow)
         arguments = self.takes.bind(self.name, args, kwargs)
-        self._tags |= frozenset(current_layer().values.get("tags", ()))
+        self.frozen_tags |= frozenset(current_layer().values.get("tags", ()))
         graph.bind(self, arguments, mapped=mapped, upstream_tasks=upstream_tasks)
         return self
 
@@ -356,39 +373,23 @@ class Task(Expression):
         return self._takes
 
     @property
-    def tags(self) -> frozenset[str]:
-        """The task's labels; others may be set, in any iterable."""
-        return self._tags
+    def tags(self) -> OptionSet[str]:
+        """The task's labels, a set that can be changed in place; others may be set, in any iterable."""
+        return OptionSet(lambda: sorted(self.frozen_tags), functools.partial(setattr, self, "tags"))
 
     @tags.setter
     def tags(self, tags: Iterable[str] | None) -> None:
-        self._tags = as_tags(tags, f"Task {self.name!r}")
+        self.frozen_tags = as_tags(tags, f"Task {self.name!r}")
 
     @property
     def resources(self) -> Mapping[str, float]:
         """What a worker must have free to run the task, by name; tags ``dask-resource:NAME=AMOUNT`` count."""
-        asked = dict(self.options.resources or {})
-        for tag in sorted(self.tags):
-            if tag.startswith(_RESOURCE_TAG):
-                name, _, text = tag.removeprefix(_RESOURCE_TAG).partition("=")
-                try:
-                    amount = float(text)
-                except ValueError:
-                    raise DefinitionError(
-                        f"Task {self.name!r} has the tag {tag!r}, which asks for no amount of a resource; "
-                        f"write '{_RESOURCE_TAG}GPU=1', or give resources={{'GPU': 1}}."
-                    ) from None
-                asked |= as_resources(self.name, "tags", {name: amount})
-        return asked
+        # Not to be changed in place: it would be a change of nothing.
+        return MappingProxyType(asked_resources(self.name, self.frozen_options.resources, self.frozen_tags))
 
     @resources.setter
     def resources(self, resources: Mapping[str, float] | None) -> None:
         self._change({"resources": resources}, alone=True)
-
-    @property
-    def logger(self) -> logging.Logger:
-        """The logger of the task's own."""
-        return get_logger(self.name)
 
     def for_worker(self) -> Self:
         """Return a copy without what only the driver calls: trigger, state handlers, callbacks.
@@ -399,7 +400,7 @@ class Task(Expression):
             What travels to a worker.
         """
         new = copy.copy(self)
-        new.options = self.options.for_worker()
+        new.frozen_options = self.frozen_options.for_worker()
         return new
 
     @OfInstance
@@ -451,7 +452,7 @@ class Task(Expression):
         if self.slug is not None:
             self.slug = f"{self.slug}-copy"
         if "tags" in values:
-            self._tags |= values["tags"]
+            self.frozen_tags |= frozenset(values["tags"])
 
 
 _COPIED = (*OPTION_NAMES, "name", "slug", "tags")

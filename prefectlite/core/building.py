@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
-from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.constants import Collection, Constant, member_place
 from prefectlite.core.edge import Edge
 from prefectlite.core.inputs import FlowInputs
 from prefectlite.core.operators import OPERATIONS
@@ -122,7 +123,8 @@ class FlowBuilder(FlowInputs):
         for key in arguments:
             self._check_free(task, place, key)
         for edge in edges:
-            self._insert(edge)
+            if edge.key is not None or place.held(edge) is None:
+                self._insert(edge)
         if constants:
             place.add_constants(constants)
 
@@ -179,7 +181,7 @@ class FlowBuilder(FlowInputs):
             place.add_constants({key: constant.value})
             return Edge(constant, downstream, key)
         edge = Edge(source, downstream, key, is_mapped, unnested)
-        if key is not None or not place.has(edge):
+        if key is not None or place.held(edge) is None:
             self._insert(edge)
         return edge
 
@@ -267,7 +269,7 @@ class FlowBuilder(FlowInputs):
             When the argument has a value already, or the edge would close a cycle.
         """
         place = self._places[edge.downstream]
-        if not place.has(edge):
+        if place.held(edge) is None:
             if edge.key is not None:
                 self._check_free(edge.downstream, place, edge.key)
             self._insert(edge)
@@ -343,17 +345,19 @@ class FlowBuilder(FlowInputs):
         return place
 
     def _stand(self, task: Task, slug: str) -> Place:
-        place = Place(slug, len(self._places), self._ranks.next())
+        number = self._came
+        self._came = number + 1
+        place = Place(slug, number, self._ranks.next())
         self._places[task] = place
-        self._roots.add(task)
-        self._terminals.add(task)
+        self._roots.add(task, number)
+        self._terminals.add(task, number)
         self._sorted = None
         self._has_resources |= task.resource_role is not None
         return place
 
     def _slug_of(self, task: Task) -> str:
         if task.slug is None:
-            return self._slug_book.make(task.name, task.tags, task)
+            return self._slug_book.make(task.name, task.frozen_tags, task)
         slug = task.slug
         self._check_slug(task, slug)
         self._slug_book.claim(slug, task)
@@ -362,6 +366,7 @@ class FlowBuilder(FlowInputs):
         return slug
 
     def _check_slug(self, task: Task, slug: str) -> None:
+        as_slug(slug, f"Task {task.name!r}")
         if isinstance(task, Parameter) and slug in self._parameters:
             raise DefinitionError(
                 f"Flow {self.name!r} has a parameter {slug!r} already; "
@@ -396,6 +401,8 @@ class FlowBuilder(FlowInputs):
         self._in_order &= before.number < after.number
         before.add_out(edge)
         after.add_into(edge)
+        if isinstance(edge.downstream, Collection):
+            _arrange(after)
         self._terminals.discard(edge.upstream)
         self._roots.discard(edge.downstream)
         self._sorted = None
@@ -424,3 +431,10 @@ class FlowBuilder(FlowInputs):
                 f"Task {task.name!r} in flow {self.name!r} has a value for its argument {key!r} already; "
                 "call the task once more for a second copy."
             )
+
+
+def _arrange(place: Place) -> None:
+    """Put the edges to a collection in the order of its members, by which it is put together."""
+    last = [member_place(edge.key) for edge in place.into[-2:]]
+    if last != sorted(last):
+        place.into = sorted(place.into, key=lambda edge: member_place(edge.key))

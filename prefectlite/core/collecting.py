@@ -14,13 +14,22 @@ from typing import Any, Protocol
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
-from prefectlite.core.constants import PLAIN, Collection, Constant, Dict, List, Record, Set, Tuple
+from prefectlite.core.constants import (
+    PLAIN,
+    Collection,
+    Constant,
+    Dict,
+    List,
+    Record,
+    Set,
+    Tuple,
+    argument_name,
+)
 from prefectlite.core.layers import current_layer
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
-_ARGUMENT_NAMES = tuple(f"arg_{number}" for number in range(1, 257))
 
 
 class Collector(Protocol):
@@ -207,9 +216,9 @@ def _collect(graph: Collector, value: Any, done: dict[int, Task | None]) -> Task
     fixed: list[tuple[int, Any]] = []
     for place, member in enumerate(members):
         if isinstance(member, Task):
-            upstreams[_argument_name(place)] = graph.add_task(member)
+            upstreams[argument_name(place)] = graph.add_task(member)
         elif holds_tasks(member):
-            upstreams[_argument_name(place)] = _collect(graph, member, done)
+            upstreams[argument_name(place)] = _collect(graph, member, done)
         else:
             fixed.append((place, member))
     cls = type(value) if kind in ("namedtuple", "record") else None
@@ -262,10 +271,6 @@ def _record_parts(value: Any) -> tuple[tuple[str, ...], list[Any]]:
             "the value could not be filled in; use a field with init=True."
         )
     return tuple(taken), members
-
-
-def _argument_name(place: int) -> str:
-    return _ARGUMENT_NAMES[place] if place < len(_ARGUMENT_NAMES) else f"arg_{place + 1}"
 
 
 _CLASSES: Mapping[AssemblyKind, type[Collection]] = {

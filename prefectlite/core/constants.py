@@ -13,6 +13,9 @@ from prefectlite.core.base import Task
 #: Types whose values hold no tasks and have short, harmless texts.
 PLAIN: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _LONGEST_NAME = 8
+_ARGUMENT = "arg_"
+# Nearly all collections have few members.
+_NAMES: Final = tuple(f"{_ARGUMENT}{number}" for number in range(1, 257))
 
 
 class Constant(Task):
@@ -59,13 +62,26 @@ class Collection(Task):
     __slots__ = ("assembly",)
     auto_generated: ClassVar[bool] = True
     is_collection: ClassVar[bool] = True
-    # Its members are part of it: no edge made later can bring a value.
-    _takes: ClassVar[RunSignature] = RunSignature(inspect.Signature(), "Collection")
     assembly: Assembly
 
     def __init__(self, assembly: Assembly, name: str | None = None) -> None:
         super().__init__(name=name)
         self.assembly = assembly
+
+    @property
+    def takes(self) -> RunSignature:
+        """A value for each member that is a task."""
+        known = {at for at, _ in self.assembly.fixed}
+        return RunSignature(
+            inspect.Signature(
+                [
+                    inspect.Parameter(argument_name(at), inspect.Parameter.KEYWORD_ONLY)
+                    for at in range(self.assembly.size)
+                    if at not in known
+                ]
+            ),
+            self.name,
+        )
 
     def build(self, values: Sequence[Any]) -> Any:
         """Return the collection.
@@ -111,6 +127,38 @@ class Record(Collection):
     """A dataclass instance that holds tasks in its fields; it is called what its class is called."""
 
     __slots__ = ()
+
+
+def argument_name(place: int) -> str:
+    """Return as which argument a collection takes a member.
+
+    Parameters
+    ----------
+    place : int
+        The member's, counted from 0.
+
+    Returns
+    -------
+    str
+        The name, counted from 1.
+    """
+    return _NAMES[place] if place < len(_NAMES) else f"{_ARGUMENT}{place + 1}"
+
+
+def member_place(key: str | None) -> int:
+    """Return which member a collection takes as an argument.
+
+    Parameters
+    ----------
+    key : str or None
+        The argument's name; None for what brings no value.
+
+    Returns
+    -------
+    int
+        The member's place, counted from 0; -1 for none.
+    """
+    return -1 if key is None else int(key.removeprefix(_ARGUMENT)) - 1
 
 
 def _short_text(value: Any) -> str:

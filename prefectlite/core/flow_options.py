@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
 
+from prefectlite.core.in_place import OptionList
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.results.result import Result
+from prefectlite.schedules.schedule import Schedule, as_schedule
 
 T = TypeVar("T")
 
@@ -75,7 +78,24 @@ class FlowOption(Generic[T]):
         return self if flow is None else vars(flow)[self._name]
 
     def __set__(self, flow: Any, value: Any) -> None:
-        vars(flow)[self._name] = self._check(flow.name, self._name, value)
+        # A flow that gets its first name has none yet.
+        vars(flow)[self._name] = self._check(vars(flow).get("name", ""), self._name, value)
+
+
+class HandlersOption(FlowOption[list[FlowHandler]]):
+    """State handlers of a flow: a list that can be changed in place, and is checked then."""
+
+    def __init__(self) -> None:
+        super().__init__(as_handlers)
+
+    @overload  # type: ignore[override]  # what is read is a view of what is held
+    def __get__(self, flow: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, flow: Any, owner: type[Any]) -> OptionList[FlowHandler]: ...
+    def __get__(self, flow: Any, owner: type[Any]) -> Any:
+        if flow is None:
+            return self
+        return OptionList(lambda: vars(flow)[self._name], partial(setattr, flow, self._name))
 
 
 def as_handlers(flow_name: str, option: str, value: Any, takes: str = "of the flow") -> list[FlowHandler]:
@@ -106,6 +126,54 @@ def as_handlers(flow_name: str, option: str, value: Any, takes: str = "of the fl
         mend = f"give a list of functions {takes}, its old and its new state."
         raise DefinitionTypeError(_text(flow_name, option, value, mend))
     return list(value)
+
+
+def as_flow_name(flow_name: str, option: str, value: Any) -> str:
+    """Return a flow's name.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        What it is called so far, and the option.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    DefinitionError
+        When it is no text, or empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise DefinitionError(f"A flow has name={shown(value)}; give a text that is not empty.")
+    return value
+
+
+def as_flow_schedule(flow_name: str, option: str, value: Any) -> Schedule | None:
+    """Return a flow's schedule.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the error.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    Schedule or None
+        The same.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else.
+    """
+    return as_schedule(value, f"Flow {flow_name!r}")
 
 
 def as_function(flow_name: str, option: str, value: Any) -> Callable[..., Any] | None:

@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.blocks import Block
-from prefectlite.core.building import FlowBuilder
+from prefectlite.core.changing import ChangeableFlow
 from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge
@@ -17,8 +17,9 @@ from prefectlite.core.flow_options import (
     ELSEWHERE,
     FlowHandler,
     FlowOption,
+    HandlersOption,
+    as_flow_schedule,
     as_function,
-    as_handlers,
     as_limit,
     as_limits,
     as_result,
@@ -27,12 +28,12 @@ from prefectlite.core.layers import current_layer, pop, push
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place, Rim
-from prefectlite.errors import DefinitionError, DefinitionTypeError, NoOptions, refuse_options
+from prefectlite.errors import DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
-from prefectlite.schedules.schedule import Schedule, as_schedule
+from prefectlite.schedules.schedule import Schedule
 
 
-class FlowGraph(FlowBuilder):
+class FlowGraph(ChangeableFlow):
     """Tasks and what each of them waits for.
 
     Used in a ``with`` statement, it takes in the tasks that are called inside.
@@ -77,8 +78,10 @@ class FlowGraph(FlowBuilder):
         When an option is of the wrong kind, or there is no such option.
     """
 
+    #: When it runs by itself.
+    schedule = FlowOption(as_flow_schedule)
     #: Called at the flow run's beginning and end.
-    state_handlers = FlowOption(as_handlers)
+    state_handlers = HandlersOption()
     #: Called when a flow run has failed.
     on_failure = FlowOption(as_function)
     #: Called when a flow run ends by itself.
@@ -108,13 +111,10 @@ class FlowGraph(FlowBuilder):
         result: Result | None = None,
         **_others: Unpack[NoOptions],
     ) -> None:
-        given: object = name
-        if not isinstance(given, str) or not given:
-            raise DefinitionError(f"A flow has name={name!r}; give a text that is not empty.")
-        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
         super().__init__(name)
+        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
         self.executor = executor
-        self.schedule: Schedule | None = as_schedule(schedule, f"Flow {name!r}")
+        self.schedule = schedule
         self.state_handlers = state_handlers
         self.on_failure = on_failure
         self.terminal_state_handler = terminal_state_handler
@@ -125,11 +125,7 @@ class FlowGraph(FlowBuilder):
         for task in as_list(me, "tasks", tasks):
             self.add_task(task)
         for edge in as_list(me, "edges", edges):
-            if not isinstance(edge, Edge):
-                raise DefinitionTypeError(
-                    f"{me} has {edge!r} among its edges, which is no edge; write Edge(upstream, downstream)."
-                )
-            self.add_edge(edge.upstream, edge.downstream, edge.key, edge.mapped, edge.flattened)
+            self.draw(edge)
         if reference_tasks is not None:
             self.set_reference_tasks(reference_tasks)
 
@@ -190,9 +186,10 @@ class FlowGraph(FlowBuilder):
             if missing:
                 raise DefinitionTypeError(
                     f"Flow {self.name!r} cannot run: {task.takes.miss(task.name, missing)} "
-                    "(The task itself was put into the flow; calling it puts a copy with arguments there.)"
+                    "(The task itself was put into the flow, or what gave the value was taken out; calling "
+                    "it puts a copy with arguments there.)"
                 )
-            # Arguments are never taken away again.
+            # Whoever takes an argument away puts it back.
             del self._incomplete[task]
 
     def __eq__(self, other: object) -> bool:
@@ -227,7 +224,7 @@ class FlowGraph(FlowBuilder):
         new._places = {task: place.copy() for task, place in self._places.items()}
         new._slug_book = self._slug_book.copy()
         new._parameters = dict(self._parameters)
-        new._roots, new._terminals = Rim(self._roots), Rim(self._terminals)
+        new._roots, new._terminals = self._roots.copy(), self._terminals.copy()
         new._ranks = self._ranks.copy()
         new._incomplete, new._unused = dict(self._incomplete), {}
         return new
@@ -329,7 +326,7 @@ class FlowGraph(FlowBuilder):
         if not swap:
             return
         draft = self.copy()
-        draft._places, draft._ranks, draft._in_order = {}, Ranks(), True
+        draft._places, draft._ranks, draft._in_order, draft._came = {}, Ranks(), True, 0
         draft._roots, draft._terminals = Rim(), Rim()
         for old in swap:
             draft._slug_book.release(self._places[old].slug)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefectlite.core.base import Task
+from prefectlite.core.options import TaskOptions
 from prefectlite.results.formats import Serializer
 from prefectlite.results.kept import is_kept, unpack
 from prefectlite.results.result import LocalResult, Result
@@ -98,13 +99,17 @@ class Keeping:
         return self.result.read(location).value
 
 
-def keeping_of(task: Task, flow_result: Result | None, folder: str | None) -> Keeping | None:
+def keeping_of(
+    task: Task, options: TaskOptions, flow_result: Result | None, folder: str | None
+) -> Keeping | None:
     """Return what is stored of a task's values.
 
     Parameters
     ----------
     task : Task
         The task.
+    options : TaskOptions
+        Its options, as they were when the run began.
     flow_result : Result or None
         That of its flow, for tasks that have none of their own.
     folder : str or None
@@ -115,14 +120,14 @@ def keeping_of(task: Task, flow_result: Result | None, folder: str | None) -> Ke
     Keeping or None
         None when nothing is; so always for secrets, and for what the framework made unless it was asked.
     """
-    options, result = task.options, task.options.result
+    result = options.result
     if task.is_secret:
         return None
     if result is None and (options.checkpoint or not _is_by_the_way(task)):
         result = flow_result
     caching = None
     if options.cache_for is not None and options.cache_validator is not never_use:
-        caching = _caching(task, options.cache_for, LocalResult(folder) if result is None else result, folder)
+        caching = _caching(task, options, LocalResult(folder) if result is None else result, folder)
     has_target, writes = options.target is not None, options.checkpoint is not False
     if has_target:
         result = LocalResult(folder) if result is None else result.copy()
@@ -138,13 +143,13 @@ def _is_by_the_way(task: Task) -> bool:
     return task.auto_generated or task.resource_role is not None
 
 
-def _caching(task: Task, seconds: float, result: Result, folder: str | None) -> Caching:
-    options = task.options
+def _caching(task: Task, options: TaskOptions, result: Result, folder: str | None) -> Caching:
+    assert options.cache_for is not None
     # A class of the user's may store whole values under names, and no bytes.
     store = LocalResult(folder).store if result.store is None else result.store
     assert store is not None
     return Caching(
-        seconds,
+        options.cache_for,
         options.cache_validator,
         options.cache_key or task.name,
         store,
@@ -180,6 +185,6 @@ def stored_value(
         When it cannot be read any more.
     """
     task = next(task for task, one in slugs.items() if one == slug)
-    keeping = keeping_of(task, flow_result, folder)
+    keeping = keeping_of(task, task.frozen_options, flow_result, folder)
     assert keeping is not None  # it did store something
     return keeping.read(location)

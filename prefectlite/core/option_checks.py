@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -18,6 +18,7 @@ from prefectlite.states.signals import FAIL
 Delay: TypeAlias = float | timedelta
 #: ``callable(attempt) -> delay``; the first attempt is 1.
 DelayFunction: TypeAlias = Callable[[int], Delay]
+_RESOURCE_TAG: Final = "dask-resource:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,45 @@ def as_resources(task_name: str, option: str, value: Any) -> dict[str, float]:
         raise place.refuse_kind(value, mend)
     _check_sendable(place, value)
     return {name: _number(place, amount, mend) for name, amount in value.items()}
+
+
+def asked_resources(
+    task_name: str, resources: Mapping[str, float] | None, tags: Collection[str]
+) -> dict[str, float]:
+    """Return what a worker must have free to run a task, by its option and by its tags.
+
+    Parameters
+    ----------
+    task_name : str
+        The task's.
+    resources : mapping of str to float, or None
+        Its option.
+    tags : collection of str
+        Its tags, of which ``dask-resource:NAME=AMOUNT`` counts.
+
+    Returns
+    -------
+    dict of str to float
+        Amounts by name.
+
+    Raises
+    ------
+    DefinitionError
+        When a tag asks for no amount.
+    """
+    asked = dict(resources or ())
+    for tag in sorted(tags):
+        if tag.startswith(_RESOURCE_TAG):
+            name, _, text = tag.removeprefix(_RESOURCE_TAG).partition("=")
+            try:
+                amount = float(text)
+            except ValueError:
+                raise DefinitionError(
+                    f"Task {task_name!r} has the tag {tag!r}, which asks for no amount of a resource; "
+                    f"write '{_RESOURCE_TAG}GPU=1', or give resources={{'GPU': 1}}."
+                ) from None
+            asked |= as_resources(task_name, "tags", {name: amount})
+    return asked
 
 
 def _resources(place: Where, value: Any) -> Mapping[str, float] | None:

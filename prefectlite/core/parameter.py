@@ -79,7 +79,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
     12
     """
 
-    __slots__ = ("_adapter", "default", "required", "type")
+    __slots__ = ("__dict__", "_adapter", "default", "required", "type")
     default: Any
     required: bool
     type: Any
@@ -103,9 +103,9 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         self.type = type
         self._adapter: TypeAdapter[Any] | None = None
         self.required = default is NO_DEFAULT if required is None else required
-        if default is NO_DEFAULT and not self.required:
-            default = None
-        self.default = default if default is NO_DEFAULT else self._checked_default(default)
+        self.default = None
+        if default is not NO_DEFAULT or not self.required:
+            self.default = self._checked_default(None if default is NO_DEFAULT else default)
 
     if TYPE_CHECKING:
 

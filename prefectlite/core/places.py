@@ -5,7 +5,7 @@ There is one of these per task and none per query: edges are found from both end
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -91,8 +91,8 @@ class Place:
             return all(edge.key != key for edge in self.into)
         return key not in self._index()
 
-    def has(self, edge: Edge) -> bool:
-        """Return whether an equal edge is there already.
+    def held(self, edge: Edge) -> Edge | None:
+        """Return the edge that is there already and equal to another one.
 
         Parameters
         ----------
@@ -101,12 +101,13 @@ class Place:
 
         Returns
         -------
-        bool
-            True if it would be a double.
+        Edge or None
+            None if the other one would be no double.
         """
         if len(self.into) <= _FEW:
-            return edge in self.into
-        return self._index().get(_mark(edge)) == edge
+            return self.into[self.into.index(edge)] if edge in self.into else None
+        found = self._index().get(_mark(edge))
+        return found if found == edge else None
 
     def add_into(self, edge: Edge) -> None:
         """Note an edge to the task.
@@ -137,6 +138,43 @@ class Place:
         else:
             self.out = [edge]
 
+    def drop_into(self, gone: Container[int]) -> bool:
+        """Forget edges to the task.
+
+        Parameters
+        ----------
+        gone : container of int
+            The identities of such edges, perhaps among others.
+
+        Returns
+        -------
+        bool
+            Whether none is left.
+        """
+        if self._taken is not None:
+            for edge in self.into:
+                if id(edge) in gone:
+                    del self._taken[_mark(edge)]
+        self.into = [edge for edge in self.into if id(edge) not in gone] or NO_EDGES
+        self.is_mapped = any(edge.mapped for edge in self.into)
+        return not self.into
+
+    def drop_out(self, gone: Container[int]) -> bool:
+        """Forget edges from the task.
+
+        Parameters
+        ----------
+        gone : container of int
+            The identities of such edges, perhaps among others.
+
+        Returns
+        -------
+        bool
+            Whether none is left.
+        """
+        self.out = [edge for edge in self.out if id(edge) not in gone] or NO_EDGES
+        return not self.out
+
     def add_constants(self, constants: Mapping[str, Any]) -> None:
         """Give arguments values.
 
@@ -160,29 +198,52 @@ def _mark(edge: Edge) -> object:
 
 
 class Rim:
-    """The tasks that have no edge on one side, in the order in which they came; looking costs what is there.
+    """The tasks without an edge on one side, in the order in which they came; looking costs what is there."""
 
-    Parameters
-    ----------
-    tasks : iterable of Task
-        Those to begin with.
-    """
+    __slots__ = ("_gaps", "_is_late", "_tasks")
 
-    __slots__ = ("_gaps", "_tasks")
-
-    def __init__(self, tasks: Iterable[Task] = ()) -> None:
-        self._tasks = dict.fromkeys(tasks)
+    def __init__(self) -> None:
+        # With the numbers by which they came.
+        self._tasks: dict[Task, int] = {}
         self._gaps = 0
+        self._is_late = False
 
-    def add(self, task: Task) -> None:
+    def copy(self) -> Rim:
+        """Return a rim of its own with the same tasks.
+
+        Returns
+        -------
+        Rim
+            The copy.
+        """
+        new = Rim()
+        new._tasks, new._is_late = dict(self._tasks), self._is_late
+        return new
+
+    def add(self, task: Task, number: int) -> None:
         """Take a new task in.
 
         Parameters
         ----------
         task : Task
             A task without edges.
+        number : int
+            How many came before it.
         """
-        self._tasks[task] = None
+        self._tasks[task] = number
+
+    def put_back(self, task: Task, number: int) -> None:
+        """Take a task in again, where it stood.
+
+        Parameters
+        ----------
+        task : Task
+            A task that lost its edges.
+        number : int
+            How many came before it.
+        """
+        self._tasks[task] = number
+        self._is_late = True
 
     def discard(self, task: Task) -> None:
         """Leave a task out from now on, if it is not left out already.
@@ -197,72 +258,16 @@ class Rim:
             self._gaps += 1
             # A dict keeps a gap where something was, and whoever iterates over it looks at each.
             if self._gaps > len(self._tasks) + _FEW:
-                self._tasks = dict.fromkeys(self._tasks)
+                self._tasks = dict(self._tasks.items())
                 self._gaps = 0
 
     def __iter__(self) -> Iterator[Task]:
         """Return the tasks."""
+        if self._is_late:
+            self._tasks = dict(sorted(self._tasks.items(), key=_number))
+            self._is_late = False
         return iter(self._tasks)
 
 
-class SlugView(Mapping[Task, str]):
-    """The slugs of a flow's tasks, as the flow is at the moment.
-
-    Parameters
-    ----------
-    places : mapping of Task to Place
-        The flow's places.
-    """
-
-    __slots__ = ("_places",)
-
-    def __init__(self, places: Mapping[Task, Place]) -> None:
-        self._places = places
-
-    def __getitem__(self, task: Task) -> str:
-        """Return a task's slug."""
-        return self._places[task].slug
-
-    def __iter__(self) -> Iterator[Task]:
-        """Return the tasks, in the order in which they came."""
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        """Return how many tasks there are."""
-        return len(self._places)
-
-    def __repr__(self) -> str:
-        """Return it as a dict's text."""
-        return repr(dict(self))
-
-
-class ConstantView(Mapping[Task, Mapping[str, Any]]):
-    """The constants bound to a flow's tasks, by argument name; iteration gives the tasks that have some.
-
-    Parameters
-    ----------
-    places : mapping of Task to Place
-        The flow's places.
-    """
-
-    __slots__ = ("_places",)
-
-    def __init__(self, places: Mapping[Task, Place]) -> None:
-        self._places = places
-
-    def __getitem__(self, task: Task) -> Mapping[str, Any]:
-        """Return a task's constants; nothing for a task of the flow that has none."""
-        constants = self._places[task].constants
-        return NO_CONSTANTS if constants is None else MappingProxyType(constants)
-
-    def __iter__(self) -> Iterator[Task]:
-        """Return the tasks that have constants."""
-        return (task for task, place in self._places.items() if place.constants is not None)
-
-    def __len__(self) -> int:
-        """Return how many tasks have constants."""
-        return sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        """Return it as a dict's text."""
-        return repr({task: dict(self[task]) for task in self})
+def _number(one: tuple[Task, int]) -> int:
+    return one[1]

@@ -5,19 +5,19 @@ Sets of tasks and edges have an order.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from prefectlite.core.attributes import Replaceable
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.context import as_tags
 from prefectlite.core.edge import Edge
+from prefectlite.core.flow_options import FlowOption, as_flow_name
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.order import descendants, topological
 from prefectlite.core.parameter import Parameter
-from prefectlite.core.places import ConstantView, Place, Rim, SlugView
-from prefectlite.core.sets import OrderedSet, OrderedView
+from prefectlite.core.places import Place, Rim
+from prefectlite.core.sets import OrderedSet
 from prefectlite.core.slugs import SlugBook
 from prefectlite.errors import DefinitionError
 from prefectlite.kinds import check_kind, shown
@@ -33,10 +33,16 @@ class GraphQueries:
         What the flow is called.
     """
 
+    #: What the flow is called.
+    name = FlowOption(as_flow_name)
+    logger = Replaceable("The logger of the flow's own.", lambda flow: get_logger(flow.name))
+
     def __init__(self, name: str) -> None:
         self.name = name
         self._places: dict[Task, Place] = {}
         self._slug_book: SlugBook[Task] = SlugBook()
+        # How many tasks have come so far, those that were taken out again included.
+        self._came = 0
         self._roots, self._terminals = Rim(), Rim()
         self._parameters: dict[str, Parameter] = {}
         self._reference: tuple[Task, ...] = ()
@@ -45,31 +51,6 @@ class GraphQueries:
         self._sorted: tuple[Task, ...] | None = None
         # Whether a resource is made or cleaned up.
         self._has_resources = False
-
-    @property
-    def logger(self) -> logging.Logger:
-        """The logger of the flow's own."""
-        return get_logger(self.name)
-
-    @property
-    def tasks(self) -> OrderedView[Task]:
-        """All tasks, in the order in which they came: a live view, which is a set to read from."""
-        return OrderedView(self._places)
-
-    @property
-    def edges(self) -> OrderedView[Edge]:
-        """All edges, by downstream task: a set to read from."""
-        return OrderedView(dict.fromkeys(edge for place in self._places.values() for edge in place.into))
-
-    @property
-    def constants(self) -> Mapping[AnyTask, Mapping[str, Any]]:
-        """Constants by task and argument name: a live view."""
-        return ConstantView(self._places)
-
-    @property
-    def slugs(self) -> Mapping[AnyTask, str]:
-        """Slugs by task: a live view."""
-        return SlugView(self._places)
 
     def __contains__(self, task: object) -> bool:
         """Return whether a task is in the flow."""
@@ -129,7 +110,7 @@ class GraphQueries:
             task
             for task in candidates
             if (name is None or task.name == name)
-            and wanted <= task.tags
+            and wanted <= task.frozen_tags
             and (task_type is None or isinstance(task, task_type))
         ]
 

@@ -5,45 +5,37 @@ Whoever ported a flow has sets in mind (Prefect 1 gave those), whoever reads an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableSet, Set
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Iterator, MutableSet, Set
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+
+from prefectlite.errors import DefinitionTypeError
+from prefectlite.kinds import shown
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class OrderedView(Set[T]):
-    """A set that shows the keys of a mapping in their order, as they are at the moment.
+class Ordered(MutableSet[T]):
+    """What sets in an order can do; how each holds its members is its own.
 
     It compares and combines with any set; a new one comes out as an ``OrderedSet``.
-
-    Parameters
-    ----------
-    held : mapping
-        Has the members as its keys.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ()
 
-    def __init__(self, held: Mapping[T, Any]) -> None:
-        self._held = held
+    @abstractmethod
+    def _take(self, new: Collection[T]) -> None:
+        """Take members in; those that are here already stay where they are."""
+
+    @abstractmethod
+    def _drop(self, old: Collection[T]) -> None:
+        """Leave members out; what is none is nothing to leave out."""
 
     @classmethod
     def _from_iterable(cls, it: Iterable[U]) -> OrderedSet[U]:
         return OrderedSet(it)
-
-    def __contains__(self, one: object) -> bool:
-        """Return whether something is a member."""
-        return one in self._held
-
-    def __iter__(self) -> Iterator[T]:
-        """Return the members in order."""
-        return iter(self._held)
-
-    def __len__(self) -> int:
-        """Return how many members there are."""
-        return len(self._held)
 
     def __and__(self, other: object) -> OrderedSet[T]:
         """Return the members that another one has, too, in the order of this one."""
@@ -162,8 +154,97 @@ class OrderedView(Set[T]):
         """
         return all(one in self for one in other)
 
+    # What changes it in place: all that a set of Python has for that
 
-class OrderedSet(OrderedView[T], MutableSet[T]):
+    def add(self, one: T) -> None:
+        """Take something in, if it is not a member yet.
+
+        Parameters
+        ----------
+        one : object
+            The member to be.
+        """
+        self._take((one,))
+
+    def discard(self, one: T) -> None:
+        """Leave something out, if it is a member.
+
+        Parameters
+        ----------
+        one : object
+            Perhaps a member.
+        """
+        self._drop((one,))
+
+    def clear(self) -> None:
+        """Leave out all members."""
+        self._drop(list(self))
+
+    def update(self, *others: Iterable[T]) -> None:
+        """Take in the members of others.
+
+        Parameters
+        ----------
+        *others : iterable
+            More members.
+        """
+        self._take(list(chain(*others)))
+
+    def difference_update(self, *others: Iterable[T]) -> None:
+        """Leave out the members of others.
+
+        Parameters
+        ----------
+        *others : iterable
+            What may stay no longer.
+        """
+        self._drop(list(chain(*others)))
+
+    def intersection_update(self, *others: Iterable[object]) -> None:
+        """Leave out what others do not have, too.
+
+        Parameters
+        ----------
+        *others : iterable
+            Each has to have what stays.
+        """
+        self._drop(self - self.intersection(*others))
+
+    def symmetric_difference_update(self, other: Iterable[T]) -> None:
+        """Take in what another one has alone, and leave out what both have.
+
+        Parameters
+        ----------
+        other : iterable
+            The other one.
+        """
+        there = OrderedSet(other)
+        shared = self & there
+        self._drop(shared)
+        self._take(there - shared)
+
+    def __ior__(self, other: Iterable[T]) -> Self:  # type: ignore[override,misc]  # narrower than in typeshed
+        """Take in the members of another one."""
+        self.update(_as_set(other, "|="))
+        return self
+
+    def __isub__(self, other: Iterable[Any]) -> Self:
+        """Leave out the members of another one."""
+        self.difference_update(_as_set(other, "-="))
+        return self
+
+    def __iand__(self, other: Iterable[Any]) -> Self:  # type: ignore[misc]  # as above
+        """Leave out what another one does not have, too."""
+        self.intersection_update(_as_set(other, "&="))
+        return self
+
+    def __ixor__(self, other: Iterable[T]) -> Self:  # type: ignore[override,misc]  # as above
+        """Take in what another one has alone, and leave out what both have."""
+        self.symmetric_difference_update(_as_set(other, "^="))
+        return self
+
+
+class OrderedSet(Ordered[T]):
     """A set in the order in which its members came.
 
     Parameters
@@ -180,38 +261,35 @@ class OrderedSet(OrderedView[T], MutableSet[T]):
     (True, {'c', 'a', 'b', 'd'})
     """
 
-    __slots__ = ()
-    _held: dict[T, None]
+    __slots__ = ("_held",)
 
     def __init__(self, members: Iterable[T] = ()) -> None:
-        super().__init__(dict.fromkeys(members))
+        self._held: dict[T, None] = dict.fromkeys(members)
 
-    def add(self, one: T) -> None:
-        """Take something in, if it is not a member yet.
+    def __contains__(self, one: object) -> bool:
+        """Return whether something is a member."""
+        return one in self._held
 
-        Parameters
-        ----------
-        one : object
-            The member to be.
-        """
-        self._held[one] = None
+    def __iter__(self) -> Iterator[T]:
+        """Return the members in order."""
+        return iter(self._held)
 
-    def discard(self, one: T) -> None:
-        """Leave something out, if it is a member.
+    def __len__(self) -> int:
+        """Return how many members there are."""
+        return len(self._held)
 
-        Parameters
-        ----------
-        one : object
-            Perhaps a member.
-        """
-        self._held.pop(one, None)
+    def _take(self, new: Collection[T]) -> None:
+        self._held.update(dict.fromkeys(new))
 
-    def update(self, *others: Iterable[T]) -> None:
-        """Take in the members of others.
+    def _drop(self, old: Collection[T]) -> None:
+        for one in old:
+            self._held.pop(one, None)
 
-        Parameters
-        ----------
-        *others : iterable
-            More members.
-        """
-        self._held.update(dict.fromkeys(chain(*others)))
+
+def _as_set(other: object, sign: str) -> Set[Any]:
+    # As Python's own sets: of a text, `|=` would take the letters.
+    if not isinstance(other, Set):
+        raise DefinitionTypeError(
+            f"{shown(other)} is no set, so it cannot stand behind {sign}; write {{...}}."
+        )
+    return other

@@ -46,7 +46,7 @@ class FunctionTask(Task, Generic[P, R]):
     """
 
     # The function itself lies in the slot ``run``, so a body's traceback has no frame of ours below it.
-    __slots__ = ("_own_takes", "run")
+    __slots__ = ("__dict__", "_own_takes", "run")
     __doc__ = OfFunction(__doc__)
     _own_takes: RunSignature | None
 
@@ -137,10 +137,13 @@ class FunctionTask(Task, Generic[P, R]):
         new: Any = _new_function_task(FunctionTask)
         new.name = self.name
         new.slug = self.slug
-        new._tags = self._tags
-        new.options = self.options
+        new.frozen_tags = self.frozen_tags
+        new.frozen_options = self.frozen_options
         new.run = self.run
         new._own_takes = self._own_takes
+        if self.__dict__:
+            # What the user wrote on the task.
+            new.__dict__.update(self.__dict__)
         if self.slug is not None or "tags" in values:
             new._retag(values)
         return new  # type: ignore[no-any-return]  # made just above

@@ -14,6 +14,7 @@ from typing import Any, Final, assert_never
 from prefectlite.core.facts import task_facts
 from prefectlite.core.here import clocked
 from prefectlite.core.layers import surroundings
+from prefectlite.core.options import TaskOptions
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.handlers import TaskRunner, state_after
@@ -45,6 +46,8 @@ class Callbacks:
     ----------
     tasks : sequence of Task
         The flow's tasks by the plan's numbers.
+    options : sequence of TaskOptions
+        Their options, as they were when the run began.
     deliver : callable
         Takes a sequence with one ``Answered``, from any thread.
     facts : mapping of str to object
@@ -62,6 +65,7 @@ class Callbacks:
     def __init__(
         self,
         tasks: Sequence[Task],
+        options: Sequence[TaskOptions],
         deliver: Callable[[Sequence[Event]], None],
         facts: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
@@ -70,6 +74,7 @@ class Callbacks:
         kept: KeptStates | None = None,
     ) -> None:
         self._tasks = tasks
+        self._options = options
         self._deliver = deliver
         self._facts = facts
         self._clock = clock
@@ -134,7 +139,7 @@ class Callbacks:
         task = self._tasks[ask.node]
         facts = {
             **self._facts,
-            **task_facts(key, self._facts["flow_run_id"], task.name, task.tags, attempt),
+            **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
             "logger": task.logger,
         }
         try:
@@ -168,25 +173,26 @@ class Callbacks:
         return Answered(self._clock(), ask.run, ask.ask, answer)
 
     def _put(self, task: Task, ask: Ask, key: RunKey, attempt: int) -> Any:
+        options = self._options[ask.node]
         match ask.question:
             case "trigger":
                 kept = None if self._kept is None else self._kept.of(task, key)
                 if kept is not None:
                     raise ENDRUN(kept)
-                return bool(task.trigger({edge: _of_edge(edge, one) for edge, one in ask.upstreams}))
+                return bool(options.trigger({edge: _of_edge(edge, one) for edge, one in ask.upstreams}))
             case "handlers":
                 assert ask.old is not None
                 assert ask.new is not None
-                old, shown = (told(one, task.tags, attempt) for one in (ask.old, ask.new))
-                new = state_after(task, task.state_handlers, old, shown)
+                old, shown = (told(one, task.frozen_tags, attempt) for one in (ask.old, ask.new))
+                new = state_after(task, options.state_handlers, old, shown)
                 new = state_after(TaskRunner(task), self._of_tasks, old, new)
                 return ask.new if new is shown else new
             case "delay":
-                return _seconds(task, ask.attempt)
+                return _seconds(task.name, options.retry_delay, ask.attempt)
             case "on_failure":
-                assert task.on_failure is not None
+                assert options.on_failure is not None
                 assert ask.new is not None
-                task.on_failure(task, told(ask.new, task.tags, attempt))
+                options.on_failure(task, told(ask.new, task.frozen_tags, attempt))
                 return None
             case _:
                 assert_never(ask.question)
@@ -194,7 +200,7 @@ class Callbacks:
 
 def _of_edge(edge: Any, state: State) -> State:
     """Return the state of an upstream as a trigger reads it."""
-    return tagged(state, edge.upstream.tags)
+    return tagged(state, edge.upstream.frozen_tags)
 
 
 def _measure(given: Any) -> Measure | None:
@@ -213,13 +219,12 @@ def _measure(given: Any) -> Measure | None:
     )
 
 
-def _seconds(task: Task, attempt: int) -> float:
-    delay: Any = task.retry_delay
+def _seconds(task_name: str, delay: Any, attempt: int) -> float:
     said = delay(attempt)
     seconds = said.total_seconds() if isinstance(said, timedelta) else said
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ValueError(
-            f"retry_delay({attempt}) of task {task.name!r} returned {said!r}; "
+            f"retry_delay({attempt}) of task {task_name!r} returned {said!r}; "
             "return seconds (0 or more) or a timedelta."
         )
     return float(seconds)

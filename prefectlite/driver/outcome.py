@@ -108,7 +108,9 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
         elif node.kind != "task" and type(state) is Success and not state.has_result:
             state = _with_value(compiled, number, state, found)
         found.append(state)
-    return TaskStates({task: tagged(found[number], task.tags) for task, number in compiled.numbers.items()})
+    return TaskStates(
+        {task: tagged(found[number], compiled.tags[number]) for task, number in compiled.numbers.items()}
+    )
 
 
 def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[State]) -> State:

@@ -132,7 +132,7 @@ class Run:
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
-        self.slugs: Mapping[Any, str] = graph.slugs
+        self.slugs: Mapping[Any, str] = graph.slugs.copy()
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
@@ -483,6 +483,7 @@ class Run:
             )
             callbacks = Callbacks(
                 compiled.tasks,
+                compiled.options,
                 self._inbox.deliver,
                 self._flow_context(self._began),
                 flow=self._flow_handlers,
@@ -523,6 +524,8 @@ class Run:
                     handled=bool(self._task_handlers),
                     kept=self._kept.tasks,
                 )
+                # What is changed in the flow from now on is not this run's.
+                self.slugs = self._graph.slugs.copy()
                 engine = Engine(
                     compiled.plan,
                     run_id=self.run_id,

@@ -15,7 +15,6 @@ from prefectlite.driver.run import GRACE, Run
 from prefectlite.driver.timetable import WALL_CLOCK, CatchUp, Timepiece, check_catch_up, due_starts, shown
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.events import ClockEvent
-from prefectlite.schedules.schedule import as_schedule
 from prefectlite.states.state import State
 
 _logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Service:
                 f"max_instances={max_instances!r} is no number of runs; give 1, so that no two of flow "
                 f"{graph.name!r} overlap, or more."
             )
-        schedule = as_schedule(graph.schedule, f"Flow {graph.name!r}")
+        schedule = graph.schedule
         if schedule is None:
             raise DefinitionError(
                 f"Flow {graph.name!r} has no schedule, so nobody knows when to run it; write "

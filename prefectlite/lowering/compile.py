@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
@@ -33,6 +34,10 @@ class Compiled:
     tasks : tuple of Task
         The task of each node; a node that stands for a known member of a mapped collection has the
         collection's.
+    options : tuple of TaskOptions
+        The options of each node's task, as they were when the run began.
+    tags : tuple of frozenset of str
+        Likewise.
     numbers : mapping of Task to int
         The node of each task.
     values : mapping of int to object
@@ -49,6 +54,8 @@ class Compiled:
 
     plan: FlowPlan
     tasks: tuple[Task, ...]
+    options: tuple[TaskOptions, ...]
+    tags: tuple[frozenset[str], ...]
     numbers: Mapping[Task, int]
     values: Mapping[int, Any]
     assemblies: Mapping[int, Assembly]
@@ -108,6 +115,8 @@ class _Compiler:
         self.outs: list[list[PlanEdge] | None] = []
         self.values: dict[int, Any] = {}
         self.assemblies: dict[int, Assembly] = {}
+        # What collections wait for beside their members; they are put together where they are read.
+        self.waits: dict[Task, list[Task]] = {}
         self.constants: list[Mapping[str, Any]] = []
         self.policies: dict[tuple[TaskOptions | bool, ...], Policy] = {}
         self.limits: dict[int, tuple[int, ...]] = {}
@@ -131,6 +140,8 @@ class _Compiler:
         return Compiled(
             plan,
             tuple(self.tasks),
+            tuple([task.frozen_options for task in self.tasks]),
+            tuple([task.frozen_tags for task in self.tasks]),
             self.numbers,
             self.values,
             self.assemblies,
@@ -143,7 +154,7 @@ class _Compiler:
         if isinstance(task, Collection):
             self._take_collection(task, place)
             return
-        edges = place.into
+        edges = self._with_waits(task, place.into) if self.waits else place.into
         number = self._add(task, place.slug, place.constants)
         self.numbers[task] = number
         if edges:
@@ -160,13 +171,17 @@ class _Compiler:
                     f"Parameter {task.name!r} has no value; pass it to flow.run({task.name}=...)."
                 )
             self.values[number] = task.handed_on(self.parameters[task.name])
-        if task.tags:
+        if task.frozen_tags:
             _ = (
                 task.resources
             )  # refuses a tag that asks for no amount, now rather than on the way to a worker
 
     def _take_collection(self, task: Collection, place: Place) -> None:
-        slug, edges = place.slug, place.into
+        slug, edges = place.slug, [edge for edge in place.into if edge.key is not None]
+        waits = [edge.upstream for edge in place.into if edge.key is None]
+        waits += [upstream for edge in edges for upstream in self.waits.get(edge.upstream, ())]
+        if waits:
+            self.waits[task] = waits
         assembly = task.assembly
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
@@ -182,6 +197,11 @@ class _Compiler:
             members.insert(at, PlanEdge(upstream, number, f"arg_{at + 1}"))
         self._join(number, members)
         self.assemblies[number] = replace(assembly, fixed=()) if known else assembly
+
+    def _with_waits(self, task: Task, edges: Sequence[Edge]) -> list[Edge]:
+        """Return the edges to a task, which also waits for what its lists of tasks wait for."""
+        more = [Edge(up, task) for edge in edges for up in self.waits.get(edge.upstream, ())]
+        return list(dict.fromkeys([*edges, *more]))
 
     def _add(self, task: Task, slug: str, constants: Mapping[str, Any] | None = None) -> int:
         self.tasks.append(task)
@@ -232,7 +252,7 @@ class _Compiler:
         )
 
     def _policy(self, task: Task) -> Policy:
-        options, cleans_up, is_secret = task.options, task.resource_role == "cleanup", task.is_secret
+        options, cleans_up, is_secret = task.frozen_options, task.resource_role == "cleanup", task.is_secret
         # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
         of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
         # What keeps a state is told so where its trigger would be asked, and hears of nothing; the children

@@ -32,9 +32,9 @@ def limits_of(
     whole = None if graph.max_concurrency is None else Limit(f"flow {graph.name!r}", graph.max_concurrency)
     found: dict[int, list[Limit]] = {}
     for number, task in tasks.items():
-        mine = [by_tag[tag] for tag in sorted(task.tags) if tag in by_tag] if by_tag else []
-        if task.options.limit is not None:
-            mine.insert(0, task.options.limit)
+        mine = [by_tag[tag] for tag in sorted(task.frozen_tags) if tag in by_tag] if by_tag else []
+        if task.frozen_options.limit is not None:
+            mine.insert(0, task.frozen_options.limit)
         if whole is not None:
             mine.append(whole)
         if mine:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.core.keeping import Keeping, keeping_of
+from prefectlite.core.options import TaskOptions
 from prefectlite.core.task import FunctionTask, Task
 from prefectlite.engine.inputs import Argument, FromElements, FromRun, FromSpan, FromValue
 from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
@@ -101,6 +102,7 @@ class Lowering:
     ) -> None:
         self._compiled = compiled
         self._nodes, self._tasks, self._constants = compiled.plan.nodes, compiled.tasks, compiled.constants
+        self._options, self._tags = compiled.options, compiled.tags
         self._run_id = run_id
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
@@ -420,39 +422,40 @@ class Lowering:
         # The graph holds its tasks, and so their functions: an identity stays what it is. Calls of one
         # function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
-        mark = (task.options, id(part), task.name, task.tags)
+        mark = (self._options[number], id(part), task.name, self._tags[number])
         kit = self._kits.get(mark)
         if kit is None:
-            kit = self._kits[mark] = self._new_kit(task, bool(self._nodes[number].limits))
+            kit = self._kits[mark] = self._new_kit(number)
         return kit
 
-    def _new_kit(self, task: Task, limited: bool) -> _Kit:
-        keeping = self._keeping_of(task)
-        blob = self._blob_of(task, keeping)
+    def _new_kit(self, number: int) -> _Kit:
+        task, options, tags = self._tasks[number], self._options[number], self._tags[number]
+        keeping = self._keeping_of(task, options)
+        blob = self._blob_of(task, options, tags, keeping)
         if not self._pickles:
             return _Kit(blob, None, False, None)
-        annotations = annotations_of(task)
+        annotations = annotations_of(task.name, options, tags)
         if annotations is not None:
             # Equal ones become one object, by which the graph's layers are told apart.
             annotations = self._annotations.setdefault(repr(annotations), annotations)
-        options = task.options
-        if limited:
+        if self._nodes[number].limits:
             # Each place under a limit is one body's: none waits in a bundle, none runs in parts.
             return _Kit(blob, annotations, False, 1)
         most = most_together(options.bundle_size)
         # What is kept is one value of all inputs, and no part of it.
         return _Kit(blob, annotations, options.associative and keeping is None, most)
 
-    def _keeping_of(self, task: Task) -> Keeping | None:
-        keeping = keeping_of(task, self._compiled.result, self._folder)
+    def _keeping_of(self, task: Task, options: TaskOptions) -> Keeping | None:
+        keeping = keeping_of(task, options, self._compiled.result, self._folder)
         if keeping is None or keeping.caching is None or keeping.caching.is_named:
             return keeping
         digest, reads_parameters = version_of(task)
         caching = replace(keeping.caching, version=digest, reads_parameters=reads_parameters)
         return replace(keeping, caching=caching)
 
-    def _blob_of(self, task: Task, keeping: Keeping | None) -> Blob | SerializationError:
-        options = task.options
+    def _blob_of(
+        self, task: Task, options: TaskOptions, tags: frozenset[str], keeping: Keeping | None
+    ) -> Blob | SerializationError:
         body = task.run
         if self._pickles or options.runs_apart:
             # A method travels with its task.
@@ -465,7 +468,7 @@ class Lowering:
             body,
             options.retry_on,
             options.log_stdout,
-            task.tags,
+            tags,
             options.max_retries,
             task.is_secret,
             options.timeout,
@@ -483,7 +486,7 @@ class Lowering:
             )
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
-        apart = any(task.options.runs_apart for task in self._tasks)
+        apart = any(options.runs_apart for options in self._options)
         try:
             return self._pack(facts, apart)
         except SerializationError as error:

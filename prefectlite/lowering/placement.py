@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefectlite.core.task import Task
+from prefectlite.core.option_checks import asked_resources
+from prefectlite.core.options import TaskOptions
 
 
-def annotations_of(task: Task) -> Mapping[str, Any] | None:
+def annotations_of(task_name: str, options: TaskOptions, tags: frozenset[str]) -> Mapping[str, Any] | None:
     """Return the scheduler's annotations of a task.
 
     Parameters
     ----------
-    task : Task
+    task_name : str
+        The task's, for errors.
+    options : TaskOptions
         Its resources, priority and workers count.
+    tags : frozenset of str
+        Those that ask for resources count, too.
 
     Returns
     -------
@@ -27,11 +32,11 @@ def annotations_of(task: Task) -> Mapping[str, Any] | None:
     >>> @task(tags=["dask-resource:GPU=1"], priority=5)
     ... def train():
     ...     ...
-    >>> annotations_of(train) == {"resources": {"GPU": 1.0}, "priority": 5}
+    >>> asked = annotations_of("train", train.frozen_options, train.frozen_tags)
+    >>> asked == {"resources": {"GPU": 1.0}, "priority": 5}
     True
     """
-    options = task.options
-    resources = task.resources if options.resources is not None or task.tags else None
+    resources = asked_resources(task_name, options.resources, tags)
     if not resources and not options.priority and options.workers is None:
         return None
     found: dict[str, Any] = {}

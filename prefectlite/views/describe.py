@@ -154,10 +154,10 @@ def _task(flow: FlowGraph, task: Task) -> dict[str, Any]:
         "tags": sorted(task.tags),
         "mapped": flow.is_mapped(task),
         "options": {
-            name: _plain(getattr(task.options, name))
+            name: _plain(getattr(task.frozen_options, name))
             for name in OPTION_NAMES
-            if getattr(task.options, name) != getattr(DEFAULTS, name)
-            and (name != "max_crashes" or task.options.gave_crashes)
+            if getattr(task.frozen_options, name) != getattr(DEFAULTS, name)
+            and (name != "max_crashes" or task.frozen_options.gave_crashes)
         },
     }
 

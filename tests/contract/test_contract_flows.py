@@ -22,6 +22,7 @@ from prefectlite import (
     LocalExecutor,
     Parameter,
     Task,
+    as_task,
     context,
     flatten,
     mapped,
@@ -433,6 +434,50 @@ def _() -> None:
     assert flow.edges == into | out
 
 
+@row("4.2", "flow.tasks and flow.edges are what the flow consists of: what is put in and taken out counts")
+def _() -> None:
+    flow, first, second = etl()
+    (n,) = flow.parameters()
+    third = second.copy()
+    flow.tasks.add(third)
+    flow.edges.add(Edge(first, third, "x"))
+    flow.tasks.remove(second)
+    assert flow.edges == {Edge(n, first, "x"), Edge(first, third, "x")}
+    state = here(flow, n=1)
+    assert state.result.keys() == {n, first, third}
+    flow.edges.remove(Edge(first, third, "x"))
+    flow.edges |= {Edge(n, third, "x")}
+    assert (state.result[third].result, here(flow, n=1).result[third].result) == (12, 2)
+    with refused(ValueError, "for its argument 'x' already"):
+        flow.edges.add(Edge(first, third, "x"))
+
+
+@row("4.2", "flow.tasks and flow.edges may be set, in either order, and flow.constants and flow.slugs too")
+def _() -> None:
+    flow, first, second = etl()
+    (n,) = flow.parameters()
+    flow.tasks = {n, first}
+    assert flow.edges == {Edge(n, first, "x")}
+    flow.edges = {Edge(n, first, "x"), Edge(n, second, "x")}
+    assert flow.tasks == {n, first, second}
+    flow.constants[first]["y"] = 5
+    flow.slugs[first] = "five more"
+    state = here(flow, n=1)
+    assert (state.result[first].result, state.result[second].result) == (6, 2)
+    assert flow.get_tasks(slug="five more") == [first]
+
+
+@row("4.2", "a task that is removed takes its edges along (1.x kept them, and then refused to run)")
+def _() -> None:
+    flow, first, second = etl()
+    flow.set_reference_tasks([first, second])
+    flow.tasks.discard(first)
+    assert flow.edges == set()
+    assert flow.reference_tasks() == {second}
+    with refused(TypeError, "'x' got no value.*what gave the value was taken out"):
+        here(flow, n=1)
+
+
 @row("4.2", "tasks and edges come as sets, in the order in which the flow was built")
 def _() -> None:
     flow, first, second = etl()
@@ -546,6 +591,7 @@ def _() -> None:
     assert Parameter("x").required
     assert not Parameter("x", None).required
     assert not Parameter("x", 1, False, ["tag"]).required
+    assert (Parameter("x").default, Parameter("x", 5).default) == (None, 5)
     ignoring = Parameter("x", 5, required=True)
     assert (ignoring.required, ignoring.default) == (True, 5)
     with refused(ValueError, "'x' has no value"):
@@ -709,6 +755,30 @@ def _() -> None:
     assert [state.result[each].result for each in got] == [[2, 0], (2,), {0, 2}, {"a": 2, "b": [2]}]
     kinds = [type(each) for each in flow.tasks if each.is_collection]
     assert kinds == [List, Tuple, Set, List, Dict]
+
+
+@row("6", "what a list of tasks is to wait for, its readers wait for")
+def _() -> None:
+    @task
+    def skips() -> None:
+        raise signals.SKIP("none")
+
+    with Flow("f") as flow:
+        first, last = skips(), inc(1)
+        inner = as_task([last])
+        inner.set_upstream(first)
+        inner.set_upstream(last)
+        read, mapped_ = Join()(x=[inner, 2]), inc.map(inner)
+        free = Join()(x=[last])
+    state = here(flow)
+    assert [type(state.result[one]).__name__ for one in (read, mapped_, free)] == [
+        "Skipped",
+        "Skipped",
+        "Success",
+    ]
+    flow.edges.remove(Edge(first, inner))
+    state = here(flow)
+    assert (state.result[read].result, state.result[mapped_].result) == ({"x": [[2], 2]}, [3])
 
 
 @row("6", "a consumer of a collection goes by its own rules, never a signal object (S5; 1.x gave those)")

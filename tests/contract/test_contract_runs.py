@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, context, task
+from prefectlite import Flow, LocalExecutor, Parameter, context, task
 from prefectlite import flow as as_flow
 from prefectlite.engine.instructions import Transition
 from prefectlite.journal.protocol import Submitted
@@ -434,6 +434,36 @@ def test_a_flow_is_left_as_it_was(world: Any) -> None:
     world.run(flow, x=7)
 
     assert (set(flow.tasks), set(flow.edges), dict(flow.slugs), dict(flow.constants)) == before
+
+
+def test_a_run_that_has_begun_takes_no_notice_of_changes() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    heard = []
+
+    @task
+    def waits() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    @task(tags=["early"], state_handlers=[lambda one, old, new: heard.append(type(new).__name__)])
+    def tells(x: int) -> Any:
+        return x, sorted(context.task_tags)
+
+    with Flow("changing") as flow:
+        first = waits()
+        last = tells(1, upstream_tasks=[first])
+    run = flow.start(executor=LocalExecutor())
+    assert begun.wait(30)
+
+    last.tags.add("late")
+    last.state_handlers.append(lambda one, old, new: heard.append("late"))
+    flow.constants[last]["x"] = 2
+    flow.tasks.remove(last)
+    go_on.set()
+    state = run.wait()
+
+    assert state.result[last].result == (1, ["early"])
+    assert heard == ["Running", "Success"]
 
 
 def test_a_failed_flow_says_so(world: Any) -> None:

@@ -10,6 +10,7 @@ import typing
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -117,8 +118,8 @@ def _() -> None:
 
 @row("1.1", "retry_on is one exception type or several, needs retries, and takes no others")
 def _() -> None:
-    assert Scale(max_retries=1, retry_on=OSError).retry_on == (OSError,)
-    assert set(Scale(max_retries=1, retry_on=[OSError, KeyError]).retry_on) == {OSError, KeyError}
+    assert Scale(max_retries=1, retry_on=OSError).retry_on == {OSError}
+    assert Scale(max_retries=1, retry_on=[OSError, KeyError]).retry_on == {OSError, KeyError}
     with refused(ValueError, "retry_on=.*but no retries"):
         Scale(retry_on=OSError)
     for wrong in ("OSError", 3, BaseException, [OSError, 3]):
@@ -128,7 +129,7 @@ def _() -> None:
 
 @row("1.1", "retry_on may be FAIL, or a function of the exception (S2; new)")
 def _() -> None:
-    assert Scale(max_retries=1, retry_on=signals.FAIL).retry_on == (signals.FAIL,)
+    assert Scale(max_retries=1, retry_on=signals.FAIL).retry_on == {signals.FAIL}
     assert Scale(max_retries=1, retry_on=callable).retry_on is callable
 
 
@@ -301,6 +302,50 @@ def _() -> None:
     assert task(lambda **kwargs: 1).inputs() == {}
     assert task(unreadable).inputs()["x"]["type"] == "Nowhere"
     assert task(unreadable).outputs() == "Nowhere"
+
+
+@row("1.1", "options are read as they were kept: a timedelta, whole seconds, a set, a list")
+def _() -> None:
+    made = Scale(
+        max_retries=1, retry_delay=5, retry_on=OSError, timeout=timedelta(minutes=1), cache_for=60, tags=["a"]
+    )
+    assert (made.retry_delay, made.cache_for) == (timedelta(seconds=5), timedelta(minutes=1))
+    assert (made.timeout, made.retry_on, made.tags, made.state_handlers) == (60, {OSError}, {"a"}, [])
+
+
+@row("1.1", "tags, state handlers and exception types may be changed in place; a copy has its own")
+def _() -> None:
+    heard = []
+
+    @task(max_retries=1, retry_on=OSError)
+    def fails() -> None:
+        raise KeyError
+
+    with Flow("f") as flow:
+        made = fails()
+    made.tags.add("late")
+    made.state_handlers.append(lambda one, old, new: heard.append(type(new).__name__))
+    made.retry_on.add(KeyError)
+    twin = made.copy()
+    twin.tags.clear()
+    twin.state_handlers.clear()
+    assert flow.slugs[made] == "fails-1"
+    assert flow.get_tasks(tags=["late"]) == [made]
+    flow.run(executor=LocalExecutor())
+    assert heard == ["Running", "Failed", "Retrying", "Running", "Failed"]
+    assert (fails.tags, fails.state_handlers, fails.retry_on) == (set(), [], {OSError})
+    for change in (lambda: made.tags.add(1), lambda: made.state_handlers.append("log")):
+        with refused(TypeError, "Task 'fails' has"):
+            change()
+
+
+@row("1.1", "a task takes other attributes, which its copies have too")
+def _() -> None:
+    marked = inc.copy()
+    marked.owner = "me"
+    with Flow("f"):
+        assert marked(1).owner == "me"
+    assert not hasattr(inc, "owner")
 
 
 @row("1.1", "options may be set later, one by one; each is checked, and a run goes by what was set before it")
@@ -583,7 +628,7 @@ def _() -> None:
 
 @row("2", "GetAttr follows a dotted path, and may have a default")
 def _() -> None:
-    assert GetAttr().run(inc, "options.retry.max_retries") == 0
+    assert GetAttr().run(inc, "frozen_options.retry.max_retries") == 0
     assert GetAttr(default=None).run(inc, "options.nothing.more") is None
     with pytest.raises(AttributeError):
         GetAttr().run(inc, "nothing")

@@ -38,6 +38,16 @@ def test_a_flow_without_options_has_no_handlers_and_no_limits() -> None:
     assert isinstance(FlowGraph.max_concurrency, FlowOption)
 
 
+def test_a_flow_may_be_called_otherwise() -> None:
+    flow = FlowGraph("f")
+    flow.name = "g"
+    assert flow == FlowGraph("g")
+    for name in ("", None, 3):
+        with pytest.raises(DefinitionError, match=f"A flow has name={name!r}; give a text that is not empty"):
+            flow.name = name  # type: ignore[assignment]
+    assert flow.name == "g"
+
+
 WRONG: list[tuple[str, Any, type[Exception], str]] = [
     (
         "state_handlers",
@@ -47,6 +57,7 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
     ),
     ("state_handlers", "no", DefinitionTypeError, "state_handlers='no'; give a list"),
     ("state_handlers", [3], DefinitionTypeError, r"state_handlers=\[3\]; give a list"),
+    ("schedule", "hourly", DefinitionTypeError, "Flow 'f' has schedule='hourly', which is no schedule"),
     ("on_failure", 3, DefinitionTypeError, "on_failure=3; give a function that takes the flow and the state"),
     (
         "terminal_state_handler",

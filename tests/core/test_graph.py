@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
+from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Constant, List
 from prefectlite.core.context import context
 from prefectlite.core.edge import Edge
@@ -266,7 +267,7 @@ def test_edges_that_cannot_be_are_refused() -> None:
     with pytest.raises(DefinitionTypeError, match=r"'Mark' takes \(\), so 'x' is no argument"):
         flow.add_edge(parameter, a, key="x")
     with pytest.raises(DefinitionTypeError, match="is no argument"):
-        flow.add_edge(a, List(assembly=None), key="arg_1")
+        flow.add_edge(a, List(Assembly("list", 0)), key="arg_1")
     for key in ("not a name", "class", ""):
         with pytest.raises(DefinitionError, match="cannot be an argument's name"):
             Edge(parameter, a, key)
@@ -371,6 +372,13 @@ def test_a_task_that_misses_an_argument_is_found_when_the_flow_is_validated() ->
     flow.add_edge(Mark(), inc, key="x")
     flow.validate()
     flow.validate()
+
+
+def test_a_slug_that_was_set_later_is_checked_when_the_task_is_added() -> None:
+    called = inc.copy()
+    called.slug = "x[1]"
+    with pytest.raises(DefinitionError, match=r"Task 'inc' has slug='x\[1\]'; give a text"):
+        FlowGraph("f", tasks=[called])
 
 
 def test_a_task_that_was_called_in_another_flow_is_found_when_the_flow_is_validated() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from prefectlite.core.annotations import unmapped
+from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task, task
@@ -83,6 +84,24 @@ class World:
             flow.sorted_tasks()
 
 
+def put_in(world: World) -> None:
+    flow = world.flow
+    flow.tasks.add(Join())
+    flow.edges.add(Edge(world.last, world.other))
+    flow.edges |= {Edge(world.root, world.other)}
+    assert Edge(world.root, world.other) in flow.edges
+
+
+def take_out(world: World) -> None:
+    world.flow.tasks.remove(world.other)
+    world.flow.edges.remove(Edge(world.fresh, world.leaf))
+
+
+def tell(world: World) -> None:
+    world.flow.constants[world.fresh]["by"] = 3
+    world.flow.slugs[world.leaf] = "last"
+
+
 SMALL, BIG = 50, 2000
 ACTS: dict[str, Callable[[World], object]] = {
     "a task": lambda world: inc(1, flow=world.flow),
@@ -94,6 +113,9 @@ ACTS: dict[str, Callable[[World], object]] = {
     "an edge from a new task": lambda world: world.flow.add_edge(world.other, world.fresh),
     "an edge to a new task": lambda world: world.flow.add_edge(world.last, world.other),
     "the same edge again": lambda world: world.flow.add_edge(world.fresh, world.leaf),
+    "what is put into the sets": put_in,
+    "what is taken out of the sets": take_out,
+    "what the dicts are told": tell,
     "operators": lambda world: world.flow.operate("Add", [world.last, 1]),
     "edges_to": lambda world: world.flow.edges_to(world.leaf),
     "edges_from": lambda world: world.flow.edges_from(world.last),
@@ -144,7 +166,7 @@ def test_what_is_told_of_all_tasks_takes_steps_in_proportion() -> None:
 
         def answer(world: World, ask: str = ask) -> object:
             found = getattr(world.flow, ask)
-            return found() if callable(found) else found
+            return [*(found() if callable(found) else found)]
 
         small, big = (steps(partial(answer, World(size, "chain"))) for size in (SMALL, BIG))
         # The lower bound shows that steps are counted at all.

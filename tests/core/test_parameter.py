@@ -282,7 +282,7 @@ def test_a_parameter_survives_pickling() -> None:
     twin = pickle.loads(cloudpickle.dumps(x))
     assert (twin.name, twin.default, twin.parse("4"), twin.required) == ("x", 3, 4, False)
     bare = pickle.loads(pickle.dumps(Parameter("y")))
-    assert bare.default is NO_DEFAULT
+    assert bare.default is None
 
 
 # Signatures

@@ -54,7 +54,10 @@ def check(flow: FlowGraph, tasks: set[Task], edges: set[Edge]) -> None:
         assert set(flow.edges_to(task)) == {edge for edge in edges if edge.downstream is task}
         assert set(flow.edges_from(task)) == {edge for edge in edges if edge.upstream is task}
         assert flow.get_tasks(slug=flow.slugs[task]) == [task]
-    assert [flow.number(task) for task in flow.tasks] == list(range(len(tasks)))
+    numbers = [place.number for place in map(flow.place_of, flow.tasks)]
+    assert numbers == sorted(set(numbers))
+    for rim in (flow.root_tasks(), flow.terminal_tasks()):
+        assert [*rim] == [task for task in flow.tasks if task in rim]
 
 
 @given(Pairs, st.integers(0, 7), st.integers(0, 15), Pairs)
@@ -99,3 +102,43 @@ def test_an_updated_flow_has_the_tasks_and_edges_of_both(
     else:
         check(mine, set(marks), united)
     assert theirs == before
+
+
+Steps = st.lists(st.tuples(st.sampled_from("TtEe"), st.integers(0, 7), st.integers(0, 7)), max_size=24)
+
+
+@given(Pairs, Steps)
+def test_a_flow_is_what_is_put_into_its_sets_and_taken_out_of_them(
+    pairs: list[tuple[int, int]], steps: list[tuple[str, int, int]]
+) -> None:
+    marks: list[Task] = [Mark(name=str(number)) for number in range(8)]
+    flow = build(marks, pairs)
+    before, tasks, edges = flow.copy(), set(marks), set(flow.edges)
+
+    for step, one, other in steps:
+        task = marks[one]
+        match step:
+            case "T":
+                flow.tasks.add(task)
+                tasks.add(task)
+            case "t":
+                flow.tasks.discard(task)
+                tasks.discard(task)
+                edges = {edge for edge in edges if task not in edge.tasks}
+            case _ if one == other:
+                pass
+            case "e":
+                flow.edges.discard(Edge(task, marks[other]))
+                edges.discard(Edge(task, marks[other]))
+            case "E":
+                edge = Edge(task, marks[other])
+                if not refusal(lambda edge=edge: flow.edges.add(edge), "would close a cycle"):
+                    edges.add(edge)
+                # As of add_edge: both ends are there, whatever came of it.
+                tasks |= edge.tasks
+
+    check(flow, tasks, edges)
+    twin = before.copy()
+    twin.tasks, twin.edges = tasks, edges
+    check(twin, tasks, edges)
+    check(before, set(marks), set(before.edges))

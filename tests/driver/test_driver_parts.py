@@ -149,7 +149,13 @@ class TestCallbacks:
             if len(answers) == len(asks):
                 everything.set()
 
-        callbacks = Callbacks(tasks, deliver, {"flow_name": "f", "flow_run_id": "ab" * 16}, clock=lambda: 5.0)
+        callbacks = Callbacks(
+            tasks,
+            [task.frozen_options for task in tasks],
+            deliver,
+            {"flow_name": "f", "flow_run_id": "ab" * 16},
+            clock=lambda: 5.0,
+        )
         for ask in asks:
             callbacks.ask(ask, RunKey("t-1", 2), 3)
         assert everything.wait(30)
@@ -284,7 +290,7 @@ class TestCallbacks:
         @task(on_failure=waits)
         def body() -> None: ...
 
-        callbacks = Callbacks([body], answers.extend, {"flow_run_id": "ab" * 16})
+        callbacks = Callbacks([body], [body.frozen_options], answers.extend, {"flow_run_id": "ab" * 16})
         for n in range(THREADS):
             callbacks.ask(Ask(n, n, 0, "on_failure", new=Failed()), RunKey("t"), 1)
         assert begun.wait(30)

@@ -396,10 +396,9 @@ def test_what_is_no_schedule_is_refused_by_the_flow(given: Any) -> None:
 
 def test_a_schedule_that_was_put_on_the_flow_later_is_looked_at_too() -> None:
     made = Flow("x")
-    made.schedule = "hourly"  # type: ignore[assignment]
 
     with pytest.raises(DefinitionTypeError, match="schedule='hourly'"):
-        made.serve(executor=HERE)
+        made.schedule = "hourly"  # type: ignore[assignment]
 
 
 class TestTimetable:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -279,8 +280,12 @@ class TestTasks:
                 task(_body, max_retries=1, retry_delay=1.0),
                 task(_body, max_retries=0),
             )
-        assert (plain.max_retries, plain.retry_delay, plain.map_lengths) == (2, 5.0, "shortest")
-        assert (own.max_retries, own.retry_delay) == (1, 1.0)
+        assert (plain.max_retries, plain.retry_delay, plain.map_lengths) == (
+            2,
+            timedelta(seconds=5),
+            "shortest",
+        )
+        assert (own.max_retries, own.retry_delay) == (1, timedelta(seconds=1))
         assert (none.max_retries, none.retry_delay) == (0, None)
         assert task(_body).max_retries == 0
 
@@ -294,11 +299,11 @@ class TestTasks:
         with set_temporary_config({"tasks.retry_delay": 5}):
             plain, retried = task(_body), task(_body, max_retries=3)
         assert (plain.max_retries, plain.retry_delay) == (0, None)
-        assert (retried.max_retries, retried.retry_delay) == (3, 5.0)
+        assert (retried.max_retries, retried.retry_delay) == (3, timedelta(seconds=5))
 
     def test_tasks_without_options_share_theirs(self) -> None:
         with set_temporary_config({"tasks.max_retries": 2}):
-            assert task(_body).options is task(_body).options
+            assert task(_body).frozen_options is task(_body).frozen_options
 
 
 def _body() -> None: ...

@@ -125,7 +125,7 @@ def generate(seed: int) -> Case:
 
 
 def _trigger_of(one: Task) -> TriggerSpec:
-    name: Any = getattr(one.options.trigger, "name", None)
+    name: Any = getattr(one.frozen_options.trigger, "name", None)
     return TriggerSpec("custom", custom="cleanup") if name is None else TriggerSpec(name)
 
 

@@ -44,7 +44,9 @@ from prefectlite import (
     unmapped,
 )
 from prefectlite.cache_validators import all_inputs, partial_inputs_only
-from prefectlite.core.sets import OrderedSet, OrderedView
+from prefectlite.core.contents import FlowEdges, FlowTasks
+from prefectlite.core.in_place import OptionList, OptionSet
+from prefectlite.core.sets import OrderedSet
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
@@ -111,7 +113,8 @@ assert_type(words.run("a b"), list[str])
 made: FunctionTask[[str], list[str]] = words
 assert_type(inc.name, str)
 assert_type(inc.max_retries, int)
-assert_type(inc.tags, frozenset[str])
+assert_type(inc.tags, OptionSet[str])
+assert_type(inc.state_handlers, OptionList[Callable[..., Any]])
 assert_type(inc.copy(max_retries=3).run(1), int)
 assert_type(task(inc.run)(1), int)
 
@@ -202,8 +205,11 @@ with Flow("etl", executor=LocalExecutor()) as etl:
 assert_type(etl.add_edge(one, many, key="x"), Edge)
 assert_type(etl.add_task(scale), Task)
 assert_type(etl.sorted_tasks([one]), tuple[Task, ...])
-assert_type(etl.tasks, OrderedView[Task])
-assert_type(etl.edges, OrderedView[Edge])
+assert_type(etl.tasks, FlowTasks)
+assert_type(etl.edges, FlowEdges)
+etl.tasks.add(one)
+etl.tasks.remove(one)
+assert_type(etl.constants[one]["x"], Any)
 assert_type(etl.edges_to(one), OrderedSet[Edge])
 assert_type(etl.root_tasks(), OrderedSet[Task])
 assert_type(etl.slugs[one], str)
@@ -364,4 +370,4 @@ def kept(x: int) -> int:
     return x
 
 
-assert_type(kept.cache_for, float | None)
+assert_type(kept.cache_for, timedelta | None)
