@@ -13,7 +13,8 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.waits import Waits
 from prefectlite.rules.given import Standing, decide_given, standing_of, to_go_on_from
 from prefectlite.rules.verdict import Become
-from prefectlite.states.state import Paused, Resume, Scheduled, State
+from prefectlite.states.around import NO_CONTEXT
+from prefectlite.states.state import Paused, Resume, Retrying, Scheduled, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Given:
 
 
 NONE_GIVEN: Final[Mapping[int, Given]] = {}
+_PAUSED: Final = Paused("It was paused in an earlier run.", context=NO_CONTEXT)
 
 
 class Beginnings:
@@ -98,7 +100,7 @@ class Beginnings:
             return
         if isinstance(verdict.state, Resume):
             # By the law of transitions, an approval follows a pause.
-            ledger.commit(run, Paused("It was paused in an earlier run."), verdict.why, ledger.now)
+            ledger.commit(run, _PAUSED, verdict.why, ledger.now)
         ledger.commit(run, verdict.state, verdict.why, ledger.now)
         if isinstance(verdict.state, Scheduled):
             self._waits.begin_given(run, verdict.state)
@@ -139,11 +141,11 @@ def going_on(board: Board, run: int, state: State) -> State:
     Returns
     -------
     State
-        Itself for a run that has neither failed nor looped.
+        Itself where it says that already, as a retry does.
     """
     lap = board.laps.get(run)
-    failures = board.failures.get(run, 0)
-    if lap is None and not failures:
+    if lap is None and isinstance(state, Retrying):
         return state
+    failures = board.failures.get(run, 0)
     standing = Standing(failures) if lap is None else Standing(failures, lap.count, lap.looped)
     return to_go_on_from(state, standing)

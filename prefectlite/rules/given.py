@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prefectlite.rules.verdict import Become, Proceed, Reason
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.state import Cached, Looped, Mapped, Retrying, Running, Scheduled, State
 
 #: What a state's context says of where its run stood, under the names of Prefect 1.
@@ -106,7 +107,9 @@ def standing_of(state: State) -> Standing:
     told = state.context
     failures = state.run_count if isinstance(state, Retrying) else _count(told, _RUN_COUNT) - 1
     lap = _count(told, _LOOP_COUNT)
-    looped = Looped(result=told.get(_LOOP_RESULT), loop_count=lap - 1) if lap > 1 else None
+    looped = None
+    if lap > 1:
+        looped = Looped(result=told.get(_LOOP_RESULT), context=NO_CONTEXT, loop_count=lap - 1)
     return Standing(failures, lap, looped, state if isinstance(state, Cached) else None)
 
 
@@ -126,7 +129,8 @@ def to_go_on_from(state: State, standing: Standing) -> State:
         Itself where there is nothing to say, or where a user's class cannot be copied so.
     """
     facts: dict[str, Any] = {}
-    if standing.failures and not isinstance(state, Retrying):
+    # Whoever made the state may have counted pauses, too.
+    if not isinstance(state, Retrying) and _count(state.context, _RUN_COUNT) != standing.failures + 1:
         facts[_RUN_COUNT] = standing.failures + 1
     if standing.looped is not None:
         facts[_LOOP_COUNT] = standing.lap

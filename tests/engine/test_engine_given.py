@@ -67,7 +67,7 @@ def test_a_retry_goes_on_at_its_time_with_what_is_left_of_its_budget() -> None:
 
 
 def test_a_retry_that_has_attempts_left_is_tried_again() -> None:
-    bench = Bench(task("a", retry=ONE_RETRY), given={"a": Retrying(run_count=1)})
+    bench = Bench(task("a", retry=ONE_RETRY), given={"a": Retrying(start_time=at(0), run_count=1)})
     assert bench.start().acts == ["submit a #2.1"]
     assert bench.fail("a").acts == ["release a.1", "submit a #3.2"]
     assert bench.fail("a").acts == ["release a.2", "end Failed"]
@@ -95,7 +95,7 @@ def test_a_time_that_has_come_is_not_waited_for() -> None:
     assert not bench.turn.submit("a").past.resumed
 
 
-@pytest.mark.parametrize("state", [Resume(), Resume(start_time=at(0)), Paused(start_time=at(0))])
+@pytest.mark.parametrize("state", [Resume(start_time=at(0)), Paused(start_time=at(0))])
 def test_a_pause_that_is_over_is_approved(state: State) -> None:
     bench = Bench(task("a", trigger=manual_only), given={"a": state})
     assert bench.start().submit("a").past.resumed
@@ -136,7 +136,7 @@ def test_rules_that_let_a_given_wait_pass_are_not_asked_again_before_each_retry(
 
 
 def test_handlers_hear_of_the_end_of_a_wait_and_not_of_its_beginning() -> None:
-    bench = Bench(task("a", handled=True), given={"a": Retrying(run_count=1)})
+    bench = Bench(task("a", handled=True), given={"a": Retrying(start_time=at(0), run_count=1)})
     assert bench.start().acts == ["ask a handlers Retrying > Running"]
     assert bench.agree("a").acts == ["submit a #2.1"]
 
@@ -230,7 +230,7 @@ def test_a_map_whose_children_are_all_kept_is_over_at_once() -> None:
 
 
 def test_children_that_begin_alike_still_travel_and_land_together() -> None:
-    given = {"a": Mapped(map_states=[Retrying(run_count=1)] * 3)}
+    given = {"a": Mapped(map_states=[Retrying(start_time=at(0), run_count=1)] * 3)}
     bench = Bench(value("x", length=3), task("a", maps("x")), given=given)
     assert bench.start().acts == ["submit a[0] #2.1", "submit a[1] #2.1", "submit a[2] #2.1"]
     stamps = array("d", [1.0] * 3)
@@ -265,7 +265,7 @@ def test_what_waits_is_called_off_with_the_rest() -> None:
 
 
 def test_rules_that_a_handler_put_off_are_asked_again_though_attempts_were_made_before() -> None:
-    given = {"a": Skipped(), "b": Retrying(run_count=1)}
+    given = {"a": Skipped(), "b": Retrying(start_time=at(0), run_count=1)}
     bench = Bench(task("a"), task("b", "a", handled=True), given=given)
     assert bench.start().acts == ["ask b handlers Retrying > Skipped"]
     assert bench.answer("b", Retrying("later", start_time=at(100))).acts == ["timer b at 100"]

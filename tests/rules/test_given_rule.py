@@ -98,6 +98,8 @@ def test_a_cached_value_is_one_that_the_cache_rule_is_asked_about() -> None:
     [
         (Paused(), Standing(), {}),
         (Paused(context={"mine": 1}), Standing(2), {"mine": 1, "task_run_count": 3}),
+        (Paused(context={"task_run_count": 3}), Standing(2), {"task_run_count": 3}),
+        (Paused(context={"task_run_count": 2}), Standing(), {"task_run_count": 1}),
         (Retrying(run_count=2), Standing(2), {}),
         (
             Retrying(run_count=2),

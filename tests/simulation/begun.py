@@ -100,7 +100,7 @@ def _state(one: Begun, name: Name, at: datetime) -> State:
         case "paused_until":
             return Paused("an earlier run's", start_time=at)
         case "resume":
-            return Resume("an earlier run's")
+            return Resume("an earlier run's", start_time=at)
         case "looped":
             return Looped("an earlier run's", value_of(f"g{name}", None), loop_count=one.times)
         case _:

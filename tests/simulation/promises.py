@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
+from prefectlite.moments import plainly
 from prefectlite.states.state import (
     Cached,
     Crashed,
@@ -65,8 +66,9 @@ class Promises:
             may_become(type(step.old), type(step.new)),
             f"{step.key}: {type(step.old).__name__} may not become {type(step.new).__name__}",
         )
-        if isinstance(step.old, Scheduled) and step.old.start_time and not isinstance(step.new, Resume):
-            early = self.sim.now < step.old.start_time.timestamp() - 1e-3 and not self.sim.cancelled
+        until = plainly(step.old, "start_time") if isinstance(step.old, Scheduled) else None
+        if until is not None and not isinstance(step.new, Resume):
+            early = self.sim.now < until.timestamp() - 1e-3 and not self.sim.cancelled
             require(not early, f"{step} comes before the time that it waited for")
         if isinstance(step.new, Retrying) and step.why.rule == "retry":
             self._check_delay(step, step.new)
