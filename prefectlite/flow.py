@@ -15,12 +15,19 @@ from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
-from prefectlite.driver.given import check_may_start, check_named, given_parameters, is_left_out
-from prefectlite.driver.kept import KeptStates
+from prefectlite.driver.given import (
+    check_may_start,
+    check_named,
+    first_state,
+    given_parameters,
+    is_left_out,
+)
+from prefectlite.driver.given_states import GivenStates
 from prefectlite.driver.observer import Observer
 from prefectlite.driver.run import Run
-from prefectlite.driver.service import MakeRun, Service
-from prefectlite.driver.timetable import CatchUp, Timepiece
+from prefectlite.driver.service import MakeRun, Service, drive_from
+from prefectlite.driver.task_contexts import TaskContexts
+from prefectlite.driver.timetable import CatchUp, Timepiece, as_timepiece
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
@@ -73,7 +80,9 @@ class Flow(PortableGraph):
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
+        state: State | None = None,
         task_states: Mapping[AnyTask, State] | None = None,
+        task_contexts: Mapping[AnyTask, Mapping[str, Any]] | None = None,
         task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None,
         **params: Any,
     ) -> State:
@@ -103,9 +112,19 @@ class Flow(PortableGraph):
             ``secrets`` go before those of the configuration.
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
+        state : State or None
+            The state that the flow run begins with; it runs once then, whatever its schedule says. One that
+            is ``Scheduled`` waits for its time, and what is final is returned as it is: no task runs. (For a
+            flow with a parameter of that name, it is the parameter's value.)
         task_states : mapping of Task to State, or None
-            Final states that tasks keep, of an earlier run, say: their bodies do not run. A map keeps those
-            of its children. What is not final, secrets and resources begin anew.
+            The states that tasks begin with, of an earlier run, say, and the children of a map with theirs.
+            What is final stays, and its body does not run. What waits is gone on from: ``Retrying`` at its
+            time, with the attempts that it has left; ``Paused`` until it is approved, or its time has come;
+            ``Resume`` is an approval; a loop at its iteration. What is ``Cached`` is used if the task's cache
+            agrees. All else begins anew; so do secrets and resources that had ended.
+        task_contexts : mapping of Task to mapping, or None
+            What ``context`` holds more in bodies and callbacks of single tasks, and of all children of a map:
+            ``{task: {"region": "north"}}``. It goes before ``context``.
         task_runner_state_handlers : sequence of callable or None
             State handlers for all tasks of this run: each is called, after a task's own, with an object whose
             ``task`` is the task, and the old and the new state, and may return another new state.
@@ -124,13 +143,13 @@ class Flow(PortableGraph):
         ConfigError
             When file or environment say a setting that cannot be.
         ContextError
-            When the context has a name that it cannot have, or a date that is none.
+            When a context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
         DefinitionError
-            When the flow's schedule is over, or a task of ``task_states`` is not in the flow.
+            When the flow's schedule is over, or a task of ``task_states`` or ``task_contexts`` not in it.
         DefinitionTypeError
-            When ``executor`` is none, a handler no function, or a state of ``task_states`` none.
+            When ``executor`` is none, a handler no function, or ``state`` or one of ``task_states`` no state.
         ResultUnavailable
             When the result of a state in ``task_states`` is gone.
         ExecutorError
@@ -142,7 +161,10 @@ class Flow(PortableGraph):
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
+        if state is not None and any(one.name == "state" for one in self.parameters()):
+            params, state = {**params, "state": state}, None  # as in Prefect 1, its parameters go first
         given = given_parameters(self, "run", parameters, params)
+        begins = first_state(self, state)
         if is_left_out(self, "run"):
             unrun = Pending("Not run: the file was being read.")
             return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
@@ -154,12 +176,18 @@ class Flow(PortableGraph):
                 lambda: watchers,
                 context,
                 ask=ask,
-                kept=KeptStates(self, task_states),
+                state=begins,
+                given=GivenStates(self, task_states),
+                task_contexts=TaskContexts(self, task_contexts),
                 raises=raises_on_exception(),
                 task_handlers=as_handlers(
                     self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
                 ),
             )
+            if begins is not None:
+                return drive_from(
+                    begins, lambda moment: make_run(given, moment), as_timepiece(clock, self.name)
+                )
             if run_on_schedule is None:
                 run_on_schedule = current_settings().flows.run_on_schedule
             if self.schedule is None or not run_on_schedule:
@@ -239,6 +267,8 @@ class Flow(PortableGraph):
         executor: Executor | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
+        task_states: Mapping[AnyTask, State] | None = None,
+        task_contexts: Mapping[AnyTask, Mapping[str, Any]] | None = None,
         **params: Any,
     ) -> FlowRun:
         """Start the flow in a thread of its own and return at once; its schedule, if any, is not looked at.
@@ -257,6 +287,8 @@ class Flow(PortableGraph):
             Whether a run that is left with paused tasks alone keeps its place and waits for ``resume``; by
             default, whether there is a terminal or notebook. One that does not wait closes its place, and
             goes on at a new one when something is resumed.
+        task_states, task_contexts
+            As of ``run``.
         **params : object
             Values for parameters, by name; one that is named like an option goes into ``parameters``.
 
@@ -270,9 +302,15 @@ class Flow(PortableGraph):
         ConfigError
             When file or environment say a setting that cannot be.
         ContextError
-            When the context has a name that it cannot have, or a date that is none.
+            When a context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing, given twice or of the wrong type.
+        DefinitionError
+            When a task of ``task_states`` or ``task_contexts`` is not in the flow.
+        DefinitionTypeError
+            When one of ``task_states`` is no state.
+        ResultUnavailable
+            When the result of a state in ``task_states`` is gone.
         ExecutorError
             When the place to run cannot be reached; it may also turn up in ``wait``.
         RuntimeError
@@ -281,7 +319,14 @@ class Flow(PortableGraph):
         waits = is_attended() if wait_for_approval is None else wait_for_approval
         given = given_parameters(self, "start", parameters, params)
         check_may_start(self)
-        make_run = self._maker(executor, _listeners, context, waits=waits)
+        make_run = self._maker(
+            executor,
+            _listeners,
+            context,
+            waits=waits,
+            given=GivenStates(self, task_states),
+            task_contexts=TaskContexts(self, task_contexts),
+        )
         run = make_run(given, None)
         _drive_in_thread(run)
         return FlowRun(run)

@@ -23,15 +23,15 @@ _OURS: Final = frozenset(
 )
 
 
-def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
-    """Return what a person put into the context of a flow run, fit for ``flow_facts``.
+def checked_context(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Return what a person put into the context of a flow run or of a task, fit for ``flow_facts``.
 
     Parameters
     ----------
     given : mapping of str to object
         Values by name.
-    flow_name : str
-        Whose, for the error.
+    owner : str
+        Whose, for the error: ``"Flow 'etl'"``.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
     for name in found:
         if not isinstance(name, str):
             raise ContextError(
-                f"Flow {flow_name!r} is given the context name {name!r}, which is no text; name each value: "
+                f"{owner} is given the context name {name!r}, which is no text; name each value: "
                 "context={'region': 'north'}."
             )
         if name in _OURS:
@@ -57,15 +57,14 @@ def checked_context(given: Mapping[str, Any], flow_name: str) -> dict[str, Any]:
                 else "choose another name"
             )
             raise ContextError(
-                f"Flow {flow_name!r} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} "
-                f"itself; {mend}."
+                f"{owner} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} itself; {mend}."
             )
     for name in sorted(IN_CONTEXT & found.keys()):
-        found[name] = _moment(found[name], name, flow_name)
+        found[name] = _moment(found[name], name, owner)
     secrets = found.get("secrets", {})
     if not isinstance(secrets, Mapping):
         raise ContextError(
-            f"Flow {flow_name!r} is given context={{'secrets': ...}} of type {type(secrets).__name__}; pass "
+            f"{owner} is given context={{'secrets': ...}} of type {type(secrets).__name__}; pass "
             "a dict of names and values."
         )
     found["secrets"] = Secrets(secrets)
@@ -237,7 +236,7 @@ def date_facts(when: datetime) -> dict[str, Any]:
 _NO_SECRETS: Final = Secrets({})
 
 
-def _moment(value: object, name: str, flow_name: str) -> datetime:
+def _moment(value: object, name: str, owner: str) -> datetime:
     moment: datetime | None = None
     if isinstance(value, datetime):
         moment = plain(value)
@@ -247,7 +246,7 @@ def _moment(value: object, name: str, flow_name: str) -> datetime:
         moment = read(value)
     if moment is None:
         raise ContextError(
-            f"Flow {flow_name!r} is given context={{{name!r}: {value!r}}}, which is no moment; give a "
+            f"{owner} is given context={{{name!r}: {value!r}}}, which is no moment; give a "
             "datetime, or a text such as '2026-03-01' or '2026-03-01T06:00+01:00'."
         )
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

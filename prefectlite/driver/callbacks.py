@@ -18,15 +18,14 @@ from prefectlite.core.options import TaskOptions
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.handlers import TaskRunner, state_after
-from prefectlite.driver.kept import KeptStates
+from prefectlite.driver.measuring import measure_of
 from prefectlite.driver.shown import tagged, told
-from prefectlite.engine.events import Answered, Event, Measure
+from prefectlite.engine.events import Answered, Event
 from prefectlite.engine.instructions import Ask
 from prefectlite.engine.ledger import FLOW
-from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.states.keys import RunKey
-from prefectlite.states.signals import ENDRUN, Signal
+from prefectlite.states.signals import Signal
 from prefectlite.states.state import State
 from prefectlite.worker.failures import unrevealing, unrevealing_error
 
@@ -34,6 +33,7 @@ _logger = logging.getLogger(__name__)
 
 #: How many questions of one flow run are asked at the same time.
 THREADS: Final = 8
+_NOTHING: Final[Mapping[Any, Any]] = {}
 
 
 class Callbacks:
@@ -58,8 +58,8 @@ class Callbacks:
         The flow's own handlers; None where nobody asks them.
     of_tasks : sequence of callable
         The run's handlers for all of its tasks, which are asked after a task's own.
-    kept : KeptStates or None
-        The states that tasks keep, which are told where a task's trigger would be asked.
+    contexts : mapping of Task to mapping
+        What ``context`` shows more while a callback of a task runs, by task.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Callbacks:
         clock: Callable[[], float] = time.time,
         flow: FlowHandlers | None = None,
         of_tasks: Sequence[Callable[..., Any]] = (),
-        kept: KeptStates | None = None,
+        contexts: Mapping[Task, Mapping[str, Any]] = _NOTHING,
     ) -> None:
         self._tasks = tasks
         self._options = options
@@ -80,7 +80,7 @@ class Callbacks:
         self._clock = clock
         self._flow = flow
         self._of_tasks = of_tasks
-        self._kept = kept
+        self._contexts = contexts
         self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
@@ -139,22 +139,23 @@ class Callbacks:
         task = self._tasks[ask.node]
         facts = {
             **self._facts,
+            **self._contexts.get(task, _NOTHING),
             **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
             "logger": task.logger,
         }
         try:
-            facts |= facts_of_past(ask.past, key.loop)
+            facts |= facts_of_past(ask.past, key)
             with surroundings(facts), clocked(self._clock):
-                answer = self._put(task, ask, key, attempt)
+                answer = self._put(task, ask, attempt)
                 if isinstance(answer, State):
                     answer = unrevealing(answer)
-                measure = _measure(answer)
+                measure = measure_of(answer)
         except BaseException as error:  # whatever is raised is the answer
             if ask.question == "on_failure":
                 _logger.exception("on_failure of task %r raised; the task's state stays.", task.name)
             given = error.state if isinstance(error, Signal) else None
             told = unrevealing_error(error)
-            return Answered(self._clock(), ask.run, ask.ask, error=told, measure=_measure(given))
+            return Answered(self._clock(), ask.run, ask.ask, error=told, measure=measure_of(given))
         return Answered(self._clock(), ask.run, ask.ask, answer, measure=measure)
 
     def _answer_of_flow(self, ask: Ask) -> Answered:
@@ -172,13 +173,10 @@ class Callbacks:
             return Answered(self._clock(), ask.run, ask.ask, error=unrevealing_error(error))
         return Answered(self._clock(), ask.run, ask.ask, answer)
 
-    def _put(self, task: Task, ask: Ask, key: RunKey, attempt: int) -> Any:
+    def _put(self, task: Task, ask: Ask, attempt: int) -> Any:
         options = self._options[ask.node]
         match ask.question:
             case "trigger":
-                kept = None if self._kept is None else self._kept.of(task, key)
-                if kept is not None:
-                    raise ENDRUN(kept)
                 return bool(options.trigger({edge: _of_edge(edge, one) for edge, one in ask.upstreams}))
             case "handlers":
                 assert ask.old is not None
@@ -201,22 +199,6 @@ class Callbacks:
 def _of_edge(edge: Any, state: State) -> State:
     """Return the state of an upstream as a trigger reads it."""
     return tagged(state, edge.upstream.frozen_tags)
-
-
-def _measure(given: Any) -> Measure | None:
-    """Return the lengths of a value that user code put into a state; a map may read it."""
-    if not isinstance(given, State) or not given.is_successful() or given.result_ref or not given.has_result:
-        return None
-    value = given.result
-    try:
-        length, flat = length_of(value), flat_length_of(value)
-    except Exception as error:  # the value's own len() is user code, too
-        return Measure(unmappable=f"its length cannot be told: {type(error).__name__}")
-    return Measure(
-        length if isinstance(length, int) else None,
-        flat if isinstance(flat, int) else None,
-        length if isinstance(length, str) else None,
-    )
 
 
 def _seconds(task_name: str, delay: Any, attempt: int) -> float:

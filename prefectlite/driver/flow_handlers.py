@@ -8,8 +8,9 @@ from typing import Any
 
 from prefectlite.core.graph import FlowGraph
 from prefectlite.driver.handlers import as_state, state_after
+from prefectlite.engine.board import PENDING
 from prefectlite.states.signals import Signal
-from prefectlite.states.state import Cancelled, Mapped, Pending, Scheduled, State
+from prefectlite.states.state import Cancelled, Mapped, Scheduled, State
 from prefectlite.states.value import NO_RESULT
 
 _logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class FlowHandlers:
             The last one's word, without a result: that of a flow is its tasks' states, whatever they say.
         """
         # As in Prefect 1, where a flow run is scheduled before it runs.
-        before = Scheduled("The flow run is about to begin.") if isinstance(old, Pending) else old
+        before = Scheduled("The flow run is about to begin.") if old is PENDING else old
         shown = said = new.replace(result=self._states()) if new.is_finished() else new
         # A flow that was called off did not come to its end.
         if self._terminal is not None and new.is_finished() and not isinstance(new, Cancelled):

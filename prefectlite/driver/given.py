@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.layers import current_layer
-from prefectlite.errors import ContextError, ParameterError
+from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError
+from prefectlite.states.meta import unwrapped
+from prefectlite.states.state import State
 
 _BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"
 _NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
@@ -18,11 +20,6 @@ _NOT_HERE: Final = {
         "there are no runners here, the driver applies the rules itself; give state_handlers=[...] to the "
         "tasks, or to the flow: Flow(..., state_handlers=[...])"
     ),
-    "state": (
-        "a run always begins at its beginning; give the states of tasks that need not run: "
-        "task_states={task: state}"
-    ),
-    "task_contexts": "all its tasks share one context; give context={...}",
     "flow_run_id": _NAMED_BY_US.format("flow_run_id"),
     "flow_run_name": _NAMED_BY_US.format("flow_run_name"),
     "return_tasks": "it returns the states of all tasks; leave it away",
@@ -104,6 +101,34 @@ def check_named(flow: FlowGraph, context: object) -> None:
             f"Flow {flow.name!r} is given context={context!r}, which has no names; pass a dict: "
             "context={'region': 'north'}."
         )
+
+
+def first_state(flow: FlowGraph, given: object) -> State | None:
+    """Return the state that a run begins with.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+        The flow, for the error.
+    given : object
+        What was given as ``state``.
+
+    Returns
+    -------
+    State or None
+        None where nothing was given; of a state that wraps another, that one.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is no state.
+    """
+    if given is None or isinstance(given, State):
+        return None if given is None else unwrapped(given)
+    raise DefinitionTypeError(
+        f"Flow {flow.name!r} is run with state={given!r}, which is no state, and it has no parameter of that "
+        "name; pass a state, Scheduled(start_time=...) say, or leave it away."
+    )
 
 
 def is_left_out(flow: FlowGraph, verb: str) -> bool:

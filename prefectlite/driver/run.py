@@ -23,15 +23,17 @@ from prefectlite.driver.approval import Approver
 from prefectlite.driver.callbacks import Callbacks
 from prefectlite.driver.clock import Clock, RealTime
 from prefectlite.driver.flow_handlers import FlowHandlers
+from prefectlite.driver.given_states import GivenStates
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
-from prefectlite.driver.kept import KeptStates
 from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
 from prefectlite.driver.raising import FirstRaised
+from prefectlite.driver.task_contexts import TaskContexts
 from prefectlite.driver.values import Numbers, Values
+from prefectlite.engine.board import PENDING
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested, ResumeRequested
 from prefectlite.engine.frontier import BREADTH
@@ -94,8 +96,12 @@ class Run:
         What time it is, and how to wait; by default, the time of day.
     task_handlers : sequence of callable
         State handlers for all of its tasks, called with a ``TaskRunner``, after a task's own.
-    kept : KeptStates or None
-        The states that some of its tasks begin and end with.
+    task_contexts : TaskContexts or None
+        What the contexts of single tasks hold more; it goes before ``context``.
+    given : GivenStates or None
+        The states that some of its tasks begin with.
+    state : State or None
+        The state that it begins with itself; ``Pending`` by default.
 
     Raises
     ------
@@ -126,7 +132,9 @@ class Run:
         raises: bool = False,
         clock: Clock | None = None,
         task_handlers: Sequence[Callable[..., Any]] = (),
-        kept: KeptStates | None = None,
+        task_contexts: TaskContexts | None = None,
+        given: GivenStates | None = None,
+        state: State | None = None,
     ) -> None:
         graph.validate()
         self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
@@ -146,13 +154,16 @@ class Run:
         self._inline_limit = settings.results.inline_limit
         self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
-        own = checked_context({**settings.context, **context_around(), **(context or {})}, graph.name)
+        own = checked_context(
+            {**settings.context, **context_around(), **(context or {})}, f"Flow {graph.name!r}"
+        )
         start = scheduled_start_time
         if start is not None and "scheduled_start_time" not in own:
             # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
             own = {"scheduled_start_time": start, "date": start.astimezone(UTC), **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": to_travel(settings)}
+        self._task_contexts = {} if task_contexts is None else task_contexts.within(self._context)
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
@@ -169,7 +180,8 @@ class Run:
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._task_handlers = tuple(task_handlers)
-        self._kept = KeptStates(graph, None) if kept is None else kept
+        self._given = GivenStates(graph, None) if given is None else given
+        self._first_state = PENDING if state is None else state
         # They must not keep the run alive, whose last holder lets go of its values.
         self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
@@ -475,6 +487,7 @@ class Run:
                 log_level=self._log_level,
                 inline_limit=self._inline_limit,
                 context=self._context,
+                contexts=self._task_contexts,
                 hidden=self._hidden,
                 pickles=session.pickles,
                 scheduled=self._began,
@@ -488,7 +501,7 @@ class Run:
                 self._flow_context(self._began),
                 flow=self._flow_handlers,
                 of_tasks=self._task_handlers,
-                kept=self._kept,
+                contexts=self._task_contexts,
                 clock=self._clock,
             )
             values.number_by(_live_numbers(engine))
@@ -522,7 +535,6 @@ class Run:
                     self._graph,
                     self.parameters,
                     handled=bool(self._task_handlers),
-                    kept=self._kept.tasks,
                 )
                 # What is changed in the flow from now on is not this run's.
                 self.slugs = self._graph.slugs.copy()
@@ -533,6 +545,8 @@ class Run:
                     window=FIRST_ROOM,
                     # In this process what is sent first is done first, and its values wait for their readers.
                     breadth=BREADTH if pickles else 0,
+                    state=self._first_state,
+                    given=self._given.by_node(compiled),
                 )
             with self._lock:
                 self._compiled, self._engine = compiled, engine

@@ -7,15 +7,25 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
 from prefectlite.core.graph import FlowGraph
 from prefectlite.driver.run import GRACE, Run
-from prefectlite.driver.timetable import WALL_CLOCK, CatchUp, Timepiece, check_catch_up, due_starts, shown
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.driver.timetable import (
+    CatchUp,
+    Timepiece,
+    as_timepiece,
+    check_catch_up,
+    due_starts,
+    shown,
+    wait_until,
+)
+from prefectlite.errors import DefinitionError
+from prefectlite.moments import plainly
 from prefectlite.schedules.events import ClockEvent
-from prefectlite.states.state import State
+from prefectlite.states.state import Scheduled, State
 
 _logger = logging.getLogger(__name__)
 
@@ -85,12 +95,7 @@ class Service:
         self._make_run = make_run
         self._tell = self._log if tell is None else tell
         self._max = max_instances
-        piece = WALL_CLOCK if timepiece is None else timepiece
-        if not isinstance(piece, Timepiece):
-            raise DefinitionTypeError(
-                f"Flow {graph.name!r} was given clock={timepiece!r}, which tells no time; leave it away, or "
-                "give an object with now() and sleep(seconds)."
-            )
+        piece = as_timepiece(timepiece, graph.name)
         now = piece.now()
         coming = schedule.events(now)
         first = next(coming, None)
@@ -197,3 +202,36 @@ class Service:
 
     def _log(self, text: str) -> None:
         _logger.info("Flow %r: %s", self._flow_name, text)
+
+
+def drive_from(state: State, make_run: Callable[[datetime | None], Run], timepiece: Timepiece) -> State:
+    """Run a flow once, from a state: when its time has come, or not at all if it has ended.
+
+    Parameters
+    ----------
+    state : State
+        What the run begins with.
+    make_run : callable
+        Takes the moment that the run was scheduled for, and returns a run that has not begun.
+    timepiece : Timepiece
+        What time it is, and how to wait.
+
+    Returns
+    -------
+    State
+        How it ended; a final ``state`` itself.
+
+    Raises
+    ------
+    ExecutorError
+        When the place to run cannot be reached.
+    KeyboardInterrupt
+        After Ctrl-C, once everything has ended.
+    """
+    start: datetime | None = plainly(state, "start_time") if isinstance(state, Scheduled) else None
+    run = make_run(start)  # what does not fit is said before it is waited for
+    if state.is_finished():
+        return state
+    if start is not None:
+        wait_until(start, start, timepiece, partial(_logger.info, "Flow %r: %s", run.flow_name))
+    return run.drive()

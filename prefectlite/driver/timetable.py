@@ -9,7 +9,7 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
-from prefectlite.errors import DefinitionError
+from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules.events import ClockEvent
 
 #: What becomes of starts that passed while they could not be taken: none of them runs, the latest, or all.
@@ -58,6 +58,34 @@ class WallClock:
 
 
 WALL_CLOCK: Final = WallClock()
+
+
+def as_timepiece(given: object, flow_name: str) -> Timepiece:
+    """Return what tells a flow the time.
+
+    Parameters
+    ----------
+    given : object
+        What the user gave; None means the machine's.
+    flow_name : str
+        The flow, for the error.
+
+    Returns
+    -------
+    Timepiece
+        It.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it tells no time.
+    """
+    if given is None or isinstance(given, Timepiece):
+        return WALL_CLOCK if given is None else given
+    raise DefinitionTypeError(
+        f"Flow {flow_name!r} was given clock={given!r}, which tells no time; leave it away, or "
+        "give an object with now() and sleep(seconds)."
+    )
 
 
 def check_catch_up(given: object) -> None:
@@ -113,7 +141,7 @@ def due_starts(
     ahead = next(groups, None)
     while ahead is not None:
         moment, together = ahead
-        _wait_until(moment, together[0], timepiece, tell)
+        wait_until(moment, together[0].wall, timepiece, tell)
         yield from together
         ahead = next(groups, None)
         if catch_up == "all":
@@ -129,12 +157,25 @@ def due_starts(
             tell(_missed(passed[0][1][0], passed[-1][1][0], len(passed)))
 
 
-def _wait_until(
-    moment: datetime, event: ClockEvent, timepiece: Timepiece, tell: Callable[[str], None]
+def wait_until(
+    moment: datetime, shown_as: datetime, timepiece: Timepiece, tell: Callable[[str], None]
 ) -> None:
+    """Wait for the start of a run.
+
+    Parameters
+    ----------
+    moment : datetime
+        Until when.
+    shown_as : datetime
+        The same moment, perhaps in another zone, as people know it.
+    timepiece : Timepiece
+        What time it is, and how to wait.
+    tell : callable
+        Takes a sentence about it, if there is anything to wait for.
+    """
     left = moment - timepiece.now()
     if left > timedelta(0):
-        tell(f"the next run starts at {shown(event.wall)}.")
+        tell(f"the next run starts at {shown(shown_as)}.")
     while left > timedelta(0):
         timepiece.sleep(min(left.total_seconds(), LONGEST_SLEEP))
         left = moment - timepiece.now()

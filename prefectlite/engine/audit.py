@@ -146,7 +146,7 @@ def _unmet(board: Board, run: int) -> int:
 
 
 def _unsent(board: Board, run: int) -> int:
-    unsent = 0
+    unsent = int(run in board.given)  # never ahead of the rules
     for edge in board.plan_node(run).ins:
         pair = _pair(board, edge, run) if run != board.node[run] else None
         if pair is not None:

@@ -15,7 +15,7 @@ from prefectlite.rules.tally import Tally
 from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import PLAIN, Mapped, Pending, Skipped, State
+from prefectlite.states.state import PLAIN, Cached, Mapped, Pending, Skipped, State
 
 # The stages of a run. States are for users; a stage says whose move it is.
 WAITING: Final = 0  # for upstreams
@@ -125,6 +125,7 @@ class Board:
         "again",
         "asks",
         "attempt",
+        "candidates",
         "consumed",
         "counts",
         "crashes",
@@ -133,6 +134,7 @@ class Board:
         "failures",
         "families",
         "flying",
+        "given",
         "held",
         "holds",
         "keys",
@@ -197,6 +199,9 @@ class Board:
         # Runs in their second iteration or a later one; runs that a pause of theirs is behind.
         self.laps: dict[int, Lap] = {}
         self.resumed: set[int] = set()
+        # Runs that were given a state to begin with; what may make the bodies of some of them needless.
+        self.given: set[int] = set()
+        self.candidates: dict[int, Cached] = {}
         self.flying = 0
         self.open = n
         tasks = sum(node.kind == "task" for node in plan.nodes)
@@ -241,14 +246,14 @@ class Board:
         Returns
         -------
         Past
-            ``NO_PAST`` for a run that neither paused nor looped.
+            ``NO_PAST`` for a run that neither paused nor looped, and begins with no value of an earlier one.
         """
-        if not (self.laps or self.resumed):
+        if not (self.laps or self.resumed or self.candidates):
             return NO_PAST  # as in most flow runs
-        lap, resumed = self.laps.get(run), run in self.resumed
-        if lap is None and not resumed:
+        lap, resumed, cached = self.laps.get(run), run in self.resumed, self.candidates.get(run)
+        if lap is None and not resumed and cached is None:
             return NO_PAST
-        return Past(resumed, None if lap is None else lap.looped)
+        return Past(resumed, None if lap is None else lap.looped, cached)
 
     def has_past(self, runs: range) -> bool:
         """Return whether one of some runs paused or looped.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -10,6 +11,7 @@ from prefectlite.engine.board import FINAL, FLYING, QUEUED, WAITING, Board
 from prefectlite.engine.calls import Calls
 from prefectlite.engine.events import Answered, Measure
 from prefectlite.engine.frontier import Frontier
+from prefectlite.engine.given import NONE_GIVEN, Beginnings, Given, going_on
 from prefectlite.engine.instructions import Submit
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.limits import Limits
@@ -66,9 +68,19 @@ class Conduct:
         Where runs come up that may go.
     run_id : str
         The flow run's identity; it seeds the jitter of retries.
+    given : mapping of int to Given
+        What nodes begin with.
     """
 
-    def __init__(self, board: Board, wiring: Wiring, ledger: Ledger, frontier: Frontier, run_id: str) -> None:
+    def __init__(
+        self,
+        board: Board,
+        wiring: Wiring,
+        ledger: Ledger,
+        frontier: Frontier,
+        run_id: str,
+        given: Mapping[int, Given] = NONE_GIVEN,
+    ) -> None:
         self._board = board
         self._wiring = wiring
         self._ledger = ledger
@@ -78,6 +90,7 @@ class Conduct:
         self._ahead = Ahead(board, wiring, ledger, frontier)
         self.settling = Settling(board, ledger, self._ahead, self._readers, frontier)
         self.waits = Waits(board, ledger)
+        self.beginnings = Beginnings(given, board, ledger, self.waits, self.settling)
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
         self._losses = Losses(board, ledger, self._ahead, self._readers, frontier)
@@ -256,6 +269,7 @@ class Conduct:
         family = unfold(self._board, node, width)
         self._readers.family_grew(node)
         self.end(node, proposal.new, proposal.why, proposal.time)
+        self.beginnings.of_children(node)
         self._frontier.push_many(range(family.base, family.base + width))
 
     # Proposals: a transition of a task with state handlers waits for their word
@@ -328,7 +342,7 @@ class Conduct:
         elif isinstance(state, Finished):
             self.end(run, state, proposal.why, proposal.time)
         elif isinstance(state, Scheduled):
-            self._ledger.commit(run, state, proposal.why, proposal.time)
+            self._ledger.commit(run, going_on(self._board, run, state), proposal.why, proposal.time)
             if not self.waits.begin(run, state, approves=then == "approve"):
                 self.again(run)
         else:
@@ -412,7 +426,8 @@ class Conduct:
         """
         verdict = decide_resume(self._board.states[run], why, self._ledger.now)
         if isinstance(verdict, Become) and self.waits.end(run):
-            self._ledger.commit(run, verdict.state, verdict.why, self._ledger.now)
+            resumed = going_on(self._board, run, verdict.state)
+            self._ledger.commit(run, resumed, verdict.why, self._ledger.now)
             self.again(run, verdict.why)
 
     def again(self, run: int, why: Reason = AGAIN) -> None:
@@ -425,11 +440,12 @@ class Conduct:
         why : Reason
             What it waited for.
         """
-        if self.waits.may_start(run):
+        if not self.waits.asks_rules(run):
             self._start_again(run, why)
-        else:
-            # It was put off before its rules let it start, so they are asked now.
-            self._board.stage[run] = WAITING
+            return
+        # It was put off before its rules let it start, so they are asked once its upstreams are final.
+        self._board.stage[run] = WAITING
+        if not self._board.unmet[run]:
             self.decide(run)
 
     def _start_again(self, run: int, why: Reason) -> None:

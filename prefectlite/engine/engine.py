@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
 
@@ -9,6 +10,7 @@ from prefectlite.engine.board import (
     FINAL,
     FLYING,
     PARKED,
+    PENDING,
     WAITING,
 )
 from prefectlite.engine.calling_off import call_off, left_to_do
@@ -34,6 +36,7 @@ from prefectlite.engine.events import (
     TimerFired,
 )
 from prefectlite.engine.frontier import BREADTH, Frontier
+from prefectlite.engine.given import NONE_GIVEN, Given
 from prefectlite.engine.instructions import (
     AwaitApproval,
     CancelAll,
@@ -86,6 +89,10 @@ class Engine(EngineView):
         Put into each result reference, so that a state can fetch its value.
     breadth : int
         As of ``Frontier``: 0 where runs are done in the order in which they are submitted.
+    state : State
+        The flow run's first state; one that runs already does not begin, so that its handlers are not asked.
+    given : mapping of int to Given
+        What tasks begin with, by node, in place of ``Pending``.
 
     Examples
     --------
@@ -104,11 +111,13 @@ class Engine(EngineView):
         window: int = 4096,
         values: ValueSource | None = None,
         breadth: int = BREADTH,
+        state: State = PENDING,
+        given: Mapping[int, Given] = NONE_GIVEN,
     ) -> None:
-        super().__init__(plan, window)
+        super().__init__(plan, window, state)
         self._values = values
         self._frontier = Frontier(range(len(plan.nodes)), breadth)
-        self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id)
+        self._conduct = Conduct(self.board, self.wiring, self._ledger, self._frontier, run_id, given)
         self._overall = Overall(plan, self._ledger, self._conduct.questions)
         self._full = False
         # Why the flow run was called off, while it still cleans up.
@@ -195,6 +204,7 @@ class Engine(EngineView):
         for run, node in enumerate(self.plan.nodes):
             if node.kind == "value":
                 self._conduct.end(run, _KNOWN, _GIVEN, self._ledger.now)
+        self._conduct.beginnings.of_nodes()
 
     def _started(self, event: AttemptStarted) -> None:
         run = event.run

@@ -17,7 +17,7 @@ from prefectlite.engine.inputs import (
 )
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import State
+from prefectlite.states.state import Cached, State
 
 #: What user code is asked: about a trigger, a transition, a delay before a retry, a failure that is final.
 Question: TypeAlias = Literal["trigger", "handlers", "delay", "on_failure"]
@@ -32,13 +32,16 @@ class Past(NamedTuple):
         Whether a pause of this run is over.
     looped : State or None
         How the iteration before ended, with what it hands on; None in the first.
+    cached : Cached or None
+        What the run was given to begin with, whose value may make its body needless.
     """
 
     resumed: bool = False
     looped: State | None = None
+    cached: Cached | None = None
 
 
-#: The past of a run that neither paused nor looped.
+#: The past of a run that neither paused nor looped, and was given no value.
 NO_PAST: Final = Past()
 
 

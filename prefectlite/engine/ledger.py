@@ -32,13 +32,15 @@ class Ledger:
     ----------
     board : Board
         The books.
+    flow_state : State
+        The flow run's first state.
     """
 
     __slots__ = ("board", "flow_state", "now", "out")
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, flow_state: State = PENDING) -> None:
         self.board = board
-        self.flow_state: State = PENDING
+        self.flow_state = flow_state
         self.now = 0.0
         self.out: list[Instruction] = []
 

@@ -70,6 +70,9 @@ class Overall:
         """
         if self._stage is not _Stage.NEW:
             return False
+        if isinstance(self._ledger.flow_state, Running):
+            self._stage = _Stage.GOING
+            return True
         why = Reason("start", "The flow run began.")
         running = Become(Running("The flow run is in progress."), why)
         if self._plan.handled:

@@ -59,7 +59,8 @@ class Readers:
             The node that has just unfolded.
         """
         board = self._board
-        fill(board.readers, self._wiring.reads[node], board.children(node))
+        # As many as the map itself has left: a reader that was given its last state has ended before.
+        fill(board.readers, board.readers[node], board.children(node))
         width = board.families[node].width
         if board.plan.nodes[node].kind == "collection":
             board.readers[node] = width  # from now on, its children that are still read

@@ -23,9 +23,11 @@ class EngineView:
         What runs.
     window : int
         How many submissions may be in flight at once, counted in task runs.
+    state : State
+        The flow run's first state.
     """
 
-    def __init__(self, plan: FlowPlan, window: int) -> None:
+    def __init__(self, plan: FlowPlan, window: int, state: State) -> None:
         self.plan = plan
         self.window = window
         #: How many of those that were in flight when the window became smaller still are, at most.
@@ -35,7 +37,7 @@ class EngineView:
         self.ended = False
         #: Whether it was cancelled; it may still hear the flow's handlers, and its books count no more.
         self.cancelled = False
-        self._ledger = Ledger(self.board)
+        self._ledger = Ledger(self.board, state)
 
     @property
     def flow_state(self) -> State:

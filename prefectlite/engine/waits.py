@@ -9,7 +9,7 @@ from prefectlite.engine.ledger import Ledger
 from prefectlite.errors import EngineError
 from prefectlite.moments import plainly
 from prefectlite.rules.retry import moment
-from prefectlite.states.state import Paused, Scheduled
+from prefectlite.states.state import Paused, Resume, Scheduled
 
 
 class Waits:
@@ -51,7 +51,7 @@ class Waits:
             False when there is nothing to wait for.
         """
         board, at = self._board, plainly(state, "start_time")
-        if approves and isinstance(state, Paused):
+        if approves and isinstance(state, Paused | Resume):
             self._approved.add(run)
         if at is None and isinstance(state, Paused):
             board.stage[run] = PARKED
@@ -65,6 +65,31 @@ class Waits:
         self._timer_of[run] = self._serial
         self._ledger.out.append(SetTimer(run, self._serial, at.timestamp()))
         return True
+
+    def begin_given(self, run: int, state: Scheduled) -> None:
+        """Let a run wait as a state says that it was given.
+
+        Parameters
+        ----------
+        run : int
+            A run that begins.
+        state : Scheduled
+            Its state, just committed; one whose time is over is waited in no longer.
+        """
+        if not self.begin(run, state, approves=True):
+            self.count_on(run)
+
+    def count_on(self, run: int) -> None:
+        """Count on from the attempts that an earlier run made: the next one may come.
+
+        Parameters
+        ----------
+        run : int
+            A run that was given a state and has not been sent; others count from their start.
+        """
+        board = self._board
+        if run in board.failures:
+            board.attempt[run] = board.failures[run] + 1
 
     def fired(self, event: TimerFired) -> bool:
         """Take in that a time has come.
@@ -127,10 +152,29 @@ class Waits:
         board = self._board
         return board.attempt[run] > 0 or run in board.laps or run in self._approved
 
+    def asks_rules(self, run: int) -> bool:
+        """Return whether the rules before a run must be asked now that its wait is over.
+
+        Parameters
+        ----------
+        run : int
+            A run whose wait is over.
+
+        Returns
+        -------
+        bool
+            False for one that may start. One that was given a state has not been let through by that.
+        """
+        board = self._board
+        if run in board.given and not board.submission[run]:
+            self.count_on(run)
+            return True
+        return not self.may_start(run)
+
     def _over(self, run: int) -> None:
         board = self._board
         timer = self._timer_of.pop(run, None)
         if timer is not None:
             del board.timers[timer]
-        if isinstance(board.states[run], Paused):
+        if isinstance(board.states[run], Paused | Resume):
             board.resumed.add(run)

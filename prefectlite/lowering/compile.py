@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -68,7 +67,6 @@ def compile(  # noqa: A001  # its name everywhere
     graph: FlowGraph,
     parameters: Mapping[str, Any],
     handled: bool = False,
-    kept: AbstractSet[Task] = frozenset(),
 ) -> Compiled:
     """Freeze a flow for one run.
 
@@ -80,8 +78,6 @@ def compile(  # noqa: A001  # its name everywhere
         The parameters' final values, as ``FlowGraph.check_parameters`` returns them.
     handled : bool
         Whether the run has state handlers for all of its tasks.
-    kept : set of Task
-        Tasks that keep the state which the driver has for them, or some of their children do.
 
     Returns
     -------
@@ -95,18 +91,15 @@ def compile(  # noqa: A001  # its name everywhere
     ParameterError
         When a parameter has no value.
     """
-    return _Compiler(graph, parameters, handled, kept).compile()
+    return _Compiler(graph, parameters, handled).compile()
 
 
 class _Compiler:
     """The tables of one compilation; all are indexed by the number of a node."""
 
-    def __init__(
-        self, graph: FlowGraph, parameters: Mapping[str, Any], handled: bool, kept: AbstractSet[Task]
-    ) -> None:
+    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any], handled: bool) -> None:
         self.graph = graph
         self.handled = handled
-        self.kept = kept
         self.parameters = parameters
         self.numbers: dict[Task, int] = {}
         self.tasks: list[Task] = []
@@ -255,23 +248,19 @@ class _Compiler:
         options, cleans_up, is_secret = task.frozen_options, task.resource_role == "cleanup", task.is_secret
         # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
         of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
-        # What keeps a state is told so where its trigger would be asked, and hears of nothing; the children
-        # of a map may also have to run.
-        asks = task in self.kept
-        is_over = asks and not self.graph.is_mapped(task)
-        handled = (of_run or bool(options.state_handlers)) and not is_over
-        mark = (options, cleans_up, is_secret, handled, asks, is_over)
+        handled = of_run or bool(options.state_handlers)
+        mark = (options, cleans_up, is_secret, handled)
         policy = self.policies.get(mark)
         if policy is None:
             policy = self.policies[mark] = Policy(
-                trigger=options.trigger if isinstance(options.trigger, Trigger) and not asks else None,
-                skip_on_upstream_skip=options.skip_on_upstream_skip and not is_over,
+                trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
+                skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
                 max_crashes=options.max_crashes,
                 idempotent=options.idempotent,
                 map_lengths=options.map_lengths,
                 handled=handled,
-                on_failure=options.on_failure is not None and not is_over,
+                on_failure=options.on_failure is not None,
                 keep_result=None if is_secret else options.keep_result,
                 cleans_up=cleans_up,
             )

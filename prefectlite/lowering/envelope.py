@@ -53,6 +53,8 @@ class Envelope:
         What is stored of its values, and looked for before its body.
     run_name : str, callable or None
         What a body finds its run called in the context: a template or a function.
+    context : mapping
+        What the contexts of the task's runs hold more than those of other tasks.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Envelope:
     isolate: bool = False
     keeping: Keeping | None = None
     run_name: Location | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ StateOf: TypeAlias = Callable[[int], State]
 #: A pickled task, or a flow run's facts, over this many bytes gets a data key of its own.
 BLOB_LIMIT: Final = 8 * 1024
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_NO_CONTEXTS: Final[Mapping[Task, Mapping[str, Any]]] = MappingProxyType({})
 
 
 class _Kit(NamedTuple):
@@ -72,6 +73,8 @@ class Lowering:
         When the flow run was to start, in seconds since the epoch.
     context : mapping of str to object
         What a person put into the flow run's context.
+    contexts : mapping of Task to mapping
+        What the contexts of single tasks hold more, by task.
     hidden : tuple of str
         Secrets in the parameters, as texts that no process writes.
     place : int
@@ -96,6 +99,7 @@ class Lowering:
         inline_limit: int = 8192,
         scheduled: float = 0.0,
         context: Mapping[str, Any] = _NOTHING,
+        contexts: Mapping[Task, Mapping[str, Any]] = _NO_CONTEXTS,
         hidden: tuple[str, ...] = (),
         place: int = 1,
         folder: str | None = None,
@@ -107,6 +111,7 @@ class Lowering:
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
         self._folder = folder
+        self._contexts = contexts
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
         # What is the same object is pickled once with its bundle, and opened once.
@@ -396,7 +401,7 @@ class Lowering:
 
     def _beside(self, submit: Submit, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
         """Return what a run's context holds of its pauses and iterations."""
-        facts = facts_of_past(submit.past, submit.key.loop)
+        facts = facts_of_past(submit.past, submit.key)
         return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 
     def _key(self, submit: Submit, number: int) -> DataKey:
@@ -422,7 +427,8 @@ class Lowering:
         # The graph holds its tasks, and so their functions: an identity stays what it is. Calls of one
         # function are as many tasks, but their function is one and the same.
         part = task.run if isinstance(task, FunctionTask) else task
-        mark = (self._options[number], id(part), task.name, self._tags[number])
+        own = task if self._contexts and task in self._contexts else None
+        mark = (self._options[number], id(part), task.name, self._tags[number], own)
         kit = self._kits.get(mark)
         if kit is None:
             kit = self._kits[mark] = self._new_kit(number)
@@ -475,10 +481,17 @@ class Lowering:
             options.isolate,
             keeping,
             options.task_run_name,
+            dict(self._contexts.get(task, _NOTHING)),
         )
         try:
             return self._pack(envelope, options.runs_apart)
         except SerializationError as error:
+            stays = self._what_stays(envelope.context)
+            if stays is not None:
+                return SerializationError(
+                    f"Task {task.name!r} cannot be sent to a worker: {stays!r} in its context cannot be "
+                    f"pickled ({error}). Put into it what can, and make such an object inside the task."
+                )
             return SerializationError(
                 f"Task {task.name!r} cannot be sent to a worker: its function or another option that is "
                 f"called there cannot be pickled ({error}). Make such objects inside the function, not "
@@ -490,18 +503,22 @@ class Lowering:
         try:
             return self._pack(facts, apart)
         except SerializationError as error:
-            for name, value in facts.context.items():
-                if not self._travels(value):
-                    raise SerializationError(
-                        f"The context of flow {self._flow_name!r} cannot be sent to the workers: its "
-                        f"{name!r} cannot be pickled ({error}). Put into it what can, and make such an "
-                        "object inside the tasks."
-                    ) from error
+            stays = self._what_stays(facts.context)
+            if stays is not None:
+                raise SerializationError(
+                    f"The context of flow {self._flow_name!r} cannot be sent to the workers: its "
+                    f"{stays!r} cannot be pickled ({error}). Put into it what can, and make such an "
+                    "object inside the tasks."
+                ) from error
             # The runs that read such a parameter as an argument are refused; the others only miss it in
             # context.
             travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}
             blob = self._pack(replace(facts, parameters=travels), apart)
             return blob if self._pickles else replace(blob, content=facts)
+
+    def _what_stays(self, context: Mapping[str, Any]) -> str | None:
+        """Return the name of the first value that cannot be pickled; None when all can."""
+        return next((name for name, value in context.items() if not self._travels(value)), None)
 
     def _travels(self, value: Any) -> bool:
         try:

@@ -94,6 +94,7 @@ class Kind:
             envelope = self.task.envelope
             found = self._shared = {
                 **self.flow.context,
+                **envelope.context,
                 **shared_facts(envelope.name, envelope.tags, self.attempt),
                 "logger": self.task.logger,
                 "time_left": time_left,

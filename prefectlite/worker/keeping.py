@@ -81,6 +81,8 @@ class Keeper:
         self._kept: _Kept | None = None
         if keeping.caching is not None:
             self._kept = _Kept(keeping.caching, index, arguments, context["parameters"], self._by)
+        # What this run was given to begin with, if anything.
+        self._candidates: list[Cached] = [one for found in context["caches"].values() for one in found]
 
     def look(self) -> Found | None:
         """Return the value that makes the body needless, if there is one.
@@ -114,7 +116,7 @@ class Keeper:
 
     def _among_kept(self, kept: _Kept) -> Found | None:
         try:
-            found, why = kept.look()
+            found, why = kept.one_of(self._candidates) or kept.look()
         except Exception as error:
             self._miss(f"what was kept cannot be used ({described(error)})", error)
             return None
@@ -234,6 +236,14 @@ class _Kept:
         name = "of the user's own" if ours is None else repr(ours)
         self.location = address("value", caching.key, caching.version, name, place, facts)
         self._last = address("last", caching.key, name, index)
+
+    def one_of(self, candidates: Iterable[Cached]) -> tuple[Found, str] | None:
+        """Return the first that may be used; what is kept need not be looked for then."""
+        now = datetime.now(UTC)
+        for state in candidates:
+            if objection(self._caching.validator, state, self._inputs, self._parameters, now) is None:
+                return Found(state.result, None, state), ""
+        return None
 
     def look(self) -> tuple[Found | None, str]:
         """Return what is kept, or why it cannot be used."""

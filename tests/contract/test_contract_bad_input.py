@@ -445,12 +445,35 @@ RUNS: dict[str, Bad] = {
         for name, value, mend in [
             ("return_tasks", [], "the states of all tasks; leave it away"),
             ("runner_cls", 3, "give state_handlers=[...] to the tasks"),
-            ("state", 3, "task_states={task: state}"),
-            ("task_contexts", {}, "give context={...}"),
             ("flow_run_id", "x", "context.flow_run_id; leave it away"),
             ("flow_run_name", "x", "context.flow_run_name; leave it away"),
         ]
     },
+    "run from no state": (
+        lambda: run(state=3),
+        TypeError,
+        ("'built'", "state=3", "no parameter of that name; pass a state"),
+    ),
+    "run with contexts of no tasks": (
+        lambda: run(task_contexts=3),
+        ValueError,
+        ("'built'", "task_contexts=3", "{task: {'region': 'north'}}"),
+    ),
+    "run with a context that has no names": (
+        lambda: run(task_contexts={INCREASED: 3}),
+        ValueError,
+        ("'built'", ": 3}", "{task: {'region': 'north'}}"),
+    ),
+    "run with a context of a foreign task": (
+        lambda: run(task_contexts={inc: {}}),
+        ValueError,
+        ("'built'", "inc", "what the call of a task returned"),
+    ),
+    "run with a context that says what is ours": (
+        lambda: run(task_contexts={INCREASED: {"task_name": "x"}}),
+        ValueError,
+        ("'built'", "{'task_name': ...}", "choose another name"),
+    ),
     "start with an unknown parameter": (
         lambda: BUILT.start(z=1),
         ValueError,

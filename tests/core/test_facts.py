@@ -16,7 +16,7 @@ RUN = "ab" * 16
 
 
 def facts(scheduled: float = 0.0, **given: Any) -> dict[str, Any]:
-    return flow_facts("etl", RUN, scheduled, checked_context(given, "etl"))
+    return flow_facts("etl", RUN, scheduled, checked_context(given, "Flow 'etl'"))
 
 
 def test_dates_follow_the_scheduled_start() -> None:
@@ -70,7 +70,7 @@ def test_a_start_that_is_given_decides_the_date_too_and_names_of_days_can_be_set
 )
 def test_a_context_that_cannot_be_is_refused_with_name_value_and_mend(given: Any, text: str) -> None:
     with pytest.raises(ContextError, match=f"Flow 'etl' .*{text}"):
-        checked_context(given, "etl")
+        checked_context(given, "Flow 'etl'")
 
 
 def test_a_task_runs_facts_are_those_of_prefect_1_and_three_more() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from prefectlite.engine.board import Board
+from prefectlite.engine.board import PENDING, Board
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import (
     Answered,
@@ -30,6 +30,7 @@ from prefectlite.engine.events import (
     RunStarted,
     TimerFired,
 )
+from prefectlite.engine.given import Given
 from prefectlite.engine.inputs import FromCollection, FromDriver, FromMany, FromRun, FromValue, Source
 from prefectlite.engine.instructions import (
     Ask,
@@ -51,7 +52,7 @@ from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report, ValueSource
-from prefectlite.states.state import Failed, State
+from prefectlite.states.state import Failed, Mapped, State
 
 # Plans
 
@@ -256,11 +257,19 @@ class Bench:
         values: ValueSource | None = None,
         run_id: str = "",
         limits: tuple[int, ...] = (),
+        state: State = PENDING,
+        given: Mapping[str, State] | None = None,
+        measures: Mapping[str, Measure] | None = None,
         **facts: Any,
     ) -> None:
         facts["limits"] = tuple(Limit(f"kind {place}", most) for place, most in enumerate(limits))
         plan = build(*specs, reference=reference, **facts)
-        self.engine = Engine(plan, run_id=run_id, window=window, values=values)
+        begins = {
+            number: _given(given[spec.slug], (measures or {}).get(spec.slug))
+            for number, spec in enumerate(specs)
+            if given and spec.slug in given
+        }
+        self.engine = Engine(plan, run_id=run_id, window=window, values=values, state=state, given=begins)
         self.now = 0.0
         self.turn = Turn(self.engine)
         #: All instructions so far.
@@ -430,6 +439,11 @@ class Bench:
                 case _:
                     pass
         return self.log
+
+
+def _given(state: State, measure: Measure | None) -> Given:
+    children = state.map_states if isinstance(state, Mapped) else ()
+    return Given(state, measure, [None if type(one) is State else Given(one) for one in children])
 
 
 def _agreeable(ask: Ask) -> Answered:

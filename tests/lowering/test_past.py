@@ -10,7 +10,8 @@ from prefectlite.core.task import task
 from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.lowering.spec import NEED, PACKED, VALUE
-from prefectlite.states.state import Looped
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import Cached, Looped
 
 
 @task
@@ -28,12 +29,14 @@ def looped(bench: Any, result: Any, **settings: Any) -> Any:
 
 
 def test_the_names_are_those_of_prefect_1() -> None:
-    assert facts_of_past(NO_PAST, 1) == {}
-    assert facts_of_past(Past(resumed=True), 1) == {"resume": True}
-    assert facts_of_past(Past(looped=Looped(result="handed on")), 3) == {
+    key, cached = RunKey("a-1", None, 3), Cached(result=1)
+    assert facts_of_past(NO_PAST, key) == {}
+    assert facts_of_past(Past(resumed=True), key) == {"resume": True}
+    assert facts_of_past(Past(looped=Looped(result="handed on")), key) == {
         "task_loop_count": 3,
         "task_loop_result": "handed on",
     }
+    assert facts_of_past(Past(cached=cached), key) == {"caches": {"a-1": [cached]}}
 
 
 def test_a_first_attempt_is_told_nothing(bench: Any, spec_of: Any) -> None:

@@ -72,6 +72,43 @@ CustomKind: TypeAlias = Literal[
 ]
 
 
+#: What a run may begin with, of an earlier flow run: ``anew`` is a state that says nothing.
+BegunKind: TypeAlias = Literal[
+    "success",
+    "failed",
+    "skipped",
+    "cancelled",
+    "retrying",
+    "scheduled",
+    "paused",
+    "paused_until",
+    "resume",
+    "looped",
+    "anew",
+]
+#: A node's number and a child's place in its map; -1 for a run that is no child.
+Name: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What one run begins with, of an earlier flow run.
+
+    Parameters
+    ----------
+    kind : str
+        What it came to.
+    times : int
+        How often it failed, for a retry; how many iterations it made, for a loop.
+    delay : float
+        Seconds from the start of the flow run until it goes on by itself, where it waits.
+    """
+
+    kind: BegunKind
+    times: int = 0
+    delay: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerSpec:
     """A trigger by name, as the oracle reads it."""
@@ -198,6 +235,8 @@ class Case:
         How many workers share the slots, and what befalls them.
     stored : frozenset of int
         Nodes whose values are stored as well, so that none is lost for good.
+    begun : mapping of (int, int) to Begun
+        What runs begin with, by node and place in the map.
     approved : float
         The share of pauses without a time that somebody approves.
     endings, handlings : dict
@@ -227,6 +266,7 @@ class Case:
     accidents: tuple[Accident, ...] = ()
     stored: frozenset[int] = frozenset()
     cancel_at: float | None = None
+    begun: Mapping[Name, Begun] = field(default_factory=dict)
     approved: float = 0.0
     endings: dict[tuple[int, int, int], Ending] = field(default_factory=dict)
     handlings: dict[tuple[int, int, str, str, int], HandlerKind] = field(default_factory=dict)

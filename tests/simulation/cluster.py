@@ -178,7 +178,9 @@ class Cluster:
 
     def _start_of(self, submit: Submit) -> int:
         """Return which attempt of a run it is, over all its iterations."""
-        loop, before, latest = self._laps.get(submit.run, (1, 0, 0))
+        begun = self.case.begun.get(self._name_of(submit.run))
+        first = begun.times + 1 if begun is not None and begun.kind == "looped" else 1
+        loop, before, latest = self._laps.get(submit.run, (first, 0, 0))
         require(
             submit.key.loop in (loop, loop + 1),
             f"{submit.key} was submitted after iteration {loop} of its run",

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from tests.simulation import control_flow, generate
+from tests.simulation.begun import begun
 from tests.simulation.case import Case, mix
 from tests.simulation.changed import replace
 from tests.simulation.hardships import beset
@@ -22,6 +23,7 @@ def cancelled(case: Case) -> Case:
 _MAKERS: Final[dict[str, Callable[[int], Case]]] = {
     "random": generate.generate,
     "random, beset": lambda seed: beset(generate.generate(seed)),
+    "random, begun": lambda seed: begun(generate.generate(seed)),
     "branches": control_flow.generate,
     "branches, beset": lambda seed: beset(control_flow.generate(seed)),
     "branches, cancelled": lambda seed: cancelled(control_flow.generate(seed)),

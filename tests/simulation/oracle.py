@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
+from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from prefectlite.engine.plan import PlanEdge, PlanNode
 from tests.simulation.case import (
+    BegunKind,
     Case,
     Ending,
     EndingKind,
+    Name,
     Shape,
     flattened,
     value_of,
 )
 from tests.simulation.verdicts import FAILURES, FINISHED, SKIPS, SUCCESSES, cleanup_verdict, trigger_verdict
-
-#: A node's number and a child's place in its map; -1 for a run that is no child.
-Name: TypeAlias = tuple[int, int]
 
 #: The state that each ending makes of a running attempt.
 STATE_OF: Final[dict[EndingKind, str]] = {
@@ -65,6 +65,21 @@ FORCED: Final = frozenset(kind for kind in STATE_OF if kind.startswith("endrun_"
 BODILESS: Final[frozenset[EndingKind]] = frozenset({"unheard", "unreachable", "unsent", "refused"})
 #: Endings that are no fault of the body.
 LOSSES: Final[frozenset[EndingKind]] = frozenset({"lost", "unheard"})
+#: The state of a run that was given one which is its last.
+KEPT: Final[dict[BegunKind, str]] = {
+    "success": "Success",
+    "failed": "Failed",
+    "skipped": "Skipped",
+    "cancelled": "Cancelled",
+}
+#: The state of one that waits for its upstreams as well.
+WAITING: Final[dict[BegunKind, str]] = {
+    "retrying": "Retrying",
+    "scheduled": "Scheduled",
+    "paused": "Resume",
+    "paused_until": "Paused",
+    "resume": "Resume",
+}
 #: How often lost work of an idempotent task is done again.
 MOST_RECOMPUTED: Final = 3
 
@@ -96,6 +111,8 @@ class End:
         How many attempts were allowed over all iterations; ``attempts`` are those of the last.
     pauses : int
         How often it was paused.
+    stays : bool
+        Whether it waits for an approval from the beginning, and gets none.
     children : list of End or None
         For a map that unfolded.
     """
@@ -108,6 +125,7 @@ class End:
     pasts: list[tuple[int, bool, Any]] = field(default_factory=list)
     starts: int = 0
     pauses: int = 0
+    stays: bool = False
     children: list[End] | None = None
 
     @property
@@ -169,7 +187,8 @@ class Oracle:
     def alone(self, name: Name, given: Sequence[dict[str, Any]]) -> End:
         """Return what a run comes to that its rules have let through, by what each of its bodies was given."""
         paused = self.case.triggers[name[0]].name == "manual_only"
-        end = End("Pending", pauses=int(paused))
+        end = self._beginning(name)
+        end.pauses += int(paused)
         return self._attempts(name, self.plan.nodes[name[0]], chain(given, repeat({})), end)
 
     def _flow_handled(self, new: str) -> str:
@@ -191,14 +210,15 @@ class Oracle:
         if any(edge.mapped for edge in node.ins):
             return self._map(number, node)
         shown = [(edge, _spread(self.ends[edge.upstream])) for edge in node.ins]
-        if not all(self.ends[edge.upstream].finished for edge in node.ins):
-            return End("Pending")
+        begins = self._beginning((number, -1))
+        if self._stays(begins) or not all(self.ends[edge.upstream].finished for edge in node.ins):
+            return begins
         given = {
             edge.key: _flat_if(edge, self.ends[edge.upstream].value)
             for edge in node.ins
             if edge.key is not None
         }
-        return self._run((number, -1), node, shown, given)
+        return self._run((number, -1), node, shown, given, begins)
 
     def _map(self, number: int, node: PlanNode) -> End:
         name = (number, -1)
@@ -269,14 +289,43 @@ class Oracle:
                 shown.append((edge, _spread(up)))
             if edge.key is not None:
                 given[edge.key] = value
-        if not all(end.cls in FINISHED for _, ends in shown for end in ends):
-            return End("Pending")
-        return self._run((number, index), node, shown, given)
+        begins = self._beginning((number, index))
+        if self._stays(begins) or not all(end.cls in FINISHED for _, ends in shown for end in ends):
+            return begins
+        return self._run((number, index), node, shown, given, begins)
 
-    # One run: skip, trigger, then attempts
+    # One run: what it begins with, skip, trigger, then attempts
+
+    def _beginning(self, name: Name) -> End:
+        """Return what a run has come to before its upstreams end: this, if it stays with that."""
+        one = self.case.begun.get(name)
+        if one is None:
+            return End("Pending")
+        if one.kind in KEPT:
+            end = self._close(End("Pending"), name, KEPT[one.kind])
+            end.value = value_of(f"g{name}", begun_shape(name)) if one.kind == "success" else end.value
+            return end
+        end = End(WAITING.get(one.kind, "Pending"))
+        end.pauses = int(one.kind in ("paused", "paused_until", "resume"))
+        if one.kind == "paused" and not self._is_approved(name, end):
+            end.cls = "Paused"
+            end.stays = True
+        if one.kind == "paused_until" and self._is_approved(name, end, before=one.delay):
+            end.cls = "Resume"
+        if one.kind == "retrying":
+            end.attempts = one.times + 1
+        return end
+
+    def _stays(self, begins: End) -> bool:
+        return begins.stays or begins.cls in FINISHED
 
     def _run(
-        self, name: Name, node: PlanNode, shown: list[tuple[PlanEdge, Shown]], given: dict[str, Any]
+        self,
+        name: Name,
+        node: PlanNode,
+        shown: list[tuple[PlanEdge, Shown]],
+        given: dict[str, Any],
+        begins: End,
     ) -> End:
         seen = [end.cls for _, ends in shown for end in ends]
         if node.policy.skip_on_upstream_skip and any(cls in SKIPS for cls in seen):
@@ -287,6 +336,9 @@ class Oracle:
         else:
             verdict = trigger_verdict(spec, seen, has_upstreams=bool(node.ins))
         if verdict is not None:
+            one = self.case.begun.get(name)
+            if verdict == "Paused" and (begins.pauses or (one is not None and one.times)):
+                return self._attempts(name, node, repeat(given), begins)
             end = self._without_body(name, node, verdict, given)
             if end.cls != "Paused":
                 return end
@@ -294,13 +346,15 @@ class Oracle:
             return self._attempts(name, node, repeat(given), end) if self._is_approved(name, end) else end
         if node.kind == "collection":
             return self._without_body(name, node, "Success", given)
-        return self._attempts(name, node, repeat(given), End("Pending"))
+        return self._attempts(name, node, repeat(given), begins)
 
-    def _is_approved(self, name: Name, end: End) -> bool:
-        return self.case.approval(*name, end.pauses) is not None
+    def _is_approved(self, name: Name, end: End, before: float = inf) -> bool:
+        after = self.case.approval(*name, end.pauses)
+        return after is not None and after < before
 
     def _without_body(self, name: Name, node: PlanNode, cls: str, given: dict[str, Any]) -> End:
         end = self._settle(name, node, cls)
+        end.attempts = self._beginning(name).attempts
         if node.kind == "collection":
             # Its consumers put it together themselves, whatever its own rules said.
             end.value = list(given.values())
@@ -309,6 +363,11 @@ class Oracle:
     def _attempts(self, name: Name, node: PlanNode, gifts: Iterator[dict[str, Any]], end: End) -> End:
         """Return what a run comes to; each of its bodies is given the next of some arguments."""
         budget, loop, handed_on = _Budget(), 1, None
+        one = self.case.begun.get(name)
+        if one is not None and one.kind == "retrying":
+            budget.failures = end.attempts = end.starts = one.times
+        elif one is not None and one.kind == "looped":
+            loop, handed_on = one.times + 1, value_of(f"g{name}", None)
         while True:
             started = self._handled(name, node, "Running")
             if started == "Retrying":
@@ -412,6 +471,11 @@ def value_name(name: Name, start: int) -> str:
 def handler_shape(name: Name) -> Shape:
     """Return the shape of the value that a handler puts in a success."""
     return None if name[0] % 3 == 0 else (-1, 1)
+
+
+def begun_shape(name: Name) -> Shape:
+    """Return the shape of the value of a success that a run begins with."""
+    return None if name[0] % 4 == 0 else (-1,) * (name[0] % 3)
 
 
 def _spread(end: End) -> Shown:

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from prefectlite.engine.instructions import Ask, Transition
 from prefectlite.engine.plan import PlanEdge
-from prefectlite.states.state import Cached, Crashed, Failed, Looped, Paused, Retrying, Success
+from prefectlite.moments import plainly
+from prefectlite.states.state import (
+    Cached,
+    Crashed,
+    Failed,
+    Looped,
+    Paused,
+    Resume,
+    Retrying,
+    Scheduled,
+    Success,
+)
 from prefectlite.states.transitions import may_become
-from tests.simulation.oracle import End, Name, Oracle, names_of
+from tests.simulation.oracle import KEPT, End, Name, Oracle, names_of
 from tests.simulation.parcels import BrokenPromise, require, runs_in
 from tests.simulation.verdicts import FAILURES
 
@@ -18,6 +29,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulate import Simulation
 
 _FLOW = -1
+#: What is told of a run that begins with a state, whatever its upstreams do.
+_OF_BEGINNINGS: Final = ("given", "resume")
 #: The classes of states behind which a body's value may stand, where it lies.
 PLAIN: Final = (Success, Cached)
 
@@ -47,11 +60,16 @@ class Promises:
             require(
                 type(step.old).__name__ == "Pending", f"{step} is the first, and does not begin at Pending"
             )
+        if all(one.why.rule in _OF_BEGINNINGS for one in chain) and step.why.rule not in _OF_BEGINNINGS:
             self._check_upstreams(step)
         require(
             may_become(type(step.old), type(step.new)),
             f"{step.key}: {type(step.old).__name__} may not become {type(step.new).__name__}",
         )
+        until = plainly(step.old, "start_time") if isinstance(step.old, Scheduled) else None
+        if until is not None and not isinstance(step.new, Resume):
+            early = self.sim.now < until.timestamp() - 1e-3 and not self.sim.cancelled
+            require(not early, f"{step} comes before the time that it waited for")
         if isinstance(step.new, Retrying) and step.why.rule == "retry":
             self._check_delay(step, step.new)
         older = chain and chain[-1].key.loop == step.key.loop and chain[-1].attempt > step.attempt
@@ -62,8 +80,12 @@ class Promises:
             now = self.engine.key(step.run)
             # The next iteration may have begun since.
             require(step.key._replace(loop=now.loop) == now, f"{step} has the wrong name")
-            before = chain[-1].key.loop + isinstance(chain[-1].new, Looped) if chain else 1
-            require(step.key.loop == before, f"{step} is of the wrong iteration")
+            begun = self.case.begun.get(self.sim.name_of(step.run))
+            first = begun.times + 1 if begun is not None and begun.kind == "looped" else 1
+            before = chain[-1].key.loop + isinstance(chain[-1].new, Looped) if chain else first
+            # Who is called off before the flow begins has not taken over anything.
+            is_early = not chain and self.sim.cancelled
+            require(step.key.loop == before or is_early, f"{step} is of the wrong iteration")
 
     def _check_delay(self, step: Transition, new: Retrying) -> None:
         """A retry starts as long after the failure was weighed as its policy says, whatever the worker's clock."""
@@ -151,6 +173,8 @@ class Promises:
         ups = [one for edge in node.ins for one in self.shown(edge, index)]
         if all(type(self.sim.state_of(up)) in PLAIN for up in ups):
             return self._has_a_place(run)
+        if (number, index) in self.case.begun:
+            return False  # the driver weighs it first
         # What was taken back may be left to wait, so that nothing is sent again and again.
         if run in self.sim.taken_back or node.limits or self.sim.moments.lacks_some(run):
             return False
@@ -379,17 +403,18 @@ class Promises:
             attempts = self.engine.attempt(run)
             require(attempts == end.attempts, f"{key} had {attempts} attempts; by the rules {end.attempts}")
             if end.cls in FAILURES and self.case.plan.nodes[name[0]].policy.on_failure:
-                self._check_told(run, str(key))
+                begun = self.case.begun.get(name)
+                self._check_told(run, str(key), times=0 if begun is not None and begun.kind in KEPT else 1)
         flow, expected_of_flow = type(self.sim.ended).__name__, oracle.flow_state()
         require(flow == expected_of_flow, f"the flow ended {flow}; by the rules {expected_of_flow}")
         if flow in FAILURES and self.case.plan.on_failure:
             self._check_told(_FLOW, "the flow")
 
-    def _check_told(self, run: int, key: str) -> None:
-        """Somebody is told of a final failure once."""
+    def _check_told(self, run: int, key: str, times: int = 1) -> None:
+        """Somebody is told of a final failure once, and of one that a run begins with not at all."""
         told = sum(
             isinstance(one, Ask) and one.question == "on_failure" and one.run == run
             for _, found in self.sim.trace
             for one in found
         )
-        require(told == 1, f"on_failure of {key} was called {told} times")
+        require(told == times, f"on_failure of {key} was called {told} times")

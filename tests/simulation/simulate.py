@@ -53,10 +53,11 @@ from prefectlite.states.state import (
     State,
     Success,
 )
+from tests.simulation.begun import given_to
 from tests.simulation.case import Case, HandlerKind, flattened, value_of
 from tests.simulation.cluster import Cluster
 from tests.simulation.moments import Moments
-from tests.simulation.oracle import Name, handler_shape
+from tests.simulation.oracle import Name, begun_shape, handler_shape
 from tests.simulation.parcels import require
 from tests.simulation.promises import Promises
 from tests.simulation.story import describe, tell
@@ -94,7 +95,12 @@ class Simulation:
         self.audit = audit
         self.rng = random.Random(case.seed)
         self.now = START
-        self.engine = engine(case.plan, run_id=f"{case.seed:032x}", window=case.window)
+        self.engine = engine(
+            case.plan,
+            run_id=f"{case.seed:032x}",
+            window=case.window,
+            given=given_to(case, START, begun_shape),
+        )
         self.promises = Promises(self)
         self.pending: State = self.engine.flow_state
         self._heap: list[tuple[float, int, Maker | Callable[[], None], bool]] = []

@@ -28,6 +28,8 @@ def describe(case: Case) -> list[str]:
             f"{edge.key or '-'}={'mapped ' if edge.mapped else ''}{'flat ' if edge.flattened else ''}{edge.upstream}"
             for edge in node.ins
         ]
+        begun = {place: one for (number, place), one in case.begun.items() if number == i}
+        facts += [f"begins with {begun}"] if begun else []
         lines.append(f"{i:3} {node.slug}({', '.join(ins)}): {', '.join(facts)}; {case.menus.get(i, '')}")
     return lines
 

@@ -25,6 +25,7 @@ BATCHES = 24
 #: By kind: how many seeds of other kinds run each time; among the slow tests, so many of each.
 FEW = {
     "random, beset": 100,
+    "random, begun": 60,
     "branches": 80,
     "branches, beset": 80,
     "branches, cancelled": 50,

@@ -54,7 +54,7 @@ from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
 from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.signals import SKIP
-from prefectlite.states import Cached, Failed, Queued, RunKey, Scheduled, State
+from prefectlite.states import Cached, Failed, Queued, Resume, RunKey, Scheduled, State
 from prefectlite.tasks.shell import ShellTask
 from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
@@ -268,8 +268,11 @@ state = etl.run(limit=3, executor=DaskExecutor())
 assert_type(state, State)
 assert_type(state.result[one].result, Any)
 assert_type(etl.run(limit=3, run_on_schedule=False, executor=LocalExecutor(), clock=WALL_CLOCK), State)
+assert_type(
+    etl.run(state=Scheduled(), task_states=state.result, task_contexts={one: {"region": "north"}}), State
+)
 assert_type(etl.serve(limit=3, catch_up="latest", max_instances=2), dict[str, int])
-run = traced.start(start=1)
+run = traced.start(start=1, task_states={one: Resume()}, task_contexts={one: {}})
 assert_type(run, FlowRun)
 assert_type(run.wait(timeout=1.5), State)
 assert_type(run.explain(), str)
