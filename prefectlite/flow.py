@@ -24,6 +24,7 @@ from prefectlite.driver.timetable import CatchUp, Timepiece
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor
+from prefectlite.executors.submitting import AnyExecutor, as_place
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
@@ -68,7 +69,7 @@ class Flow(PortableGraph):
         parameters: Mapping[str, Any] | None = None,
         run_on_schedule: bool | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         clock: Timepiece | None = None,
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
@@ -171,7 +172,7 @@ class Flow(PortableGraph):
         /,
         parameters: Mapping[str, Any] | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         catch_up: CatchUp = "skip",
         max_instances: int = 1,
         clock: Timepiece | None = None,
@@ -236,7 +237,7 @@ class Flow(PortableGraph):
         /,
         parameters: Mapping[str, Any] | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
         **params: Any,
@@ -346,7 +347,7 @@ class Flow(PortableGraph):
 
     def _maker(
         self,
-        executor: Executor | None,
+        executor: AnyExecutor | None,
         watch: Callable[[], tuple[Observer, ...]],
         context: Mapping[str, Any] | None,
         **options: Any,
@@ -590,7 +591,7 @@ def flow(function: Callable[..., object], /) -> Flow: ...
 def flow(
     *,
     name: str | None = None,
-    executor: Executor | None = None,
+    executor: AnyExecutor | None = None,
     schedule: Schedule | None = None,
     **options: Unpack[FlowOptions],
 ) -> Callable[[Callable[..., object]], Flow]: ...
@@ -601,7 +602,7 @@ def flow(
     /,
     *,
     name: str | None = None,
-    executor: Executor | None = None,
+    executor: AnyExecutor | None = None,
     schedule: Schedule | None = None,
     **options: Unpack[FlowOptions],
 ) -> Flow | Callable[[Callable[..., object]], Flow]:
@@ -651,7 +652,7 @@ def flow(
 def _traced(
     function: Callable[..., object],
     name: str | None,
-    executor: Executor | None,
+    executor: AnyExecutor | None,
     schedule: Schedule | None,
     options: FlowOptions,
 ) -> Flow:
@@ -675,13 +676,14 @@ def _traced(
 def _place(executor: object, flow_name: str) -> Executor:
     if executor is None:
         return default_executor()
-    if isinstance(executor, type) or not isinstance(executor, Executor):
+    place = as_place(executor)
+    if place is None:
         raise DefinitionTypeError(
             f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
             "pass LocalExecutor() or DaskExecutor(...). "
             "A parameter that is named 'executor' goes into parameters={'executor': ...}."
         )
-    return executor
+    return place
 
 
 def _listeners() -> tuple[Observer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,15 +12,17 @@ import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor
 from prefectlite.states import Mapped, State
+from tests.contract.submitting import Calls, Threads
 from tests.docs.pages import definitions_of
 
-#: The last is an executor of a user's own, from ``docs/parts.md``.
+#: The last are executors of a user's own: one that builds on ``AttemptSession``, and such as Prefect 1 had.
+OWN = ("own-threads", "submits-calls", "submits-threads", "submits-processes")
 PLACES = (
     "local",
     "dask-threads",
     "dask-processes",
     "dask-bundles",
-    pytest.param("own-threads", marks=pytest.mark.slow),
+    *[pytest.param(name, marks=pytest.mark.slow) for name in OWN],
 )
 
 
@@ -56,7 +59,19 @@ def place(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def pickles(place: str) -> bool:
     """Whether what goes from task to task must be pickled there."""
-    return place.startswith("dask")
+    return place.startswith("dask") or place == "submits-processes"
+
+
+@pytest.fixture
+def is_alone(place: str) -> bool:
+    """Whether bodies run there in the thread that drives the flow run, one at a time."""
+    return place in ("local", "submits-calls")
+
+
+@pytest.fixture
+def is_elsewhere(place: str) -> bool:
+    """Whether bodies run there in other processes."""
+    return place.endswith("-processes")
 
 
 @pytest.fixture
@@ -64,10 +79,31 @@ def executor(place: str, request: pytest.FixtureRequest) -> Any:
     """An executor for the place."""
     if place == "local":
         return LocalExecutor()
-    if place == "own-threads":
-        return definitions_of("docs/parts.md")["ThreadsExecutor"](2)
+    if place in OWN:
+        return own_executor(place)
     kind = "process_client" if place == "dask-processes" else "thread_client"
     return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
+
+
+def own_executor(place: str) -> Any:
+    """An executor of a user's own."""
+    if place == "submits-calls":
+        return Calls()
+    if place == "submits-threads":
+        return Threads()
+    definitions = definitions_of("docs/parts.md")
+    if place == "own-threads":
+        return definitions["ThreadsExecutor"](2)
+    # A fork of this process, in which threads run, might take along locks that nobody would release.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["prefectlite.worker.errand", "pytest"])
+    return definitions["ProcessesExecutor"](2, mp_context=server)
+
+
+@pytest.fixture
+def ends_bodies(place: str) -> bool:
+    """Whether a cancel ends bodies there while they run."""
+    return place not in ("local", "submits-calls", "submits-processes")
 
 
 class World:
