@@ -12,11 +12,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.attempts import Attempt, AttemptSession
+from prefectlite.executors.held import was_called_off
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.masking import mask
 from prefectlite.worker.apart import rest
@@ -71,9 +74,11 @@ class ErrandSession(AttemptSession):
     ) -> None:
         super().__init__(brief, deliver, deliver_logs)
         self.description = type(executor).__name__
-        self._executor = executor
+        # A body apart from the thread that drives the run cannot be interrupted from elsewhere.
+        self._here = replace(self._here, is_called_off=self._is_to_end)
         self._deliver_logs = deliver_logs
         self._started = ExitStack()
+        self._executor = self._started.enter_context(_one_of_its_own(executor))
         self._has_started = False
         self._is_off = False
         # What is in flight, in order of submission: who calls back when it is done, who can be asked whether
@@ -196,6 +201,10 @@ class ErrandSession(AttemptSession):
             super().close(keep)
             rest()  # a run leaves no process of a body's behind
 
+    def _is_to_end(self) -> bool:
+        """Return whether the body that this thread waits for is to end since the driver cannot say so."""
+        return self._called_off and self._lent_to == threading.get_ident()
+
     def _start(self) -> None:
         try:
             self._lend(lambda: self._started.enter_context(self._executor.start()))
@@ -264,7 +273,8 @@ class ErrandSession(AttemptSession):
             outcome, lines = errand.end(came[0])
             if lines:
                 self._deliver_logs(lines)
-            self.finish(attempt, outcome)
+            if not (self._called_off and was_called_off(outcome)):
+                self.finish(attempt, outcome)
 
     def _landed(self, parcel: Parcel) -> Flight | None:
         for flights in (self._calling, self._asked, self._silent):
@@ -293,6 +303,38 @@ class ErrandSession(AttemptSession):
             return call(*args, **kwargs)
         finally:
             self._lent_to = 0
+
+
+#: What executors that are in use were before they were started, by identity.
+_in_use: Final[dict[int, Submitting]] = {}
+_using: Final = threading.Lock()
+
+
+@contextmanager
+def _one_of_its_own(executor: Submitting) -> Iterator[Submitting]:
+    """Lend an executor to a flow run; while another has it, lend a copy of what it was before.
+
+    What ``start`` sets belongs to one flow run: a pool, which it closes in the end.
+    """
+    with _using:
+        before = _in_use.get(id(executor))
+        if before is None:
+            _in_use[id(executor)] = _copied(executor)
+        else:
+            executor = _copied(before)
+    try:
+        yield executor
+    finally:
+        if before is None:
+            with _using:
+                del _in_use[id(executor)]
+
+
+def _copied(executor: Submitting) -> Submitting:
+    try:
+        return copy(executor)
+    except Exception:  # it cannot be copied: then its flow runs share it
+        return executor
 
 
 def _call_off(flight: Flight | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor
+from prefectlite.executors.submitting import as_place
 from prefectlite.states import Mapped, State
 from tests.contract.submitting import Calls, Threads
 from tests.docs.pages import definitions_of
@@ -111,6 +112,7 @@ class World:
 
     def __init__(self, executor: Any, folder: Path) -> None:
         self.executor = executor
+        self.place = as_place(executor)
         self._folder = folder
 
     @property

@@ -106,7 +106,7 @@ def test_log_records_and_prints_reach_the_driver_with_their_names(
 
     from prefectlite.driver.run import Run
 
-    assert type(Run(flow, {}, world.executor, observers=[Listener()]).drive()) is Success
+    assert type(Run(flow, {}, world.place, observers=[Listener()]).drive()) is Success
     told = {(line.logger, line.message, line.flow, line.run, line.attempt) for line in lines}
     assert told >= {
         ("somewhere", "record 1", "logs", "speaks-1[0]", 1),
