@@ -236,11 +236,13 @@ class ErrandSession(AttemptSession):
 
     def _take_called(self, until: float) -> bool:
         has_taken = False
-        while self._called and time.monotonic() < until:
+        while self._called:
             flight = self._landed(self._called.popleft())
             if flight is not None:
                 self._land(flight)
                 has_taken = True
+                if time.monotonic() >= until:
+                    break
         return has_taken
 
     def _await_others(self) -> bool:
