@@ -85,15 +85,45 @@ class Submitting(Protocol):
     """Whatever has the methods of ``prefectlite.executors.Executor``."""
 
     def start(self) -> AbstractContextManager[Any]:
-        """Return what is entered for a flow run."""
+        """Return what is entered for a flow run.
+
+        Returns
+        -------
+        context manager
+            It is left when the run is over.
+        """
         ...
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Have a function called."""
+        """Have a function called.
+
+        Parameters
+        ----------
+        fn : callable
+            The function.
+        *args, **kwargs : object
+            Its arguments, and ``extra_context``.
+
+        Returns
+        -------
+        object
+            What ``wait`` takes.
+        """
         ...
 
     def wait(self, futures: Any) -> Any:
-        """Return what functions returned."""
+        """Return what functions returned.
+
+        Parameters
+        ----------
+        futures : object
+            A list of what ``submit`` returned.
+
+        Returns
+        -------
+        object
+            A list, in the same order.
+        """
         ...
 
 
