@@ -134,7 +134,8 @@ class Errand:
         except SerializationError as error:
             self.trouble = cannot_travel(str(error), started, time.time(), kind.here.where)
             raise
-        return SentErrand, (*carried, secrets_in(carried[-1]), kind.here.sink is not None)
+        hidden = (*strip.secrets(), *secrets_in(carried[-1]))
+        return SentErrand, (*carried, hidden, kind.here.sink is not None)
 
     def end(self, brought: Brought) -> tuple[Outcome, list[LogLine]]:
         """Return what came back.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,6 +53,21 @@ def process_client(dask_cluster: Any) -> Iterator[Any]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def pool_of_processes() -> Iterator[Any]:
+    """The executor with processes of ``docs/parts.md``, whose pool lasts from test to test."""
+    # A fork of this process, in which threads run, might take along locks that nobody would release.
+    server = multiprocessing.get_context("forkserver")
+    executor = definitions_of("docs/parts.md")["ProcessesExecutor"](2, mp_context=server)
+    with executor.start():
+        # What a daemon starts is one, and no test is asked why it is still there.
+        first = threading.Thread(target=executor.pool.submit, args=(int,), daemon=True)
+        first.start()
+        first.join()
+        executor.start = contextlib.nullcontext
+        yield executor
+
+
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> str:
     """The name of the place that the test runs at."""
@@ -80,25 +97,16 @@ def executor(place: str, request: pytest.FixtureRequest) -> Any:
     """An executor for the place."""
     if place == "local":
         return LocalExecutor()
-    if place in OWN:
-        return own_executor(place)
-    kind = "process_client" if place == "dask-processes" else "thread_client"
-    return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
-
-
-def own_executor(place: str) -> Any:
-    """An executor of a user's own."""
     if place == "submits-calls":
         return Calls()
     if place == "submits-threads":
         return Threads()
-    definitions = definitions_of("docs/parts.md")
+    if place == "submits-processes":
+        return request.getfixturevalue("pool_of_processes")
     if place == "own-threads":
-        return definitions["ThreadsExecutor"](2)
-    # A fork of this process, in which threads run, might take along locks that nobody would release.
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["prefectlite.worker.errand", "pytest"])
-    return definitions["ProcessesExecutor"](2, mp_context=server)
+        return definitions_of("docs/parts.md")["ThreadsExecutor"](2)
+    kind = "process_client" if place == "dask-processes" else "thread_client"
+    return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
 
 
 @pytest.fixture

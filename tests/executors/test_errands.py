@@ -21,6 +21,7 @@ from prefectlite import (
     DaskExecutor,
     Flow,
     LocalExecutor,
+    SecretBase,
     context,
     set_temporary_config,
     signals,
@@ -434,6 +435,27 @@ def test_pickled_attempts_say_what_they_come_to(
     assert repr(found[1][2].result) == "ValueError(2)"
     told = [record.message for record in caplog.records if record.name in ("etl", "stdout")]
     assert set(told) == {said for n in range(4) for said in (f"at body[{n}]", f"printed {n}")}
+
+
+def test_secrets_that_an_attempt_reads_go_with_it() -> None:
+    sent: list[bytes] = []
+
+    def notes(fn: Any, *args: Any) -> Any:
+        sent.append(pickle.dumps(args))
+        return fn(*pickle.loads(sent[-1]))
+
+    class Vault(SecretBase):
+        def run(self) -> int:
+            return 47114711
+
+    with Flow("secret") as flow:
+        pin = Vault()
+        inc(pin)
+        inc.map([pin, 5])
+    flow.run(executor=Calls(notes))
+
+    # As a number it would not be found in what is pickled.
+    assert [payload.count(b"47114711") for payload in sent] == [0, 1, 1, 0]
 
 
 def test_an_argument_that_cannot_go_fails_its_task_by_name_and_no_other() -> None:
