@@ -22,9 +22,8 @@ from prefectlite.driver.run import Run
 from prefectlite.driver.service import MakeRun, Service
 from prefectlite.driver.timetable import CatchUp, Timepiece
 from prefectlite.errors import DefinitionTypeError
-from prefectlite.executors.default import default_executor
-from prefectlite.executors.protocol import Executor
-from prefectlite.executors.submitting import AnyExecutor, as_place
+from prefectlite.executors.default import place_for
+from prefectlite.executors.submitting import AnyExecutor
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
@@ -352,7 +351,7 @@ class Flow(PortableGraph):
         context: Mapping[str, Any] | None,
         **options: Any,
     ) -> MakeRun:
-        place = _place(self.executor if executor is None else executor, self.name)
+        place = place_for(self.executor if executor is None else executor, self.name)
         check_named(self, context)
         return lambda given, moment: Run(
             self,
@@ -671,19 +670,6 @@ def _traced(
             made.add_task(parameter)
         function(**{parameter.name: parameter for parameter in arguments})
     return made
-
-
-def _place(executor: object, flow_name: str) -> Executor:
-    if executor is None:
-        return default_executor()
-    place = as_place(executor)
-    if place is None:
-        raise DefinitionTypeError(
-            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
-            "pass LocalExecutor() or DaskExecutor(...). "
-            "A parameter that is named 'executor' goes into parameters={'executor': ...}."
-        )
-    return place
 
 
 def _listeners() -> tuple[Observer, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefectlite.errors import ExecutorError
+from prefectlite.errors import DefinitionTypeError, ExecutorError
 from prefectlite.executors.cluster import import_object
 from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
 from prefectlite.executors.local import LocalExecutor
@@ -10,6 +10,42 @@ from prefectlite.executors.protocol import Executor
 from prefectlite.executors.reach import is_address
 from prefectlite.executors.submitting import Submitting, as_place
 from prefectlite.settings import current
+
+
+def place_for(executor: object, flow_name: str) -> Executor:
+    """Return where a flow runs.
+
+    Parameters
+    ----------
+    executor : object
+        What a user gave, or the flow has; None for what the settings name.
+    flow_name : str
+        The flow's name, for error texts.
+
+    Returns
+    -------
+    Executor
+        The place.
+
+    Raises
+    ------
+    ConfigError
+        When the settings cannot be read.
+    DefinitionTypeError
+        When it is no executor.
+    ExecutorError
+        When the settings name a class of the user's own that cannot be made.
+    """
+    if executor is None:
+        return default_executor()
+    place = as_place(executor)
+    if place is None:
+        raise DefinitionTypeError(
+            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
+            "pass LocalExecutor() or DaskExecutor(...). "
+            "A parameter that is named 'executor' goes into parameters={'executor': ...}."
+        )
+    return place
 
 
 def default_executor() -> Executor:

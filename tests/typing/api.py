@@ -49,6 +49,7 @@ from prefectlite.core.in_place import OptionList, OptionSet
 from prefectlite.core.sets import OrderedSet
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
+from prefectlite.executors import Executor
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
 from prefectlite.schedules import CronSchedule, Schedule, clocks
@@ -268,6 +269,17 @@ state = etl.run(limit=3, executor=DaskExecutor())
 assert_type(state, State)
 assert_type(state.result[one].result, Any)
 assert_type(etl.run(limit=3, run_on_schedule=False, executor=LocalExecutor(), clock=WALL_CLOCK), State)
+
+
+class Calls(Executor):
+    def submit(self, fn: Callable[..., Any], *args: Any, extra_context: Any = None, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    def wait(self, futures: Any) -> Any:
+        return futures
+
+
+assert_type(etl.run(limit=3, executor=Calls()), State)
 assert_type(etl.serve(limit=3, catch_up="latest", max_instances=2), dict[str, int])
 run = traced.start(start=1)
 assert_type(run, FlowRun)
