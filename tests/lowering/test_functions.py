@@ -134,7 +134,7 @@ def test_a_method_goes_with_what_travels_of_its_task() -> None:
     for method in (own.run, own.other):
         sent = travelling(method, by_value_names())
         assert sent.__name__ == method.__name__
-        assert sent().options.state_handlers == ()
+        assert list(sent().state_handlers) == []
 
 
 def test_an_async_function_goes_as_what_awaits_it(library: Any) -> None:
