@@ -29,8 +29,8 @@ from prefectlite.driver.service import MakeRun, Service, drive_from
 from prefectlite.driver.task_contexts import TaskContexts
 from prefectlite.driver.timetable import CatchUp, Timepiece, as_timepiece
 from prefectlite.errors import DefinitionTypeError
-from prefectlite.executors.default import default_executor
-from prefectlite.executors.protocol import Executor
+from prefectlite.executors.default import place_for
+from prefectlite.executors.submitting import AnyExecutor
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
@@ -75,7 +75,7 @@ class Flow(PortableGraph):
         parameters: Mapping[str, Any] | None = None,
         run_on_schedule: bool | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         clock: Timepiece | None = None,
         progress: bool | None = None,
         context: Mapping[str, Any] | None = None,
@@ -199,7 +199,7 @@ class Flow(PortableGraph):
         /,
         parameters: Mapping[str, Any] | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         catch_up: CatchUp = "skip",
         max_instances: int = 1,
         clock: Timepiece | None = None,
@@ -264,7 +264,7 @@ class Flow(PortableGraph):
         /,
         parameters: Mapping[str, Any] | None = None,
         *,
-        executor: Executor | None = None,
+        executor: AnyExecutor | None = None,
         context: Mapping[str, Any] | None = None,
         wait_for_approval: bool | None = None,
         task_states: Mapping[AnyTask, State] | None = None,
@@ -391,12 +391,12 @@ class Flow(PortableGraph):
 
     def _maker(
         self,
-        executor: Executor | None,
+        executor: AnyExecutor | None,
         watch: Callable[[], tuple[Observer, ...]],
         context: Mapping[str, Any] | None,
         **options: Any,
     ) -> MakeRun:
-        place = _place(self.executor if executor is None else executor, self.name)
+        place = place_for(self.executor if executor is None else executor, self.name)
         check_named(self, context)
         return lambda given, moment: Run(
             self,
@@ -635,7 +635,7 @@ def flow(function: Callable[..., object], /) -> Flow: ...
 def flow(
     *,
     name: str | None = None,
-    executor: Executor | None = None,
+    executor: AnyExecutor | None = None,
     schedule: Schedule | None = None,
     **options: Unpack[FlowOptions],
 ) -> Callable[[Callable[..., object]], Flow]: ...
@@ -646,7 +646,7 @@ def flow(
     /,
     *,
     name: str | None = None,
-    executor: Executor | None = None,
+    executor: AnyExecutor | None = None,
     schedule: Schedule | None = None,
     **options: Unpack[FlowOptions],
 ) -> Flow | Callable[[Callable[..., object]], Flow]:
@@ -696,7 +696,7 @@ def flow(
 def _traced(
     function: Callable[..., object],
     name: str | None,
-    executor: Executor | None,
+    executor: AnyExecutor | None,
     schedule: Schedule | None,
     options: FlowOptions,
 ) -> Flow:
@@ -715,18 +715,6 @@ def _traced(
             made.add_task(parameter)
         function(**{parameter.name: parameter for parameter in arguments})
     return made
-
-
-def _place(executor: object, flow_name: str) -> Executor:
-    if executor is None:
-        return default_executor()
-    if isinstance(executor, type) or not isinstance(executor, Executor):
-        raise DefinitionTypeError(
-            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
-            "pass LocalExecutor() or DaskExecutor(...). "
-            "A parameter that is named 'executor' goes into parameters={'executor': ...}."
-        )
-    return executor
 
 
 def _listeners() -> tuple[Observer, ...]:

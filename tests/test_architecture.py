@@ -129,7 +129,9 @@ LAZY: dict[str, frozenset[str]] = {
 }
 # Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
 # and users' functions on workers.
-IMPORT_BY_NAME = frozenset({"", "states.json", "lowering.functions", "executors.cluster", "cli.loading"})
+IMPORT_BY_NAME = frozenset(
+    {"", "executors", "states.json", "lowering.functions", "executors.cluster", "cli.loading"}
+)
 # Imports of ours that a type checker needs and the law forbids at run time: (module, target).
 TYPING_ONLY: frozenset[tuple[str, str]] = frozenset()
 

@@ -27,7 +27,7 @@ from prefectlite.driver.approval import Prompt, is_attended
 from prefectlite.driver.run import Run
 from prefectlite.driver.service import Service
 from prefectlite.driver.timetable import CATCH_UP, CatchUp
-from prefectlite.executors.default import default_executor
+from prefectlite.executors.default import place_for
 from prefectlite.flow import Flow
 from prefectlite.masking import mask
 from prefectlite.settings import told
@@ -346,7 +346,7 @@ def _serve(
     max_instances: int = 1,
 ) -> int:
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
-    executor = place.executor() or flow.executor or default_executor()
+    executor = place_for(place.executor() or flow.executor, flow.name)
     # A service manager's polite request is a Ctrl-C.
     former = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
@@ -387,7 +387,7 @@ def _run(
 ) -> int:
     # Dask's scheduler tells of each connection that closes while it stops, which is no news after Ctrl-C.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
-    executor = place.executor() or flow.executor or default_executor()
+    executor = place_for(place.executor() or flow.executor, flow.name)
     with show() as progress:
         ask = Prompt(aside=progress.aside) if may_ask else None
         run = Run(

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptHeld, Event
@@ -21,10 +22,12 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.lowering.parts import READ
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.states.keys import RunKey
-from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
+from prefectlite.worker.around import Kinds
+from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
 from prefectlite.worker.inputs import is_plain
 from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.opened import OpenTask
+from prefectlite.worker.strips import Single, Strip
 
 __all__ = ["Attempt", "AttemptSession", "Outcome"]
 
@@ -41,14 +44,17 @@ class Attempt:
         Counted from 1.
     parcel : (int, int)
         The run's number and the submission.
-    make : callable
-        Runs a body, or the task's own if that is None.
+    open : callable
+        Returns it as a strip of one, with a body, or the task's own if that is None.
+    guard : callable
+        Calls what runs it, so that it can be interrupted meanwhile.
     """
 
     key: RunKey
     number: int
     parcel: Parcel
-    make: Callable[[Callable[..., Any] | None], Outcome]
+    open: Callable[[Callable[..., Any] | None], Strip]
+    guard: Callable[[Callable[[], Outcome]], Outcome]
 
     def perform(self, body: Callable[..., Any] | None = None) -> Outcome:
         """Run the body in this thread, whatever it does.
@@ -63,7 +69,7 @@ class Attempt:
         Outcome
             For ``finish``.
         """
-        return self.make(body)
+        return self.guard(lambda: perform_at(self.open(body), 0))
 
 
 class AttemptSession(HeldValues, ABC):
@@ -296,19 +302,17 @@ class AttemptSession(HeldValues, ABC):
         if isinstance(shipment, BlockShipment):
             block, key = shipment, RunKey(shipment.slug, shipment.first)
 
-            def make(body: Callable[..., Any] | None) -> Outcome:
-                strip = open_block(block, flow, _with(task, body), self._slots, self._here).strip
-                return self._perform(parcel, lambda: perform_at(strip, 0))
+            def strip(body: Callable[..., Any] | None) -> Strip:
+                return open_block(block, flow, _with(task, body), self._slots, self._here).strip
         else:
             spec, values = shipment.live, self._read(shipment.needs)
             assert spec is not None
             key = RunKey(spec.slug, spec.map_index, spec.loop)
 
-            def make(body: Callable[..., Any] | None) -> Outcome:
-                with_body = _with(task, body)
-                return self._perform(parcel, lambda: perform(flow, with_body, spec, values, self._here))
+            def strip(body: Callable[..., Any] | None) -> Strip:
+                return Single(Kinds(flow, _with(task, body), self._here), spec, values)
 
-        return Attempt(key, shipment.attempt, parcel, make)
+        return Attempt(key, shipment.attempt, parcel, strip, partial(self._perform, parcel))
 
     def _perform(self, parcel: Parcel, run: Callable[[], Outcome]) -> Outcome:
         began, body = time.time(), Interruptible()

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from prefectlite.errors import ExecutorError
+from prefectlite.errors import DefinitionTypeError, ExecutorError
 from prefectlite.executors.cluster import import_object
 from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
 from prefectlite.executors.local import LocalExecutor
 from prefectlite.executors.protocol import Executor
+from prefectlite.executors.reach import is_address
+from prefectlite.executors.submitting import Submitting, as_place
 from prefectlite.settings import current
+
+
+def place_for(executor: object, flow_name: str) -> Executor:
+    """Return where a flow runs.
+
+    Parameters
+    ----------
+    executor : object
+        What a user gave, or the flow has; None for what the settings name.
+    flow_name : str
+        The flow's name, for error texts.
+
+    Returns
+    -------
+    Executor
+        The place.
+
+    Raises
+    ------
+    ConfigError
+        When the settings cannot be read.
+    DefinitionTypeError
+        When it is no executor.
+    ExecutorError
+        When the settings name a class of the user's own that cannot be made.
+    """
+    if executor is None:
+        return default_executor()
+    place = as_place(executor)
+    if place is None:
+        raise DefinitionTypeError(
+            f"Flow {flow_name!r} was told to run on executor={executor!r}, which is no executor; "
+            "pass LocalExecutor() or DaskExecutor(...). "
+            "A parameter that is named 'executor' goes into parameters={'executor': ...}."
+        )
+    return place
 
 
 def default_executor() -> Executor:
@@ -24,6 +60,8 @@ def default_executor() -> Executor:
     ------
     ConfigError
         When the settings cannot be read.
+    ExecutorError
+        When it is a class of the user's own that cannot be made.
     """
     name = current().executor
     if name == "dask":
@@ -34,9 +72,24 @@ def default_executor() -> Executor:
         return LocalDaskExecutor("threads")
     if name == "processes":
         return LocalDaskExecutor("processes")
-    # What is no class of executors, a DaskExecutor can tell, or refuses when it starts.
-    with suppress(ExecutorError):
+    return _own(name) or DaskExecutor(name)
+
+
+def _own(name: str) -> Executor | None:
+    """Return an executor of the class that an import string names; None if it names something else."""
+    if is_address(name):
+        return None
+    try:
         found = import_object(name)
-        if isinstance(found, type) and issubclass(found, Executor):
-            return found()
-    return DaskExecutor(name)
+    except ExecutorError:
+        return None  # DaskExecutor says what is wrong, if it is no file either
+    if not isinstance(found, type) or not issubclass(found, Executor | Submitting):
+        return None
+    try:
+        return as_place(found())
+    except Exception as error:
+        raise ExecutorError(
+            f"The setting executor is {name!r}, a class that cannot be made without arguments "
+            f"({type(error).__name__}: {error}); give them defaults, or pass an executor that was made with "
+            "them: flow.run(executor=...)."
+        ) from error

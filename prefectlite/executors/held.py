@@ -10,10 +10,12 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.shipment import Blob, BlockShipment, Need, Shipment
 from prefectlite.lowering.wrappers import Done, Slots, Succeeded
+from prefectlite.states.state import Cancelled
 from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here
 from prefectlite.worker.logs import installation
 from prefectlite.worker.opened import OpenFlow, OpenTask
+from prefectlite.worker.outcomes import Outcome
 
 WHERE: Final = "local"
 #: How many task runs may wait here for their turn.
@@ -142,3 +144,20 @@ class HeldValues:
             assert isinstance(blob.content, Envelope)
             held = self._tasks[id(blob)] = blob, OpenTask(blob.content, blob.payload)
         return self._flow, held[1]
+
+
+def was_called_off(outcome: Outcome) -> bool:
+    """Return whether a cancel ended a body.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What its attempt came to.
+
+    Returns
+    -------
+    bool
+        The driver, which has yet to read of the cancel, will say what the attempt's state is.
+    """
+    report = outcome.report
+    return report is not None and report.forced and isinstance(report.state, Cancelled)

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
-from prefectlite.executors.held import HeldValues
+from prefectlite.executors.held import HeldValues, was_called_off
 from prefectlite.executors.local_block import LocalBlock, Teller, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
-from prefectlite.states.state import Cancelled
 from prefectlite.worker.apart import rest
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
 
@@ -215,7 +214,7 @@ class LocalSession(HeldValues):
                     self._interruptible = False
                 if outcome.wrapper is not None:
                     self._values[run, submission] = outcome.wrapper
-                if not self._was_ended(outcome):
+                if not (self._is_held and was_called_off(outcome)):
                     teller.add(run, outcome)
                 if time.monotonic() >= until:
                     break
@@ -224,11 +223,6 @@ class LocalSession(HeldValues):
         if block.is_over:
             self._block = None
         return block.is_over
-
-    def _was_ended(self, outcome: Outcome) -> bool:
-        """Return whether a cancel ended the body; the driver, which has yet to read of it, will say so."""
-        report = outcome.report
-        return self._is_held and report is not None and report.forced and isinstance(report.state, Cancelled)
 
     def _attempt(self, parcel: Parcel, shipment: Shipment, events: list[Event]) -> None:
         run, submission = parcel
@@ -248,5 +242,5 @@ class LocalSession(HeldValues):
             self._values[parcel] = outcome.wrapper
         if outcome.report is None:
             events.append(AttemptHeld(time.time(), run, submission))
-        elif not self._was_ended(outcome):
+        elif not (self._is_held and was_called_off(outcome)):
             events.append(AttemptFinished(outcome.report.ended, run, submission, outcome.report))

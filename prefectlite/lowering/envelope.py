@@ -8,7 +8,7 @@ import pickle
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from types import CodeType, ModuleType
 from typing import Any, Final, TypeAlias
@@ -185,6 +185,66 @@ def dumps_by_value(value: Any) -> bytes:
     except Exception as error:
         raise SerializationError(f"{type(error).__name__}: {error}") from error
     return buffer.getvalue()
+
+
+def dumps_facts(facts: FlowFacts) -> bytes:
+    """Pickle a flow run's facts, without the parameters that cannot be pickled.
+
+    The runs that read such a parameter as an argument are refused; the others only miss it in context.
+
+    Parameters
+    ----------
+    facts : FlowFacts
+        What all attempts may know.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` reads.
+
+    Raises
+    ------
+    SerializationError
+        When a value of the context cannot be pickled; the text names it.
+    """
+    try:
+        return dumps_by_value(facts)
+    except SerializationError as error:
+        name = what_stays(facts.context)
+        if name is not None:
+            raise SerializationError(
+                f"The context of flow {facts.flow_name!r} cannot be sent to the workers: its {name!r} "
+                f"cannot be pickled ({error}). Put into it what can, and make such an object inside the "
+                "tasks."
+            ) from error
+        names = by_value_names()
+        travels = {name: value for name, value in facts.parameters.items() if _travels(value, names)}
+        return dumps_by_value(replace(facts, parameters=travels))
+
+
+def what_stays(context: Mapping[str, Any]) -> str | None:
+    """Return the name of the first value that cannot be pickled.
+
+    Parameters
+    ----------
+    context : mapping of str to object
+        Values by name.
+
+    Returns
+    -------
+    str or None
+        None when all can.
+    """
+    names = by_value_names()
+    return next((name for name, value in context.items() if not _travels(value, names)), None)
+
+
+def _travels(value: Any, names: tuple[bytes, ...]) -> bool:
+    try:
+        dumps(value, names)
+    except SerializationError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
 
+from prefectlite.core.base import Task
 from prefectlite.core.task import FunctionTask
 from prefectlite.errors import SerializationError
-from prefectlite.lowering.envelope import dumps_by_value
+from prefectlite.lowering.awaiting import Awaited
+from prefectlite.lowering.envelope import Envelope, by_value_names, dumps_by_value, what_stays
 
 #: Longer code does not travel as a spare.
 _SPARE_LIMIT: Final = 4096
@@ -59,21 +62,61 @@ class ByName:
         return find, (self.module, self.name, self.spare)
 
 
+def dumps_task(envelope: Envelope) -> bytes:
+    """Pickle a task.
+
+    Parameters
+    ----------
+    envelope : Envelope
+        With its body as it is.
+
+    Returns
+    -------
+    bytes
+        What ``pickle.loads`` makes an envelope of.
+
+    Raises
+    ------
+    SerializationError
+        When it cannot be pickled; the text names the task.
+    """
+    try:
+        return dumps_by_value(replace(envelope, run=travelling(envelope.run, by_value_names())))
+    except SerializationError as error:
+        name = what_stays(envelope.context)
+        if name is not None:
+            raise SerializationError(
+                f"Task {envelope.name!r} cannot be sent to a worker: {name!r} in its context cannot be "
+                f"pickled ({error}). Put into it what can, and make such an object inside the task."
+            ) from error
+        raise SerializationError(
+            f"Task {envelope.name!r} cannot be sent to a worker: its function or another option that is "
+            f"called there cannot be pickled ({error}). Make such objects inside the function, not outside "
+            "of it."
+        ) from error
+
+
 def travelling(function: Callable[..., Any], names: tuple[bytes, ...]) -> Callable[..., Any]:
-    """Return what to pickle for a task's function.
+    """Return what to pickle for a task's body.
 
     Parameters
     ----------
     function : callable
-        The user's function.
+        The user's function, or the method of a task.
     names : tuple of bytes
         Modules that other processes cannot import, from ``by_value_names``.
 
     Returns
     -------
     callable
-        The function itself where it goes by value, else a ``ByName``.
+        The function itself where it goes by value, else a ``ByName``; a method of what travels of its task.
     """
+    if isinstance(function, Awaited):
+        return Awaited(travelling(function.body, names))
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, Task):
+        method: Callable[..., Any] = getattr(owner.for_worker(), function.__name__)
+        return method
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or _goes_by_value(module, names):
         return function

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from prefectlite.core.keeping import Keeping, keeping_of
 from prefectlite.core.options import TaskOptions
@@ -16,11 +15,11 @@ from prefectlite.engine.inputs import Argument, FromElements, FromRun, FromSpan,
 from prefectlite.engine.instructions import NO_PAST, Submit, SubmitMany
 from prefectlite.engine.plan import PlanNode
 from prefectlite.errors import EngineError, SerializationError
-from prefectlite.lowering.awaiting import Awaited
+from prefectlite.lowering.awaiting import awaited
 from prefectlite.lowering.compile import Compiled
-from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_by_value
+from prefectlite.lowering.envelope import Envelope, FlowFacts, by_value_names, dumps, dumps_facts
 from prefectlite.lowering.folds import fold_of
-from prefectlite.lowering.functions import travelling
+from prefectlite.lowering.functions import dumps_task
 from prefectlite.lowering.keys import DataKey, call_key, data_key, key_prefix, local_key
 from prefectlite.lowering.pace import most_together
 from prefectlite.lowering.parts import READ, Column
@@ -36,6 +35,7 @@ from prefectlite.states.state import State
 __all__ = ["Blob", "DataKey", "Literal", "Lowered", "Lowering", "Shipment", "StateOf"]
 
 StateOf: TypeAlias = Callable[[int], State]
+Content = TypeVar("Content", Envelope, FlowFacts)
 
 #: A pickled task, or a flow run's facts, over this many bytes gets a data key of its own.
 BLOB_LIMIT: Final = 8 * 1024
@@ -462,16 +462,9 @@ class Lowering:
     def _blob_of(
         self, task: Task, options: TaskOptions, tags: frozenset[str], keeping: Keeping | None
     ) -> Blob | SerializationError:
-        body = task.run
-        if self._pickles or options.runs_apart:
-            # A method travels with its task.
-            is_function = isinstance(task, FunctionTask)
-            body = travelling(body, self._names) if is_function else task.for_worker().run
-        if inspect.iscoroutinefunction(task.run):
-            body = Awaited(body)
         envelope = Envelope(
             task.name,
-            body,
+            awaited(task.run),
             options.retry_on,
             options.log_stdout,
             tags,
@@ -484,54 +477,18 @@ class Lowering:
             dict(self._contexts.get(task, _NOTHING)),
         )
         try:
-            return self._pack(envelope, options.runs_apart)
+            return self._pack(envelope, dumps_task, options.runs_apart)
         except SerializationError as error:
-            stays = self._what_stays(envelope.context)
-            if stays is not None:
-                return SerializationError(
-                    f"Task {task.name!r} cannot be sent to a worker: {stays!r} in its context cannot be "
-                    f"pickled ({error}). Put into it what can, and make such an object inside the task."
-                )
-            return SerializationError(
-                f"Task {task.name!r} cannot be sent to a worker: its function or another option that is "
-                f"called there cannot be pickled ({error}). Make such objects inside the function, not "
-                "outside of it."
-            )
+            return error
 
     def _flow_blob(self, facts: FlowFacts) -> Blob:
-        apart = any(options.runs_apart for options in self._options)
-        try:
-            return self._pack(facts, apart)
-        except SerializationError as error:
-            stays = self._what_stays(facts.context)
-            if stays is not None:
-                raise SerializationError(
-                    f"The context of flow {self._flow_name!r} cannot be sent to the workers: its "
-                    f"{stays!r} cannot be pickled ({error}). Put into it what can, and make such an "
-                    "object inside the tasks."
-                ) from error
-            # The runs that read such a parameter as an argument are refused; the others only miss it in
-            # context.
-            travels = {name: value for name, value in facts.parameters.items() if self._travels(value)}
-            blob = self._pack(replace(facts, parameters=travels), apart)
-            return blob if self._pickles else replace(blob, content=facts)
+        return self._pack(facts, dumps_facts, any(options.runs_apart for options in self._options))
 
-    def _what_stays(self, context: Mapping[str, Any]) -> str | None:
-        """Return the name of the first value that cannot be pickled; None when all can."""
-        return next((name for name, value in context.items() if not self._travels(value)), None)
-
-    def _travels(self, value: Any) -> bool:
-        try:
-            dumps(value, self._names)
-        except SerializationError:
-            return False
-        return True
-
-    def _pack(self, content: Envelope | FlowFacts, apart: bool) -> Blob:
+    def _pack(self, content: Content, dump: Callable[[Content], bytes], apart: bool) -> Blob:
         if not self._pickles:
             # It stays in this process, but for bodies that have one of their own.
-            return Blob("", dumps_by_value(content) if apart else b"", None, content)
-        payload = dumps_by_value(content)
+            return Blob("", dump(content) if apart else b"", None, content)
+        payload = dump(content)
         digest = blake2b(payload, digest_size=16).hexdigest()
         blob = self._by_digest.get(digest)
         if blob is None:

@@ -27,7 +27,7 @@ def _place(value: object) -> object:
     if isinstance(value, str) and value not in _PLACES and not any(mark in value for mark in ":/."):
         raise ValueError(
             f"it is none of {', '.join(_PLACES)}, no address (tcp://host:8786), no scheduler file and no "
-            "cluster class (dask_jobqueue.SLURMCluster)"
+            "class of a cluster (dask_jobqueue.SLURMCluster) or executor (shop.executors.PoolExecutor)"
         )
     return value
 

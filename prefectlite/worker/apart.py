@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from prefectlite.errors import SerializationError
-from prefectlite.lowering.spec import VALUE, Spec
+from prefectlite.lowering.spec import Spec
 from prefectlite.masking import KNOWN
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed, TimedOut
 from prefectlite.worker.around import Kind
 from prefectlite.worker.attempt import Outcome, called_off, ended_by, failed
 from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
+from prefectlite.worker.elsewhere import told_elsewhere, why_not_told
 from prefectlite.worker.failures import is_retryable
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.job import IDLE, Job, Surroundings
 from prefectlite.worker.strips import Strip
-from prefectlite.worker.upstreams import UpstreamStates
 
 #: How often a thread that waits for a body looks whether it was interrupted, in seconds.
 SLICE: Final = 0.05
@@ -64,21 +64,7 @@ def perform_apart(strip: Strip, place: int) -> Outcome:
     kind = strip.kind
     started = time.time()
     try:
-        index = None if strip.first is None else strip.first + place
-        arguments = strip.arguments(place)
-        told = UpstreamStates(*strip.upstreams(index)).told()
-        spec = Spec(
-            strip.slug,
-            index,
-            kind.loop,
-            kind.attempt,
-            arguments,
-            (),
-            tuple(told),
-            kind.drop_value,
-            kind.measure,
-            tuple((name, (VALUE, value, None, False)) for name, value in strip.beside().items()),
-        )
+        spec = told_elsewhere(strip, place)
         child = _child()
         return child.perform(kind, spec, started)
     except BaseException as error:
@@ -195,7 +181,8 @@ class Child:
         try:
             message = pack(JOB, job)
         except SerializationError as error:
-            raise SerializationError(_unpicklable(spec.given, error)) from error
+            before = "The body runs in a process of its own, as its task has timeout or isolate"
+            raise SerializationError(f"{before}, and {why_not_told(spec, error)}") from error
         self._surroundings, self._flow, self._task = surroundings, flow, task
         return message
 
@@ -327,16 +314,6 @@ def _surroundings() -> Surroundings:
     except OSError:  # it was removed
         folder = ""
     return Surroundings(folder, list(sys.path), dict(os.environ), tuple(KNOWN))
-
-
-def _unpicklable(arguments: dict[str, Any], error: SerializationError) -> str:
-    before = "The body runs in a process of its own, as its task has timeout or isolate"
-    for name, value in arguments.items():
-        try:
-            pack(JOB, value)
-        except SerializationError as why:
-            return f"{before}, and its argument {name!r} cannot be pickled to get there ({why})"
-    return f"{before}, and what it is told cannot be pickled to get there ({error})"
 
 
 def _stat(pid: int) -> tuple[int, str] | tuple[()]:

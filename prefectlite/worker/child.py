@@ -23,11 +23,10 @@ from typing import Any, Final
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
 from prefectlite.masking import hide_texts
-from prefectlite.states.report import Report
-from prefectlite.states.state import Failed
 from prefectlite.worker.around import until
 from prefectlite.worker.attempt import Outcome, perform, unopened
 from prefectlite.worker.channel import BEGUN, CAME_TO, LINES, OVER, PRINTED, Channel, Message, pack
+from prefectlite.worker.elsewhere import cannot_leave
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.job import IDLE, Job
 from prefectlite.worker.logs import LogLine, installation
@@ -161,16 +160,7 @@ class _Server:
         try:
             told = pack(CAME_TO, outcome)
         except SerializationError as error:
-            report = outcome.report
-            assert report is not None  # it did not hold
-            text = (
-                f"What the body ended with cannot be pickled ({error}), so that it cannot leave its process."
-            )
-            state = Failed(text, SerializationError(text))
-            told = pack(
-                CAME_TO,
-                Outcome(Report(state, report.started, report.ended, where=report.where, retryable=False)),
-            )
+            told = pack(CAME_TO, cannot_leave(outcome, error))
         self.channel.send(told)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:

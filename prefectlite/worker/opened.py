@@ -9,7 +9,8 @@ from typing import Any
 
 from prefectlite.core.facts import flow_facts
 from prefectlite.core.loggers import get_logger
-from prefectlite.lowering.envelope import Envelope, FlowFacts
+from prefectlite.lowering.envelope import Envelope, FlowFacts, dumps_facts
+from prefectlite.lowering.functions import dumps_task
 from prefectlite.lowering.wrappers import Packed
 from prefectlite.masking import hide_texts
 
@@ -25,11 +26,11 @@ class OpenFlow:
         It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("context", "facts", "large", "log_attributes", "payload")
+    __slots__ = ("_payload", "context", "facts", "large", "log_attributes")
 
     def __init__(self, facts: FlowFacts, payload: bytes = b"") -> None:
         self.facts = facts
-        self.payload = payload
+        self._payload = payload
         #: Tasks that made values too large for a bundle, and how many more bundles of each may go back whole.
         self.large: dict[OpenTask, int] = {}
         self.context: dict[str, Any] = flow_facts(
@@ -39,6 +40,13 @@ class OpenFlow:
         #: What of the context each log line bears, too.
         self.log_attributes: Sequence[str] = () if config is None else config.logging.log_attributes
         hide_texts(facts.hidden)
+
+    @property
+    def payload(self) -> bytes:
+        """What travelled, pickled; made when it is asked for where it did not have to be."""
+        if not self._payload:
+            self._payload = dumps_facts(self.facts)
+        return self._payload
 
 
 class OpenTask:
@@ -52,12 +60,19 @@ class OpenTask:
         It, pickled; empty where it did not have to be.
     """
 
-    __slots__ = ("envelope", "logger", "payload")
+    __slots__ = ("_payload", "envelope", "logger")
 
     def __init__(self, envelope: Envelope, payload: bytes = b"") -> None:
         self.envelope = envelope
-        self.payload = payload
+        self._payload = payload
         self.logger = get_logger(envelope.name)
+
+    @property
+    def payload(self) -> bytes:
+        """What travelled, pickled; made when it is asked for where it did not have to be."""
+        if not self._payload:
+            self._payload = dumps_task(self.envelope)
+        return self._payload
 
 
 def open_flow(content: bytes | Packed) -> OpenFlow:

@@ -7,8 +7,8 @@ so that both are run by the same lines.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain
 from typing import Any, Final, TypeAlias
 
 from prefectlite.lowering.elements import element, flat_element, length_of
@@ -28,7 +28,7 @@ from prefectlite.lowering.parts import (
 )
 from prefectlite.lowering.spec import NEED, NEEDS, VALUE, Recipe, Spec, Upstream
 from prefectlite.lowering.spec import PACKED as PACKED_RECIPE
-from prefectlite.lowering.wrappers import Slots, Succeeded
+from prefectlite.lowering.wrappers import Slots, Succeeded, Veiled
 from prefectlite.worker.around import Kind, Kinds
 from prefectlite.worker.inputs import all_plain, is_plain, make
 
@@ -107,6 +107,16 @@ class Strip:
             As ``UpstreamStates`` takes them.
         """
         return self._upstreams, self._values
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secrets in what the attempts read.
+
+        Returns
+        -------
+        tuple of str
+            As texts.
+        """
+        return _secrets(self._values)
 
 
 class Single(Strip):
@@ -273,6 +283,16 @@ class Row(Strip):
                 facts.append((slug, argument, fact))
         return facts, values
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secrets in what the children read.
+
+        Returns
+        -------
+        tuple of str
+            As texts.
+        """
+        return _secrets(chain(self._values, *self._read))
+
     def _share(self, name: str, recipe: Recipe) -> None:
         """Add an argument that all children share; it is made for each where a body could change it."""
         op, _, _, flat = recipe
@@ -398,6 +418,10 @@ def expand(stretches: Sequence[Stretch], values: Sequence[Any], own: Sequence[An
         else:
             found.extend([value] * count)  # whatever it is, it is no plain success, and is held for
     return found
+
+
+def _secrets(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple([text for one in values if isinstance(one, Veiled) for text in one.texts])
 
 
 def _making(name: str) -> str:

@@ -96,6 +96,33 @@ def test_describe_refuses_as_run_does(tmp_path, capsys):
     assert "is not there" in capsys.readouterr().err
 
 
+SUBMITTED = """
+from prefectlite import Flow, task
+from prefectlite.executors import Executor
+
+class Own(Executor):
+    def submit(self, fn, *args, extra_context=None, **kwargs):
+        return fn(*args, **kwargs)
+    def wait(self, futures):
+        return futures
+
+with Flow("own") as own:
+    task(lambda: 1, name="one")()
+own.executor = {executor}
+"""
+
+
+def test_a_flow_may_run_on_an_executor_of_its_files_own(tmp_path, capsys):
+    path = tmp_path / "own_executor_flows.py"
+    path.write_text(SUBMITTED.format(executor="Own()"))
+    assert program.main(["run", str(path)]) == 0
+    assert "runs on Own" in capsys.readouterr().err
+    path = tmp_path / "no_executor_flows.py"
+    path.write_text(SUBMITTED.format(executor="Own"))
+    assert program.main(["run", str(path)]) == 2
+    assert "which is no executor" in capsys.readouterr().err
+
+
 def test_version_and_diagnostics_tell_of_the_machine_and_of_no_value(capsys):
     assert program.main(["version"]) == 0
     assert capsys.readouterr().out == f"{prefectlite.__version__}\n"

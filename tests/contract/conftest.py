@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,16 +13,19 @@ from typing import Any
 import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor
+from prefectlite.executors.submitting import as_place
 from prefectlite.states import Mapped, State
+from tests.contract.submitting import Calls, Threads
 from tests.docs.pages import definitions_of
 
-#: The last is an executor of a user's own, from ``docs/parts.md``.
+#: The last are executors of a user's own: one that builds on ``AttemptSession``, and such as Prefect 1 had.
+OWN = ("own-threads", "submits-calls", "submits-threads", "submits-processes")
 PLACES = (
     "local",
     "dask-threads",
     "dask-processes",
     "dask-bundles",
-    pytest.param("own-threads", marks=pytest.mark.slow),
+    *[pytest.param(name, marks=pytest.mark.slow) for name in OWN],
 )
 
 
@@ -47,6 +53,21 @@ def process_client(dask_cluster: Any) -> Iterator[Any]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def pool_of_processes() -> Iterator[Any]:
+    """The executor with processes of ``docs/parts.md``, whose pool lasts from test to test."""
+    # A fork of this process, in which threads run, might take along locks that nobody would release.
+    server = multiprocessing.get_context("forkserver")
+    executor = definitions_of("docs/parts.md")["ProcessesExecutor"](2, mp_context=server)
+    with executor.start():
+        # What a daemon starts is one, and no test is asked why it is still there.
+        first = threading.Thread(target=executor.pool.submit, args=(int,), daemon=True)
+        first.start()
+        first.join()
+        executor.start = contextlib.nullcontext
+        yield executor
+
+
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> str:
     """The name of the place that the test runs at."""
@@ -56,7 +77,19 @@ def place(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def pickles(place: str) -> bool:
     """Whether what goes from task to task must be pickled there."""
-    return place.startswith("dask")
+    return place.startswith("dask") or place == "submits-processes"
+
+
+@pytest.fixture
+def is_alone(place: str) -> bool:
+    """Whether bodies run there in the thread that drives the flow run, one at a time."""
+    return place in ("local", "submits-calls")
+
+
+@pytest.fixture
+def is_elsewhere(place: str) -> bool:
+    """Whether bodies run there in other processes."""
+    return place.endswith("-processes")
 
 
 @pytest.fixture
@@ -64,10 +97,22 @@ def executor(place: str, request: pytest.FixtureRequest) -> Any:
     """An executor for the place."""
     if place == "local":
         return LocalExecutor()
+    if place == "submits-calls":
+        return Calls()
+    if place == "submits-threads":
+        return Threads()
+    if place == "submits-processes":
+        return request.getfixturevalue("pool_of_processes")
     if place == "own-threads":
         return definitions_of("docs/parts.md")["ThreadsExecutor"](2)
     kind = "process_client" if place == "dask-processes" else "thread_client"
     return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
+
+
+@pytest.fixture
+def ends_bodies(place: str) -> bool:
+    """Whether a cancel ends bodies there while they run."""
+    return place not in ("local", "submits-calls", "submits-processes")
 
 
 class World:
@@ -75,6 +120,7 @@ class World:
 
     def __init__(self, executor: Any, folder: Path) -> None:
         self.executor = executor
+        self.place = as_place(executor)
         self._folder = folder
 
     @property

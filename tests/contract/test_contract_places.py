@@ -20,6 +20,7 @@ import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalDaskExecutor, LocalExecutor, context, task
 from prefectlite.errors import DefinitionError, ExecutorError
+from prefectlite.executors import Executor
 from prefectlite.executors.performance import PerformanceReport
 from tests.contract.rows import Rows
 
@@ -55,6 +56,37 @@ def _() -> None:
     for wrong in ("here", 3):
         with pytest.raises(DefinitionError, match=rf"address={wrong!r}, which is no.*: tcp://host:8786"):
             DaskExecutor(address=wrong)  # type: ignore[arg-type]
+
+
+@row(
+    "19",
+    "an executor has start, submit(fn, *args, extra_context) and wait(futures); whatever has them is one",
+)
+def _() -> None:
+    told: list[Any] = []
+
+    class Own:
+        @contextmanager
+        def start(self) -> Iterator[None]:
+            told.append("start")
+            yield
+            told.append("end")
+
+        def submit(self, fn: Any, *args: Any, extra_context: Any = None, **kwargs: Any) -> Any:
+            told.append(extra_context)
+            return fn(*args, **kwargs)
+
+        def wait(self, futures: Any) -> Any:
+            return futures
+
+    with Flow("own") as flow:
+        doubled = task(lambda x: 2 * x, name="double", tags=["gpu"]).map([1, 2])
+    state = flow.run(executor=Own())
+    assert state.result[doubled].result == [2, 4]
+    names = {"task_name": "double", "task_tags": {"gpu"}}
+    assert told == ["start", {**names, "task_index": 0}, {**names, "task_index": 1}, "end"]
+    with pytest.raises(TypeError, match="abstract"):
+        type("Lacking", (Executor,), {"wait": Own.wait})()
 
 
 @row("19", "executors survive cloudpickle while nothing runs there")

@@ -321,7 +321,9 @@ def wait_for(log: Path, text: str) -> None:
         time.sleep(0.01)
 
 
-def test_a_cancelled_run_cleans_up_from_inside_to_outside(world: Any, place: str, tmp_path: Path) -> None:
+def test_a_cancelled_run_cleans_up_from_inside_to_outside(
+    world: Any, is_alone: bool, ends_bodies: bool, tmp_path: Path
+) -> None:
     log, stop = tmp_path / "log", tmp_path / "stop"
 
     @task
@@ -339,19 +341,23 @@ def test_a_cancelled_run_cleans_up_from_inside_to_outside(world: Any, place: str
     run = flow.start(executor=world.executor)
     wait_for(log, "begun")
     run.cancel()
-    if place == "local":
-        stop.touch()  # its body has the only thread
+    if not ends_bodies:
+        if not is_alone:
+            wait_for(log, "close <outer>")
+        stop.touch()  # else its body has the only thread
     state = run.wait(60)
 
     assert type(state) is Cancelled
     said = [line for line in log.read_text().splitlines() if line != "over"]
     assert said == ["open outer", "open <outer>", "begun", "close <<outer>>", "close <outer>"]
-    assert type(state.result[work]) is (Success if place == "local" else Cancelled)
+    assert type(state.result[work]) is (Success if is_alone else Cancelled)
     assert {type(state.result[one]) for one in (after, never, unused)} == {Cancelled}
     assert {type(state.result[one]) for one in (inside, outside)} == {Success}
 
 
-def test_a_second_cancel_calls_off_the_cleanup(world: Any, place: str, tmp_path: Path) -> None:
+def test_a_second_cancel_calls_off_the_cleanup(
+    world: Any, is_alone: bool, ends_bodies: bool, tmp_path: Path
+) -> None:
     log, stop, used, free = (tmp_path / name for name in ("log", "stop", "used", "free"))
 
     @task
@@ -365,17 +371,20 @@ def test_a_second_cancel_calls_off_the_cleanup(world: Any, place: str, tmp_path:
     run = flow.start(executor=world.executor)
     wait_for(used, "begun")
     run.cancel()
-    if place == "local":
+    if is_alone:
         free.touch()
     wait_for(log, "begun")
     run.cancel()
-    if place == "local":
+    if not ends_bodies:
+        while not is_alone and not all(one.is_finished() for one in run.states().values()):
+            time.sleep(0.01)
+        free.touch()
         stop.touch()
     state = run.wait(60)
 
     assert type(state) is Cancelled
     # In the driver's own thread it goes on to its end.
-    assert type(state.result[cleanup]) is (Success if place == "local" else Cancelled)
+    assert type(state.result[cleanup]) is (Success if is_alone else Cancelled)
 
 
 def test_ctrl_c_in_this_process_cleans_up_and_goes_on(tmp_path: Path) -> None:

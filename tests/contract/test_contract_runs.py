@@ -106,7 +106,7 @@ def test_log_records_and_prints_reach_the_driver_with_their_names(
 
     from prefectlite.driver.run import Run
 
-    assert type(Run(flow, {}, world.executor, observers=[Listener()]).drive()) is Success
+    assert type(Run(flow, {}, world.place, observers=[Listener()]).drive()) is Success
     told = {(line.logger, line.message, line.flow, line.run, line.attempt) for line in lines}
     assert told >= {
         ("somewhere", "record 1", "logs", "speaks-1[0]", 1),
@@ -476,7 +476,7 @@ def test_a_failed_flow_says_so(world: Any) -> None:
     assert state.message
 
 
-def test_bodies_run_where_the_place_says(world: Any, place: str) -> None:
+def test_bodies_run_where_the_place_says(world: Any, is_alone: bool, is_elsewhere: bool) -> None:
     @task
     def where() -> tuple[int, int]:
         return os.getpid(), threading.get_ident()
@@ -486,5 +486,5 @@ def test_bodies_run_where_the_place_says(world: Any, place: str) -> None:
 
     process, thread = world.run(flow).result[told].result
 
-    assert (process == os.getpid()) == (place != "dask-processes")
-    assert (thread == threading.get_ident()) == (place == "local")
+    assert (process == os.getpid()) == (not is_elsewhere)
+    assert is_elsewhere or (thread == threading.get_ident()) == is_alone

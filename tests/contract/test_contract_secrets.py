@@ -260,9 +260,9 @@ def test_handlers_and_triggers_that_tell_are_masked(world: Any) -> None:
 
 
 def test_a_variable_of_the_worker_is_a_secret(
-    world: Any, place: str, monkeypatch: pytest.MonkeyPatch
+    world: Any, is_elsewhere: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "PATH" if place == "dask-processes" else "PL_CONTRACT_SECRET"
+    name = "PATH" if is_elsewhere else "PL_CONTRACT_SECRET"
     monkeypatch.setenv("PL_CONTRACT_SECRET", MADE)
 
     @task

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -187,7 +188,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(world: Any) -> None:
         lines.clear()
         with Flow("alike") as flow:
             children = task(body, name="body", log_stdout=True, **options).map(list(range(9)))  # type: ignore[call-overload]
-        state = Run(flow, {}, world.executor, observers=[Listener()]).drive()
+        state = Run(flow, {}, world.place, observers=[Listener()]).drive()
         said = [
             (type(one), one.message, getattr(one, "traceback", None), repr(one.result))
             for one in state.result[children].map_states
@@ -239,7 +240,9 @@ def test_what_ends_an_isolated_bodys_process_ends_nothing_else(world: Any, act: 
     assert ("exit status 5" if act == "exit" else "SIGSEGV") in ends[2].message
 
 
-def test_a_cancel_ends_an_isolated_body_that_never_comes_back(world: Any, tmp_path: Path) -> None:
+def test_a_cancel_ends_an_isolated_body_that_never_comes_back(
+    world: Any, is_alone: bool, ends_bodies: bool, tmp_path: Path
+) -> None:
     log = tmp_path / "process"
 
     @task(isolate=True)
@@ -255,11 +258,14 @@ def test_a_cancel_ends_an_isolated_body_that_never_comes_back(world: Any, tmp_pa
     run = flow.start(executor=world.executor)
     wait_until(lambda: noted(log))
     run.cancel()
+    [process] = noted(log)
+    if not (is_alone or ends_bodies):  # it is the executor's to end
+        wait_until(lambda: run.states()[only].is_finished())
+        os.kill(process, signal.SIGKILL)
     state = run.wait(60)
 
     assert type(state) is Cancelled
     assert type(state.result[only]) is Cancelled
-    [process] = noted(log)
     wait_until(lambda: not is_alive(process))
     with Flow("next") as after:
         following = task(lambda: 1, name="next", isolate=True)()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor, signals, task
 from prefectlite.cli.tls import instructions
+from prefectlite.executors import Executor as OfPrefect1
 from prefectlite.executors.protocol import Executor, RunBrief
 from prefectlite.results import Result
 from prefectlite.serializers import CompressedSerializer
@@ -69,7 +72,7 @@ def test_no_example_of_a_part_takes_more_than_forty_lines() -> None:
         for block in blocks
     ]
 
-    assert len(defined) == 8
+    assert len(defined) == 9
     assert max(defined) <= 40
 
 
@@ -204,3 +207,13 @@ def test_the_executor_is_one_and_says_where_it_runs(parts: dict[str, Any]) -> No
         assert session.description == "threads of this process"
     finally:
         session.close(())
+
+
+def test_the_executor_of_prefect_1_survives_pickling_while_nothing_runs_there(parts: dict[str, Any]) -> None:
+    executor = parts["ProcessesExecutor"](2, max_tasks_per_child=1)
+    with executor.start():
+        pass
+    again = pickle.loads(cloudpickle.dumps(executor))
+
+    assert isinstance(executor, OfPrefect1)
+    assert vars(again) == vars(executor) == {"count": 2, "options": {"max_tasks_per_child": 1}, "pool": None}

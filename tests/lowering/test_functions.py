@@ -13,6 +13,7 @@ import cloudpickle
 import pytest
 
 from prefectlite.core.task import Task, task
+from prefectlite.lowering.awaiting import Awaited
 from prefectlite.lowering.envelope import by_value_names, dumps, dumps_by_value
 from prefectlite.lowering.functions import ByName, find, travelling
 
@@ -112,17 +113,34 @@ def test_what_a_name_does_not_find_goes_by_value(library: Any) -> None:
         def __call__(self, x: int) -> int:
             return x
 
-    class Own(Task):
-        def run(self) -> None:
-            """Do nothing."""
-
     names = by_value_names()
-    for function in (inner, lambda x: x, Callable_(), task(inner).run, Own().run):
+    for function in (inner, lambda x: x, Callable_(), task(inner).run):
         assert travelling(function, names) is function
     library.plain = library.bare
     function = library.guarded.run
     library.guarded = None
     assert travelling(function, names) is function
+
+
+def test_a_method_goes_with_what_travels_of_its_task() -> None:
+    class Own(Task):
+        def run(self) -> Task:
+            return self
+
+        def other(self) -> Task:
+            return self
+
+    own = Own(state_handlers=[lambda task, old, new: None])
+    for method in (own.run, own.other):
+        sent = travelling(method, by_value_names())
+        assert sent.__name__ == method.__name__
+        assert list(sent().state_handlers) == []
+
+
+def test_an_async_function_goes_as_what_awaits_it(library: Any) -> None:
+    sent = travelling(Awaited(library.plain.run), by_value_names())
+    assert isinstance(sent, Awaited)
+    assert isinstance(sent.body, ByName)
 
 
 def test_what_others_cannot_import_goes_by_value(library: Any) -> None:

@@ -49,6 +49,7 @@ from prefectlite.core.in_place import OptionList, OptionSet
 from prefectlite.core.sets import OrderedSet
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
+from prefectlite.executors import Executor
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
 from prefectlite.schedules import CronSchedule, Schedule, clocks
@@ -271,6 +272,17 @@ assert_type(etl.run(limit=3, run_on_schedule=False, executor=LocalExecutor(), cl
 assert_type(
     etl.run(state=Scheduled(), task_states=state.result, task_contexts={one: {"region": "north"}}), State
 )
+
+
+class Calls(Executor):
+    def submit(self, fn: Callable[..., Any], *args: Any, extra_context: Any = None, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    def wait(self, futures: Any) -> Any:
+        return futures
+
+
+assert_type(etl.run(limit=3, executor=Calls()), State)
 assert_type(etl.serve(limit=3, catch_up="latest", max_instances=2), dict[str, int])
 run = traced.start(start=1, task_states={one: Resume()}, task_contexts={one: {}})
 assert_type(run, FlowRun)
