@@ -685,8 +685,8 @@ def test_a_validator_without_a_time_and_two_locations_are_warned_of(tmp_path: Pa
         one = task(lambda: 1, name="a", target="t", result=LocalResult(tmp_path, location="r"))
     plain = task(lambda: 1, name="a", cache_validator=never_use)
     assert (plain.cache_validator, plain.copy(cache_for=1).cache_validator) == (never_use, all_inputs)
-    assert (one.target, one.result, one.cache_for) == ("t", LocalResult(tmp_path, location="r"), None)
-    assert task(lambda: 1, name="a", cache_for=DAY).cache_for == 86400
+    assert (one.target, one.result, one.cache_for) == ("t", LocalResult(tmp_path, location="t"), None)
+    assert task(lambda: 1, name="a", cache_for=86400).cache_for == DAY
     assert task(lambda: 1, name="a", cache_for=1, cache_validator=None).cache_validator is all_inputs
     with pytest.raises(TypeError, match="Flow 'f' has result='x'; give a Result"):
         Flow("f", result="x")  # type: ignore[arg-type]
