@@ -75,6 +75,14 @@ def what_is_made_again_keeps_what_it_read(patch: Patch) -> None:
     patch.setattr(Readers, "give_back", lambda self, runs: None)
 
 
+def what_was_lost_lets_go_of_what_it_was_made_of(patch: Patch) -> None:
+    patch.setattr(Losses, "_needed_for", lambda self, run: ())
+
+
+def what_was_lost_keeps_what_it_was_made_of(patch: Patch) -> None:
+    patch.setattr(Losses, "give_back", lambda self: None)
+
+
 def readers_hear_twice_of_what_was_made_again(patch: Patch) -> None:
     honest = Losses.settle
 
@@ -101,7 +109,7 @@ def a_loss_is_felt_though_nobody_misses_the_value(patch: Patch) -> None:
         is_final = isinstance(event, ResultLost) and event.run in self.board.lost and not self.ended
         if is_final and self.board.states[event.run].is_successful() and not self.board.again:
             self.board.lost.clear()
-            losses = self._conduct._losses
+            losses = self._conduct.losses
             self._conduct._weigh_loss(event.run, losses._crash(event.run, event.text))
             self._move_on()
         return found
@@ -179,6 +187,8 @@ FAULTS: tuple[Fault, ...] = (
     what_is_made_again_goes_on_without_its_inputs,
     what_is_made_again_lets_go_of_what_it_reads,
     what_is_made_again_keeps_what_it_read,
+    what_was_lost_lets_go_of_what_it_was_made_of,
+    what_was_lost_keeps_what_it_was_made_of,
     readers_hear_twice_of_what_was_made_again,
     a_loss_is_forgotten,
     a_loss_is_felt_though_nobody_misses_the_value,
