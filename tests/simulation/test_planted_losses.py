@@ -230,10 +230,21 @@ def unfolded_late(seed: int) -> Case:
     return flow.case(seed, faults=Faults(slow_answers=8.0), workers=2, accidents=accidents)
 
 
+def missed_late(seed: int) -> Case:
+    """A case in which what was lost is missed after the last other reader of its input has ended."""
+    flow = Sketch()
+    made = flow.task(ends=["value", "value"])
+    lost = flow.task(made, ends=["value", "value"], max_crashes=1)
+    flow.task(made, ends=["value"], lasts=6.0)
+    flow.task(lost, flow.task(ends=["value"], lasts=8.0), trigger=TriggerSpec("all_finished"))
+    return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
+
+
 def cases() -> Iterator[Case]:
     yield from map(spoken_late, range(100))
     yield from map(approved_late, range(10))
     yield from map(unfolded_late, range(60))
+    yield from map(missed_late, range(30))
     yield from map(KINDS["random, beset"], range(500))
 
 
