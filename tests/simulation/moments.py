@@ -186,10 +186,17 @@ class Moments:
             yield from self.sim.promises.shown(edge, index)
 
     def waits(self, run: int) -> bool:
-        """Return whether a value that a run would read is being made again."""
+        """Return whether a value is being made again that a run, or a list that it is behind, would read."""
         asked = {ask.run for ask in self.sim.asks.values()}
-        missed = self.missed.intersection(self._read_by(run))
+        missed = self.missed.intersection(self._above(run))
         return any(up in asked or not self.now(up).is_finished() for up in missed)
+
+    def _above(self, run: int) -> set[int]:
+        """Return the runs that a run is behind; those in lists, whose states hang on theirs, one by one."""
+        above: set[int] = set()
+        for up in self._shown_to(run):
+            above |= self._above(up) if self._is_list(up) else {up}
+        return above
 
     def lacks_some(self, run: int) -> bool:
         """Return whether a value that a run would read is known to be lost, or was: nobody goes ahead then."""

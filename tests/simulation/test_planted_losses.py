@@ -240,16 +240,31 @@ def missed_late(seed: int) -> Case:
     return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
 
 
+def followed_late(seed: int) -> Case:
+    """A case in which the member of a list may be made again when somebody is to follow the list for its state."""
+    flow = Sketch()
+    lost = flow.task(ends=["value", "value"], lasts=3.0, max_crashes=1)
+    whole = flow.task(lost, kind="collection")
+    flow.task(whole, flow.task(ends=["value"], lasts=5.0), trigger=TriggerSpec("all_finished"))
+    flow.task((whole, "after"), flow.task(ends=["value"], lasts=6.0))
+    return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
+
+
 def cases() -> Iterator[Case]:
     yield from map(spoken_late, range(100))
     yield from map(approved_late, range(10))
     yield from map(unfolded_late, range(60))
     yield from map(missed_late, range(30))
+    yield from map(followed_late, range(30))
     yield from map(KINDS["random, beset"], range(500))
 
 
 def test_what_is_said_late_of_what_was_given_up_changes_nothing() -> None:
     assert not is_found(map(spoken_late, range(100)))
+
+
+def test_who_follows_a_list_for_its_state_waits_for_a_member_that_is_made_again() -> None:
+    assert not is_found(map(followed_late, range(30)))
 
 
 @pytest.mark.slow
