@@ -41,6 +41,8 @@ class Moments:
         self.nodes = simulation.case.plan.nodes
         #: Successes whose values were lost and missed, also those that have been made again.
         self.missed = simulation.cluster.accidents.missed
+        #: By run: what it reads and was let through without.
+        self._borne: dict[int, set[int]] = {}
 
     def check_submit(self, submit: Submit) -> None:
         """What reads a value that was lost is sent when it is back, or when the rules bear the loss."""
@@ -50,11 +52,14 @@ class Moments:
             return
         for up in missed:
             require(self.now(up).is_finished(), f"{submit.key} is sent while {self._key(up)} is made again")
-        is_back = all(isinstance(self.now(up), Success) for up in missed)
-        verdict = None if is_back or submit.ahead else self._verdict(run)
+        gone = {up for up in missed if not isinstance(self.now(up), Success)}
+        # Whoever was let through in spite of a loss is asked no more about it.
+        verdict = None if submit.ahead or gone <= self._borne.get(run, set()) else self._verdict(run)
         require(
             verdict in (None, "Paused", "unclear"), f"{submit.key} is sent; by what was lost, it is {verdict}"
         )
+        if not submit.ahead:
+            self._borne[run] = gone
 
     def check_step(self, step: Transition) -> None:
         """A loss changes a state when the value is needed; who is refused, is so by what its upstreams are now."""
