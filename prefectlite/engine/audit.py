@@ -190,4 +190,5 @@ def _readers(board: Board, run: int, reads: int) -> int:
             if board.plan.nodes[down].kind == "collection":
                 done = done and not board.readers[down]
             left -= done
-    return left + sum(claimed.count(run) for claimed in board.again.values())
+    claims = [*board.again.values(), *(loss.reads for loss in board.lost.values()), board.unclaimed]
+    return left + sum(claimed.count(run) for claimed in claims)

@@ -97,6 +97,22 @@ class Consumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """A value that is gone.
+
+    Parameters
+    ----------
+    text : str
+        What is known of it, in a sentence.
+    reads : tuple of int
+        The runs whose values stay for as long as it may have to be made again; none if it may not be.
+    """
+
+    text: str
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lap:
     """Where a looping run stands.
 
@@ -155,6 +171,7 @@ class Board:
         "states",
         "submission",
         "timers",
+        "unclaimed",
         "unmet",
         "unsent",
     )
@@ -187,8 +204,10 @@ class Board:
         self.doubtful: set[int] = set()
         # How often idempotent work was lost.
         self.losses: dict[int, int] = {}
-        # Successes whose value is gone, and what is known of it; nobody has missed it yet.
-        self.lost: dict[int, str] = {}
+        # Successes whose value is gone; nobody has missed it yet.
+        self.lost: dict[int, Loss] = {}
+        # Whose values need not stay any longer for the sake of what was lost.
+        self.unclaimed: list[int] = []
         self.failures: dict[int, int] = {}
         self.crashes: dict[int, int] = {}
         self.early: dict[int, AttemptFinished | AttemptCrashed | AttemptRefused] = {}
@@ -485,6 +504,24 @@ class Board:
             True also for one that is run again because its value was lost.
         """
         return self.stage[run] == FINAL or run in self.again
+
+    def forget_loss(self, run: int) -> Loss | None:
+        """Forget that a value is gone.
+
+        Parameters
+        ----------
+        run : int
+            Whose; it may be there.
+
+        Returns
+        -------
+        Loss or None
+            What was known; what it kept is unclaimed.
+        """
+        loss = self.lost.pop(run, None)
+        if loss is not None:
+            self.unclaimed += loss.reads
+        return loss
 
     def first_skipped(self, run: int) -> str | None:
         """Return the name of the first skipped upstream of a run.

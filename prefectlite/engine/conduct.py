@@ -93,7 +93,7 @@ class Conduct:
         self.beginnings = Beginnings(given, board, ledger, self.waits, self.settling)
         self._proposals: dict[int, Proposal] = {}
         self.questions = Questions(board, ledger)
-        self._losses = Losses(board, ledger, self._ahead, self._readers, frontier)
+        self.losses = Losses(board, ledger, self._ahead, self._readers, frontier)
         # Why a run that waits in the queue was let through; it is told when the run is seen to run.
         self._why: dict[int, Reason] = {}
         self.limits = Limits(board, frontier, self._why)
@@ -117,7 +117,7 @@ class Conduct:
         elif stage == WAITING:
             if not board.unmet[run]:
                 self.decide(run, has_room=True)
-            elif self._ahead.may_go(run) and not self._losses.lacks_some(run):
+            elif self._ahead.may_go(run) and not self.losses.lacks_some(run):
                 self._submit(run)
 
     def decide(self, run: int, *, has_room: bool = False) -> None:
@@ -130,7 +130,7 @@ class Conduct:
         has_room : bool
             Whether it may be sent at once; else it comes up when the window has room.
         """
-        if self._losses.holds_up(run):
+        if self.losses.holds_up(run):
             return
         verdict = before(self._board, run)
         if isinstance(verdict, Proceed) or self._is_approved(run, verdict):
@@ -217,7 +217,7 @@ class Conduct:
 
     def _submit(self, run: int) -> None:
         board, wiring = self._board, self._wiring
-        if not self._losses.are_none and self._cannot_read(run):
+        if not self.losses.are_none and self._cannot_read(run):
             return
         node = board.node[run]
         ahead = board.unmet[run] > 0
@@ -247,18 +247,18 @@ class Conduct:
 
     def _cannot_read(self, run: int) -> bool:
         """Do what follows if a value is lost that a run would read, and return whether one is."""
-        if self._losses.lacks_input(run):
+        if self.losses.lacks_input(run):
             self.limits.give_back(run)
             self.end(run, with_exception(Crashed(GONE, cause="result-lost")), _GONE, self._ledger.now)
             return True
-        if self._losses.hit(run, self._weigh_loss):
+        if self.losses.hit(run, self._weigh_loss):
             self.limits.give_back(run)
             return True
         return False
 
     def _unfold(self, node: int, proposal: Proposal) -> None:
         # A value may have been lost while state handlers were asked.
-        if self._losses.holds_up(node):
+        if self.losses.holds_up(node):
             self._board.stage[node] = WAITING
             return
         width = width_of(self._board, node)
@@ -481,7 +481,7 @@ class Conduct:
         if board.laps:
             board.end_lap(run)
         if run in board.again:
-            self._losses.settle(run)
+            self.losses.settle(run)
         else:
             self.settling.add(run)
         state = board.states[run]
@@ -545,21 +545,8 @@ class Conduct:
         board = self._board
         policy = board.plan_node(run).policy
         has_failures_left = board.failures.get(run, 0) < policy.retry.max_retries
-        has_crashes_left = policy.idempotent or board.crashes.get(run, 0) < policy.max_crashes
-        if not (policy.handled or has_failures_left or has_crashes_left):
+        if not (policy.handled or has_failures_left or self.losses.may_be_made_again(run)):
             self._readers.consume(run, children)
-
-    def miss(self, run: int, submission: int, text: str) -> None:
-        """Note that the value of a success is gone; its state changes when a run that must start needs it.
-
-        Parameters
-        ----------
-        run, submission : int
-            Whose.
-        text : str
-            What is known of it, in a sentence.
-        """
-        self._losses.note(run, submission, text)
 
     def land(self, run: int) -> None:
         """Take a run out of flight; others may have its places.

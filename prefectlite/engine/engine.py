@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
 
-from prefectlite.engine.board import (
-    FINAL,
-    FLYING,
-    PARKED,
-    PENDING,
-    WAITING,
-)
+from prefectlite.engine.board import FINAL, FLYING, PARKED, PENDING, WAITING
 from prefectlite.engine.calling_off import call_off, left_to_do
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.events import (
@@ -163,7 +157,7 @@ class Engine(EngineView):
                 self._held_back(event)
             case ResultLost():
                 self._is_current(event.run, event.submission)  # raises for what was never made
-                self._conduct.miss(event.run, event.submission, event.text)
+                self._conduct.losses.note(event.run, event.submission, event.text)
             case TimerFired() | ResumeRequested():
                 self._go_on(event)
             case Answered():
@@ -185,6 +179,8 @@ class Engine(EngineView):
             return
         self._drain()
         self._fill_window()
+        if self.board.unclaimed:
+            self._conduct.losses.give_back()
         self._end_if_over()
 
     def _is_current(self, run: int, submission: int) -> bool:
@@ -454,6 +450,7 @@ class Engine(EngineView):
         self._finish(cancelled=True)
 
     def _finish(self, cancelled: bool) -> None:
+        self._conduct.losses.forget()
         verdict = decide_flow(flow_tally(self.board), self.board.open, cancelled)
         self._overall.end(verdict)
         if self._overall.is_over or not verdict.state.is_finished():

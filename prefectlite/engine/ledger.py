@@ -157,7 +157,8 @@ class Ledger:
         live = board.live[run]
         if live:
             board.live[run] = 0
-            board.lost.pop(run, None)
+            if board.lost:
+                board.forget_loss(run)
             self.out.append(Release(run, live))
 
     def forget_place(self) -> None:
@@ -186,7 +187,7 @@ class Ledger:
         if submission and all_are(live, submission, runs):
             fill(live, 0, runs)
             for run in [run for run in self.board.lost if run in runs]:
-                del self.board.lost[run]
+                self.board.forget_loss(run)
             self.out.append(ReleaseMany(runs, submission))
             return
         for run in runs:

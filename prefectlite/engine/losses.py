@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from prefectlite.engine.ahead import Ahead, paired_child
-from prefectlite.engine.board import FINAL, WAITING, Board
+from prefectlite.engine.board import FINAL, WAITING, Board, Loss
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.proposal import with_exception
@@ -24,8 +24,9 @@ _MEMBER: Final = "The value of one of its members was lost."
 class Losses:
     """Notes whose values are gone, and looks at what each submission would read.
 
-    A value that nobody misses changes no state. What its rules run again was final before and is settled:
-    whoever reads it waits here, and nobody else is told twice.
+    A value that nobody misses changes no state; as long as somebody may miss it, what it was made of stays.
+    What its rules run again was final before and is settled: whoever reads it waits here, and nobody else is
+    told twice.
 
     Parameters
     ----------
@@ -73,8 +74,44 @@ class Losses:
         self._board.holds.clear()  # they may have had this cause
         if self._is_stored(run):
             self._ledger.free(run)  # whoever reads it from now on gets what was stored, through the driver
-        else:
-            self._board.lost[run] = text
+        elif run not in self._board.lost:
+            reads = self._needed_for(run)
+            self._readers.claim(reads)
+            self._board.lost[run] = Loss(text, reads)
+
+    def _needed_for(self, run: int) -> tuple[int, ...]:
+        """Return whose values must stay for what was lost: none if it will not be missed, or made again."""
+        if not self._readers.is_read(run) or not self.may_be_made_again(run) or self._lacks_input(run):
+            return ()
+        return self._read_again(run)
+
+    def may_be_made_again(self, run: int) -> bool:
+        """Return whether a run may crash once more and start again, by the rules of its task.
+
+        Parameters
+        ----------
+        run : int
+            Any run.
+
+        Returns
+        -------
+        bool
+            True for idempotent work, however often it was lost before.
+        """
+        policy = self._board.plan_node(run).policy
+        return policy.idempotent or self._board.crashes.get(run, 0) < policy.max_crashes
+
+    def give_back(self) -> None:
+        """Take back the claims of losses that nobody will miss any more."""
+        unclaimed = self._board.unclaimed
+        while unclaimed:
+            self._readers.give_back((unclaimed.pop(),))
+
+    def forget(self) -> None:
+        """Take in that all runs are final, so that nobody will miss anything."""
+        for run in list(self._board.lost):
+            self._board.forget_loss(run)
+        self.give_back()
 
     def _is_stored(self, run: int) -> bool:
         ref = self._board.states[run].result_ref
@@ -108,9 +145,9 @@ class Losses:
         board.stage[run] = WAITING
         board.holds.pop(run, None)
         for up in missing:
-            text = board.lost.pop(up, None)
-            if text is not None:
-                weigh(up, self._crash(up, text))
+            loss = board.forget_loss(up)
+            if loss is not None:
+                weigh(up, self._crash(up, loss.text))
         waits = [up for up in missing if up in board.again]
         for up in waits:
             self._waiting.setdefault(up, []).append(run)
@@ -189,14 +226,18 @@ class Losses:
         self._count(run, board.states[run], -1)
         # Its state handlers cannot make good what is gone; they hear of what follows.
         self._ledger.commit(run, crashed, why, self._ledger.now)
-        reads = [up for up in upstreams_of(board, run) if board.live[up] or up in board.again]
-        board.again[run] = tuple(reads)
+        board.again[run] = self._read_again(run)
         self._readers.claim(board.again[run])
         if not board.all_plain(run):
             board.doubtful.add(run)
         board.stage[run] = WAITING
         board.open += 1
         return crashed
+
+    def _read_again(self, run: int) -> tuple[int, ...]:
+        """Return whose values a run that is made again reads, also those that are made again themselves."""
+        board = self._board
+        return tuple([up for up in upstreams_of(board, run) if board.live[up] or up in board.again])
 
     def _count(self, run: int, state: State, times: int) -> None:
         node = self._board.node[run]
@@ -216,8 +257,11 @@ class Losses:
         bool
             False for a run that has never been final.
         """
+        return run in self._board.again and self._lacks_input(run)
+
+    def _lacks_input(self, run: int) -> bool:
         board = self._board
-        return run in board.again and any(
+        return any(
             not board.live[up] and board.state(up).result_ref is not None and not self._is_stored(up)
             for up in upstreams_of(board, run)
         )

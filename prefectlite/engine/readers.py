@@ -180,6 +180,21 @@ class Readers:
                 marks[child - base] = live[child]
                 self._give_back(child)
 
+    def is_read(self, run: int) -> bool:
+        """Return whether anybody still needs a value for more than to keep it.
+
+        Parameters
+        ----------
+        run : int
+            Whose; no collection.
+
+        Returns
+        -------
+        bool
+            True also for a member of a list that is kept.
+        """
+        return self._board.readers[run] > self._wiring.keeps[self._board.node[run]]
+
     def claim(self, runs: Iterable[int]) -> None:
         """Let values stay for one reader more.
 

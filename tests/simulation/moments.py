@@ -41,6 +41,8 @@ class Moments:
         self.nodes = simulation.case.plan.nodes
         #: Successes whose values were lost and missed, also those that have been made again.
         self.missed = simulation.cluster.accidents.missed
+        #: By run: what it reads and was let through without.
+        self._borne: dict[int, set[int]] = {}
 
     def check_submit(self, submit: Submit) -> None:
         """What reads a value that was lost is sent when it is back, or when the rules bear the loss."""
@@ -49,12 +51,15 @@ class Moments:
         if self.sim.cancelled or not missed:
             return
         for up in missed:
-            require(self._now(up).is_finished(), f"{submit.key} is sent while {self._key(up)} is made again")
-        is_back = all(isinstance(self._now(up), Success) for up in missed)
-        verdict = None if is_back or submit.ahead else self._verdict(run)
+            require(self.now(up).is_finished(), f"{submit.key} is sent while {self._key(up)} is made again")
+        gone = {up for up in missed if not isinstance(self.now(up), Success)}
+        # Whoever was let through in spite of a loss is asked no more about it.
+        verdict = None if submit.ahead or gone <= self._borne.get(run, set()) else self._verdict(run)
         require(
             verdict in (None, "Paused", "unclear"), f"{submit.key} is sent; by what was lost, it is {verdict}"
         )
+        if not submit.ahead:
+            self._borne[run] = gone
 
     def check_step(self, step: Transition) -> None:
         """A loss changes a state when the value is needed; who is refused, is so by what its upstreams are now."""
@@ -100,13 +105,13 @@ class Moments:
             cluster.accidents.facts[attempt] = Ending("unreachable", 0.0)
 
     def _needs(self, reader: int, lost: int) -> bool:
-        if self._is_list(reader) or self._now(reader).is_finished() or lost not in self._read_by(reader):
+        if self._is_list(reader) or self.now(reader).is_finished() or lost not in self._read_by(reader):
             return False
         # Whoever was let through once is asked no more.
         if any(isinstance(step.new, Running) for step in self.sim.journal.get(reader, ())):
             return True
         ups = self._shown_to(reader)
-        return all(self._now(up).is_finished() or up in self.missed for up in ups)
+        return all(self.now(up).is_finished() or up in self.missed for up in ups)
 
     def _check_refusal(self, step: Transition) -> None:
         verdict = self._verdict(step.run) or ("Success" if self._is_list(step.run) else "started")
@@ -118,10 +123,10 @@ class Moments:
         oracle = Oracle(self.case, self.sim.cluster.accidents.facts)
         running = type(self.sim.ended).__name__ == "Running"
         for run in self.sim.engine.runs():
-            state, key = self._now(run), self._key(run)
+            state, key = self.now(run), self._key(run)
             require(state.is_finished() or running, f"{key} was left {state!r}")
             if self._is_list(run) and type(state) is Success:
-                whole = all(self._now(up).is_successful() for up in self.missed & self._read_by(run))
+                whole = all(self.now(up).is_successful() for up in self.missed & self._read_by(run))
                 require(whole or running, f"{key} is a success, but one of its members was lost for good")
             chain = self.sim.journal.get(run, [])
             started = sum(isinstance(step.new, Running) for step in chain)
@@ -139,14 +144,14 @@ class Moments:
             self._check_flow(oracle)
 
     def _check_flow(self, oracle: Oracle) -> None:
-        ends = [self._now(up) for node in self.case.plan.reference for up in self._whole(node)]
+        ends = [self.now(up) for node in self.case.plan.reference for up in self._whole(node)]
         expected = oracle.flow_ends(any(type(end).__name__ in FAILURES for end in ends))
         flow = type(self.sim.ended).__name__
         require(flow == expected, f"the flow ended {flow}; by its reference tasks, {expected}")
 
     # What is known at this moment
 
-    def _now(self, run: int) -> State:
+    def now(self, run: int) -> State:
         """Return the last state that was told of a run."""
         chain = self.sim.journal.get(run)
         return chain[-1].new if chain else self.sim.pending
@@ -166,11 +171,11 @@ class Moments:
             or any(self._is_unclear(edge, index) for edge in node.ins)
         ):
             return "unclear"
-        seen = [type(self._now(up)).__name__ for up in self._shown_to(run)]
+        seen = [type(self.now(up)).__name__ for up in self._shown_to(run)]
         if node.policy.skip_on_upstream_skip and not SKIPS.isdisjoint(seen):
             return "Skipped"
         if spec.name == "custom":
-            return cleanup_verdict(type(self._now(up)).__name__ for up in self._shown_to(run, read=True))
+            return cleanup_verdict(type(self.now(up)).__name__ for up in self._shown_to(run, read=True))
         return trigger_verdict(spec, seen, has_upstreams=bool(node.ins))
 
     def _is_unclear(self, edge: PlanEdge, index: int) -> bool:
@@ -186,10 +191,17 @@ class Moments:
             yield from self.sim.promises.shown(edge, index)
 
     def waits(self, run: int) -> bool:
-        """Return whether a value that a run would read is being made again."""
+        """Return whether a value is being made again that a run, or a list that it is behind, would read."""
         asked = {ask.run for ask in self.sim.asks.values()}
-        missed = self.missed.intersection(self._read_by(run))
-        return any(up in asked or not self._now(up).is_finished() for up in missed)
+        missed = self.missed.intersection(self._above(run))
+        return any(up in asked or not self.now(up).is_finished() for up in missed)
+
+    def _above(self, run: int) -> set[int]:
+        """Return the runs that a run is behind; those in lists, whose states hang on theirs, one by one."""
+        above: set[int] = set()
+        for up in self._shown_to(run):
+            above |= self._above(up) if self._is_list(up) else {up}
+        return above
 
     def lacks_some(self, run: int) -> bool:
         """Return whether a value that a run would read is known to be lost, or was: nobody goes ahead then."""
@@ -197,9 +209,32 @@ class Moments:
         if not self.missed.isdisjoint(self._read_by(run)):
             return True
         # What is stored is no loss, once it is known that it is.
-        known = {up for up in self._read_by(run) if self._is_stored(up) and self._now(up).is_finished()}
+        known = {up for up in self._read_by(run) if self._is_stored(up) and self.now(up).is_finished()}
         parcels = (self.sim.cluster.parcels.get((up, last.get(up, 0))) for up in self._read_by(run) - known)
         return any(parcel is not None and parcel.is_missed for parcel in parcels)
+
+    def may_read_again(self, reader: int, run: int) -> bool:
+        """Return whether a final run may have to read a value once more, since what it made of it is lost.
+
+        That is so when the driver was told of the loss, somebody who is not final reads what was made, its rules
+        let the run start again, and all else that it read is there.
+        """
+        parcel = self.sim.cluster.parcels.get((reader, self.sim.last.get(reader, 0)))
+        if parcel is None or not parcel.is_missed or parcel.released or self._is_stored(reader):
+            return False
+        promises, name = self.sim.promises, self.sim.name_of(reader)
+        policy = self.nodes[name[0]].policy
+        crashes = sum(isinstance(step.new, Crashed) for step in self.sim.journal.get(reader, ()))
+        return (
+            promises.reads(reader, run)
+            and not any(self._is_gone(up) for up in self._read_by(reader) - {run})
+            and (policy.idempotent or crashes < policy.max_crashes)
+            and any(
+                not (self._is_list(one) or self.now(one).is_finished())
+                and not promises.has_read(one, reader, parcel.submit.submission)
+                for one in promises.readers(*name)
+            )
+        )
 
     def _read_by(self, run: int) -> set[int]:
         """Return the runs whose values a run reads, those in lists among them."""
@@ -213,7 +248,7 @@ class Moments:
 
     def _whole(self, node: int) -> list[int]:
         children = self.sim.engine.children(node)
-        return list(children) if type(self._now(node)).__name__ == "Mapped" else [node]
+        return list(children) if type(self.now(node)).__name__ == "Mapped" else [node]
 
     def _is_gone(self, run: int) -> bool:
         parcel = self.sim.cluster.parcels.get((run, self.sim.last.get(run, 0)))

@@ -229,7 +229,7 @@ class Promises:
         return list(children) if mapped else [edge.upstream]
 
     def check_readers(self, run: int, submission: int) -> None:
-        """A value may only go when every run that could read it is final."""
+        """A value may only go when every run that could read it is final, and need not be made again."""
         if self.sim.cancelled or self.sim.cluster.parcels[run, submission].status != "done":
             return
         if not isinstance(self.sim.state_of(run), PLAIN) or self.sim.state_of(run).result_ref is None:
@@ -238,23 +238,29 @@ class Promises:
         is_stored = node in self.case.stored
         if is_stored and self.sim.cluster.parcels[run, submission].is_missed:
             return  # whoever still reads it is given what is stored
-        for reader in self._readers(node, index):
+        for reader in self.readers(node, index):
             require(
                 self.sim.state_of(reader).is_finished()
-                or self._has_read(reader, run, submission)
-                or (self._was_final(reader) and (is_stored or not self._reads(reader, run))),
+                or self.sim.moments.now(reader).is_finished()  # later in this turn, its own value was missed
+                or self.has_read(reader, run, submission)
+                or (self._was_final(reader) and (is_stored or not self.reads(reader, run))),
                 f"the value of {self.engine.key(run)} was released before {self.engine.key(reader)} was final",
+            )
+            require(
+                is_stored or not self.sim.moments.may_read_again(reader, run),
+                f"the value of {self.engine.key(run)} was released, but {self.engine.key(reader)} was lost, "
+                "is missed and may be made again of it",
             )
         require(
             not self._keeps(node), f"the value of {self.engine.key(run)} should be kept, and was released"
         )
 
-    def _reads(self, reader: int, run: int) -> bool:
+    def reads(self, reader: int, run: int) -> bool:
         """Return whether a run that is made again reads a value: it did the first time."""
         submit = self.sim.cluster.parcels[reader, self.sim.last[reader]].submit
         return any(run in runs_in(one.source) for one in submit.arguments)
 
-    def _has_read(self, reader: int, run: int, submission: int) -> bool:
+    def has_read(self, reader: int, run: int, submission: int) -> bool:
         """Return whether a reader has read a value for good, and no rule can let it start afresh."""
         if (run, submission) not in self.sim.cluster.folded.get(reader, ()):
             return False
@@ -264,7 +270,8 @@ class Promises:
         spent = crashes >= policy.max_crashes and len(ends) - crashes >= policy.retry.max_retries
         return spent and not policy.handled and not policy.idempotent
 
-    def _readers(self, node: int, index: int) -> list[int]:
+    def readers(self, node: int, index: int) -> list[int]:
+        """Return the runs that read a run's value, lists and those who read it through them among them."""
         found: list[int] = []
         for edge in self.case.plan.nodes[node].outs:
             if edge.key is None:
@@ -277,7 +284,7 @@ class Promises:
             if self.case.plan.nodes[down].kind == "collection":
                 holders = readers[1:] if self.case.plan.nodes[down].is_mapped else readers
                 for one in holders:
-                    found.extend(self._readers(*self.sim.name_of(one)))
+                    found.extend(self.readers(*self.sim.name_of(one)))
         return found
 
     def _keeps(self, node: int, unfolded: bool = True) -> bool:

@@ -101,7 +101,7 @@ def a_cleanup_is_not_asked_again_when_its_resource_is_lost(patch: Patch) -> None
     ask, answer = Conduct.decide, Conduct._trigger_answered
 
     def decide(self: Conduct, run: int, *, has_room: bool = False) -> None:
-        if run in vars(self).get("allowed", ()) and not self._losses.holds_up(run):
+        if run in vars(self).get("allowed", ()) and not self.losses.holds_up(run):
             self._proceed(run, _FINE, has_room)
         else:
             ask(self, run, has_room=has_room)

@@ -75,6 +75,14 @@ def what_is_made_again_keeps_what_it_read(patch: Patch) -> None:
     patch.setattr(Readers, "give_back", lambda self, runs: None)
 
 
+def what_was_lost_lets_go_of_what_it_was_made_of(patch: Patch) -> None:
+    patch.setattr(Losses, "_needed_for", lambda self, run: ())
+
+
+def what_was_lost_keeps_what_it_was_made_of(patch: Patch) -> None:
+    patch.setattr(Losses, "give_back", lambda self: None)
+
+
 def readers_hear_twice_of_what_was_made_again(patch: Patch) -> None:
     honest = Losses.settle
 
@@ -101,7 +109,7 @@ def a_loss_is_felt_though_nobody_misses_the_value(patch: Patch) -> None:
         is_final = isinstance(event, ResultLost) and event.run in self.board.lost and not self.ended
         if is_final and self.board.states[event.run].is_successful() and not self.board.again:
             self.board.lost.clear()
-            losses = self._conduct._losses
+            losses = self._conduct.losses
             self._conduct._weigh_loss(event.run, losses._crash(event.run, event.text))
             self._move_on()
         return found
@@ -179,6 +187,8 @@ FAULTS: tuple[Fault, ...] = (
     what_is_made_again_goes_on_without_its_inputs,
     what_is_made_again_lets_go_of_what_it_reads,
     what_is_made_again_keeps_what_it_read,
+    what_was_lost_lets_go_of_what_it_was_made_of,
+    what_was_lost_keeps_what_it_was_made_of,
     readers_hear_twice_of_what_was_made_again,
     a_loss_is_forgotten,
     a_loss_is_felt_though_nobody_misses_the_value,
@@ -220,15 +230,41 @@ def unfolded_late(seed: int) -> Case:
     return flow.case(seed, faults=Faults(slow_answers=8.0), workers=2, accidents=accidents)
 
 
+def missed_late(seed: int) -> Case:
+    """A case in which what was lost is missed after the last other reader of its input has ended."""
+    flow = Sketch()
+    made = flow.task(ends=["value", "value"])
+    lost = flow.task(made, ends=["value", "value"], max_crashes=1)
+    flow.task(made, ends=["value"], lasts=6.0)
+    flow.task(lost, flow.task(ends=["value"], lasts=8.0), trigger=TriggerSpec("all_finished"))
+    return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
+
+
+def followed_late(seed: int) -> Case:
+    """A case in which the member of a list may be made again when somebody is to follow the list for its state."""
+    flow = Sketch()
+    lost = flow.task(ends=["value", "value"], lasts=3.0, max_crashes=1)
+    whole = flow.task(lost, kind="collection")
+    flow.task(whole, flow.task(ends=["value"], lasts=5.0), trigger=TriggerSpec("all_finished"))
+    flow.task((whole, "after"), flow.task(ends=["value"], lasts=6.0))
+    return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
+
+
 def cases() -> Iterator[Case]:
     yield from map(spoken_late, range(100))
     yield from map(approved_late, range(10))
     yield from map(unfolded_late, range(60))
+    yield from map(missed_late, range(30))
+    yield from map(followed_late, range(30))
     yield from map(KINDS["random, beset"], range(500))
 
 
 def test_what_is_said_late_of_what_was_given_up_changes_nothing() -> None:
     assert not is_found(map(spoken_late, range(100)))
+
+
+def test_who_follows_a_list_for_its_state_waits_for_a_member_that_is_made_again() -> None:
+    assert not is_found(map(followed_late, range(30)))
 
 
 @pytest.mark.slow
