@@ -106,7 +106,10 @@ def test_states_give_pendulums_and_keep_plain_ones(kind: type[Any]) -> None:
     assert state_to_json(given) == state_to_json(state)
     assert state_from_json(state_to_json(given)) == state
     assert pickle.dumps(given) == pickle.dumps(state)
-    assert kind(start_time=None).attributes()["start_time"] is None
+
+
+def test_a_pause_without_an_end_has_no_moment() -> None:
+    assert Paused(start_time=None).start_time is None
 
 
 def test_a_cached_state_tells_its_expiration_in_pendulums_words() -> None:
