@@ -13,6 +13,7 @@ from prefectlite.settings import LoggingSettings
 from prefectlite.worker.logs import current, named_of_context
 from prefectlite.worker.prints import Router
 
+_TOP: Final = logging.getLogger()
 _ROOT: Final = logging.getLogger("prefectlite")
 #: What a format may ask for of a record that is not a task's.
 _BLANK: Final = {
@@ -106,8 +107,9 @@ class _Unheard(logging.Handler):
 class Ear:
     """Hears what prefectlite and its tasks log while flows run, handlers and triggers say, for example.
 
-    Only where nobody set up logging: then the first of those who listen gets it, and the level of the tree
-    ``prefectlite`` is that of the settings for so long, unless somebody set one.
+    Only where nobody set up logging: then the first of those who listen gets it. The level of the tree
+    ``prefectlite`` is that of the settings for so long, unless somebody set one; so it is for handlers that a
+    program gave to the tree alone.
     """
 
     def __init__(self) -> None:
@@ -126,7 +128,7 @@ class Ear:
         """
         with self._lock:
             self._all.append(listener)
-            if self._placed is None and not is_set_up(_ROOT):
+            if self._placed is None and not (is_set_up(_TOP) and is_set_up(_ROOT)):
                 self._place(listener)
                 self._level = _ROOT.level
                 if not _ROOT.level:

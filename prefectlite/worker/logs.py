@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from prefectlite.core.layers import current_layer
+from prefectlite.core.loggers import get_logger
 from prefectlite.masking import mask
 from prefectlite.worker.concealed import concealing
 
@@ -315,21 +316,26 @@ class CaptureHandler(logging.Handler):
 _FORMATTER: Final = logging.Formatter()
 
 
-class _AsBefore(logging.Filter):
-    """Keeps from a handler what the root logger's level kept from it before the level was lowered.
-
-    To what passes it adds whose it is, for formatters; not earlier, since ``extra=`` may name the same.
-    """
-
-    def __init__(self, level: int) -> None:
-        super().__init__()
-        self._level = level
+class _Labelled(logging.Filter):
+    """Adds to records whose they are, for formatters; not earlier, since ``extra=`` may name the same."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         speaker = current.get()
         if speaker is not None:
             for name, value in speaker.labels().items():
                 record.__dict__.setdefault(name, value)
+        return True
+
+
+class _AsBefore(_Labelled):
+    """Keeps from a handler what the root logger's level kept from it before the level was lowered."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        super().filter(record)
         # A level of a logger's own let it through, as it did before.
         return bool(_level_below_root(record.name)) or record.levelno >= self._level
 
@@ -408,9 +414,17 @@ class Installation:
     def _attend(self, root: logging.Logger) -> None:
         # Not once for all: a program may set up logging anew while its cluster of threads lives on.
         known = {handler for handler, _ in self._filters}
-        for handler in root.handlers:
-            if handler is not self._handler and handler not in known:
-                keep = _AsBefore(self._before)
+        own: list[tuple[logging.Handler, logging.Filter]] = [
+            *(
+                (handler, _AsBefore(self._before))
+                for handler in root.handlers
+                if handler is not self._handler
+            ),
+            *((handler, _Labelled()) for handler in get_logger().handlers),
+        ]
+        for handler, keep in own:
+            if handler not in known:
+                known.add(handler)
                 handler.addFilter(keep)
                 self._filters.append((handler, keep))
         root.addHandler(self._handler)
