@@ -18,7 +18,7 @@ from prefectlite.core.constants import Collection as CollectionTask
 from prefectlite.core.constants import Constant
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.parameter import Parameter
-from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
+from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.observer import Changes, RunView
 from prefectlite.driver.telling import Telling, in_numbers
 from prefectlite.engine.instructions import Transition
@@ -27,12 +27,12 @@ from prefectlite.printable import hanging, label
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State, TriggerFailed
-from prefectlite.worker.logs import LogLine, installation, record_labels
+from prefectlite.worker.labels import record_labels
+from prefectlite.worker.logs import LogLine, installation
 
 #: What only carries a value is no news.
 _SILENT: Final = (Parameter, Constant, CollectionTask)
-#: The loggers that tell of states; they have the names of what told of them in Prefect 1.
-_TASKS: Final = "prefectlite.TaskRunner"
+#: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
 
 
@@ -74,8 +74,8 @@ class Echo:
         self._run_id, self._flow_name = run.run_id, run.flow_name
         self._slugs, self._known = run.slugs, None
         EAR.listen(self._resort)
-        enabled = logging.getLogger(_TASKS).isEnabledFor(logging.INFO)
-        wanted = enabled and installation.lets_through(_TASKS, logging.INFO)
+        enabled = logging.getLogger(TASKS).isEnabledFor(logging.INFO)
+        wanted = enabled and installation.lets_through(TASKS, logging.INFO)
         if wanted and self._per_second and self._telling is None:
             self._telling = Telling(self._per_second, self._names)
 
@@ -169,7 +169,7 @@ class Echo:
         level = (
             logging.ERROR if isinstance(new, Failed) and not isinstance(new, TriggerFailed) else logging.INFO
         )
-        record = _record(_TASKS, level, text, change.time)
+        record = _record(TASKS, level, text, change.time)
         record.__dict__.update(self._labels(self._flow_name, run, change.key.slug))
         return record
 

@@ -10,9 +10,12 @@ from typing import Any, Final, TextIO
 
 from prefectlite.printable import hanging
 from prefectlite.settings import LoggingSettings
-from prefectlite.worker.logs import current, named_of_context
+from prefectlite.worker.labels import Labelled, current
+from prefectlite.worker.logs import named_of_context
 from prefectlite.worker.prints import Router
 
+#: The logger that tells of task runs; it has the name of what told of them in Prefect 1.
+TASKS: Final = "prefectlite.TaskRunner"
 _TOP: Final = logging.getLogger()
 _ROOT: Final = logging.getLogger("prefectlite")
 #: What a format may ask for of a record that is not a task's.
@@ -97,6 +100,7 @@ class _Unheard(logging.Handler):
     def __init__(self, to: LastResort) -> None:
         super().__init__()
         self._to = to
+        self.addFilter(Labelled())
 
     def emit(self, record: logging.LogRecord) -> None:
         # What bodies log is on its way to the driver.
@@ -116,6 +120,7 @@ class Ear:
         self._lock = threading.Lock()
         self._all: list[LastResort] = []
         self._placed: _Unheard | None = None
+        self._labelled: list[tuple[logging.Handler, Labelled]] = []
         self._level = logging.NOTSET
 
     def listen(self, listener: LastResort) -> None:
@@ -127,6 +132,8 @@ class Ear:
             Who gets it.
         """
         with self._lock:
+            if not self._all:
+                self._label()
             self._all.append(listener)
             if self._placed is None and not (is_set_up(_TOP) and is_set_up(_ROOT)):
                 self._place(listener)
@@ -144,6 +151,10 @@ class Ear:
         """
         with self._lock:
             self._all = [one for one in self._all if one is not listener]
+            if not self._all:
+                for handler, label in self._labelled:
+                    handler.removeFilter(label)
+                self._labelled = []
             if self._placed is None or self._placed._to is not listener:
                 return
             _ROOT.removeHandler(self._placed)
@@ -152,6 +163,12 @@ class Ear:
                 self._place(self._all[0])
             else:
                 _ROOT.setLevel(self._level)
+
+    def _label(self) -> None:
+        """Let a program's own handlers know whose the records are that handlers and triggers make."""
+        self._labelled = [(handler, Labelled()) for handler in (*_TOP.handlers, *_ROOT.handlers)]
+        for handler, label in self._labelled:
+            handler.addFilter(label)
 
     def _place(self, listener: LastResort) -> None:
         self._placed = _Unheard(listener)
@@ -184,9 +201,10 @@ def is_set_up(logger: logging.Logger) -> bool:
 
 
 def _who(known: dict[str, Any]) -> str:
-    if known["task_run"] and known["attempt"]:
-        return f"{known['flow_name']} · {known['task_run']} · attempt {known['attempt']}"
-    return str(known["flow_name"] or known["name"])
+    flow, run, attempt = known["flow_name"], known["task_run"], known["attempt"]
+    if not run or known["name"] == TASKS:
+        return str(flow or known["name"])
+    return f"{flow} · {run} · attempt {attempt}" if attempt else f"{flow} · {run}"
 
 
 def _standard_output() -> TextIO | None:

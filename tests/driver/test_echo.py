@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, Parameter, get_logger, set_temporary_config, task
+from prefectlite import Flow, LocalExecutor, Parameter, get_logger, mapped, set_temporary_config, task
 from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
 from prefectlite.settings import LoggingSettings
 
@@ -43,7 +43,12 @@ def tells(task: Any, old: Any, new: Any) -> None:
     logging.getLogger("mine").info("nobody hears of this, as ever")
 
 
-@task(log_stdout=True)
+def greets(task: Any, old: Any, new: Any) -> None:
+    if new.is_successful():
+        task.logger.info("greeted")
+
+
+@task(log_stdout=True, state_handlers=[greets])
 def prints() -> None:
     print("printed")
     get_logger("prints").info("logged")
@@ -185,6 +190,7 @@ class TestPlain:
     def test_default_lines_say_whose_they_are(self, capsys: pytest.CaptureFixture[str]) -> None:
         with Flow("etl") as flow:
             fails()
+            prints.map(upstream_tasks=[mapped([1])])
         with plain(format=LoggingSettings().format):
             flow.run(executor=HERE)
         whose = [line[9:].partition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
@@ -193,7 +199,8 @@ class TestPlain:
             "INFO    etl",
             "INFO    etl · fails-1 · attempt 1",
             "INFO    etl · fails-1 · attempt 2",
-            "INFO    prefectlite.fails",
+            "INFO    etl · prints-1",
+            "INFO    etl · prints-1[0] · attempt 1",
         ]
 
     @pytest.mark.parametrize("kind", ["closed", "none"])
@@ -268,6 +275,7 @@ def test_a_handler_of_prefectlites_own_logger_hears_all_with_names_as_in_prefect
         "prefectlite.FlowRunner etl | Flow run etl: Success",
         "prefectlite.TaskRunner etl | Task run prints-1: Running",
         "prefectlite.TaskRunner etl | Task run prints-1: Success",
+        "prefectlite.prints etl | greeted",
         "prefectlite.prints etl | logged",
         "prefectlite.prints etl | printed",
     ]
