@@ -1,4 +1,4 @@
-"""Whose a log record is: the task run's whose body, handler or trigger made it. Knows the context; knows no driver."""
+"""Whose a log record is: the task run's whose body, handler or trigger made it. Knows no driver."""
 
 from __future__ import annotations
 
