@@ -166,7 +166,8 @@ class Ear:
 
     def _label(self) -> None:
         """Let a program's own handlers know whose the records are that handlers and triggers make."""
-        self._labelled = [(handler, Labelled()) for handler in (*_TOP.handlers, *_ROOT.handlers)]
+        own = [handler for handler in (*_TOP.handlers, *_ROOT.handlers) if _is_a_programs(handler)]
+        self._labelled = [(handler, Labelled()) for handler in own]
         for handler, label in self._labelled:
             handler.addFilter(label)
 
@@ -194,10 +195,14 @@ def is_set_up(logger: logging.Logger) -> bool:
     """
     at: logging.Logger | None = logger
     while at is not None:
-        if any(type(handler).__module__.partition(".")[0] != "prefectlite" for handler in at.handlers):
+        if any(map(_is_a_programs, at.handlers)):
             return True
         at = at.parent if at.propagate else None
     return False
+
+
+def _is_a_programs(handler: logging.Handler) -> bool:
+    return type(handler).__module__.partition(".")[0] != "prefectlite"
 
 
 def _who(known: dict[str, Any]) -> str:
