@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from prefectlite.core.constants import Collection as CollectionTask
 from prefectlite.core.constants import Constant
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.parameter import Parameter
-from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
+from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.observer import Changes, RunView
 from prefectlite.driver.telling import Telling, in_numbers
 from prefectlite.engine.instructions import Transition
@@ -25,13 +26,13 @@ from prefectlite.masking import mask
 from prefectlite.printable import hanging, label
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import State
-from prefectlite.worker.logs import LogLine, installation, record_labels
+from prefectlite.states.state import Failed, State, TriggerFailed
+from prefectlite.worker.labels import record_labels
+from prefectlite.worker.logs import LogLine, installation
 
 #: What only carries a value is no news.
 _SILENT: Final = (Parameter, Constant, CollectionTask)
-#: The loggers that tell of states; they have the names of what told of them in Prefect 1.
-_TASKS: Final = "prefectlite.TaskRunner"
+#: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
 
 
@@ -73,8 +74,8 @@ class Echo:
         self._run_id, self._flow_name = run.run_id, run.flow_name
         self._slugs, self._known = run.slugs, None
         EAR.listen(self._resort)
-        enabled = logging.getLogger(_TASKS).isEnabledFor(logging.INFO)
-        wanted = enabled and installation.lets_through(_TASKS, logging.INFO)
+        enabled = logging.getLogger(TASKS).isEnabledFor(logging.INFO)
+        wanted = enabled and installation.lets_through(TASKS, logging.INFO)
         if wanted and self._per_second and self._telling is None:
             self._telling = Telling(self._per_second, self._names)
 
@@ -150,17 +151,25 @@ class Echo:
         EAR.leave(self._resort)
 
     def _of_body(self, line: LogLine) -> logging.LogRecord:
-        record = _record(line.logger, line.level, line.message, line.time)
+        slug = RunKey.parse(line.run).slug
+        printed = line.logger == "stdout"
+        logger = get_logger(self._names.get(slug, slug)).name if printed else line.logger
+        record = _record(logger, line.level, line.message, line.time)
         record.exc_text = line.exc_text
-        labels = self._labels(line.flow, line.run, RunKey.parse(line.run).slug)
-        record.__dict__.update(labels, attempt=line.attempt, where=line.where, is_task_log=True)
+        labels = self._labels(line.flow, line.run, slug)
+        record.__dict__.update(
+            labels, attempt=line.attempt, where=line.where, is_task_log=True, is_print=printed
+        )
         record.__dict__.update(line.attributes or {})
         return record
 
     def _of_task(self, change: Transition) -> logging.LogRecord:
         run, new = str(change.key), change.new
         text = f"Task run {label(run)}: {type(new).__name__}. {hanging(mask(new.message or ''))}"
-        record = _record(_TASKS, logging.INFO, text, change.time)
+        level = (
+            logging.ERROR if isinstance(new, Failed) and not isinstance(new, TriggerFailed) else logging.INFO
+        )
+        record = _record(TASKS, level, text, change.time)
         record.__dict__.update(self._labels(self._flow_name, run, change.key.slug))
         return record
 
@@ -185,7 +194,10 @@ class Echo:
         for record in records:
             if handled[record.name] and _is_news(record):
                 logging.getLogger(record.name).handle(record)
-        self._resort.write([record for record in records if not handled[record.name]])
+        wanted = self._resort.level_wanted
+        self._resort.write(
+            [record for record in records if not handled[record.name] and record.levelno >= wanted]
+        )
 
     @property
     def _flow(self) -> str:
@@ -208,6 +220,5 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Return whether the program's handlers want a record, and have not had it where it was made."""
     where = getattr(record, "where", "")
     is_here = where == "local" or where.startswith("inproc://")
-    return not (is_here and record.name != "stdout") and logging.getLogger(record.name).isEnabledFor(
-        record.levelno
-    )
+    had = is_here and not getattr(record, "is_print", False)
+    return not had and logging.getLogger(record.name).isEnabledFor(record.levelno)

@@ -10,9 +10,13 @@ from typing import Any, Final, TextIO
 
 from prefectlite.printable import hanging
 from prefectlite.settings import LoggingSettings
-from prefectlite.worker.logs import current, named_of_context
+from prefectlite.worker.labels import Labelled, current
+from prefectlite.worker.logs import named_of_context
 from prefectlite.worker.prints import Router
 
+#: The logger that tells of task runs; it has the name of what told of them in Prefect 1.
+TASKS: Final = "prefectlite.TaskRunner"
+_TOP: Final = logging.getLogger()
 _ROOT: Final = logging.getLogger("prefectlite")
 #: What a format may ask for of a record that is not a task's.
 _BLANK: Final = {
@@ -96,6 +100,7 @@ class _Unheard(logging.Handler):
     def __init__(self, to: LastResort) -> None:
         super().__init__()
         self._to = to
+        self.addFilter(Labelled())
 
     def emit(self, record: logging.LogRecord) -> None:
         # What bodies log is on its way to the driver.
@@ -106,14 +111,16 @@ class _Unheard(logging.Handler):
 class Ear:
     """Hears what prefectlite and its tasks log while flows run, handlers and triggers say, for example.
 
-    Only where nobody set up logging: then the first of those who listen gets it, and the level of the tree
-    ``prefectlite`` is that of the settings for so long, unless somebody set one.
+    Only where nobody set up logging: then the first of those who listen gets it. The level of the tree
+    ``prefectlite`` is that of the settings for so long, unless somebody set one; so it is for handlers that a
+    program gave to the tree alone.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all: list[LastResort] = []
         self._placed: _Unheard | None = None
+        self._labelled: list[tuple[logging.Handler, Labelled]] = []
         self._level = logging.NOTSET
 
     def listen(self, listener: LastResort) -> None:
@@ -125,8 +132,10 @@ class Ear:
             Who gets it.
         """
         with self._lock:
+            if not self._all:
+                self._label()
             self._all.append(listener)
-            if self._placed is None and not is_set_up(_ROOT):
+            if self._placed is None and not (is_set_up(_TOP) and is_set_up(_ROOT)):
                 self._place(listener)
                 self._level = _ROOT.level
                 if not _ROOT.level:
@@ -142,6 +151,10 @@ class Ear:
         """
         with self._lock:
             self._all = [one for one in self._all if one is not listener]
+            if not self._all:
+                for handler, label in self._labelled:
+                    handler.removeFilter(label)
+                self._labelled = []
             if self._placed is None or self._placed._to is not listener:
                 return
             _ROOT.removeHandler(self._placed)
@@ -150,6 +163,13 @@ class Ear:
                 self._place(self._all[0])
             else:
                 _ROOT.setLevel(self._level)
+
+    def _label(self) -> None:
+        """Let a program's own handlers know whose the records are that handlers and triggers make."""
+        own = [handler for handler in (*_TOP.handlers, *_ROOT.handlers) if _is_a_programs(handler)]
+        self._labelled = [(handler, Labelled()) for handler in own]
+        for handler, label in self._labelled:
+            handler.addFilter(label)
 
     def _place(self, listener: LastResort) -> None:
         self._placed = _Unheard(listener)
@@ -175,16 +195,21 @@ def is_set_up(logger: logging.Logger) -> bool:
     """
     at: logging.Logger | None = logger
     while at is not None:
-        if any(type(handler).__module__.partition(".")[0] != "prefectlite" for handler in at.handlers):
+        if any(map(_is_a_programs, at.handlers)):
             return True
         at = at.parent if at.propagate else None
     return False
 
 
+def _is_a_programs(handler: logging.Handler) -> bool:
+    return type(handler).__module__.partition(".")[0] != "prefectlite"
+
+
 def _who(known: dict[str, Any]) -> str:
-    if known["task_run"] and known["attempt"]:
-        return f"{known['flow_name']} · {known['task_run']} · attempt {known['attempt']}"
-    return str(known["flow_name"] or known["name"])
+    flow, run, attempt = known["flow_name"], known["task_run"], known["attempt"]
+    if not run or known["name"] == TASKS:
+        return str(flow or known["name"])
+    return f"{flow} · {run} · attempt {attempt}" if attempt else f"{flow} · {run}"
 
 
 def _standard_output() -> TextIO | None:

@@ -67,21 +67,23 @@ def objection(key: str, *, free: bool = True) -> str:
     return ""
 
 
-def mend(key: str) -> str:
+def mend(key: str, otherwise: str = "take it out.") -> str:
     """Return what to do about a setting that there is not.
 
     Parameters
     ----------
     key : str
         What was written.
+    otherwise : str
+        What to do if none is near.
 
     Returns
     -------
     str
-        The nearest one, or to take it out.
+        The nearest one, or that.
     """
     close = _closest(key, 0.6)
-    return f"did you mean {close}?" if close else "take it out."
+    return f"did you mean {close}?" if close else otherwise
 
 
 def _closest(key: str, alike: float) -> str:

@@ -85,6 +85,18 @@ class Section(Mapping[str, Any]):
         inside = (key.removeprefix(before) for key in keys if key.startswith(before))
         return iter(dict.fromkeys(key if before == "context." else key.partition(".")[0] for key in inside))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return a copy, in which sections are dicts.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        return {
+            name: value.to_dict() if isinstance(value, Section) else value for name, value in self.items()
+        }
+
     def __len__(self) -> int:
         """Return how many names there are."""
         return sum(1 for _ in self)
@@ -117,7 +129,8 @@ class Section(Mapping[str, Any]):
             return (
                 f"There is no setting {key!r}: it was about a server, and there is none; nobody has set it."
             )
-        return f"There is no setting {key!r}; {mend(key)} `prefectlite config` lists them."
+        todo = mend(key, f"set it before, or read it with get({name!r}).")
+        return f"There is no setting {key!r}; {todo} `prefectlite config` lists them."
 
     def _refuse(self, name: str) -> NoReturn:
         raise AttributeError(

@@ -205,7 +205,7 @@ def message_of(state: State, error: BaseException | None) -> str:
     Returns
     -------
     str
-        The exception's own text where it has one, else the state's message.
+        The exception's own text where it has one, else the state's message, if that says more than its type.
     """
     own = ""
     if isinstance(error, TaskError):
@@ -216,6 +216,8 @@ def message_of(state: State, error: BaseException | None) -> str:
         except Exception:  # a user's __str__ may fail like any other code of theirs
             own = ""
     text = own or state.message or f"ended {type(state).__name__}"
+    if error is not None and not own and text.endswith(f": {type_name(error)}"):
+        text = "without a text"  # the message names the type alone, which is said beside it
     return text if len(text) <= 400 else text[:399] + "…"
 
 

@@ -19,7 +19,8 @@ from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.here import Here
-from prefectlite.worker.logs import Capture, current, named_of_context, record_labels
+from prefectlite.worker.labels import current, record_labels
+from prefectlite.worker.logs import Capture, named_of_context
 from prefectlite.worker.opened import OpenFlow, OpenTask
 from prefectlite.worker.prints import captured
 from prefectlite.worker.upstreams import UpstreamStates

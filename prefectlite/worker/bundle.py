@@ -38,8 +38,8 @@ from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
 from prefectlite.worker.entry import open_early
 from prefectlite.worker.failures import Look, look_of
 from prefectlite.worker.here import Here
+from prefectlite.worker.labels import current
 from prefectlite.worker.ledger import Ledger, Names
-from prefectlite.worker.logs import current
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success

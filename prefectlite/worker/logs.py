@@ -10,13 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from prefectlite.core.layers import current_layer
 from prefectlite.masking import mask
 from prefectlite.worker.concealed import concealing
+from prefectlite.worker.labels import Labelled, current
 
 #: Longer messages are cut; a body that logs an array must not fill the driver's memory.
 MESSAGE_LIMIT: Final = 8192
@@ -190,54 +190,6 @@ class Capture:
             self._sink(lines)
 
 
-class Speaker(Protocol):
-    """An attempt whose code may log; what it takes to capture that is made for its first line."""
-
-    @property
-    def level(self) -> int:
-        """The lowest level of records to take."""
-        ...
-
-    def capture(self) -> Capture:
-        """Return where its lines go."""
-        ...
-
-    def labels(self) -> dict[str, object]:
-        """Return what a log record of it is labelled with."""
-        ...
-
-
-#: The attempt that the running code belongs to.
-current: Final[ContextVar[Speaker | None]] = ContextVar("prefectlite.capture", default=None)
-
-
-def record_labels(flow_name: str, run_id: str, task_name: str, run: str, slug: str) -> dict[str, object]:
-    """Return what a task's log record is labelled with, for formatters and filters.
-
-    Parameters
-    ----------
-    flow_name, run_id, task_name : str
-        Whose it is.
-    run : str
-        The run key as text.
-    slug : str
-        Its slug.
-
-    Returns
-    -------
-    dict
-        ``flow_name``, ``flow_run_id``, ``task_name``, ``task_slug``, ``task_run_id`` and ``task_run``.
-    """
-    return {
-        "flow_name": flow_name,
-        "flow_run_id": run_id,
-        "task_name": task_name,
-        "task_slug": slug,
-        "task_run_id": f"{run_id}/{run}",
-        "task_run": run,
-    }
-
-
 def named_of_context(names: Sequence[str]) -> dict[str, Any] | None:
     """Return what the context holds under some names here, fit to travel.
 
@@ -315,21 +267,15 @@ class CaptureHandler(logging.Handler):
 _FORMATTER: Final = logging.Formatter()
 
 
-class _AsBefore(logging.Filter):
-    """Keeps from a handler what the root logger's level kept from it before the level was lowered.
-
-    To what passes it adds whose it is, for formatters; not earlier, since ``extra=`` may name the same.
-    """
+class _AsBefore(Labelled):
+    """Keeps from a handler what the root logger's level kept from it before the level was lowered."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
         self._level = level
 
     def filter(self, record: logging.LogRecord) -> bool:
-        speaker = current.get()
-        if speaker is not None:
-            for name, value in speaker.labels().items():
-                record.__dict__.setdefault(name, value)
+        super().filter(record)
         # A level of a logger's own let it through, as it did before.
         return bool(_level_below_root(record.name)) or record.levelno >= self._level
 

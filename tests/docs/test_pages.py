@@ -150,7 +150,7 @@ def test_state_subclass_log_sink_and_serialized_value_work_across_processes(
         written = writes(parts["Text"]("word " * 100_000))
         spoken = speaks(written)
 
-    logger, sink = logging.getLogger("stdout"), parts["JsonLines"](tmp_path / "lines")
+    logger, sink = logging.getLogger("prefectlite.speaks"), parts["JsonLines"](tmp_path / "lines")
     logger.addHandler(sink)
     level, logger.level = logger.level, logging.INFO
     try:

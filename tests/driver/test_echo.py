@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, Parameter, get_logger, set_temporary_config, task
+from prefectlite import Flow, LocalExecutor, Parameter, get_logger, mapped, set_temporary_config, task
 from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
 from prefectlite.settings import LoggingSettings
 
@@ -41,6 +41,17 @@ def inc(x: int) -> int:
 def tells(task: Any, old: Any, new: Any) -> None:
     task.logger.info("now %s", type(new).__name__)
     logging.getLogger("mine").info("nobody hears of this, as ever")
+
+
+def greets(task: Any, old: Any, new: Any) -> None:
+    if new.is_successful():
+        task.logger.info("greeted")
+
+
+@task(log_stdout=True, state_handlers=[greets])
+def prints() -> None:
+    print("printed")
+    get_logger("prints").info("logged")
 
 
 @task(state_handlers=[tells], max_retries=1)
@@ -111,6 +122,30 @@ class TestPlain:
             logger.setLevel(logging.NOTSET)
         assert capsys.readouterr().out == ""
 
+    @pytest.mark.parametrize(("level", "heard"), [("INFO", 1), ("WARNING", 0)])
+    def test_prints_are_lines_of_the_tasks_logger_and_of_their_level(
+        self, level: str, heard: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Flow("etl") as flow:
+            prints()
+        with plain(level=level):
+            flow.run(executor=HERE)
+        assert capsys.readouterr().out.count("INFO - prefectlite.prints | printed\n") == heard
+
+    def test_an_attempt_that_failed_is_an_error_and_one_that_a_trigger_refused_is_not(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Flow("etl") as flow:
+            inc(fails())
+        with plain():
+            flow.run(executor=HERE)
+        told = [line.partition(". ")[0] for line in capsys.readouterr().out.splitlines()]
+        assert [line for line in told if line.endswith("Failed") and "TaskRunner" in line] == [
+            "ERROR - prefectlite.TaskRunner | Task run fails-1: Failed",
+            "ERROR - prefectlite.TaskRunner | Task run fails-1: Failed",
+            "INFO - prefectlite.TaskRunner | Task run inc-1: TriggerFailed",
+        ]
+
     def test_of_many_the_first_are_told_and_then_their_numbers(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -155,14 +190,17 @@ class TestPlain:
     def test_default_lines_say_whose_they_are(self, capsys: pytest.CaptureFixture[str]) -> None:
         with Flow("etl") as flow:
             fails()
+            prints.map(upstream_tasks=[mapped([1])])
         with plain(format=LoggingSettings().format):
             flow.run(executor=HERE)
         whose = [line[9:].partition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
         assert sorted(set(whose)) == [
+            "ERROR   etl",
             "INFO    etl",
             "INFO    etl · fails-1 · attempt 1",
             "INFO    etl · fails-1 · attempt 2",
-            "INFO    prefectlite.fails",
+            "INFO    etl · prints-1",
+            "INFO    etl · prints-1[0] · attempt 1",
         ]
 
     @pytest.mark.parametrize("kind", ["closed", "none"])
@@ -214,3 +252,32 @@ def test_who_sets_up_logging_gets_each_line_once_and_as_he_wants_it(
             "Flow run etl: Success",
         ]
     )
+
+
+def test_a_handler_of_prefectlites_own_logger_hears_all_with_names_as_in_prefect_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(name)s %(flow_name)s | %(message)s"))
+    tree = get_logger()
+    tree.addHandler(handler)
+    try:
+        with Flow("etl") as flow:
+            prints()
+        with plain():
+            flow.run(executor=HERE)
+    finally:
+        tree.removeHandler(handler)
+    assert capsys.readouterr().out == ""
+    assert sorted(line.partition(". ")[0] for line in out.getvalue().splitlines()) == [
+        "prefectlite.FlowRunner etl | Flow run etl: Running",
+        "prefectlite.FlowRunner etl | Flow run etl: Success",
+        "prefectlite.TaskRunner etl | Task run prints-1: Running",
+        "prefectlite.TaskRunner etl | Task run prints-1: Success",
+        "prefectlite.prints etl | greeted",
+        "prefectlite.prints etl | logged",
+        "prefectlite.prints etl | printed",
+    ]
+    assert tree.level == logging.NOTSET
+    assert not handler.filters

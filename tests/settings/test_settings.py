@@ -221,6 +221,10 @@ def test_temporary_settings_of_two_threads_end_in_any_order() -> None:
 def test_config_is_read_by_attribute_and_says_which_names_there_are() -> None:
     with pytest.raises(AttributeError, match=r"no setting 'progres'; did you mean progress"):
         _ = config.progres
+    with pytest.raises(
+        AttributeError, match=r"no setting 'mine'; set it before, or read it with get\('mine'\)"
+    ):
+        _ = config.mine
     assert {"executor", "results", "tasks"} <= set(dir(config))
     assert config["results"]["inline_limit"] == config.get("results").inline_limit == 8192
     assert (config.get("progres"), "n_workers" in config, config.results.get("nothing", 3)) == (None, True, 3)
@@ -229,6 +233,16 @@ def test_config_is_read_by_attribute_and_says_which_names_there_are() -> None:
     assert repr(config).startswith("<Config: Settings(executor='dask'")
     assert pickle.loads(pickle.dumps(config)) is config
     assert pickle.loads(pickle.dumps(current())) == current()
+
+
+def test_config_gives_a_copy_as_a_dict_whose_secrets_do_not_show() -> None:
+    with set_temporary_config({"mine.deep.value": 3, "context.secrets.PW": "correct horse"}):
+        copied = config.to_dict()
+        assert type(copied["results"]) is dict
+        assert copied["results"]["inline_limit"] == 8192
+        assert copied["mine"] == {"deep": {"value": 3}}
+        assert config.tasks.to_dict()["max_retries"] == 0
+        assert "correct horse" not in repr(copied)
 
 
 def test_what_is_set_on_config_holds_in_this_process_or_until_a_block_is_left() -> None:

@@ -124,5 +124,11 @@ def test_a_failure_without_a_text_of_its_own_says_its_states_message():
     assert message_of(Failed(), TaskError("FAIL", "")) == "ended Failed"
 
 
+def test_an_exception_without_a_text_is_not_named_twice():
+    assert message_of(Failed("Unexpected error: ValueError"), ValueError()) == "without a text"
+    assert message_of(Failed("Row 3 is bad"), ValueError()) == "Row 3 is bad"
+    assert message_of(Failed("Unexpected error: "), None) == "Unexpected error: "
+
+
 def test_a_long_message_is_cut():
     assert len(message_of(Failed(), ValueError("x" * 1000))) == 400
