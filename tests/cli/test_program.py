@@ -89,7 +89,11 @@ def test_a_module_is_run_by_its_name(shell):
         (["flows.py", "--local", "--workers", "2"], ["--workers and --local exclude each other"]),
         (["flows.py", "--workers", "0"], ["--workers", "0"]),
         (["flows.py", "--log-level", "loud"], ["--log-level", "loud"]),
-        (["flows.py", "--flow", "trouble", "--address", "tcp://127.0.0.1:1"], ["tcp://127.0.0.1:1"]),
+        pytest.param(
+            ["flows.py", "--flow", "trouble", "--address", "tcp://127.0.0.1:1"],
+            ["tcp://127.0.0.1:1"],
+            marks=pytest.mark.slow,  # it waits for an answer
+        ),
         (["flows.py", "--flow", "trouble", "--address", "localhost"], ["'localhost'", "tcp://host:8786"]),
         (
             ["flows.py", "--flow", "trouble", "--address", "http://127.0.0.1:8787/status"],

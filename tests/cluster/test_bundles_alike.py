@@ -229,7 +229,7 @@ def differences(one, other):
 
 # The same flows each time, so that nobody's change is blamed for what another draw would have shown before.
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,

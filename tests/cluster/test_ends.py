@@ -192,7 +192,7 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("how", ["file", "module"])
+@pytest.mark.parametrize("how", ["file", pytest.param("module", marks=pytest.mark.slow)])
 def test_a_script_without_a_guard_runs_once_also_when_a_worker_is_restarted(tmp_path, how):
     (tmp_path / "bare_script.py").write_text(SCRIPT)
     command = ["bare_script.py"] if how == "file" else ["-m", "bare_script"]

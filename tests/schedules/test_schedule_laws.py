@@ -100,7 +100,7 @@ def test_years_pass_without_a_day_missed_or_doubled() -> None:
     for zone in ZONES:
         clock = CronClock("30 2 * * *", datetime(2012, 1, 1, tzinfo=zone))
         days = [
-            event.start_time.date() for event in islice(clock.events(datetime(2012, 1, 1, tzinfo=UTC)), 4000)
+            event.start_time.date() for event in islice(clock.events(datetime(2012, 1, 1, tzinfo=UTC)), 1500)
         ]
 
         assert all(second - first == timedelta(days=1) for first, second in pairwise(days)), zone
