@@ -127,6 +127,19 @@ def test_a_pause_goes_on_until_it_is_approved_before_or_after_its_upstreams_end(
         assert bench.succeed("b").acts == ["end Success"]
 
 
+def test_a_pause_whose_time_came_before_its_upstreams_end_needs_no_approval() -> None:
+    for approved_first in (True, False):
+        bench = Bench(task("a"), task("b", follows("a")), given={"b": Paused(start_time=at(100))})
+        bench.start()
+        if approved_first:
+            assert bench.approve("b").words == ["b Paused > Resume"]
+        else:
+            assert bench.fire("b").words == []
+            assert bench.approve("b").words == []
+        assert "submit b" in bench.succeed("a").acts
+        assert bench.log.submit("b").past.resumed
+
+
 def test_rules_that_let_a_given_wait_pass_are_not_asked_again_before_each_retry() -> None:
     bench = Bench(task("a", trigger=None, retry=RetryPolicy(1)), given={"a": Scheduled(start_time=at(100))})
     bench.start()

@@ -7,10 +7,9 @@ looks at how its upstreams ended and at its script. Slow and plain on purpose; S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
-from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -153,13 +152,19 @@ class Oracle:
         What happens.
     facts : mapping
         How attempts ended that did not end as the case has it, by node, index and start: workers were lost.
+    approved : set of (int, int)
+        Runs that somebody approved before their pause was over by itself: no time is known here.
     """
 
     def __init__(
-        self, case: Case, facts: Mapping[tuple[int, int, int], Ending] = MappingProxyType({})
+        self,
+        case: Case,
+        facts: Mapping[tuple[int, int, int], Ending] = MappingProxyType({}),
+        approved: Set[Name] = frozenset(),
     ) -> None:
         self.case = case
         self.facts = facts
+        self.approved = approved
         self.plan = case.plan
         self.ends: list[End] = []
         self._seen: dict[tuple[int, int, str], int] = {}
@@ -310,7 +315,7 @@ class Oracle:
         if one.kind == "paused" and not self._is_approved(name, end):
             end.cls = "Paused"
             end.stays = True
-        if one.kind == "paused_until" and self._is_approved(name, end, before=one.delay):
+        if one.kind == "paused_until" and name in self.approved:
             end.cls = "Resume"
         if one.kind == "retrying":
             end.attempts = one.times + 1
@@ -348,9 +353,8 @@ class Oracle:
             return self._without_body(name, node, "Success", given)
         return self._attempts(name, node, repeat(given), begins)
 
-    def _is_approved(self, name: Name, end: End, before: float = inf) -> bool:
-        after = self.case.approval(*name, end.pauses)
-        return after is not None and after < before
+    def _is_approved(self, name: Name, end: End) -> bool:
+        return self.case.approval(*name, end.pauses) is not None
 
     def _without_body(self, name: Name, node: PlanNode, cls: str, given: dict[str, Any]) -> End:
         end = self._settle(name, node, cls)

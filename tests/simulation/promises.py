@@ -387,7 +387,7 @@ class Promises:
         )
 
     def _check_oracle(self) -> None:
-        oracle = Oracle(self.case, self.sim.cluster.accidents.facts)
+        oracle = Oracle(self.case, self.sim.cluster.accidents.facts, self.sim.approved)
         expected: dict[Name, End] = dict(names_of(oracle.ends))
         for number in self.engine.runs():
             require(self.sim.name_of(number) in expected, f"{self.engine.key(number)} should not be there")

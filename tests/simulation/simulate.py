@@ -113,6 +113,8 @@ class Simulation:
         self.together: set[str] = set()
         self.timers: dict[int, int] = {}
         self.asks: dict[int, Ask] = {}
+        #: Runs that somebody approved before their pause was over.
+        self.approved: set[Name] = set()
         self.in_flight: set[tuple[int, int]] = set()
         self.ended: State | None = None
         #: The flow's state while only an approval lets it go on.
@@ -277,8 +279,13 @@ class Simulation:
     def _approve(self, pause: Transition) -> None:
         """Let somebody approve a pause, who may come too late, but not so late that it is another one's."""
         now = self.state_of(pause.run)
-        if now is pause.new or not isinstance(now, Paused):
-            self._deliver(ResumeRequested(self.now, pause.run))
+        if isinstance(now, Paused) and now is not pause.new:
+            return
+        waits = isinstance(now, Paused) and (now.start_time is None or pause.run in self.timers.values())
+        if waits:
+            self.approved.add(self.name_of(pause.run))
+        self._deliver(ResumeRequested(self.now, pause.run))
+        require(not waits or self.state_of(pause.run) is not now, f"{pause} was approved in vain")
 
     def _ask(self, ask: Ask) -> None:
         require(ask.ask not in self.asks, f"question {ask.ask} was asked twice")

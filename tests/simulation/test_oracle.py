@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.case import (
+    Begun,
     EndingKind,
     HandlerKind,
     Leaf,
@@ -216,6 +217,15 @@ def test_what_waits_for_an_approval_holds_up_only_what_is_below() -> None:
     oracle = Oracle(flow.case())
     assert [oracle.ends[one].cls for one in (paused, below, beside)] == ["Paused", "Pending", "Success"]
     assert oracle.flow_state() == "Running"
+
+
+def test_a_pause_until_a_time_is_one_still_while_upstreams_run_unless_it_was_approved_before() -> None:
+    flow = Sketch()
+    above = flow.task(ends=["signal_pause"])
+    below = flow.task(above)
+    case = flow.case(begun={(below, -1): Begun("paused_until", delay=0.5)})
+    assert Oracle(case).ends[below].cls == "Paused"
+    assert Oracle(case, approved={(below, -1)}).ends[below].cls == "Resume"
 
 
 # Section 15: handlers

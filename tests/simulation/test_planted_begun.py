@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prefectlite.engine import given
+from prefectlite.engine.board import PARKED
 from prefectlite.engine.given import Beginnings
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.waits import Waits
@@ -79,6 +80,12 @@ def an_approval_that_was_given_is_forgotten(patch: Patch) -> None:
             self._board.resumed.discard(run)
 
     patch.setattr(Waits, "_over", faulty)
+
+
+@plant
+def nobody_approves_before_the_time(patch: Patch) -> None:
+    honest = Waits.end
+    patch.setattr(Waits, "end", lambda self, run: self._board.stage[run] == PARKED and honest(self, run))
 
 
 @plant

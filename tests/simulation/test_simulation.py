@@ -14,9 +14,11 @@ import pytest
 
 from prefectlite.engine.instructions import Release, Submit, Transition
 from tests.simulation import corners
+from tests.simulation.case import Begun
 from tests.simulation.generate import generate
 from tests.simulation.kinds import KINDS
 from tests.simulation.simulate import Simulation, play
+from tests.simulation.sketch import Sketch
 
 ROOT = Path(__file__).parents[2]
 #: How many seeds run when nobody says otherwise, and in how many tests.
@@ -74,6 +76,25 @@ def test_a_seed_that_found_a_bug_finds_it_no_more(seed: int) -> None:
 def test_every_corner_ends_as_the_rules_say() -> None:
     for case in corners.cases():
         play(case)
+
+
+def test_a_pause_that_runs_begin_with_is_approved_before_its_time_or_after_that() -> None:
+    flow = Sketch()
+    above = flow.task(ends=["signal_pause"])
+    alone = flow.task(above)
+    late = flow.task(shape=(-1,) * 4, lasts=1.0)
+    many = flow.task((late, "mapped"), ends={child: ["signal_pause"] for child in range(4)})
+    below = flow.task((many, "mapped"))
+    begun = {(below, child): Begun("paused_until", delay=0.4 * (child + 1)) for child in range(4)}
+    begun[alone, -1] = Begun("paused_until", delay=0.5)
+    met: set[tuple[bool, str]] = set()
+    for seed in range(20):
+        simulation = play(flow.case(seed, begun=begun, approved=0.6))
+        for run in simulation.engine.runs():
+            number, index = simulation.name_of(run)
+            if (number, index) in begun:
+                met.add((index < 0, type(simulation.state_of(run)).__name__))
+    assert met == {(is_alone, cls) for is_alone in (True, False) for cls in ("Paused", "Resume", "Success")}
 
 
 def test_replay_of_one_seed(request: pytest.FixtureRequest) -> None:
