@@ -174,7 +174,8 @@ def run(source: str, where: Path, timeout: float = 600) -> dict[str, Any]:
     process = time.perf_counter() - begun
     if done.returncode:
         raise RuntimeError(f"A program of the benchmark failed:\n{done.stderr}")
-    lines = done.stdout.splitlines()  # prefectlite says before what becomes of flow and tasks
+    # Prefectlite says there, too, what becomes of flow and tasks.
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     printed: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     return {**printed, "process": process}
 

@@ -193,8 +193,8 @@ def lost_unheard(seed: int) -> Case:
 def cases() -> Iterator[Case]:
     for seed in range(20):
         yield parted(seed, lasts=300.0)
-    for made in (lost_in_turn, lost_together, lost_unheard):
-        yield from map(made, range(100))
+    for made, count in ((lost_in_turn, 100), (lost_together, 250), (lost_unheard, 100)):
+        yield from map(made, range(count))
     yield from map(KINDS["random, beset"], range(300))
     yield from map(KINDS["branches, beset"], range(200))
 
