@@ -20,9 +20,9 @@ import dask
 
 #: How long a look waits for company, in seconds, and how long after one that moved nothing.
 LOOK_AFTER: Final = 0.001
-LOOK_AGAIN: Final = 0.05
+LOOK_AGAIN: Final = 0.01
 #: Less work than this, in seconds, is not worth the way to another worker.
-LEAST: Final = 0.01
+LEAST: Final = 0.003
 #: What nobody has timed yet is taken to last this long, in seconds, as Dask does.
 UNKNOWN: Final = 0.5
 #: Over so many bytes of inputs that a worker has not, an attempt stays where they are.
