@@ -22,10 +22,9 @@ from tests.docs.pages import definitions_of
 OWN = ("own-threads", "submits-calls", "submits-threads", "submits-processes")
 PLACES = (
     "local",
-    "dask-threads",
     "dask-processes",
-    "dask-bundles",
-    *[pytest.param(name, marks=pytest.mark.slow) for name in OWN],
+    "dask-bundles",  # in threads, too
+    *[pytest.param(name, marks=pytest.mark.slow) for name in ("dask-threads", *OWN)],
 )
 
 

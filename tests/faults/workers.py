@@ -64,6 +64,7 @@ def killed_on_own(ground: Ground) -> str:
 @row(
     "worker killed -9 mid-task, borrowed cluster",
     "1 start; Crashed(worker-lost); the rest runs elsewhere, 1 start each",
+    slow=True,
 )
 def killed_on_borrowed(ground: Ground) -> str:
     with ground.borrowed() as client:
@@ -112,6 +113,7 @@ def ended_in_a_map(ground: Ground) -> str:
 @row(
     "os._exit in the middle run of a bundle of 1,000, borrowed cluster",
     "1 start each, 999 Success, one Crashed(exited)",
+    slow=True,
 )
 def ended_in_borrowed_bundle(ground: Ground) -> str:
     with ground.borrowed() as client:
