@@ -89,6 +89,7 @@ def test_flow_run_works_inside_a_running_event_loop(client):
     assert asyncio.run(cell()) == client.scheduler.address
 
 
+@pytest.mark.slow
 def test_an_import_string_makes_a_cluster_for_each_run_and_closes_it():
     executor = DaskExecutor(
         "distributed.LocalCluster", cluster_kwargs={"n_workers": 1, "threads_per_worker": 1}

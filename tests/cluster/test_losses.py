@@ -181,6 +181,7 @@ def test_a_body_that_outlasts_the_patience_of_a_retirement_is_not_begun_again(
     assert isinstance(end, TriggerFailed)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_scaled_down_by_hand_loses_nothing(borrowed, tmp_path):
     log = str(tmp_path / "log")
 
@@ -341,6 +342,7 @@ def test_children_whose_values_died_with_their_worker_are_lost_or_made_again(bor
         assert all(len(noted(log, f"make{x} ")) == 1 for x in numbers)
 
 
+@pytest.mark.slow
 def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_path):
     log = str(tmp_path / "log")
 

@@ -332,6 +332,7 @@ def test_a_body_is_dead_when_its_limit_is_over_whatever_it_does(body: Any) -> No
     assert pid() != before  # the thread's next attempt works
 
 
+@pytest.mark.slow
 def test_the_processes_that_a_body_started_end_with_it(tmp_path: Path) -> None:
     def starts(folder: str) -> None:
         import subprocess
@@ -390,6 +391,7 @@ def test_a_retry_on_that_raises_is_told_of() -> None:
     assert "limit of 0.05 s (its retry_on raised ZeroDivisionError" in state.message
 
 
+@pytest.mark.slow
 def test_neither_start_nor_imports_nor_the_way_of_the_value_count_as_the_bodys_time() -> None:
     class Slow:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -418,6 +420,7 @@ def test_a_body_that_logs_without_end_is_ended_all_the_same() -> None:
     assert taken
 
 
+@pytest.mark.slow
 def test_at_the_limit_an_attempt_has_one_end(tmp_path: Path) -> None:
     """The body notes that it came to its end; whoever noted nothing was ended."""
 
