@@ -209,8 +209,27 @@ class StateOf(Protocol):
         ...
 
 
+class _Transitions:
+    """Transitions that are told as one, and made one by one when somebody looks."""
+
+    __slots__ = ()
+    times: Sequence[float]
+
+    def one(self, place: int) -> Transition:
+        """Return one of them, as if it had come alone."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Return how many runs changed."""
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[Transition]:
+        """Return each run's transition."""
+        return map(self.one, range(len(self)))
+
+
 @dataclass(frozen=True, slots=True)
-class TransitionMany:
+class TransitionMany(_Transitions):
     """Children of one map that stand side by side changed their state in the same way, for the same reason.
 
     Parameters
@@ -243,10 +262,6 @@ class TransitionMany:
     why: Reason
     details: StateOf | None = None
 
-    def __len__(self) -> int:
-        """Return how many children changed."""
-        return len(self.runs)
-
     def one(self, place: int) -> Transition:
         """Return one child's transition.
 
@@ -264,13 +279,9 @@ class TransitionMany:
         new = self.new if self.details is None else self.details.state(run, key)
         return Transition(self.times[place], run, key, self.attempt, self.old, new, self.why)
 
-    def __iter__(self) -> Iterator[Transition]:
-        """Return each child's transition."""
-        return (self.one(place) for place in range(len(self.runs)))
-
 
 @dataclass(frozen=True, slots=True)
-class TransitionEach:
+class TransitionEach(_Transitions):
     """Runs of separate tasks, which landed together, changed their state in the same way.
 
     Parameters
@@ -300,10 +311,6 @@ class TransitionEach:
     whys: Sequence[Reason]
     details: StateOf | None = None
 
-    def __len__(self) -> int:
-        """Return how many runs changed."""
-        return len(self.runs)
-
     def one(self, place: int) -> Transition:
         """Return one run's transition.
 
@@ -320,10 +327,6 @@ class TransitionEach:
         run, key = self.runs[place], self.keys[place]
         new = self.new if self.details is None else self.details.state(run, key)
         return Transition(self.times[place], run, key, self.attempts[place], self.old, new, self.whys[place])
-
-    def __iter__(self) -> Iterator[Transition]:
-        """Return each run's transition."""
-        return (self.one(place) for place in range(len(self.runs)))
 
 
 @dataclass(frozen=True, slots=True)

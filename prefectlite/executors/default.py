@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from prefectlite.errors import DefinitionTypeError, ExecutorError
 from prefectlite.executors.cluster import import_object
 from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
@@ -10,6 +12,8 @@ from prefectlite.executors.protocol import Executor
 from prefectlite.executors.reach import is_address
 from prefectlite.executors.submitting import Submitting, as_place
 from prefectlite.settings import current
+
+_OURS: Final = (LocalExecutor, DaskExecutor, LocalDaskExecutor)
 
 
 def place_for(executor: object, flow_name: str) -> Executor:
@@ -32,12 +36,13 @@ def place_for(executor: object, flow_name: str) -> Executor:
     ConfigError
         When the settings cannot be read.
     DefinitionTypeError
-        When it is no executor.
+        When it is no executor, or has a ``submit`` or ``wait`` that nobody would call.
     ExecutorError
         When the settings name a class of the user's own that cannot be made.
     """
     if executor is None:
         return default_executor()
+    _refuse_idle_methods(executor, flow_name)
     place = as_place(executor)
     if place is None:
         raise DefinitionTypeError(
@@ -46,6 +51,19 @@ def place_for(executor: object, flow_name: str) -> Executor:
             "A parameter that is named 'executor' goes into parameters={'executor': ...}."
         )
     return place
+
+
+def _refuse_idle_methods(executor: object, flow_name: str) -> None:
+    """Refuse what builds on an executor of ours by methods that those had in Prefect 1."""
+    kind = type(executor)
+    ours = [base.__name__ for base in kind.__mro__[1:] if base in _OURS]
+    idle = [name for name in ("start", "submit", "wait") if hasattr(kind, name)]
+    if ours and idle:
+        raise DefinitionTypeError(
+            f"Flow {flow_name!r} was told to run on executor={executor!r}, whose {', '.join(idle)} nobody "
+            f"would call: {ours[0]} runs attempts by itself. Build {kind.__name__} on "
+            "prefectlite.executors.Executor, with start, submit and wait, or take these methods out."
+        )
 
 
 def default_executor() -> Executor:

@@ -28,7 +28,7 @@ from prefectlite import (
     task,
     unmapped,
 )
-from prefectlite.errors import ExecutorError, SerializationError
+from prefectlite.errors import DefinitionTypeError, ExecutorError, SerializationError
 from prefectlite.executors import Executor
 from prefectlite.executors.default import default_executor
 from prefectlite.executors.protocol import Executor as Place
@@ -604,3 +604,13 @@ def test_the_names_of_prefect_1s_module_come_when_they_are_asked_for() -> None:
     }
     with pytest.raises(AttributeError, match="its names are DaskExecutor, Executor"):
         _ = prefectlite.executors.DaskExecuter  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["start", "submit", "wait"])
+def test_what_builds_on_an_executor_of_ours_by_a_method_that_nobody_calls_is_refused(name: str) -> None:
+    kind = type("Mine", (LocalExecutor,), {name: lambda self: None})
+    with Flow("idle") as flow:
+        inc(1)
+    with pytest.raises(DefinitionTypeError, match=f"whose {name} nobody would call: LocalExecutor runs"):
+        flow.run(executor=kind())
+    assert flow.run(executor=type("Mine", (LocalExecutor,), {})()).is_successful()
