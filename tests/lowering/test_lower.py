@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import numpy as np
+import pytest
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
 from prefectlite.core.graph import FlowGraph
@@ -594,3 +595,22 @@ def test_a_text_of_a_users_class_breaks_no_bundle(bench: Any, spec_of: Any) -> N
     assert (type(fact.message), fact.message) == (str, "nothing there")
     assert "why" not in fact.context
     assert set(map(type, fact.context)) == {str}
+
+
+def test_plain_calls_are_told_what_others_are_told(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are lowered in one pass, for speed; all else goes the longer way."""
+    with FlowGraph("plain") as graph:
+        one, two = collect(1, 2), collect(xs=3, extra="four")
+        again = collect(one, one)
+        collect(again, two)
+        collect(one, "x" * 10_000)
+        collect(again, two, upstream_tasks=[one])
+
+    def told() -> list[tuple[Any, ...]]:
+        shipments = bench(graph).start().shipments
+        return [(one.key, pickle.loads(one.spec), one.needs) for one in shipments]
+
+    short = told()
+    monkeypatch.setattr(Lowering, "_plain_call", lambda *_: None)
+    assert short == told()
+    assert len(short) == 5, "the last follows a state, and is not sent ahead"
