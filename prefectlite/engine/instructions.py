@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
@@ -209,15 +210,15 @@ class StateOf(Protocol):
         ...
 
 
-class _Transitions:
+class _Transitions(ABC):
     """Transitions that are told as one, and made one by one when somebody looks."""
 
     __slots__ = ()
     times: Sequence[float]
 
+    @abstractmethod
     def one(self, place: int) -> Transition:
         """Return one of them, as if it had come alone."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         """Return how many runs changed."""
