@@ -16,6 +16,7 @@ from prefectlite.lowering.wrappers import (
     Noted,
     NotedDone,
     Packed,
+    Slots,
     Succeeded,
     Unreadable,
     open_literal,
@@ -34,6 +35,29 @@ def test_an_array_inside_travels_out_of_band() -> None:
     assert len(payload) < 1000
     assert len(buffers) == 1
     assert pickle.loads(payload, buffers=buffers).value.sum() == 0
+
+
+@pytest.mark.parametrize(
+    "wrappers",
+    [
+        [],
+        [Succeeded(place, 1.0 + place, 2.0 + place, 1) for place in range(3)],
+        [Succeeded("first", 1.0, 2.0, 1), Succeeded(None, 3.0, 4.5, 2)],
+        [Succeeded([1], 1.0, 2.0, 1), Done(3.0, 4.0, 2), Noted({}, 5.0, 6.0, 1, ("cached",))],
+    ],
+)
+def test_slots_travel_whole_whatever_is_in_them(wrappers: list[Succeeded]) -> None:
+    there = pickle.loads(pickle.dumps(Slots(wrappers, 12)))
+    assert (type(there), there.nbytes) == (Slots, 12)
+    assert [one.__reduce__() for one in there.wrappers] == [one.__reduce__() for one in wrappers]
+
+
+def test_an_array_in_a_slot_travels_out_of_band() -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    slots = Slots([Succeeded(np.zeros(100_000)), Succeeded(1)])
+    payload = pickle.dumps(slots, protocol=5, buffer_callback=buffers.append)
+    assert len(payload) < 1000
+    assert pickle.loads(payload, buffers=buffers).wrappers[0].value.sum() == 0
 
 
 @pytest.mark.parametrize("thing", [Done(1.0, 2.0, 3), Packed(b"abc"), Unreadable("why"), Hold()])
