@@ -16,7 +16,7 @@ from math import ceil, inf
 from typing import Final
 
 from prefectlite.lowering.depths import depth_first
-from prefectlite.lowering.forecast import forecast
+from prefectlite.lowering.forecast import DASK_TASK, LATENCY, forecast
 from prefectlite.lowering.pace import AIM, MOST, SHARES
 from prefectlite.lowering.stages import FULL, LEAST, TOLL, Item, Stages
 from prefectlite.lowering.tiles import Plane
@@ -26,7 +26,7 @@ __all__ = ["Item", "partition"]
 #: How cuts by two orders are tried: how long a block takes at least, and what is too short for a tile, in
 #: seconds. Which of them is done first depends on the graph.
 GRAINS: Final = ((AIM / 4, LEAST), (AIM * 2 / 3, 2 * LEAST), (AIM, 0.0))
-#: By how much a cut may miss what so many threads could do at best before another one is tried.
+#: By how much a cut may miss what so many threads could do at best before the other way is tried.
 GOOD: Final = 1.25
 
 
@@ -134,7 +134,7 @@ def _full(tile: list[int], seconds: Sequence[float], most: int) -> Iterator[list
 
 
 def _at_best(needs: Sequence[Sequence[int]], seconds: Sequence[float], threads: int) -> float:
-    """Return before when no cut could be done: with all threads busy throughout, or by the longest way."""
+    """Return when a cut would be done that keeps all threads busy, or one along the longest way."""
     ends: list[float] = []
     for own, length in zip(needs, seconds, strict=True):
         above = 0.0
@@ -142,4 +142,5 @@ def _at_best(needs: Sequence[Sequence[int]], seconds: Sequence[float], threads: 
             if ends[need] > above:
                 above = ends[need]
         ends.append(above + length)
-    return max(sum(seconds) / threads, *ends)
+    # Each thread gets a few bundles, and the values of the last ones are on their way once.
+    return max(sum(seconds) / threads, *ends) + SHARES * DASK_TASK + LATENCY
