@@ -62,6 +62,8 @@ ROOM_STEP: Final = 1.25
 #: the workers begin while the rest is on its way.
 FIRST_ROOM: Final = 1024
 RAMP: Final = 2
+#: How many states are made at once while nothing comes in: a fraction of a millisecond.
+SPARE: Final = 128
 #: How long a turn keeps Python's lock when others want it, in seconds.
 PATIENCE: Final = 0.0005
 #: After a turn that made more objects than this, Python's collector takes them for old ones.
@@ -214,7 +216,7 @@ class Loop:
         found += self._timers.due(self._clock())
         # What has ended by now was not cancelled, and what it made may have to be cleaned up.
         found.sort(key=_is_cancel)
-        if not found and not self._work():
+        if not found and not self._work() and not self._complete():
             left = self._timers.seconds_left(self._clock())
             self._clock.wait(self._inbox, left, is_asking=self._callbacks.is_asking)
         return found
@@ -226,6 +228,11 @@ class Loop:
             return self._session.work(WORK_BUDGET)
         finally:
             self._inbox.listener = None
+
+    def _complete(self) -> bool:
+        """Make what the end would have to make; return whether there was something."""
+        with self._lock:
+            return self._engine.complete(SPARE)
 
     def _turn(self, events: Sequence[Event]) -> None:
         """Take events to the engine and do what it wants: first on paper, then in the world."""

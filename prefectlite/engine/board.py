@@ -356,6 +356,31 @@ class Board:
         state = self.states[run]
         return self.landings.of(run).state(run, self.key(run)) if state is RAN else state
 
+    def complete(self, most: int) -> bool:
+        """Make states of separate tasks' runs, which somebody will want to see at the end; changes no fact.
+
+        Parameters
+        ----------
+        most : int
+            How many.
+
+        Returns
+        -------
+        bool
+            Whether any was not made before.
+        """
+        states, landings = self.states, self.landings
+        found = landings.take_one()
+        if found is None:
+            return False
+        while found is not None:
+            run, arrival = found
+            if states[run] is RAN:
+                states[run] = arrival.state(run, self.key(run))
+            most -= 1
+            found = landings.take_one() if most else None
+        return True
+
     def plan_node(self, run: int) -> PlanNode:
         """Return the plan's node of a run.
 

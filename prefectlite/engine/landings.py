@@ -160,6 +160,16 @@ class Landings:
         """
         self._arrivals[run] = arrival
 
+    def take_one(self) -> tuple[int, Arrival] | None:
+        """Give up a separate task's run, of which the board is going to know its state.
+
+        Returns
+        -------
+        (int, Arrival) or None
+            Its number, and what it ended among; None when there is none.
+        """
+        return self._arrivals.popitem() if self._arrivals else None
+
     def of(self, run: int) -> Landing | Arrival:
         """Return what a run ended among.
 

@@ -59,6 +59,21 @@ class EngineView:
         """
         return self.board.full_state(run)
 
+    def complete(self, most: int) -> bool:
+        """Make some of the states that will be asked for at the end, while there is nothing else to do.
+
+        Parameters
+        ----------
+        most : int
+            How many.
+
+        Returns
+        -------
+        bool
+            Whether there were any to make.
+        """
+        return self.board.complete(most)
+
     def key(self, run: int) -> RunKey:
         """Return a run's name.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
 import time
 from array import array
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from prefectlite.driver.loop import FIRST_ROOM, giving_way
 from prefectlite.driver.observer import Changes
 from prefectlite.driver.run import Run
 from prefectlite.driver.values import RIDES_ALONG, Values
-from prefectlite.engine.events import AttemptFinished, RangeFinished
+from prefectlite.engine.events import AttemptFinished, CallsFinished, RangeFinished
 from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.view import EngineView
 from prefectlite.errors import ResultUnavailable
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.journal.protocol import Submitted, SubmittedMany
@@ -231,6 +233,37 @@ class TestGivingWay:
                 assert sys.getswitchinterval() == pytest.approx(0.0001)
         finally:
             sys.setswitchinterval(usual)
+
+
+class Slow(Place):
+    """Calls land there later, one turn after the other."""
+
+    def submit(self, lowered: Any) -> None:
+        for one in lowered.shipments:
+            reports = reports_of([1])
+            event = CallsFinished(time.time(), [one.run], [one.submission], reports)
+            threading.Timer(0.02 * (1 + one.run), self.deliver, [[event]]).start()
+
+
+def test_states_of_what_has_landed_are_made_while_the_rest_is_awaited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with FlowGraph("calls") as graph:
+        links: list[Any] = [each(1)]
+        for _ in range(3):
+            links.append(each(links[-1]))
+    made: list[bool] = []
+    complete = EngineView.complete
+
+    def spied(view: EngineView, most: int) -> bool:
+        made.append(complete(view, most))
+        return made[-1]
+
+    monkeypatch.setattr(EngineView, "complete", spied)
+    state = Run(graph, {}, Slow()).drive()
+    assert [state.result[link].result for link in links] == [1, 1, 1, 1]
+    assert True in made
+    assert made[-1] is False, "or it would not have waited"
 
 
 class TestChanges:

@@ -241,6 +241,7 @@ def test_calls_end_as_the_same_reports_one_by_one(specs: list[Spec], data: st.Da
             continue
         event = CallsFinished(50.0 + step, some, submissions, reports_of([str(run) for run in some]))
         together.handle(event)
+        together.engine.complete(data.draw(st.integers(1, 3)))
         for place, (run, submission) in enumerate(zip(some, submissions, strict=True)):
             alone.handle(AttemptFinished(event.time, run, submission, event.reports.one(place)))
     assert together.states() == alone.states()
@@ -285,6 +286,31 @@ class TestArrivals:
         assert one != other
         other.add_one(3, Arrival(reports_of(["x"]), None, [3], [0], [1], [1]))
         assert one == other
+
+
+class TestCompletion:
+    """States are made while nobody waits, and are what they would be at the end."""
+
+    def test_some_at_a_time_until_all_are_made(self) -> None:
+        bench, other = started(*ABC, task("d", "c")), started(*ABC, task("d", "c"))
+        for one in (bench, other):
+            one.handle(landed(one, "a", "b", "c"))
+        assert bench.engine.complete(2)
+        assert bench.engine.complete(2)
+        assert not bench.engine.complete(2)
+        assert [bench.engine.state(run) for run in range(3)] == [other.engine.state(run) for run in range(3)]
+        assert bench.state("b") is bench.state("b")
+        assert bench.state("b").result == "b"
+
+    def test_what_is_no_success_any_more_stays_as_it_is(self) -> None:
+        bench = started(task("a"), task("b", "a", retry=RetryPolicy(1)), reference=("b",))
+        bench.handle(landed(bench, "a"))
+        bench.handle(ResultLost(5.0, 0, 1, "gone"))
+        bench.fail("b")
+        before = bench.states()
+        assert before[0] == "Crashed"
+        assert bench.engine.complete(8)
+        assert bench.states() == before
 
 
 def test_many_are_told_one_by_one_to_who_asks() -> None:
