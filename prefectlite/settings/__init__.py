@@ -6,7 +6,16 @@ configuration file, the default. File and environment are read once per process,
 asked for. Workers read none: what they need travels with the flow run.
 """
 
-from prefectlite.settings.book import Config, Setting, config, current, set_temporary_config, told
+from prefectlite.settings.book import (
+    Config,
+    Setting,
+    amended,
+    ask_first,
+    config,
+    current,
+    set_temporary_config,
+    told,
+)
 from prefectlite.settings.schema import (
     DaskSettings,
     FlowSettings,
@@ -15,7 +24,7 @@ from prefectlite.settings.schema import (
     Settings,
     TaskSettings,
 )
-from prefectlite.settings.section import Section, to_travel
+from prefectlite.settings.section import Section, settings_in, to_travel
 
 __all__ = [
     "Config",
@@ -27,9 +36,12 @@ __all__ = [
     "Setting",
     "Settings",
     "TaskSettings",
+    "amended",
+    "ask_first",
     "config",
     "current",
     "set_temporary_config",
+    "settings_in",
     "to_travel",
     "told",
 ]
