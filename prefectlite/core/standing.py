@@ -14,7 +14,7 @@ from prefectlite.core.layers import current_layer, own_layer
 from prefectlite.errors import ContextError
 from prefectlite.kinds import shown
 from prefectlite.masking import OpenSecrets, Secrets
-from prefectlite.settings import Section, Settings, amended, ask_first, config, current, settings_in
+from prefectlite.settings import Section, Settings, amended, ask_first, config, current, lessened, settings_in
 
 #: The names that the context always holds, with what is to be given under them.
 STANDING: Final[Mapping[str, str]] = {
@@ -134,7 +134,10 @@ class _ConfigHere(Section):
         return SecretsHere()
 
     def _write(self, said: Mapping[str, Any]) -> None:
-        _set("config", Section(amended(self._held(), said)))
+        _set("config", Section(amended(self._held(), said, replaces=True)))
+
+    def _forget(self, key: str) -> None:
+        _set("config", Section(lessened(self._held(), key)))
 
 
 class SecretsHere(OpenSecrets):

@@ -1,9 +1,10 @@
 """Settings: what a person says once for many flows. Knows files and variables; knows no flow.
 
 A setting's value comes from the first of these that names it: an argument in code, as in
-``flow.run(executor=...)``, ``set_temporary_config``, ``config.n_workers = 3``, an environment variable, the
-configuration file, the default. File and environment are read once per process, when the first setting is
-asked for. Workers read none: what they need travels with the flow run.
+``flow.run(executor=...)``, ``with context(config={...})``, ``set_temporary_config``,
+``config.n_workers = 3``, an environment variable, the configuration file, the default. File and environment
+are read once per process, when the first setting is asked for. Workers read none: what they need travels with
+the flow run.
 """
 
 from prefectlite.settings.book import (
@@ -13,6 +14,7 @@ from prefectlite.settings.book import (
     ask_first,
     config,
     current,
+    lessened,
     set_temporary_config,
     told,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "ask_first",
     "config",
     "current",
+    "lessened",
     "set_temporary_config",
     "settings_in",
     "to_travel",

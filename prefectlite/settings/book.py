@@ -7,13 +7,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from prefectlite.errors import ConfigError
-from prefectlite.masking import MASK
+from prefectlite.masking import MASK, Secrets
 from prefectlite.settings.checks import settings_of
-from prefectlite.settings.former import RENAMED, idle
-from prefectlite.settings.names import is_replaced, named
+from prefectlite.settings.former import idle
+from prefectlite.settings.names import is_replaced, named, within
 from prefectlite.settings.schema import (
     DaskSettings,
     FlowSettings,
@@ -128,9 +129,7 @@ class _Book:
         return gone | found
 
     def _below(self, key: str) -> list[str]:
-        """Return under which keys something was said of a setting or a section, by either of its names."""
-        names = (key, *(ours for former, (ours, *_) in RENAMED.items() if _is_in(former, key)))
-        return [one for one in self.given() if any(_is_in(one, name) for name in names)]
+        return within(key, self.given())
 
     def take_off(self, layer: dict[str, Given | None]) -> None:
         """Let it go; blocks in several threads need not end in order."""
@@ -150,10 +149,6 @@ _book: Final = _Book()
 _place: Final = _Place()
 
 
-def _is_in(key: str, section: str) -> bool:
-    return not section or key == section or key.startswith(f"{section}.")
-
-
 def current() -> Settings:
     """Return the settings that hold now, where this code runs.
 
@@ -170,7 +165,7 @@ def current() -> Settings:
     return _place.settings() or _book.settings or _book.open()
 
 
-def amended(settings: Settings, said: Mapping[str, Any]) -> Settings:
+def amended(settings: Settings, said: Mapping[str, Any], *, replaces: bool = False) -> Settings:
     """Return settings in which some are others.
 
     Parameters
@@ -179,6 +174,8 @@ def amended(settings: Settings, said: Mapping[str, Any]) -> Settings:
         What holds for what is not named.
     said : mapping of str to object
         Values by key, as for ``set_temporary_config``.
+    replaces : bool
+        Whether a section of a person's own is replaced as a whole, as where it is set; else it is added to.
 
     Returns
     -------
@@ -192,9 +189,42 @@ def amended(settings: Settings, said: Mapping[str, Any]) -> Settings:
     """
     found: dict[str, Given] = {}
     for key, value in named(said, "context.config").items():
+        if replaces and is_replaced(key):
+            settings = lessened(settings, key)
         put(found, key, value, "The context's config")
     _tell_without_effect(found, level=5)
     return settings_of(found, settings)
+
+
+def lessened(settings: Settings, key: str) -> Settings:
+    """Return settings in which nothing is said of one, or of those of a section.
+
+    Parameters
+    ----------
+    settings : Settings
+        What holds for the others.
+    key : str
+        Which; all for an empty text.
+
+    Returns
+    -------
+    Settings
+        With defaults in their place.
+    """
+
+    def kept(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        gone = within(key, [f"{prefix}{name}" for name in values])
+        return {name: value for name, value in values.items() if f"{prefix}{name}" not in gone}
+
+    others = replace(
+        settings,
+        context=kept(settings.context, "context."),
+        secrets=Secrets(kept(settings.secrets, "context.secrets.")),
+        other=kept(settings.other),
+    )
+    return settings_of(
+        {one: Given(known()[one].default, "the default") for one in within(key, known())}, others
+    )
 
 
 def ask_first(settings: Callable[[], Settings | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
@@ -92,6 +93,29 @@ def is_replaced(key: str) -> bool:
         So where names are a person's own; of a section of ours each setting has a value in any case.
     """
     return is_table(key) and (key not in sections() or key in ("context", "context.secrets"))
+
+
+def within(section: str, keys: Iterable[str]) -> list[str]:
+    """Return which settings are in a section, or are that setting.
+
+    Parameters
+    ----------
+    section : str
+        Our name for it, Prefect 1's, or one of a person's own; all are in one without a name.
+    keys : iterable of str
+        Of settings, by our names.
+
+    Returns
+    -------
+    list of str
+        In order.
+    """
+
+    def is_in(key: str, name: str) -> bool:
+        return not name or key == name or key.startswith(f"{name}.")
+
+    names = {section, *(one.key for name, one in former.RENAMED.items() if is_in(name, section))}
+    return [key for key in keys if any(is_in(key, name) for name in names)]
 
 
 def objection(key: str, *, free: bool = True) -> str:
