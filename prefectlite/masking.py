@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
@@ -53,29 +53,67 @@ class Secrets(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Return the secret of that name."""
-        return self._values[name]
+        return self._held()[name]
 
     def __getattr__(self, name: str) -> Any:
         """Return the secret of that name."""
-        if name.startswith("_") or name not in self._values:
-            raise AttributeError(f"There is no secret {name!r}; the names are {', '.join(self) or 'none'}.")
-        return self._values[name]
+        if name.startswith("_") or name not in self:
+            raise AttributeError(self._lacks(name))
+        return self[name]
 
     def __iter__(self) -> Iterator[str]:
         """Return the names."""
-        return iter(self._values)
+        return iter(self._held())
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._values)
+        return len(self._held())
 
     def __repr__(self) -> str:
         """Return the names, not the values."""
-        return f"<Secrets: {', '.join(self) or 'none'}>"
+        return f"<Secrets: {', '.join(map(str, self)) or 'none'}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle so that the process that unpickles them hides them too."""
-        return Secrets, (self._values,)
+        return Secrets, (dict(self),)
+
+    def _held(self) -> Mapping[str, Any]:
+        return self._values
+
+    def _lacks(self, name: str) -> str:
+        return f"There is no secret {name!r}; the names are {', '.join(map(str, self)) or 'none'}."
+
+
+class OpenSecrets(Secrets, MutableMapping[str, Any]):
+    """Secrets that can be set where they are kept: ``secrets["A"] = "x"``, or ``secrets.A = "x"``."""
+
+    __slots__ = ()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Keep a secret."""
+        self._keep(name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep a secret."""
+        self[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        """Forget a secret."""
+        if name not in self:
+            raise KeyError(name)
+        self._drop(name)
+
+    def __delattr__(self, name: str) -> None:
+        """Forget a secret."""
+        if name not in self:
+            raise AttributeError(self._lacks(name))
+        del self[name]
+
+    def _keep(self, name: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def _drop(self, name: str) -> None:
+        raise NotImplementedError
 
 
 def hide(value: object) -> tuple[str, ...]:

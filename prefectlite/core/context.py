@@ -9,6 +9,7 @@ from typing import Any, Final, overload
 
 from prefectlite.core import here  # noqa: F401  # states ask it where they are made
 from prefectlite.core.layers import current_layer, own_layer, pop, push
+from prefectlite.core.standing import STANDING, copied, held, of_the_settings, taken_in
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.moments import given_out
@@ -21,8 +22,13 @@ class Context(MutableMapping[str, Any]):
     ``context["day"] = 3`` and what else changes a dict set a value. In the body of a task it lasts until the
     body ends, in a ``with context(day=3):`` block until the block ends, in a script or a notebook as long as
     that, and everywhere for the flow runs that begin meanwhile, of which each takes a copy. No task run sees
-    what another one sets, and nothing that prefectlite does hangs on what is set there. Inside a task body it
-    holds
+    what another one sets.
+
+    Everywhere it holds ``config``, the settings, and ``secrets``, those that ``Secret`` finds; what is set
+    there holds for flow runs and secrets, as long as other values: ``context.secrets["PW"] = "..."``, ``with
+    context(config={"logging": {"level": "DEBUG"}})``. Outside of flow runs, ``config`` is
+    ``prefectlite.config`` unless a block has settings of its own, and what the configuration says under
+    ``[context]`` is there too. Inside a task body it holds
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
@@ -71,34 +77,68 @@ class Context(MutableMapping[str, Any]):
         Raises
         ------
         ContextError
-            When one of ``others`` has no names.
+            When one of ``others``, ``config`` or ``secrets`` has no names.
+        ConfigError
+            When there is no such setting in ``config``, or its value does not fit.
         """
         merged: dict[str, Any] = {}
         for other in others:
             merged.update(_named(other, "context"))
-        return Block({**merged, **values})
+        merged.update(values)
+        for name in STANDING.keys() & merged.keys():
+            merged[name] = taken_in(name, merged[name])
+        return Block(merged)
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of that name."""
-        values = current_layer().values
         try:
-            return given_out(name, values[name])
-        except (KeyError, TypeError):
-            raise KeyError(self._lacks(name)) from None
+            found = _value(name, _MISSING)
+        except TypeError:  # it cannot be a name
+            found = _MISSING
+        if found is _MISSING:
+            raise KeyError(self._lacks(name))
+        return found
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Set a value, until the block or body ends."""
+        if name in STANDING:
+            value = taken_in(name, value)
         layer = own_layer()
         layer.values[name] = value
         layer.given.add(name)
 
     def __delitem__(self, name: str) -> None:
-        """Remove a value, until the block or body ends."""
-        layer = own_layer()
-        if name not in layer.values:
+        """Remove a value, until the block or body ends; what the settings say stays."""
+        if name not in self:
             raise KeyError(self._lacks(name))
-        del layer.values[name]
+        layer = own_layer()
+        layer.values.pop(name, None)
         layer.given.discard(name)
+
+    def clear(self) -> None:
+        """Remove all values, until the block or body ends; what the settings say stays."""
+        layer = own_layer()
+        layer.values.clear()
+        layer.given.clear()
+
+    def setdefault(self, name: str, default: Any = None, /) -> Any:
+        """Return the value of that name, which is set if there is none; as if there never were empty secrets.
+
+        Parameters
+        ----------
+        name : str
+            Whose.
+        default : object
+            What it is set to.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        if name not in self or (name == "secrets" and not self[name]):
+            self[name] = default
+        return self[name]
 
     def update(  # type: ignore[override]  # without the overloads for each kind of dict
         self, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **values: Any
@@ -121,7 +161,7 @@ class Context(MutableMapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is visible."""
-        return name in current_layer().values
+        return name in current_layer().values or name in STANDING or name in of_the_settings()
 
     @overload
     def get(self, name: str, /) -> Any | None: ...
@@ -144,14 +184,14 @@ class Context(MutableMapping[str, Any]):
         object
             The value.
         """
-        return given_out(name, current_layer().values.get(name, default))
+        return _value(name, default)
 
     def __getattr__(self, name: str) -> Any:
         """Return the value of that name."""
-        values = current_layer().values
-        if name in values:
-            return given_out(name, values[name])
-        raise AttributeError(self._lacks(name))
+        found = _value(name, _MISSING)
+        if found is _MISSING:
+            raise AttributeError(self._lacks(name))
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a value, as ``context[name] = value`` does."""
@@ -169,23 +209,23 @@ class Context(MutableMapping[str, Any]):
         del self[name]
 
     def _lacks(self, name: object) -> str:
-        held = ", ".join(sorted(map(str, self))) or "nothing"
         return (
-            f"The context holds no {name!r} here; it holds {held}. Most names exist only while a task runs; "
+            f"The context holds no {name!r} here; it holds {', '.join(sorted(map(str, self)))}. "
+            "Most names exist only while a task runs; "
             f"context.get({name!r}) gives None instead of this error."
         )
 
     def __iter__(self) -> Iterator[str]:
         """Return the names that are visible."""
-        return iter(current_layer().values)
+        return iter(dict.fromkeys((*current_layer().values, *STANDING, *of_the_settings())))
 
     def __len__(self) -> int:
         """Return how many names are visible."""
-        return len(current_layer().values)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         """Return the visible names, not their values."""
-        return f"<Context: {', '.join(self) or 'empty'}>"
+        return f"<Context: {', '.join(map(str, self))}>"
 
     def __reduce__(self) -> str:
         """Pickle as a reference: a function that reads the context reads the one where it runs."""
@@ -199,7 +239,7 @@ class Context(MutableMapping[str, Any]):
         dict
             Values by name.
         """
-        return {name: given_out(name, value) for name, value in current_layer().values.items()}
+        return {name: copied(name) if name in STANDING else _value(name, None) for name in self}
 
 
 class Block:
@@ -227,6 +267,16 @@ class Block:
 
 
 context: Final = Context()
+
+
+_MISSING: Final = object()
+
+
+def _value(name: str, default: Any) -> Any:
+    if name in STANDING:
+        return held(name)
+    values = current_layer().values
+    return given_out(name, values[name]) if name in values else of_the_settings().get(name, default)
 
 
 def _named(given: Any, what: str) -> dict[str, Any]:

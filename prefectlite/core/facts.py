@@ -12,6 +12,7 @@ from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError
 from prefectlite.masking import Secrets
 from prefectlite.moments import IN_CONTEXT, plain, read
+from prefectlite.settings import settings_in
 from prefectlite.states.keys import RunKey
 
 #: What a person may not set, since the flow run or the task run says it.
@@ -21,6 +22,10 @@ _OURS: Final = frozenset(
     | {"task_loop_count", "task_loop_result", "task_name", "task_run_count", "task_run_id", "task_run_name"}
     | {"task_slug", "task_tags", "time_left", "upstream_states"}
 )
+_INSTEAD: Final = {
+    "config": "run it inside `with context(config={...}):`, or set it on prefectlite.config",
+    "parameters": "give the flow's parameters as parameters={...}",
+}
 
 
 def checked_context(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -44,6 +49,8 @@ def checked_context(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
         When a name is no text or is prefectlite's own, a moment is none, or the secrets have no names.
     """
     found = dict(given)
+    if settings_in(found.get("config")) is not None:
+        del found["config"]  # of a copy of the context; what it holds for runs is in force anyway
     for name in found:
         if not isinstance(name, str):
             raise ContextError(
@@ -51,13 +58,9 @@ def checked_context(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
                 "context={'region': 'north'}."
             )
         if name in _OURS:
-            mend = (
-                "give the flow's parameters as parameters={...}"
-                if name == "parameters"
-                else "choose another name"
-            )
             raise ContextError(
-                f"{owner} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} itself; {mend}."
+                f"{owner} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} itself; "
+                f"{_INSTEAD.get(name, 'choose another name')}."
             )
     for name in sorted(IN_CONTEXT & found.keys()):
         found[name] = _moment(found[name], name, owner)

@@ -84,11 +84,11 @@ class LazyLayer:
 
     @property
     def given(self) -> set[str]:
-        """The names of those values that a person set here; what was set around it does not shine through."""
+        """The names of those values that a person set, here or for the flow run."""
         try:
             return self._given
         except AttributeError:
-            self._given = set()
+            self._given = self.given_before()
             return self._given
 
     @property
@@ -110,6 +110,16 @@ class LazyLayer:
             None if there is none of that name.
         """
         return self.values.get(name)
+
+    def given_before(self) -> set[str]:
+        """Return which of the values a person set before the block began.
+
+        Returns
+        -------
+        set of str
+            Their names; not to be changed by whoever makes it.
+        """
+        return set()
 
     def make(self) -> dict[str, Any]:
         """Make the values.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 from prefectlite.core.base import Task
 from prefectlite.core.layers import current_layer
 from prefectlite.core.options import OptionArgs
+from prefectlite.core.standing import SecretsHere
 from prefectlite.errors import DefinitionError, SecretError
 from prefectlite.kinds import check_kind, shown
 from prefectlite.masking import hide
-from prefectlite.settings import current
 
 if TYPE_CHECKING:
     from typing import Any as _Fitting
@@ -73,7 +73,8 @@ class SecretBase(Task, _Fitting):  # type: ignore[misc]  # for a type checker it
 class Secret(SecretBase):
     """A secret by name, from ``context.secrets``, else from the configuration where the task runs.
 
-    Put it there with ``flow.run(context={"secrets": {"DB_PASSWORD": ...}})``, with the environment variable
+    Put it there with ``flow.run(context={"secrets": {"DB_PASSWORD": ...}})``, with
+    ``context.secrets["DB_PASSWORD"] = ...``, with the environment variable
     ``PREFECTLITE__CONTEXT__SECRETS__DB_PASSWORD``, or under ``[context.secrets]`` in the configuration file.
     A text that is JSON is read as such.
 
@@ -122,13 +123,14 @@ class Secret(SecretBase):
             raise SecretError(
                 f"Task {self.name!r} knows no name of a secret; give one: Secret('DB_PASSWORD')."
             )
-        for secrets in (current_layer().values.get("secrets") or {}, current().secrets):
-            if wanted in secrets:
-                return _meaning(secrets[wanted])
+        secrets = SecretsHere()
+        if wanted in secrets:
+            return _meaning(secrets[wanted])
         raise SecretError(
             f"There is no secret {wanted!r}; set the environment variable "
             f"PREFECTLITE__CONTEXT__SECRETS__{wanted}, write it under [context.secrets] in the configuration "
-            f"file, or run the flow with context={{'secrets': {{{wanted!r}: ...}}}}."
+            f"file, set context.secrets[{wanted!r}], or run the flow with "
+            f"context={{'secrets': {{{wanted!r}: ...}}}}."
         )
 
     def get(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args
 
 from prefectlite.errors import ConfigError
 from prefectlite.masking import Secrets
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-def settings_of(given: Mapping[str, Given]) -> Settings:
-    """Return the settings that were said, and the defaults for the others.
+_DEFAULTS: Final = Settings()
+
+
+def settings_of(given: Mapping[str, Given], others: Settings = _DEFAULTS) -> Settings:
+    """Return the settings that were said, and what there is for the others.
 
     Parameters
     ----------
     given : mapping of str to Given
         By key.
+    others : Settings
+        What holds for what was not said; by default, the defaults.
 
     Returns
     -------
@@ -48,16 +53,15 @@ def settings_of(given: Mapping[str, Given]) -> Settings:
             section, _, name = key.rpartition(".")
             sections.setdefault(section, {})[name] = _checked(key, one)
     values = sections.pop("")
-    default = Settings()
     for section, changes in sections.items():
-        values[section] = replace(getattr(default, section), **changes)
+        values[section] = replace(getattr(others, section), **changes)
     if context:
-        values["context"] = context
+        values["context"] = {**others.context, **context}
     if secrets:
-        values["secrets"] = Secrets(secrets)
+        values["secrets"] = Secrets({**others.secrets, **secrets})
     if other:
-        values["other"] = other
-    return replace(default, **values)
+        values["other"] = {**others.other, **other}
+    return replace(others, **values)
 
 
 def _checked(key: str, given: Given) -> Any:

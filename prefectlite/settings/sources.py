@@ -13,6 +13,7 @@ from prefectlite.masking import MASK
 from prefectlite.settings import former
 from prefectlite.settings.names import is_table, objection, sections
 from prefectlite.settings.schema import known
+from prefectlite.settings.tables import as_tables
 from prefectlite.settings.texts import filled, filled_in_braces, meaning
 
 #: The variable that names the configuration file, and what Prefect 1 called it.
@@ -109,11 +110,12 @@ def _read_environment(found: dict[str, Given]) -> None:
             # With one underscore nothing tells sections of a person's own from names, or names from slips.
             put(found, key, text, source, free="__" in prefix[0])
             if key in found and key not in known():  # whose types say what a text means
-                found[key] = Given(meaning(text), source)
+                del found[key]
+                put(found, key, meaning(text), source)
         elif free[1]:
             found[f"context.secrets.{free[2]}"] = Given(text, source, verbatim=True)
         else:
-            found[f"context.{free[2].lower()}"] = Given(meaning(text), source)
+            found[f"context.{free[2].lower()}"] = Given(as_tables(meaning(text)), source)
 
 
 def _value(key: str, found: Mapping[str, Given], trail: tuple[str, ...]) -> Any:
@@ -165,7 +167,9 @@ def put(found: dict[str, Given], key: str, value: Any, source: str, *, free: boo
     ConfigError
         When there can be no such setting.
     """
-    if isinstance(value, Mapping) and is_table(key):
+    if key.partition(".")[0] == "secrets":  # as config shows them
+        key = f"context.{key}"
+    if isinstance(value, Mapping) and is_table(key) and (value or key in sections()):
         for name, one in value.items():
             put(found, f"{key}.{name}", one, source, free=free)
         return
@@ -173,14 +177,15 @@ def put(found: dict[str, Given], key: str, value: Any, source: str, *, free: boo
     if renamed is not None:
         found[renamed.key] = Given(renamed.taken(value), source, written=key if key != renamed.key else "")
         return
+    if key in known():
+        found[key] = Given(value, source)
+        return
     is_free = key.startswith("context.") and key != "context.secrets"
-    if not is_free and key not in known():
-        problem = _problem(key, value, free)
-        if problem:
-            # Who misspells the name of a secret still means it to be one.
-            shown = MASK if "secret" in key.lower() else repr(value)
-            raise ConfigError(f"{opening(source)} sets {key} = {shown}, {problem}")
-    found[key] = Given(value, source)
+    if problem := "" if is_free else _problem(key, value, free):
+        # Who misspells the name of a secret still means it to be one.
+        shown = MASK if "secret" in key.lower() else repr(value)
+        raise ConfigError(f"{opening(source)} sets {key} = {shown}, {problem}")
+    found[key] = Given(as_tables(value), source)
 
 
 def _problem(key: str, value: object, free: bool) -> str:

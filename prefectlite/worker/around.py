@@ -281,6 +281,17 @@ class Around(LazyLayer):
         found = None if is_made else self.kind.shared.get(name)
         return self.values.get(name) if found is None else found
 
+    def given_before(self) -> set[str]:
+        """Return what the flow run and its task were given, which shows in flow runs that the body begins.
+
+        Returns
+        -------
+        set of str
+            Names; settings are not among them, since those of the process hold for it.
+        """
+        kind = self.kind
+        return {*kind.flow.facts.context, *kind.task.envelope.context} - {"config"}
+
     def make(self) -> dict[str, Any]:
         """Make what the context holds.
 

@@ -304,7 +304,7 @@ def test_what_a_body_sets_lasts_until_its_end_and_no_other_run_sees_it(world: An
     ]
     assert state.result[last].result["flow_name"] == "etl"
     assert not {"mark", "notes"} & set(state.result[last].result["names"])
-    assert (len(context), seen(world)["flow_name"]) == (0, "etl")
+    assert (set(context), seen(world)["flow_name"]) == ({"config", "secrets"}, "etl")
 
 
 def test_what_a_body_overwrites_misleads_nobody(world: Any, place: str, tmp_path: Path) -> None:
@@ -390,17 +390,22 @@ def test_what_a_script_sets_lasts_and_shows_in_the_runs_that_begin_later(world: 
         context.clear()
 
 
-def test_a_flow_that_a_body_runs_sees_what_the_body_set() -> None:
+def test_a_flow_that_a_body_runs_sees_what_the_body_and_its_run_were_given() -> None:
     @task
-    def outer() -> Any:
-        context.extra = "of the body"
+    def outer(change: bool) -> Any:
+        if change:
+            context.extra = "of the body"
         with Flow("inner") as inner:
             made = look()
-        return inner.run(executor=LocalExecutor()).result[made].result["extra"]
+        found = inner.run(executor=LocalExecutor()).result[made].result
+        return found["extra"], found["today"], found["secrets"], found["flow_name"], found["map_index"]
 
     with Flow("outer") as flow:
-        made = outer()
-    assert flow.run(executor=LocalExecutor()).result[made].result == "of the body"
+        made = outer.map([True, False])
+    given = {"extra": "of the run", "date": "2026-03-01", "secrets": {"PW": "hush-hush"}}
+    state = flow.run(executor=LocalExecutor(), context=given)
+    rest = ("2026-03-01", 1, "inner", None)
+    assert state.result[made].result == [("of the body", *rest), ("of the run", *rest)]
 
 
 def test_what_a_callback_sets_ends_with_it(world: Any) -> None:
@@ -461,4 +466,4 @@ def test_moments_are_pendulums(world: Any, tmp_path: Path) -> None:
 def test_nothing_of_a_run_shines_into_the_next(world: Any) -> None:
     seen(world, context={"extra": 1})
     assert seen(world)["extra"] is None
-    assert len(context) == 0
+    assert set(context) == {"config", "secrets"}

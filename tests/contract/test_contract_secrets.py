@@ -278,3 +278,31 @@ def test_a_variable_of_the_worker_is_a_secret(
     assert "'PL_NOT_SET' is not set where task 'PL_NOT_SET' runs" in state.result[missing].message
     assert type(state.result[reader]).__name__ == "TriggerFailed"
     assert os.environ["PL_CONTRACT_SECRET"] == MADE
+
+
+def test_settings_and_secrets_of_the_context_are_those_of_the_runs_that_begin_there(world: Any) -> None:
+    @task
+    def look(x: int) -> Any:
+        before = "mine" in context.config.shop, Secret("OWN").exists()
+        found = context.config.shop.region, context.config.tasks.defaults.max_retries, len(Secret("PW").get())
+        same = context.secrets["PW"] == context.config.context.secrets.PW == Secret("PW").get()
+        context.config.shop.mine = x
+        context.setdefault("secrets", {})["OWN"] = f"{MADE}-{x}"
+        own = context.config.shop.mine, int(Secret("OWN").get()[-1])
+        return before, found, same, own
+
+    heard: list[Any] = []
+
+    def handler(*_: Any) -> None:
+        heard.append((context.config.shop.region, context.secrets["PW"] == Secret("PW").get() == LOCAL))
+
+    with Flow("etl") as flow:
+        made = look.map([1, 2, 3])
+        task(lambda x: x, name="last", state_handlers=[handler])(made)
+    settings = {"shop": {"region": "north"}, "tasks": {"defaults": {"max_retries": 2}}}
+    with context(secrets={"PW": LOCAL}, config=settings):
+        state = world.run(flow)
+    assert [child.result for child in state.result[made].map_states] == [
+        ((False, False), ("north", 2, len(LOCAL)), True, (x, x)) for x in (1, 2, 3)
+    ]
+    assert set(heard) == {("north", True)}

@@ -104,7 +104,8 @@ def test_variables_are_read_as_their_type_says_with_one_underscore_or_two(say: A
 def test_context_and_secrets_are_free(say: Any, write: Any) -> None:
     write("[context]\nregion = 'north'\nlimits = {low = 1}\n[context.secrets]\nFILE_PW = 'from the file'\n")
     say(PREFECTLITE__CONTEXT__SIZE="[1, 2]", PREFECTLITE_CONTEXT_SECRETS_Env__Pw="from-outside")
-    assert config.context == {"region": "north", "limits": {"low": 1}, "size": [1, 2]}
+    free = {"region": "north", "limits": {"low": 1}, "size": [1, 2]}
+    assert config.context == {**free, "secrets": config.secrets}
     assert dict(config.secrets) == {"FILE_PW": "from the file", "Env__Pw": "from-outside"}
     assert "from" not in repr(config)
     assert {one.value for one in told() if "secrets" in one.key} == {"**********"}

@@ -301,7 +301,12 @@ assert_type(config.dask.address, str | None)
 assert_type(config.flows.run_on_schedule, bool)
 assert_type(config.shop.region, Any)  # a section of one's own
 config.n_workers = 3
-with set_temporary_config({"executor": "local"}):
+config.update({"tasks": {"max_retries": 1}}, debug=True)
+config.context.region = config.context["region"] = "north"
+config.secrets["PW"] = context.secrets.PW = "a secret"
+assert_type(config.to_dict(), dict[str, Any])
+with set_temporary_config({"executor": "local"}) as settings, context(config=settings):
+    assert_type(settings.n_workers, int | None)
     etl.run(context={"region": "north"}, progress=None)
 words(Secret("TEXT"))
 words(EnvVarSecret("TEXT", cast=str, raise_if_missing=True))
