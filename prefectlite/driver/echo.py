@@ -3,15 +3,18 @@
 What a body logs in this process has passed this process's own handlers already, so it is handed on only if it
 comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard output: a body's words
 must not vanish because a script did not ask for them. What becomes of task runs is told at INFO, of so many a
-second as the settings say; where there are more, their numbers are.
+second as the settings say; where there are more, their numbers are. That one runs is told before its body's
+first line, whatever was reported of it by then.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import Context, copy_context
 from typing import Any, Final
 
 from prefectlite.core.constants import Collection as CollectionTask
@@ -21,12 +24,13 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.observer import Changes, RunView
 from prefectlite.driver.telling import Telling, in_numbers
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.together import RUNNING
 from prefectlite.masking import mask
 from prefectlite.printable import hanging, label
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State, TriggerFailed
+from prefectlite.worker.beginnings import HEARERS
 from prefectlite.worker.labels import record_labels
 from prefectlite.worker.logs import LogLine, installation
 
@@ -34,6 +38,7 @@ from prefectlite.worker.logs import LogLine, installation
 _SILENT: Final = (Parameter, Constant, CollectionTask)
 #: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
+_logger = logging.getLogger(__name__)
 
 
 class Echo:
@@ -56,6 +61,10 @@ class Echo:
         self._clock = clock
         self._resort = LastResort(settings)
         self._per_second = settings.runs_per_second if tells else 0.0
+        # Held while something is told: that a body in this process begins is told by its own thread.
+        self._lock = threading.RLock()
+        self._around = Context()
+        self._run: RunView | None = None
         self._run_id = ""
         self._flow_name = ""
         self._slugs: Mapping[Any, str] = {}
@@ -71,6 +80,7 @@ class Echo:
         run : RunView
             The run.
         """
+        self._run, self._around = run, copy_context()
         self._run_id, self._flow_name = run.run_id, run.flow_name
         self._slugs, self._known = run.slugs, None
         EAR.listen(self._resort)
@@ -78,6 +88,8 @@ class Echo:
         wanted = enabled and installation.lets_through(TASKS, logging.INFO)
         if wanted and self._per_second and self._telling is None:
             self._telling = Telling(self._per_second, self._names)
+        if self._telling is not None:
+            HEARERS[self._run_id] = self.begun
 
     @property
     def _names(self) -> Mapping[str, str]:
@@ -100,16 +112,37 @@ class Echo:
         telling = self._telling
         if telling is None:
             return
-        self._counts = counts
-        now = self._clock()
-        told = [
-            self._of_task(change) if change.run >= 0 else self._of_flow(change.new, change.time)
-            for change in telling.chosen(transitions.groups, now)
-            if change.run >= 0 or not change.new.is_finished()
-        ]
-        if telling.sum_is_due(now):
-            told.append(self._numbers())
-        self._say(told)
+        with self._lock:
+            self._counts = counts
+            now = self._clock()
+            told = [
+                self._of_task(change.key, change.new, change.time)
+                if change.run >= 0
+                else self._of_flow(change.new, change.time)
+                for change in telling.chosen(transitions.groups, now)
+                if change.run >= 0 or not change.new.is_finished()
+            ]
+            if telling.sum_is_due(now):
+                told.append(self._numbers())
+            self._say(told)
+
+    def begun(self, key: RunKey, attempt: int, began: float) -> None:
+        """Tell that an attempt runs, unless that was told; called at once by those that run in this process.
+
+        Parameters
+        ----------
+        key : RunKey
+            The task run's name.
+        attempt : int
+            Counted from 1.
+        began : float
+            Seconds since the epoch.
+        """
+        try:
+            # What surrounds a body is no part of it.
+            self._around.copy().run(self._say_start, key, attempt, began)
+        except Exception:
+            _logger.exception("That a task run began could not be logged.")
 
     def log(self, lines: Sequence[LogLine]) -> None:
         """Log the lines.
@@ -119,7 +152,8 @@ class Echo:
         lines : sequence of LogLine
             What task bodies logged and printed.
         """
-        self._say([self._of_body(line) for line in lines])
+        with self._lock:
+            self._say([record for line in lines for record in self._of_line(line)])
 
     def tell(self, text: str) -> None:
         """Log an error of the run as a whole.
@@ -143,15 +177,35 @@ class Echo:
         state : State
             Its state; not final for a run that is left.
         """
+        HEARERS.pop(self._run_id, None)
         if self._telling is not None:
-            told = [self._numbers()] if self._telling.sum_is_due(self._clock(), at_last=True) else []
-            if state.is_finished():
-                told.append(self._of_flow(state, time.time()))
-            self._say(told)
+            with self._lock:
+                told = [self._numbers()] if self._telling.sum_is_due(self._clock(), at_last=True) else []
+                if state.is_finished():
+                    told.append(self._of_flow(state, time.time()))
+                self._say(told)
         EAR.leave(self._resort)
 
-    def _of_body(self, line: LogLine) -> logging.LogRecord:
-        slug = RunKey.parse(line.run).slug
+    def _of_line(self, line: LogLine) -> Iterator[logging.LogRecord]:
+        key = RunKey.parse(line.run)
+        yield from self._of_start(key, line.attempt, line.time if line.began is None else line.began)
+        yield self._of_body(line, key.slug)
+
+    def _say_start(self, key: RunKey, attempt: int, began: float) -> None:
+        with self._lock:
+            self._say(self._of_start(key, attempt, began))
+
+    def _of_start(self, key: RunKey, attempt: int, began: float) -> list[logging.LogRecord]:
+        """Return what tells that an attempt runs; nothing when that was told, or is no news."""
+        telling, run = self._telling, self._run
+        if telling is None or run is None:
+            return []
+        number = run.in_flight(key, attempt)
+        if number is None or not telling.begins(number, key.slug, attempt, self._clock()):
+            return []
+        return [self._of_task(key, RUNNING, began)]
+
+    def _of_body(self, line: LogLine, slug: str) -> logging.LogRecord:
         printed = line.logger == "stdout"
         logger = get_logger(self._names.get(slug, slug)).name if printed else line.logger
         record = _record(logger, line.level, line.message, line.time)
@@ -163,14 +217,14 @@ class Echo:
         record.__dict__.update(line.attributes or {})
         return record
 
-    def _of_task(self, change: Transition) -> logging.LogRecord:
-        run, new = str(change.key), change.new
+    def _of_task(self, key: RunKey, new: State, moment: float) -> logging.LogRecord:
+        run = str(key)
         text = f"Task run {label(run)}: {type(new).__name__}. {hanging(mask(new.message or ''))}"
         level = (
             logging.ERROR if isinstance(new, Failed) and not isinstance(new, TriggerFailed) else logging.INFO
         )
-        record = _record(TASKS, level, text, change.time)
-        record.__dict__.update(self._labels(self._flow_name, run, change.key.slug))
+        record = _record(TASKS, level, text, moment)
+        record.__dict__.update(self._labels(self._flow_name, run, key.slug))
         return record
 
     def _of_flow(self, state: State, moment: float) -> logging.LogRecord:
@@ -212,7 +266,7 @@ class Echo:
 
 def _record(logger: str, level: int, text: str, moment: float) -> logging.LogRecord:
     record = logging.LogRecord(logger, level, "", 0, text, None, None)
-    record.created = moment
+    record.created, record.msecs = moment, moment % 1 * 1000
     return record
 
 

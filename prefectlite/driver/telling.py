@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.states.state import Running
 
 #: For how many seconds an allowance that is not used is saved up.
 SAVED: Final = 10.0
@@ -66,7 +67,8 @@ class Telling:
     def __init__(self, per_second: float, slugs: Container[str]) -> None:
         self._allowance = Allowance(per_second)
         self._slugs = slugs
-        self._told: set[int] = set()
+        # The attempt of each of which it was told that it runs; 0 as long as none does.
+        self._told: dict[int, int] = {}
         self._leaves_out = False
         self._summed = 0.0
 
@@ -92,16 +94,43 @@ class Telling:
         room = True
         for one in changes:
             if not isinstance(one, Transition):
-                for place in self._places(one, now):
-                    yield self._noted(one.one(place))
+                for change in map(one.one, self._places(one, now)):
+                    if not self._was_told(change):
+                        yield self._noted(change)
             elif one.run in told:
-                yield self._noted(one)
+                if not self._was_told(one):
+                    yield self._noted(one)
             elif one.run < 0:
                 yield one
             elif room and one.key.slug in self._slugs:
                 room = self._begins(one.run, now)
                 if room:
                     yield self._noted(one)
+
+    def begins(self, run: int, slug: str, attempt: int, now: float) -> bool:
+        """Return whether to tell now that an attempt runs, since its body was heard.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+        slug : str
+            Its slug.
+        attempt : int
+            Counted from 1.
+        now : float
+            Seconds, of the same clock.
+
+        Returns
+        -------
+        bool
+            False when it was told before, or is none of those to tell of.
+        """
+        told = self._told.get(run)
+        if told == attempt or (told is None and not (slug in self._slugs and self._begins(run, now))):
+            return False
+        self._told[run] = attempt
+        return True
 
     def sum_is_due(self, now: float, *, at_last: bool = False) -> bool:
         """Return whether to tell where all task runs stand, since not all were told of one by one.
@@ -138,15 +167,24 @@ class Telling:
 
     def _begins(self, run: int, now: float) -> bool:
         if self._allowance.take(now):
-            self._told.add(run)
+            self._told[run] = 0
             return True
         self._leaves_out = True
         return False
 
+    def _was_told(self, change: Transition) -> bool:
+        return _is_start(change) and self._told[change.run] == change.attempt
+
     def _noted(self, change: Transition) -> Transition:
-        if change.new.is_finished():
-            self._told.discard(change.run)
+        if _is_start(change):
+            self._told[change.run] = change.attempt
+        elif change.new.is_finished():
+            self._told.pop(change.run, None)
         return change
+
+
+def _is_start(change: Transition) -> bool:
+    return isinstance(change.new, Running) and not isinstance(change.old, Running)
 
 
 def in_numbers(counts: Mapping[str, int]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -223,6 +225,35 @@ class TestPlain:
         with plain():
             flow.run(executor=HERE)
         assert b"Flow run pr\\xfcfen: Running" in written.getvalue()
+
+
+def test_what_a_body_leaves_behind_logs_no_start_after_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    go, threads = threading.Event(), []
+
+    @task
+    def leaves() -> None:
+        def late() -> None:
+            go.wait(10)
+            get_logger("leaves").info("late")
+
+        threads.append(threading.Thread(target=copy_context().run, args=(late,)))
+        threads[0].start()
+
+    def lets_go(flow: Flow, old: Any, new: Any) -> None:
+        if new.is_finished():
+            go.set()
+            threads[0].join()
+
+    with Flow("etl", state_handlers=[lets_go]) as flow:
+        leaves()
+    with plain():
+        flow.run(executor=HERE)
+    told = [line.partition(" | ")[2].partition(". ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in told if "leaves" in line or line == "late"] == [
+        "Task run leaves-1: Running",
+        "Task run leaves-1: Success",
+        "late",
+    ]
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])

@@ -65,6 +65,28 @@ def test_a_run_is_told_to_its_end_once_it_has_begun_to_be() -> None:
     assert told(some, change(3, Success()), change(2, Success()), now=5.0) == [(2, "Success")]
 
 
+def test_a_start_that_is_told_when_the_body_is_heard_is_not_told_again() -> None:
+    some = telling()
+    assert [some.begins(1, "load-1", 1, 0.0) for _ in range(2)] == [True, False]
+    assert told(some, change(1, Running()), change(1, Retrying())) == [(1, "Retrying")]
+    assert some.begins(1, "load-1", 2, 0.0)
+    assert some.begins(10, "map-1", 1, 0.0)
+    assert told(some, many(range(10, 12), Running()), many(range(10, 12), Success())) == [(10, "Success")]
+    # What is no news is none when it is heard, and neither is what there is no room for.
+    assert not some.begins(3, "n", 1, 100.0)
+    assert not some.begins(4, "load-1", 1, 0.0)
+
+
+def test_a_start_that_was_told_is_not_told_again_when_the_body_is_heard() -> None:
+    some = telling()
+    assert told(some, change(1, Running()), many(range(10, 12), Running())) == [
+        (1, "Running"),
+        (10, "Running"),
+    ]
+    assert not some.begins(1, "load-1", 1, 0.0)
+    assert not some.begins(10, "map-1", 1, 0.0)
+
+
 def test_of_many_the_first_are_told_and_those_that_are_known() -> None:
     some = telling()
     assert told(some, many(range(10, 1_000_000), Running())) == [(10, "Running"), (11, "Running")]
