@@ -85,7 +85,20 @@ class RunView(Protocol):
         ...
 
     def in_flight(self, key: RunKey, attempt: int) -> int | None:
-        """Return the number of a task run if that attempt, counted from 1, may begin or runs; else None."""
+        """Return the number of a task run of which an attempt may begin, or runs.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+        attempt : int
+            Counted from 1.
+
+        Returns
+        -------
+        int or None
+            None when the attempt has ended, or was never made.
+        """
         ...
 
     def cancel(self, why: str = ...) -> bool:
