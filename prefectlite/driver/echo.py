@@ -231,21 +231,22 @@ class Echo:
     def _of_group(self, group: TransitionMany | TransitionEach) -> Iterator[logging.LogRecord | str]:
         level, text = _said_of(group.new)
         lines = self._lines(level)
-        if lines is not None and isinstance(group, TransitionMany):
+        if lines is None:
+            for key, moment in zip(_keys_of(group), group.times, strict=True):
+                yield self._record_of_run(key, level, text, moment)
+        elif isinstance(group, TransitionMany):
             yield lines.many(group.slug, group.first, text, group.times)
-            return
-        for key, moment in zip(_keys_of(group), group.times, strict=True):
-            yield self._of_text(key, level, text, moment, lines)
+        else:
+            yield lines.each(group.keys, text, group.times)
 
     def _of_run(self, key: RunKey, new: State, moment: float) -> logging.LogRecord | str:
         level, text = _said_of(new)
-        return self._of_text(key, level, text, moment, self._lines(level))
+        lines = self._lines(level)
+        return (
+            self._record_of_run(key, level, text, moment) if lines is None else lines.one(key, text, moment)
+        )
 
-    def _of_text(
-        self, key: RunKey, level: int, text: str, moment: float, lines: Lines | None
-    ) -> logging.LogRecord | str:
-        if lines is not None:
-            return lines.one(key, text, moment)
+    def _record_of_run(self, key: RunKey, level: int, text: str, moment: float) -> logging.LogRecord:
         run = str(key)
         record = _record(TASKS, level, f"Task run {label(run)}: {text}", moment)
         record.__dict__.update(self._labels(self._flow_name, run, key.slug))

@@ -44,8 +44,11 @@ class Lines:
         self._names = names
         # By slug, as they may be written.
         self._tasks: dict[str, tuple[str, str]] = {}
+        names_runs = any(f"%({name})s" in template for name in _VARYING - {"asctime", "message"})
+        self._is_simple = template.count("%(message)s") == 1 and not names_runs
+        # For the second that was told of last: its text, and what surrounds messages if nothing else differs.
         self._second = -1
-        self._asctime = ""
+        self._asctime = self._before = self._behind = ""
 
     def one(self, key: RunKey, text: str, moment: float) -> str:
         """Return the line of one task run.
@@ -66,6 +69,25 @@ class Lines:
         """
         run = str(key)
         return self._line(key.slug, hanging(run), f"Task run {label(run)}: {text}", int(moment))
+
+    def each(self, keys: Sequence[RunKey], text: str, moments: Sequence[float]) -> str:
+        """Return the lines of task runs of which the same is told.
+
+        Parameters
+        ----------
+        keys : sequence of RunKey
+            Their names.
+        text : str
+            What is told of each, fit to be written.
+        moments : sequence of float
+            When it was, for each, in seconds since the epoch.
+
+        Returns
+        -------
+        str
+            In order, each with the line's end.
+        """
+        return "".join([self.one(key, text, moment) for key, moment in zip(keys, moments, strict=True)])
 
     def many(self, slug: str, first: int, text: str, moments: Sequence[float]) -> str:
         """Return the lines of children of a map that stand side by side.
@@ -103,6 +125,11 @@ class Lines:
         if second != self._second:
             asctime = time.strftime(self._datefmt, time.localtime(second))
             self._second, self._asctime = second, hanging(asctime)
+            if self._is_simple:
+                around = self._template % {"asctime": self._asctime, "message": _HOLE}
+                self._before, self._behind = around.split(_HOLE)
+        if self._is_simple:
+            return f"{self._before}{message}{self._behind}"
         task = self._tasks.get(slug)
         if task is None:
             task = self._tasks[slug] = hanging(slug), hanging(self._names.get(slug, slug))
