@@ -144,10 +144,10 @@ class Child:
                 kind_of, *_ = message = self._channel.receive(ready)
                 if kind_of == BEGUN:
                     has_begun, started = True, time.time()
-                    key = RunKey(spec.slug, spec.map_index, spec.loop)
-                    announce(kind.flow.facts.run_id, key, kind.attempt, started)
                     limit = kind.task.envelope.timeout
                     self._deadline = None if limit is None else time.monotonic() + limit
+                    key = RunKey(spec.slug, spec.map_index, spec.loop)
+                    announce(kind.flow.facts.run_id, key, kind.attempt, started)
                 elif kind_of == OVER:
                     self._deadline = None
                 elif kind_of == CAME_TO:

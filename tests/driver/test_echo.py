@@ -6,9 +6,11 @@ import io
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,6 +280,29 @@ def test_what_a_body_leaves_behind_logs_no_start_after_its_end(capsys: pytest.Ca
         "Task run leaves-1: Success",
         "late",
     ]
+
+
+def test_a_body_in_a_process_of_its_own_is_told_to_run_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Notes(io.StringIO):
+        def write(self, text: str) -> int:
+            if "waits-1: Running" in text:
+                (tmp_path / "told").touch()
+            return super().write(text)
+
+    @task(isolate=True)
+    def waits(until: Path) -> bool:
+        late = time.monotonic() + 20
+        while not until.exists() and time.monotonic() < late:
+            time.sleep(0.01)
+        return until.exists()
+
+    monkeypatch.setattr(sys, "stdout", Notes())
+    with Flow("etl") as flow:
+        waited = waits(tmp_path / "told")
+    with plain():
+        assert flow.run(executor=HERE).result[waited].result
 
 
 @pytest.mark.parametrize("form", ["%(message)s", "%(message)s%(msecs).0s"])
