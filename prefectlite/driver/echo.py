@@ -2,16 +2,19 @@
 
 What a body logs in this process has passed this process's own handlers already, so it is handed on only if it
 comes from elsewhere, or was printed. Where nobody set up logging, lines go to standard output: a body's words
-must not vanish because a script did not ask for them. What becomes of task runs is told at INFO, of so many a
-second as the settings say; where there are more, their numbers are.
+must not vanish because a script did not ask for them. What becomes of task runs is told at INFO; of all, or,
+as the settings say, of so many a second and of the rest in numbers. That one runs is told before its body's
+first line, whatever was reported of it by then.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import Context, copy_context
 from typing import Any, Final
 
 from prefectlite.core.constants import Collection as CollectionTask
@@ -19,14 +22,17 @@ from prefectlite.core.constants import Constant
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.parameter import Parameter
 from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
+from prefectlite.driver.lines import Lines
 from prefectlite.driver.observer import Changes, RunView
 from prefectlite.driver.telling import Telling, in_numbers
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.engine.together import RUNNING
 from prefectlite.masking import mask
 from prefectlite.printable import hanging, label
 from prefectlite.settings import current
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State, TriggerFailed
+from prefectlite.worker.beginnings import HEARERS
 from prefectlite.worker.labels import record_labels
 from prefectlite.worker.logs import LogLine, installation
 
@@ -34,6 +40,10 @@ from prefectlite.worker.logs import LogLine, installation
 _SILENT: Final = (Parameter, Constant, CollectionTask)
 #: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
+_TASKS: Final = logging.getLogger(TASKS)
+#: So many characters are written before the rest is made.
+_MUCH: Final = 1 << 20
+_logger = logging.getLogger(__name__)
 
 
 class Echo:
@@ -56,11 +66,16 @@ class Echo:
         self._clock = clock
         self._resort = LastResort(settings)
         self._per_second = settings.runs_per_second if tells else 0.0
+        # Held while something is told: that a body in this process begins is told by its own thread.
+        self._lock = threading.RLock()
+        self._around = Context()
+        self._run: RunView | None = None
         self._run_id = ""
         self._flow_name = ""
         self._slugs: Mapping[Any, str] = {}
         self._known: Mapping[str, str] | None = None
         self._telling: Telling | None = None
+        self._lines_at: dict[int, Lines | None] = {}
         self._counts: Mapping[str, int] = {}
 
     def started(self, run: RunView) -> None:
@@ -71,13 +86,16 @@ class Echo:
         run : RunView
             The run.
         """
+        self._run, self._around = run, copy_context()
         self._run_id, self._flow_name = run.run_id, run.flow_name
-        self._slugs, self._known = run.slugs, None
+        self._slugs, self._known, self._lines_at = run.slugs, None, {}
         EAR.listen(self._resort)
         enabled = logging.getLogger(TASKS).isEnabledFor(logging.INFO)
         wanted = enabled and installation.lets_through(TASKS, logging.INFO)
         if wanted and self._per_second and self._telling is None:
             self._telling = Telling(self._per_second, self._names)
+        if self._telling is not None:
+            HEARERS[self._run_id] = self.begun
 
     @property
     def _names(self) -> Mapping[str, str]:
@@ -100,16 +118,32 @@ class Echo:
         telling = self._telling
         if telling is None:
             return
-        self._counts = counts
-        now = self._clock()
-        told = [
-            self._of_task(change) if change.run >= 0 else self._of_flow(change.new, change.time)
-            for change in telling.chosen(transitions.groups, now)
-            if change.run >= 0 or not change.new.is_finished()
-        ]
-        if telling.sum_is_due(now):
-            told.append(self._numbers())
-        self._say(told)
+        with self._lock:
+            self._counts = counts
+            now = self._clock()
+            self._say(
+                one for change in telling.chosen(transitions.groups, now) for one in self._of_change(change)
+            )
+            if telling.sum_is_due(now):
+                self._say([self._numbers()])
+
+    def begun(self, key: RunKey, attempt: int, began: float) -> None:
+        """Tell that an attempt runs, unless that was told; called at once by those that run in this process.
+
+        Parameters
+        ----------
+        key : RunKey
+            The task run's name.
+        attempt : int
+            Counted from 1.
+        began : float
+            Seconds since the epoch.
+        """
+        try:
+            # What surrounds a body is no part of it.
+            self._around.copy().run(self._say_start, key, attempt, began)
+        except Exception:
+            _logger.exception("That a task run began could not be logged.")
 
     def log(self, lines: Sequence[LogLine]) -> None:
         """Log the lines.
@@ -119,7 +153,8 @@ class Echo:
         lines : sequence of LogLine
             What task bodies logged and printed.
         """
-        self._say([self._of_body(line) for line in lines])
+        with self._lock:
+            self._say(one for line in lines for one in self._of_line(line))
 
     def tell(self, text: str) -> None:
         """Log an error of the run as a whole.
@@ -143,15 +178,35 @@ class Echo:
         state : State
             Its state; not final for a run that is left.
         """
+        HEARERS.pop(self._run_id, None)
         if self._telling is not None:
-            told = [self._numbers()] if self._telling.sum_is_due(self._clock(), at_last=True) else []
-            if state.is_finished():
-                told.append(self._of_flow(state, time.time()))
-            self._say(told)
+            with self._lock:
+                if self._telling.sum_is_due(self._clock(), at_last=True):
+                    self._say([self._numbers()])
+                if state.is_finished():
+                    self._say([self._of_flow(state, time.time())])
         EAR.leave(self._resort)
 
-    def _of_body(self, line: LogLine) -> logging.LogRecord:
-        slug = RunKey.parse(line.run).slug
+    def _of_line(self, line: LogLine) -> Iterator[logging.LogRecord | str]:
+        key = RunKey.parse(line.run)
+        yield from self._of_start(key, line.attempt, line.time if line.began is None else line.began)
+        yield self._of_body(line, key.slug)
+
+    def _say_start(self, key: RunKey, attempt: int, began: float) -> None:
+        with self._lock:
+            self._say(self._of_start(key, attempt, began))
+
+    def _of_start(self, key: RunKey, attempt: int, began: float) -> list[logging.LogRecord | str]:
+        """Return what tells that an attempt runs; nothing when that was told, or is no news."""
+        telling, run = self._telling, self._run
+        if telling is None or run is None:
+            return []
+        number = run.in_flight(key, attempt)
+        if number is None or not telling.begins(number, key.slug, self._clock()):
+            return []
+        return [self._of_run(key, RUNNING, began)]
+
+    def _of_body(self, line: LogLine, slug: str) -> logging.LogRecord:
         printed = line.logger == "stdout"
         logger = get_logger(self._names.get(slug, slug)).name if printed else line.logger
         record = _record(logger, line.level, line.message, line.time)
@@ -163,15 +218,49 @@ class Echo:
         record.__dict__.update(line.attributes or {})
         return record
 
-    def _of_task(self, change: Transition) -> logging.LogRecord:
-        run, new = str(change.key), change.new
-        text = f"Task run {label(run)}: {type(new).__name__}. {hanging(mask(new.message or ''))}"
-        level = (
-            logging.ERROR if isinstance(new, Failed) and not isinstance(new, TriggerFailed) else logging.INFO
+    def _of_change(
+        self, change: Transition | TransitionMany | TransitionEach
+    ) -> Iterator[logging.LogRecord | str]:
+        if not isinstance(change, Transition):
+            yield from self._of_group(change)
+        elif change.run >= 0:
+            yield self._of_run(change.key, change.new, change.time)
+        elif not change.new.is_finished():
+            yield self._of_flow(change.new, change.time)
+
+    def _of_group(self, group: TransitionMany | TransitionEach) -> Iterator[logging.LogRecord | str]:
+        level, text = _said_of(group.new)
+        lines = self._lines(level)
+        if lines is None:
+            for key, moment in zip(_keys_of(group), group.times, strict=True):
+                yield self._record_of_run(key, level, text, moment)
+        elif isinstance(group, TransitionMany):
+            yield lines.many(group.slug, group.first, text, group.times)
+        else:
+            yield lines.each(group.keys, text, group.times)
+
+    def _of_run(self, key: RunKey, new: State, moment: float) -> logging.LogRecord | str:
+        level, text = _said_of(new)
+        lines = self._lines(level)
+        return (
+            self._record_of_run(key, level, text, moment) if lines is None else lines.one(key, text, moment)
         )
-        record = _record(TASKS, level, text, change.time)
-        record.__dict__.update(self._labels(self._flow_name, run, change.key.slug))
+
+    def _record_of_run(self, key: RunKey, level: int, text: str, moment: float) -> logging.LogRecord:
+        run = str(key)
+        record = _record(TASKS, level, f"Task run {label(run)}: {text}", moment)
+        record.__dict__.update(self._labels(self._flow_name, run, key.slug))
         return record
+
+    def _lines(self, level: int) -> Lines | None:
+        """Return what makes lines of a level without records; None where records are what is wanted."""
+        if level < self._resort.level_wanted or is_set_up(_TASKS):
+            return None
+        if level not in self._lines_at:
+            record = _record(TASKS, level, "", 0.0)
+            record.__dict__.update(self._flow_labels())
+            self._lines_at[level] = self._resort.lines(record, self._names)
+        return self._lines_at[level]
 
     def _of_flow(self, state: State, moment: float) -> logging.LogRecord:
         text = f"{self._flow}: {type(state).__name__}. {hanging(mask(state.message or ''))}"
@@ -188,16 +277,32 @@ class Echo:
         record.__dict__.update(self._flow_labels())
         return record
 
-    def _say(self, records: Sequence[logging.LogRecord]) -> None:
+    def _say(self, told: Iterable[logging.LogRecord | str]) -> None:
         """Hand records on; those that nobody handles are written at once, which is many times cheaper."""
-        handled = {name: is_set_up(logging.getLogger(name)) for name in {one.name for one in records}}
-        for record in records:
-            if handled[record.name] and _is_news(record):
-                logging.getLogger(record.name).handle(record)
-        wanted = self._resort.level_wanted
-        self._resort.write(
-            [record for record in records if not handled[record.name] and record.levelno >= wanted]
-        )
+        texts: list[str] = []
+        size = 0
+        handling: dict[str, logging.Logger | None] = {}
+        for one in told:
+            text = one if isinstance(one, str) else self._handled(one, handling)
+            texts.append(text)
+            size += len(text)
+            if size > _MUCH:
+                self._resort.write("".join(texts))
+                texts, size = [], 0
+        self._resort.write("".join(texts))
+
+    def _handled(self, record: logging.LogRecord, handling: dict[str, logging.Logger | None]) -> str:
+        """Hand a record on; return its line where nobody handles it, and so what is to be written."""
+        name = record.name
+        if name not in handling:
+            found = logging.getLogger(name)
+            handling[name] = found if is_set_up(found) else None
+        logger = handling[name]
+        if logger is None:
+            return self._resort.line(record) if record.levelno >= self._resort.level_wanted else ""
+        if _is_news(record) and logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+        return ""
 
     @property
     def _flow(self) -> str:
@@ -210,15 +315,27 @@ class Echo:
         return record_labels(flow_name, self._run_id, self._names.get(slug, slug), run, slug)
 
 
+def _said_of(new: State) -> tuple[int, str]:
+    """Return at which level it is told that a task run has a state, and in what words."""
+    is_error = isinstance(new, Failed) and not isinstance(new, TriggerFailed)
+    text = f"{type(new).__name__}. {hanging(mask(new.message or ''))}"
+    return (logging.ERROR if is_error else logging.INFO), text
+
+
 def _record(logger: str, level: int, text: str, moment: float) -> logging.LogRecord:
     record = logging.LogRecord(logger, level, "", 0, text, None, None)
-    record.created = moment
+    record.created, record.msecs = moment, moment % 1 * 1000
     return record
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether the program's handlers want a record, and have not had it where it was made."""
+    """Return whether the program's handlers have not had a record where it was made."""
     where = getattr(record, "where", "")
     is_here = where == "local" or where.startswith("inproc://")
-    had = is_here and not getattr(record, "is_print", False)
-    return not had and logging.getLogger(record.name).isEnabledFor(record.levelno)
+    return not is_here or getattr(record, "is_print", False)
+
+
+def _keys_of(group: TransitionMany | TransitionEach) -> Iterable[RunKey]:
+    if isinstance(group, TransitionEach):
+        return group.keys
+    return (RunKey(group.slug, group.first + place) for place in range(len(group)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final, TextIO
 
+from prefectlite.driver.lines import Lines, template
 from prefectlite.printable import hanging
 from prefectlite.settings import LoggingSettings
 from prefectlite.worker.labels import Labelled, current
@@ -23,6 +24,8 @@ _BLANK: Final = {
     "flow_name": "", "flow_run_id": "", "task_name": "", "task_slug": "", "task_run_id": "", "task_run": "",
     "attempt": 0, "where": "",
 }  # fmt: skip
+#: What is the same in all lines of a flow run's tasks at one level.
+_FIXED: Final = ("name", "levelname", "levelno", "who", "flow_name", "flow_run_id", "attempt", "where")
 
 
 class LastResort(logging.Handler):
@@ -37,7 +40,7 @@ class LastResort(logging.Handler):
     def __init__(self, settings: LoggingSettings) -> None:
         super().__init__()
         self.level_wanted: int = getattr(logging, settings.level)
-        self._attributes = settings.log_attributes
+        self._settings = settings
         self._one_at_a_time = threading.Lock()
         self.setFormatter(logging.Formatter(settings.format, settings.datefmt))
 
@@ -54,8 +57,8 @@ class LastResort(logging.Handler):
         str
             One line, or more of which the further ones are indented.
         """
-        known = record.__dict__
-        record.__dict__ = known = {**_BLANK, **(named_of_context(self._attributes) or {}), **known}
+        own, attributes = record.__dict__, named_of_context(self._settings.log_attributes)
+        record.__dict__ = known = {**_BLANK, **(attributes or {}), **own}
         known.setdefault("who", _who(known))
         return hanging(super().format(record))
 
@@ -67,31 +70,74 @@ class LastResort(logging.Handler):
         record : logging.LogRecord
             Any.
         """
-        self.write([record])
+        try:
+            self.write(self.line(record))
+        except Exception:
+            self.handleError(record)
 
-    def write(self, records: Sequence[logging.LogRecord]) -> None:
-        """Write records, at once: each time, other threads may get in between.
+    def line(self, record: logging.LogRecord) -> str:
+        """Return a record as a line with its end; nothing when the format does not fit it, which is told.
 
         Parameters
         ----------
-        records : sequence of logging.LogRecord
-            In order.
+        record : logging.LogRecord
+            Any.
+
+        Returns
+        -------
+        str
+            As of ``format``.
+        """
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:
+            self.handleError(record)
+            return ""
+
+    def lines(self, record: logging.LogRecord, names: Mapping[str, str]) -> Lines | None:
+        """Return what makes many lines about task runs that differ in little.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            With what is the same in all of them: logger, level, flow run.
+        names : mapping of str to str
+            What tasks are called, by slug.
+
+        Returns
+        -------
+        Lines or None
+            None where each line needs a record of its own, as the settings want it.
+        """
+        if self._settings.log_attributes or not self._settings.datefmt:
+            return None
+        known = {**_BLANK, **record.__dict__}
+        known["who"] = _who(known)
+        form = template(self._settings.format, {name: known[name] for name in _FIXED})
+        return None if form is None else Lines(form, self._settings.datefmt, known["flow_run_id"], names)
+
+    def write(self, text: str) -> None:
+        """Write lines, at once: each time, other threads may get in between.
+
+        Parameters
+        ----------
+        text : str
+            With their ends.
         """
         out = _standard_output()
-        if not records or out is None:
+        if not text or out is None:
             return
         try:
-            text = "".join([f"{self.format(record)}\n" for record in records])
             with self._one_at_a_time:
                 try:
                     out.write(text)
                 except UnicodeEncodeError as error:
                     out.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-                out.flush()
+                # A notebook's stream flushes itself, in a thread that each of our flushes would wait for.
+                if not hasattr(out, "flush_interval"):
+                    out.flush()
         except (OSError, ValueError):
             return  # the stream is gone or closed, as behind `| head`
-        except Exception:
-            self.handleError(records[0])
 
 
 class _Unheard(logging.Handler):

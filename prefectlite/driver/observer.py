@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Protocol
 
 from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 from prefectlite.worker.logs import LogLine
 
@@ -81,6 +82,23 @@ class RunView(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Return how many task runs are in which class of state; children of a map count one by one."""
+        ...
+
+    def in_flight(self, key: RunKey, attempt: int) -> int | None:
+        """Return the number of a task run of which an attempt may begin, or runs.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+        attempt : int
+            Counted from 1.
+
+        Returns
+        -------
+        int or None
+            None when the attempt has ended, or was never made.
+        """
         ...
 
     def cancel(self, why: str = ...) -> bool:

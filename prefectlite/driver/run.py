@@ -213,6 +213,24 @@ class Run:
         with self._lock:
             return {} if self._engine is None else self._engine.counts()
 
+    def in_flight(self, key: RunKey, attempt: int) -> int | None:
+        """Return the number of a task run of which an attempt may begin, or runs.
+
+        Parameters
+        ----------
+        key : RunKey
+            Its name.
+        attempt : int
+            Counted from 1.
+
+        Returns
+        -------
+        int or None
+            None when the attempt has ended, or was never made.
+        """
+        with self._lock:
+            return None if self._engine is None else self._engine.in_flight(key, attempt)
+
     def states(self) -> dict[Task, State]:
         """Return the state of each task now.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
 from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.states.state import Running
 
 #: For how many seconds an allowance that is not used is saved up.
 SAVED: Final = 10.0
@@ -58,21 +60,24 @@ class Telling:
     Parameters
     ----------
     per_second : float
-        Of how many task runs it may be told a second, on average.
+        Of how many task runs it may be told a second, on average; infinity for all.
     slugs : container of str
         Those of the tasks that are news.
     """
 
     def __init__(self, per_second: float, slugs: Container[str]) -> None:
         self._allowance = Allowance(per_second)
+        self._tells_all = per_second == math.inf
         self._slugs = slugs
         self._told: set[int] = set()
+        # Of which it was told that they run, and of nothing since.
+        self._running: set[int] = set()
         self._leaves_out = False
         self._summed = 0.0
 
     def chosen(
         self, changes: Iterable[Transition | TransitionMany | TransitionEach], now: float
-    ) -> Iterator[Transition]:
+    ) -> Iterator[Transition | TransitionMany | TransitionEach]:
         """Return the changes to tell of; the flow's own are always among them.
 
         Parameters
@@ -84,24 +89,48 @@ class Telling:
 
         Yields
         ------
-        Transition
-            In order.
+        Transition, TransitionMany or TransitionEach
+            In order; those of many stay together where all of them are told.
         """
         told = self._told
         # What most changes of a large flow come to must cost next to nothing: there is no room for them.
         room = True
         for one in changes:
             if not isinstance(one, Transition):
-                for place in self._places(one, now):
-                    yield self._noted(one.one(place))
-            elif one.run in told:
-                yield self._noted(one)
+                yield from self._of_all(one) if self._tells_all else self._of_some(one, now)
             elif one.run < 0:
                 yield one
+            elif one.run in told:
+                if self._is_new(one):
+                    yield one
             elif room and one.key.slug in self._slugs:
                 room = self._begins(one.run, now)
-                if room:
-                    yield self._noted(one)
+                if room and self._is_new(one):
+                    yield one
+
+    def begins(self, run: int, slug: str, now: float) -> bool:
+        """Return whether to tell now that a task run's attempt runs, since its body was heard.
+
+        Parameters
+        ----------
+        run : int
+            The run's number.
+        slug : str
+            Its slug.
+        now : float
+            Seconds, of the same clock.
+
+        Returns
+        -------
+        bool
+            False when it was told before, or is none of those to tell of.
+        """
+        if run in self._running:
+            return False
+        if run not in self._told and not (slug in self._slugs and self._begins(run, now)):
+            return False
+        self._running.add(run)
+        return True
 
     def sum_is_due(self, now: float, *, at_last: bool = False) -> bool:
         """Return whether to tell where all task runs stand, since not all were told of one by one.
@@ -123,8 +152,31 @@ class Telling:
         self._leaves_out, self._summed = False, now
         return True
 
-    def _places(self, group: TransitionMany | TransitionEach, now: float) -> list[int]:
-        """Return the places of those to tell of: of many that begin to be told, the first ones."""
+    def _of_all(
+        self, group: TransitionMany | TransitionEach
+    ) -> Iterator[Transition | TransitionMany | TransitionEach]:
+        """Return a group, or each of those of it to tell of where they are not all."""
+        runs, slugs, running = group.runs, self._slugs, self._running
+        if isinstance(group, TransitionMany):
+            if group.slug not in slugs:
+                return
+        elif any(key.slug not in slugs for key in group.keys):
+            yield from (one for one in group if one.key.slug in slugs and self._is_new(one))
+            return
+        if not _is_start(group):
+            running.difference_update(runs)
+            self._told.difference_update(runs)
+            yield group
+            return
+        heard = running.intersection(runs)
+        running.update(runs)
+        if not heard:
+            yield group
+        else:
+            yield from (group.one(place) for place, run in enumerate(runs) if run not in heard)
+
+    def _of_some(self, group: TransitionMany | TransitionEach, now: float) -> Iterator[Transition]:
+        """Return those of a group to tell of: of many that begin to be told, the first ones."""
         runs, told = group.runs, self._told
         if isinstance(group, TransitionMany):
             first = group.runs.start
@@ -134,7 +186,8 @@ class Telling:
             known = [place for place, run in enumerate(runs) if run in told]
             news = (place for place, key in enumerate(group.keys) if key.slug in self._slugs)
         unknown = (place for place in news if runs[place] not in told)
-        return sorted([*known, *takewhile(lambda place: self._begins(runs[place], now), unknown)])
+        begun = takewhile(lambda place: self._begins(runs[place], now), unknown)
+        return filter(self._is_new, map(group.one, sorted([*known, *begun])))
 
     def _begins(self, run: int, now: float) -> bool:
         if self._allowance.take(now):
@@ -143,10 +196,22 @@ class Telling:
         self._leaves_out = True
         return False
 
-    def _noted(self, change: Transition) -> Transition:
+    def _is_new(self, change: Transition) -> bool:
+        """Return whether a change was not told before, and note that it is."""
+        run = change.run
+        if _is_start(change):
+            if run in self._running:
+                return False
+            self._running.add(run)
+            return True
+        self._running.discard(run)
         if change.new.is_finished():
-            self._told.discard(change.run)
-        return change
+            self._told.discard(run)
+        return True
+
+
+def _is_start(change: Transition | TransitionMany | TransitionEach) -> bool:
+    return isinstance(change.new, Running) and not isinstance(change.old, Running)
 
 
 def in_numbers(counts: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from prefectlite.engine.audit import audit
-from prefectlite.engine.board import PARKED, PENDING, TIMED, Board
+from prefectlite.engine.board import FLYING, PARKED, PENDING, TIMED, Board
 from prefectlite.engine.calling_off import left_to_do
 from prefectlite.engine.ledger import FLOW, FLOW_KEY, Ledger
 from prefectlite.engine.plan import FlowPlan
@@ -103,6 +103,26 @@ class EngineView:
             None when there is no such run (yet).
         """
         return self.board.run_of(key)
+
+    def in_flight(self, key: RunKey, attempt: int) -> int | None:
+        """Return the number of a run of which an attempt is in flight and may begin, or runs.
+
+        Parameters
+        ----------
+        key : RunKey
+            The run's name.
+        attempt : int
+            Counted from 1.
+
+        Returns
+        -------
+        int or None
+            None when the attempt has ended, or was never made.
+        """
+        board, run = self.board, self.board.run_of(key)
+        if run is None or board.stage[run] != FLYING:
+            return None
+        return run if board.attempt[run] == attempt and board.key(run) == key else None
 
     def node_of(self, run: int) -> int:
         """Return the plan's node of a run.

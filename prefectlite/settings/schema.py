@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
@@ -131,16 +132,16 @@ class LoggingSettings:
     datefmt : str
         A moment, as in ``time.strftime``.
     runs_per_second : float
-        Of how many task runs a second it is logged at INFO, on average, that they begin and end; ten seconds'
-        worth may come at once, and the numbers tell of the rest. 0 for none and nothing of the flow run, inf
-        for all.
+        Of how many task runs a second it is logged at INFO, on average, that they begin and end; by default,
+        of all. With a number, ten seconds' worth may come at once, and the numbers tell of the rest; 0 for
+        none and nothing of the flow run.
     """
 
     level: Level = _setting("INFO", check=_upper)  # noqa: RUF009  # it is a field
     log_attributes: tuple[str, ...] = _setting((), check=_names)
     format: str = _setting("%(asctime)s %(levelname)-7s %(who)s | %(message)s", check=_line_format)
     datefmt: str = _setting("%H:%M:%S")
-    runs_per_second: float = _setting(20.0, ge=0)
+    runs_per_second: float = _setting(math.inf, ge=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ from typing import Any, Final
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
 from prefectlite.masking import KNOWN
+from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed, TimedOut
 from prefectlite.worker.around import Kind
 from prefectlite.worker.attempt import Outcome, called_off, ended_by, failed
+from prefectlite.worker.beginnings import announce
 from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
 from prefectlite.worker.elsewhere import told_elsewhere, why_not_told
 from prefectlite.worker.failures import is_retryable
@@ -144,6 +146,8 @@ class Child:
                     has_begun, started = True, time.time()
                     limit = kind.task.envelope.timeout
                     self._deadline = None if limit is None else time.monotonic() + limit
+                    key = RunKey(spec.slug, spec.map_index, spec.loop)
+                    announce(kind.flow.facts.run_id, key, kind.attempt, started)
                 elif kind_of == OVER:
                     self._deadline = None
                 elif kind_of == CAME_TO:

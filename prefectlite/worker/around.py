@@ -18,6 +18,7 @@ from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, push
 from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
+from prefectlite.worker.beginnings import HEARERS, announce
 from prefectlite.worker.here import Here
 from prefectlite.worker.labels import current, record_labels
 from prefectlite.worker.logs import Capture, named_of_context
@@ -187,14 +188,17 @@ class Around(LazyLayer):
         The child's place in its map.
     told : Told
         Who knows of its upstreams and its past.
+    began : float
+        When the attempt did, in seconds since the epoch.
     """
 
-    __slots__ = ("index", "kind", "lines", "told")
+    __slots__ = ("began", "index", "kind", "lines", "told")
 
-    def __init__(self, kind: Kind, index: int | None, told: Told) -> None:
+    def __init__(self, kind: Kind, index: int | None, told: Told, began: float) -> None:
         self.kind = kind
         self.index = index
         self.told = told
+        self.began = began
         #: Where the attempt's lines go; None until there is one.
         self.lines: Capture | None = None
 
@@ -203,6 +207,11 @@ class Around(LazyLayer):
         enter_layer(self)
         if self.kind.here.sink is not None:
             current.set(self)
+
+    def begin(self) -> None:
+        """Tell that the body begins, if somebody in this process wants to know."""
+        if HEARERS:
+            announce(self.kind.flow.facts.run_id, self.key, self.kind.attempt, self.began)
 
     def leave(self) -> None:
         """Send what the body logged; called when it is over."""
@@ -232,6 +241,7 @@ class Around(LazyLayer):
             kind = self.kind
             sink = kind.here.sink
             assert sink is not None  # else nobody would ask
+            self.begin()
             with _making:
                 found = self.lines
                 if found is None:
@@ -244,6 +254,7 @@ class Around(LazyLayer):
                         facts.log_level,
                         sink,
                         kind.flow.log_attributes,
+                        self.began,
                     )
         return found
 

@@ -175,12 +175,13 @@ def _perform(strip: Strip, place: int) -> Outcome:
         outcome: Outcome = kind.apart(strip, place)
         return outcome
     started = time.time()
-    around = Around(kind, None if strip.first is None else strip.first + place, strip)
+    around = Around(kind, None if strip.first is None else strip.first + place, strip, started)
     try:
         arguments = strip.arguments(place)
         # As ``_within`` does it, without its price.
         scope = copy_context()
         scope.run(around.enter)
+        around.begin()
         try:
             value = scope.run(kind.run, **arguments)
         finally:
@@ -211,7 +212,7 @@ def _within(around: Around, call: Callable[..., Any], arguments: Mapping[str, An
 def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     """Run an attempt unless its value is there; store what its body returns."""
     kind, started = strip.kind, time.time()
-    around = Around(kind, None if strip.first is None else strip.first + place, strip)
+    around = Around(kind, None if strip.first is None else strip.first + place, strip, started)
     try:
         keeper = Keeper(keeping, kind, around.index, around.values, dict(strip.arguments(place)))
         found: Found | None = _within(around, keeper.look, {})

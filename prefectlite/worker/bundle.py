@@ -283,7 +283,7 @@ class _Runner:
                 if held and place in held:
                     self._book(HOLDS, slot)
                     continue
-                around = Around(kind, None if first is None else first + place, strip)
+                around = Around(kind, None if first is None else first + place, strip, started)
                 enter_layer(around)
                 speak(around)  # a worker always has where to send what is logged
                 outcome = None

@@ -380,6 +380,8 @@ class Desk:
             yield item
         slot = active.slot
         started = active.started
+        if ledger is not None and now - active.since < LONGEST:
+            return  # what it read may be of this bundle, and was not told of yet
         # A clock that was set back does not tell how long it has run.
         if slot != active.announced and not 0 <= wall - started < LONG:
             active.announced = slot

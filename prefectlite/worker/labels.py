@@ -91,6 +91,7 @@ def _labels_here() -> Mapping[str, object]:
     """Return whose a record is: an attempt's, or the run's whose handler or trigger runs here."""
     speaker = current.get()
     if speaker is not None:
+        speaker.capture()  # before a program's own handler has a body's first record, its start is told
         return speaker.labels()
     held = current_layer().values
     found: dict[str, object] = {name: held[name] for name in _LABELS if name in held}

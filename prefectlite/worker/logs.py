@@ -55,6 +55,8 @@ class LogLine:
         The traceback that went with the record.
     attributes : mapping of str to object, or None
         What the setting ``logging.log_attributes`` names of the context.
+    began : float or None
+        When the attempt did, in seconds since the epoch, by the worker's clock.
     """
 
     time: float
@@ -67,6 +69,7 @@ class LogLine:
     where: str = ""
     exc_text: str | None = None
     attributes: Mapping[str, Any] | None = None
+    began: float | None = None
 
 
 #: Takes a batch of lines, from any thread.
@@ -94,10 +97,12 @@ class Capture:
         Where the lines go.
     attributes : sequence of str
         What of the context each line bears, too.
+    began : float or None
+        When the attempt did, in seconds since the epoch.
     """
 
     __slots__ = (
-        "_attributes", "_last", "_left", "_lines", "_lock", "_sink", "_timer",
+        "_attributes", "_began", "_last", "_left", "_lines", "_lock", "_sink", "_timer",
         "attempt", "flow", "level", "partial", "run", "where",
     )  # fmt: skip
 
@@ -110,6 +115,7 @@ class Capture:
         level: int,
         sink: Sink,
         attributes: Sequence[str] = (),
+        began: float | None = None,
     ) -> None:
         self.flow = flow
         self.run = run
@@ -120,6 +126,7 @@ class Capture:
         self.partial = ""
         self._sink = sink
         self._attributes = attributes
+        self._began = began
         self._lines: list[LogLine] = []
         self._lock = threading.Lock()
         self._last = 0.0
@@ -164,6 +171,7 @@ class Capture:
             self.where,
             None if exc_text is None else clip(mask(exc_text)),
             named_of_context(self._attributes),
+            self._began,
         )
         with self._lock:
             self._lines.append(line)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefectlite import Flow, LocalExecutor, Parameter, get_logger, mapped, set_temporary_config, task
+from prefectlite.driver.echo import Echo
 from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
+from prefectlite.driver.observer import Changes
+from prefectlite.engine.instructions import Reason, TransitionEach, TransitionMany
 from prefectlite.settings import LoggingSettings
+from prefectlite.states import Pending, RunKey, Running, Success
 
 HERE = LocalExecutor()
 #: As Prefect 1 had it, but for the time.
@@ -25,9 +33,10 @@ def plain(**settings: Any) -> Iterator[None]:
     """A program that has set up nothing; pytest's handlers are there anew in each test."""
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []
-    said = {"logging.runs_per_second": 20, "logging.format": FORMER}
     try:
-        with set_temporary_config({**said, **{f"logging.{name}": value for name, value in settings.items()}}):
+        with set_temporary_config(
+            {"logging.format": FORMER, **{f"logging.{name}": value for name, value in settings.items()}}
+        ):
             yield
     finally:
         root.handlers = handlers
@@ -146,6 +155,25 @@ class TestPlain:
             "INFO - prefectlite.TaskRunner | Task run inc-1: TriggerFailed",
         ]
 
+    @pytest.mark.parametrize("form", [FORMER, f"{FORMER}%(msecs).0s"])
+    def test_of_many_each_start_and_end_is_told(self, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with Flow("etl") as flow:
+            inc.map(["no", *range(500)])
+        with plain(format=form):
+            flow.run(executor=HERE)
+        before = "prefectlite.TaskRunner | Task run inc-1"
+        lines = capsys.readouterr().out.splitlines()
+        told = sorted(line for line in lines if f"{before}[" in line and "[0]" not in line)
+        assert told == sorted(
+            f"INFO - {before}[{place}]: {what}"
+            for place in range(1, 501)
+            for what in ("Running. A worker runs its body.", "Success. The body returned.")
+        )
+        assert [line.partition(". ")[0] for line in lines if "[0]" in line] == [
+            f"INFO - {before}[0]: Running",
+            f"ERROR - {before}[0]: Failed",
+        ]
+
     def test_of_many_the_first_are_told_and_then_their_numbers(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -225,6 +253,106 @@ class TestPlain:
         assert b"Flow run pr\\xfcfen: Running" in written.getvalue()
 
 
+def test_what_a_body_leaves_behind_logs_no_start_after_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    go, threads = threading.Event(), []
+
+    @task
+    def leaves() -> None:
+        def late() -> None:
+            go.wait(10)
+            get_logger("leaves").info("late")
+
+        threads.append(threading.Thread(target=copy_context().run, args=(late,)))
+        threads[0].start()
+
+    def lets_go(flow: Flow, old: Any, new: Any) -> None:
+        if new.is_finished():
+            go.set()
+            threads[0].join()
+
+    with Flow("etl", state_handlers=[lets_go]) as flow:
+        leaves()
+    with plain():
+        flow.run(executor=HERE)
+    told = [line.partition(" | ")[2].partition(". ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in told if "leaves" in line or line == "late"] == [
+        "Task run leaves-1: Running",
+        "Task run leaves-1: Success",
+        "late",
+    ]
+
+
+def test_a_body_in_a_process_of_its_own_is_told_to_run_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Notes(io.StringIO):
+        def write(self, text: str) -> int:
+            if "waits-1: Running" in text:
+                (tmp_path / "told").touch()
+            return super().write(text)
+
+    @task(isolate=True)
+    def waits(until: Path) -> bool:
+        late = time.monotonic() + 20
+        while not until.exists() and time.monotonic() < late:
+            time.sleep(0.01)
+        return until.exists()
+
+    monkeypatch.setattr(sys, "stdout", Notes())
+    with Flow("etl") as flow:
+        waited = waits(tmp_path / "told")
+    with plain():
+        assert flow.run(executor=HERE).result[waited].result
+
+
+@pytest.mark.parametrize("form", ["%(message)s", "%(message)s%(msecs).0s"])
+def test_those_that_ended_together_are_told_one_by_one(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    class View:
+        run_id, flow_name, slugs = "0123", "etl", {inc: "inc-1"}
+
+    why, keys = Reason("event", "a test"), [RunKey("inc-1"), RunKey("no-news-1")]
+    with plain(format=form):
+        echo = Echo()
+        echo.started(View())  # type: ignore[arg-type]
+        groups = (
+            TransitionEach([1.0, 2.0], [1, 2], keys, [1, 1], Pending(), Running("Off."), [why, why]),
+            TransitionMany([3.0, 4.0], range(5, 7), "inc-1", 8, 1, Running(), Success("On."), why),
+        )
+        echo.turn(Changes(groups), {})
+        echo.ended(Success("All."))
+    assert capsys.readouterr().out.splitlines() == [
+        "Task run inc-1: Running. Off.",
+        "Task run inc-1[8]: Success. On.",
+        "Task run inc-1[9]: Success. On.",
+        "Flow run etl: Success. All.",
+    ]
+
+
+def test_who_reads_standard_output_slowly_keeps_nobody_from_looking_at_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck, go = threading.Event(), threading.Event()
+
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            if "Success" in text:
+                stuck.set()
+                go.wait(10)
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Slow())
+    with Flow("etl") as flow:
+        inc.map([1, 2, 3])
+    with plain():
+        run = flow.start(executor=HERE)
+        try:
+            assert stuck.wait(10)
+            assert run.counts() == {"Success": 3}
+        finally:
+            go.set()
+        assert run.wait(10).is_successful()
+
+
 @pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
 def test_who_sets_up_logging_gets_each_line_once_and_as_he_wants_it(
     level: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -237,8 +365,7 @@ def test_who_sets_up_logging_gets_each_line_once_and_as_he_wants_it(
     try:
         with Flow("etl") as flow:
             inc(1)
-        with set_temporary_config({"logging.runs_per_second": 20}):
-            flow.run(executor=HERE)
+        flow.run(executor=HERE)
     finally:
         root.setLevel(before)
     assert capsys.readouterr().out == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,16 @@ def many(runs: range, new: State) -> TransitionMany:
 def told(
     telling: Telling, *changes: Transition | TransitionMany | TransitionEach, now: float = 0.0
 ) -> list[tuple[int, str]]:
-    return [(one.run, type(one.new).__name__) for one in telling.chosen(changes, now)]
+    each = chain.from_iterable(
+        [one] if isinstance(one, Transition) else one for one in telling.chosen(changes, now)
+    )
+    return [(one.run, type(one.new).__name__) for one in each]
+
+
+def each(*runs: int, new: State | None = None) -> TransitionEach:
+    """Of separate tasks that landed together; the one with the number 1 is no news."""
+    keys, count = [RunKey("n" if run == 1 else "load-1") for run in runs], len(runs)
+    return TransitionEach([0.0] * count, runs, keys, [1] * count, Pending(), new or Success(), [WHY] * count)
 
 
 def telling(per_second: float = 0.2) -> Telling:
@@ -65,6 +75,28 @@ def test_a_run_is_told_to_its_end_once_it_has_begun_to_be() -> None:
     assert told(some, change(3, Success()), change(2, Success()), now=5.0) == [(2, "Success")]
 
 
+def test_a_start_that_is_told_when_the_body_is_heard_is_not_told_again() -> None:
+    some = telling()
+    assert [some.begins(1, "load-1", 0.0) for _ in range(2)] == [True, False]
+    assert told(some, change(1, Running()), change(1, Retrying())) == [(1, "Retrying")]
+    assert some.begins(1, "load-1", 0.0)
+    assert some.begins(10, "map-1", 0.0)
+    assert told(some, many(range(10, 12), Running()), many(range(10, 12), Success())) == [(10, "Success")]
+    # What is no news is none when it is heard, and neither is what there is no room for.
+    assert not some.begins(3, "n", 100.0)
+    assert not some.begins(4, "load-1", 0.0)
+
+
+def test_a_start_that_was_told_is_not_told_again_when_the_body_is_heard() -> None:
+    some = telling()
+    assert told(some, change(1, Running()), many(range(10, 12), Running())) == [
+        (1, "Running"),
+        (10, "Running"),
+    ]
+    assert not some.begins(1, "load-1", 0.0)
+    assert not some.begins(10, "map-1", 0.0)
+
+
 def test_of_many_the_first_are_told_and_those_that_are_known() -> None:
     some = telling()
     assert told(some, many(range(10, 1_000_000), Running())) == [(10, "Running"), (11, "Running")]
@@ -76,16 +108,31 @@ def test_of_many_the_first_are_told_and_those_that_are_known() -> None:
 
 
 def test_of_separate_tasks_that_landed_together_some_are_no_news() -> None:
-    def each(*runs: int) -> TransitionEach:
-        keys = [RunKey("n" if run == 1 else "load-1") for run in runs]
-        return TransitionEach(
-            [0.0] * len(runs), runs, keys, [1] * len(runs), Running(), Success(), [WHY] * len(runs)
-        )
-
     some = telling()
     assert told(some, change(4, Running())) == [(4, "Running")]
     assert told(some, each(1, 2, 3, 4, 5)) == [(2, "Success"), (4, "Success")]
     assert told(some, each(1, 2, 3), now=5.0) == [(2, "Success")]
+
+
+def test_where_all_are_told_those_of_many_stay_together() -> None:
+    every = telling(math.inf)
+    groups = [many(range(10, 1000), Running()), each(2, 3, new=Running()), many(range(10, 1000), Success())]
+    assert list(every.chosen(groups, 0.0)) == groups
+    silent = TransitionMany([0.0], range(5, 6), "n", 0, 1, Pending(), Success(), WHY)
+    assert told(every, silent, each(1, 2, 3)) == [(2, "Success"), (3, "Success")]
+
+
+def test_where_all_are_told_a_start_is_told_once_too() -> None:
+    every = telling(math.inf)
+    assert every.begins(11, "map-1", 0.0)
+    assert told(every, many(range(10, 13), Running())) == [(10, "Running"), (12, "Running")]
+    assert not any(every.begins(run, "map-1", 0.0) for run in (10, 11, 12))
+    assert told(every, many(range(10, 13), Retrying())) == [(run, "Retrying") for run in (10, 11, 12)]
+    # Another attempt begins.
+    assert every.begins(2, "load-1", 0.0)
+    assert every.begins(11, "map-1", 0.0)
+    assert told(every, each(1, 2, 3, new=Running())) == [(3, "Running")]
+    assert told(every, many(range(11, 12), Running()), many(range(11, 12), Success())) == [(11, "Success")]
 
 
 def test_the_flow_is_always_told_and_what_only_carries_a_value_never() -> None:

@@ -9,6 +9,7 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import RunStarted, TimerFired
 from prefectlite.engine.inputs import Argument, FromCollection, FromRun, FromValue
 from prefectlite.engine.plan import FlowPlan
+from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import Failed, Pending, Success
@@ -221,3 +222,21 @@ def test_a_new_engine_waits_for_its_start() -> None:
     assert not engine.ended
     assert len(engine.handle(RunStarted(0.0))) == 3
     assert isinstance(engine.flow_state, Success)
+
+
+def test_an_attempt_is_in_flight_from_its_submission_to_its_end() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("c", retry=RetryPolicy(1, (0.0,))))
+    engine = bench.engine
+    c = RunKey("c")
+    assert engine.in_flight(c, 1) is None
+    bench.start()
+    assert engine.in_flight(c, 1) == bench.run("c")
+    assert engine.in_flight(c, 2) is None
+    assert engine.in_flight(RunKey("c", None, 2), 1) is None
+    assert engine.in_flight(RunKey("d"), 1) is None
+    bench.observe("c")
+    assert engine.in_flight(c, 1) == bench.run("c")
+    bench.fail("c")
+    assert (engine.in_flight(c, 1), engine.in_flight(c, 2)) == (None, bench.run("c"))
+    bench.succeed("c")
+    assert engine.in_flight(c, 2) is None
