@@ -5,6 +5,7 @@ They are made as users make theirs, and need nothing that a user's own could not
 
 from __future__ import annotations
 
+from prefectlite.core.base import Task
 from prefectlite.tasks import control_flow, resource_manager, secrets
 
-__all__ = ["control_flow", "resource_manager", "secrets"]
+__all__ = ["Task", "control_flow", "resource_manager", "secrets"]
