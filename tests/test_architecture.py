@@ -90,8 +90,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "signals": frozenset({"states"}),
     "serializers": frozenset({"results"}),
     "cache_validators": frozenset({"rules"}),
-    # The same under the paths of Prefect 1; what is defined in `utilities` needs errors alone.
-    "utilities": frozenset({"core", "lowering", "notifications", "settings", "tasks"}),
+    # The same under the paths of Prefect 1. `utilities` defines what has no room of its own, too.
+    "utilities": frozenset({"core", "lowering", "notifications", "settings", "tasks", "views"}),
     "client": frozenset({"core"}),
     "exceptions": frozenset({"states"}),
     "former": frozenset({"executors", "flow", "results", "rules", "states"}),

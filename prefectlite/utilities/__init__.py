@@ -17,10 +17,12 @@ __getattr__ = late_names(
             "context",
             "datetimes",
             "debug",
+            "diagnostics",
             "edges",
             "importtools",
             "logging",
             "notifications",
+            "serialization",
             "tasks",
         )
     },
