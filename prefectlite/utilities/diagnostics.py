@@ -1,4 +1,4 @@
-"""What a report of a bug should say, in the parts that Prefect 1 had: counts, versions and names, no values."""
+"""What a report of a bug should say, in the parts that Prefect 1 had: versions, names, counts; no values."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ OFFERED = {
     "prefect.tasks.secrets": "EnvVarSecret PrefectSecret SecretBase",
     "prefect.tasks.shell": "ShellTask",
     "prefect.tasks.templates": "JinjaTemplate StringFormatter",
+    "prefect.tasks.files": "Copy Glob Move Remove Unzip Zip",
     "prefect.tasks.notifications": "EmailTask PushbulletTask SlackTask",
     "prefect.tasks.prefect": "CancelFlowRun RenameFlowRun StartFlowRun create_flow_run get_task_run_result "
     "wait_for_flow_run",
