@@ -35,14 +35,20 @@ class Transfer(Task):
         What; may be given, or given anew, when the task is called.
     target_path : str or path
         Where to; so may this one.
+    name : str or None
+        What the task is called; by default, like its class.
     **options : OptionArgs
-        Name, retries, trigger, tags and the like.
+        Retries, trigger, tags and the like.
     """
 
     def __init__(
-        self, source_path: AnyPath = "", target_path: AnyPath = "", **options: Unpack[OptionArgs]
+        self,
+        source_path: AnyPath = "",
+        target_path: AnyPath = "",
+        name: str | None = None,
+        **options: Unpack[OptionArgs],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(name=name, **options)
         self.source_path = source_path
         self.target_path = target_path
 
@@ -100,12 +106,14 @@ class Remove(Task):
     ----------
     path : str or path
         Which; may be given, or given anew, when the task is called.
+    name : str or None
+        What the task is called; by default, like its class.
     **options : OptionArgs
-        Name, retries, trigger, tags and the like.
+        Retries, trigger, tags and the like.
     """
 
-    def __init__(self, path: AnyPath = "", **options: Unpack[OptionArgs]) -> None:
-        super().__init__(**options)
+    def __init__(self, path: AnyPath = "", name: str | None = None, **options: Unpack[OptionArgs]) -> None:
+        super().__init__(name=name, **options)
         self.path = path
 
     @defaults_from_attrs("path")
@@ -139,12 +147,16 @@ class Glob(Task):
         The folder; may be given, or given anew, when the task is called.
     pattern : str
         What the names look like, as ``Path.glob`` takes it; so may this one.
+    name : str or None
+        What the task is called; by default, like its class.
     **options : OptionArgs
-        Name, retries, trigger, tags and the like.
+        Retries, trigger, tags and the like.
     """
 
-    def __init__(self, path: AnyPath = "", pattern: str = "*", **options: Unpack[OptionArgs]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, path: AnyPath = "", pattern: str = "*", name: str | None = None, **options: Unpack[OptionArgs]
+    ) -> None:
+        super().__init__(name=name, **options)
         self.path = path
         self.pattern = pattern
 
@@ -185,8 +197,10 @@ class Zip(Task):
         ``"deflate"``, ``"store"``, ``"bzip2"`` or ``"lzma"``.
     compression_level : int or None
         As ``zipfile.ZipFile`` takes it.
+    name : str or None
+        What the task is called; by default, like its class.
     **options : OptionArgs
-        Name, retries, trigger, tags and the like.
+        Retries, trigger, tags and the like.
 
     Raises
     ------
@@ -200,9 +214,10 @@ class Zip(Task):
         zip_path: AnyPath = "",
         compression_method: str = "deflate",
         compression_level: int | None = None,
+        name: str | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(name=name, **options)
         if compression_method not in _METHODS:
             raise DefinitionError(
                 f"Task {self.name!r} has compression_method={compression_method!r}; "
@@ -248,14 +263,20 @@ class Unzip(Task):
         The archive; may be given, or given anew, when the task is called.
     extract_dir : str or path
         The folder to unpack it to, by default the one in which the worker runs; so may this one.
+    name : str or None
+        What the task is called; by default, like its class.
     **options : OptionArgs
-        Name, retries, trigger, tags and the like.
+        Retries, trigger, tags and the like.
     """
 
     def __init__(
-        self, zip_path: AnyPath = "", extract_dir: AnyPath = "", **options: Unpack[OptionArgs]
+        self,
+        zip_path: AnyPath = "",
+        extract_dir: AnyPath = "",
+        name: str | None = None,
+        **options: Unpack[OptionArgs],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(name=name, **options)
         self.zip_path = zip_path
         self.extract_dir = extract_dir
 
