@@ -159,6 +159,7 @@ IMPORT_BY_NAME = frozenset(
         "core.parameter",
         "engine",
         "executors",
+        "tasks",
         "utilities",
         "states.json",
         "lowering.functions",
