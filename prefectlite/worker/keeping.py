@@ -259,12 +259,17 @@ class _Kept:
             return None, self._wrong
         if self._list is None:
             return self._judged(self.location)
-        why = None
+        why = broken = None
         for location in self._listed():
-            with suppress(*_LOST):
+            try:
                 found, why = self._judged(location)
+            except Exception as error:  # another may be whole
+                broken = error
+            else:
                 if found is not None:
                     return found, ""
+        if broken is not None:
+            raise broken
         return None, why or self._why_not()
 
     def _judged(self, location: str) -> tuple[Found | None, str]:
@@ -284,12 +289,10 @@ class _Kept:
 
     def _listed(self) -> dict[str, float]:
         """Return until when each value may be used, by location, the oldest first."""
-        assert self._list is not None
-        try:
-            _, payload = unpack(self._caching.store.read(self._list), self._list)
-        except _LOST:
+        store, location = self._caching.store, self._list
+        if location is None or not store.exists(location):
             return {}
-        listed: dict[str, float] = json.loads(payload)
+        listed: dict[str, float] = json.loads(unpack(store.read(location), location)[1])
         return listed
 
     def _why_not(self) -> str:
@@ -324,12 +327,13 @@ class _Kept:
         caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
         caching.store.write(self._last, pack(last))
         if self._list is not None:
-            # Of two that do this at once, one is not listed: its value is then made again.
-            others = {
-                at: until for at, until in self._listed().items() if until > now and at != self.location
-            }
-            listed = json.dumps({**others, self.location: expires})
-            caching.store.write(self._list, pack(last, listed.encode()))
+            listed: dict[str, float] = {}
+            with suppress(*_LOST):
+                listed = {at: until for at, until in self._listed().items() if until > now}
+            # The youngest is the last. Of two that do this at once, one is not listed, and made again.
+            listed.pop(self.location, None)
+            listed[self.location] = expires
+            caching.store.write(self._list, pack(last, json.dumps(listed).encode()))
         return _state(kept, for_state(given))
 
 
