@@ -120,7 +120,7 @@ def test_merged_dicts_are_new_ones_and_of_the_first_ones_kind() -> None:
     assert first.to_dict() == {"a": {"x": 1, "y": 2}, "b": 1, "c": {"d": 1}}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(NESTED)
 def test_a_flat_dict_is_the_nested_one_by_all_the_keys_that_lead_there(nested: dict[str, Any]) -> None:
     flat = dict_to_flatdict(nested)
