@@ -147,6 +147,13 @@ _MODULES: Final = {
     "schedules": "schedules",
     "notifications": "notifications",
     "testing": "testing",
+    # What `import prefect` gave too, as attributes alone.
+    "client": "client",
+    "core": "core",
+    "engine": "engine",
+    "exceptions": "exceptions",
+    "executors": "executors",
+    "utilities": "utilities",
 }
 
 

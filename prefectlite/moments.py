@@ -37,7 +37,11 @@ def pendular(moment: datetime) -> DateTime:
     """
     from pendulum import instance
 
-    return instance(moment, tz=None)
+    name = "UTC" if moment.tzinfo is UTC else getattr(moment.tzinfo, "key", None)
+    if name is None:
+        return instance(moment, tz=None)
+    # Pendulum 2 knows no ZoneInfo, and would take an hour that comes twice for the second one.
+    return instance(moment.astimezone(UTC).replace(tzinfo=None)).in_timezone(name)
 
 
 def plain(moment: datetime) -> datetime:
@@ -55,21 +59,22 @@ def plain(moment: datetime) -> datetime:
     """
     if type(moment).__module__.partition(".")[0] != "pendulum":
         return moment
-    if moment.tzinfo is None:
-        return datetime.combine(moment.date(), moment.time())
-    found = datetime.combine(moment.date(), moment.time().replace(fold=0), _plain_zone(moment))
+    found = datetime.combine(moment.date(), moment.time(), _plain_zone(moment)).replace(fold=0)
     # Pendulum's say fold=1 of any moment; it means something where clocks are put back.
     return found if found.utcoffset() == moment.utcoffset() else found.replace(fold=1)
 
 
-def _plain_zone(moment: datetime) -> tzinfo:
+def _plain_zone(moment: datetime) -> tzinfo | None:
     from zoneinfo import ZoneInfo  # pendulum has loaded it, and few others need it
 
     zone, offset = moment.tzinfo, moment.utcoffset()
-    if isinstance(zone, ZoneInfo):
-        return UTC if zone.key == "UTC" else ZoneInfo(zone.key)
-    assert offset is not None  # it has a zone
-    return timezone(offset)
+    if zone is None or offset is None:
+        return None
+    # Pendulum 2 has zones of its own; of both, those with an offset alone are called by it.
+    name: str = getattr(zone, "key", None) or getattr(zone, "name", None) or "+"
+    if name == "UTC":
+        return UTC
+    return timezone(offset) if name[0] in "+-" else ZoneInfo(name)
 
 
 def read(text: str) -> datetime | None:

@@ -16,7 +16,7 @@ PACKAGE = "prefectlite"
 
 # DESIGN.md, the picture of the house. The package's own ``__init__`` is the room "".
 FLOORS = (
-    ("states", "settings", "errors", "kinds", "masking", "moments", "printable"),
+    ("states", "settings", "errors", "kinds", "late", "masking", "moments", "printable"),
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering", "tasks"),
@@ -24,7 +24,21 @@ FLOORS = (
     ("executors", "views"),
     ("driver",),
     ("flow", "triggers", "signals", "serializers", "cache_validators"),
-    ("", "cli", "testing", "examples", "pytest_plugin"),
+    ("", "cli", "testing", "examples", "pytest_plugin", "utilities", "client", "exceptions", "former"),
+)
+# Modules at paths that they had in Prefect 1, inside of rooms that know nothing of what they lead to. They are a room
+# of their own, which holds nothing, and which nobody imports.
+FORMER = frozenset(
+    {
+        "core.flow",
+        "engine.cache_validators",
+        "engine.executors",
+        "engine.result",
+        "engine.results",
+        "engine.serializers",
+        "engine.signals",
+        "engine.state",
+    }
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
 
@@ -33,13 +47,15 @@ def _below(floor: int, *but: str) -> frozenset[str]:
     return frozenset(room for room, number in FLOOR.items() if number < floor and room not in but)
 
 
-# DESIGN.md, the column "may import of ours". All may import errors, and kinds, masking, moments and printable: whoever
-# takes an argument may have to refuse it, whoever writes a text may have to keep a secret out of it, and has to keep
-# a hostile name from driving the terminal, and whoever has to do with moments tells a user's from ours.
-BY_ALL = frozenset({"errors", "kinds", "masking", "moments", "printable"})
+# DESIGN.md, the column "may import of ours". All may import errors, and kinds, late, masking, moments and printable:
+# whoever takes an argument may have to refuse it, whoever writes a text may have to keep a secret out of it, and has to
+# keep a hostile name from driving the terminal, whoever has to do with moments tells a user's from ours, and any room
+# may have names that are dear to import.
+BY_ALL = frozenset({"errors", "kinds", "late", "masking", "moments", "printable"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "kinds": frozenset(),
+    "late": frozenset(),
     "masking": frozenset(),
     "moments": frozenset(),
     "printable": frozenset(),
@@ -74,6 +90,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "signals": frozenset({"states"}),
     "serializers": frozenset({"results"}),
     "cache_validators": frozenset({"rules"}),
+    # The same under the paths of Prefect 1. `utilities` defines what has no room of its own, too.
+    "utilities": frozenset({"core", "lowering", "notifications", "settings", "tasks", "views"}),
+    "client": frozenset({"core"}),
+    "exceptions": frozenset({"states"}),
+    "former": frozenset({"executors", "flow", "results", "rules", "states"}),
 }
 # Where a room may see only a part of another.
 PARTS: dict[tuple[str, str], frozenset[str]] = {
@@ -127,10 +148,24 @@ LAZY: dict[str, frozenset[str]] = {
     "notifications": frozenset({"requests"}),
     "pytest_plugin": frozenset({"psutil"}),
 }
-# Modules that turn names into modules: lazy public names, state classes, cluster classes, users' flow files,
-# and users' functions on workers.
+# Modules that turn names into modules: lazy public names, also where Prefect 1 had names of rooms above (`core`, and
+# `core.parameter`, which `core.moment_parameter` imports; `engine`), state classes, cluster classes, users' flow
+# files, and users' functions on workers.
 IMPORT_BY_NAME = frozenset(
-    {"", "executors", "states.json", "lowering.functions", "executors.cluster", "cli.loading"}
+    {
+        "",
+        "late",
+        "core",
+        "core.parameter",
+        "engine",
+        "executors",
+        "tasks",
+        "utilities",
+        "states.json",
+        "lowering.functions",
+        "executors.cluster",
+        "cli.loading",
+    }
 )
 # Imports of ours that a type checker needs and the law forbids at run time: (module, target).
 TYPING_ONLY: frozenset[tuple[str, str]] = frozenset()
@@ -189,7 +224,7 @@ class Import:
 
 
 def room_of(module: str) -> str:
-    return module.split(".")[0]
+    return "former" if module in FORMER else module.split(".")[0]
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -288,7 +323,7 @@ def _acts(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if room_of(module) in PURE and name in IMPURE_CALLS and (module, name) not in MAY_CALL:
             yield node.lineno, f"{room_of(module)} is pure and may not call {name}()"
-        if name in {"import_module", "__import__"} and module not in IMPORT_BY_NAME:
+        if name in {"import_module", "__import__", "late_names"} and module not in IMPORT_BY_NAME:
             yield node.lineno, f"{module} may not import by name"
 
 
@@ -330,6 +365,16 @@ def test_every_allowed_import_goes_down_a_floor() -> None:
             assert FLOOR[target] < FLOOR[room], f"{room} -> {target}"
 
 
+@pytest.mark.parametrize("module", sorted(FORMER))
+def test_a_former_path_holds_nothing_itself(module: str) -> None:
+    tree = ast.parse((ROOT / PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+
+    assert {type(node) for node in tree.body[1:]} <= {ast.ImportFrom, ast.Assign}
+    assert all(
+        isinstance(node.value, ast.Name | ast.List) for node in tree.body if isinstance(node, ast.Assign)
+    )
+
+
 PLANTED = {
     "up a floor": ("engine/a.py", "from prefectlite.driver import loop", "engine may not import driver"),
     "across a wing": ("core/a.py", "import prefectlite.engine.plan", "core may not import engine"),
@@ -365,6 +410,12 @@ PLANTED = {
         "import importlib\nimportlib.import_module('json')",
         "driver.a may not import by name",
     ),
+    "by name, when first used": (
+        "driver/a.py",
+        "from prefectlite.late import late_names\n__getattr__ = late_names(__name__, {})",
+        "driver.a may not import by name",
+    ),
+    "of a former path": ("driver/a.py", "import prefectlite.engine.state", "driver may not import former"),
     "of distributed": ("driver/a.py", "import distributed", "distributed has no door in driver.a"),
     "of dask's inside": ("worker/a.py", "from dask.base import tokenize", "dask has no door in worker.a"),
     "of cloudpickle beside its door": (
@@ -393,7 +444,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_import_is_caught(name: str, tmp_path: Path) -> None:
     path, source, expected = PLANTED[name]
-    plant(tmp_path, {path: source, "core/__init__.py": ""})
+    plant(tmp_path, {path: source, "core/__init__.py": "", "engine/state.py": ""})
 
     found = violations(tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,27 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         checked_context({"date": text}, "f")
 
 
+class Zone(tzinfo):
+    """A zone as pendulum 2 has them: its own, with a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        return timedelta(hours=2 if self.name == "Europe/Oslo" else 5 if self.name == "+05:00" else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Europe/Oslo", OSLO), ("UTC", UTC), ("+05:00", timezone(timedelta(hours=5))), ("", UTC)],
+)
+def test_zones_of_pendulum_2_are_those_of_their_names(name: str, expected: tzinfo) -> None:
+    moment = pendulum.DateTime(2026, 7, 1, 6, tzinfo=Zone(name))
+
+    assert plain(moment) == datetime(2026, 7, 1, 6, tzinfo=expected)
+    assert plain(moment).tzinfo == expected
+
+
 def test_what_is_not_pendulums_stays_what_it_is() -> None:
     class Stamp(datetime):
         pass
@@ -148,7 +169,7 @@ def test_schedules_clocks_filters_and_adjustments_have_to_do_with_pendulums() ->
 
 
 def test_an_hour_that_is_repeated_counts_twice_where_pendulum_gave_the_start() -> None:
-    second = pendulum.datetime(2026, 10, 25, 2, 30, tz="Europe/Oslo", fold=1)
+    second = pendulum.datetime(2026, 10, 25, 1, 30).in_timezone("Europe/Oslo")
 
     assert IntervalSchedule(second, timedelta(hours=1)).next(1, after=second)[0].hour == 3
     assert clocks.ClockEvent(second).moment == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)

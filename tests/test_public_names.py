@@ -126,6 +126,20 @@ def test_triggers_and_signals_are_modules_to_import_from(first: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
+def test_what_was_an_attribute_in_prefect_1_is_one() -> None:
+    code = """
+import prefectlite as prefect
+
+found = prefect.engine.signals.SKIP, prefect.engine.state.Success, prefect.utilities.logging.get_logger
+found += prefect.executors.LocalExecutor, prefect.tasks.shell.ShellTask, prefect.tasks.core.constants.Constant
+assert all(map(callable, (*found, prefect.client.Secret)))
+assert prefect.core.Flow is prefect.Flow and prefect.exceptions.PrefectSignal is prefect.signals.Signal
+from prefectlite.core.parameter import DateTimeParameter
+assert DateTimeParameter is prefect.DateTimeParameter
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
 def test_the_package_imports_nothing_of_its_own_until_asked() -> None:
     code = "import sys, prefectlite; print([name for name in sys.modules if name.startswith('prefectlite.')])"
     done = subprocess.run(

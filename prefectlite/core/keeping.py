@@ -13,7 +13,7 @@ from prefectlite.core.base import Task
 from prefectlite.core.options import TaskOptions
 from prefectlite.results.formats import Serializer
 from prefectlite.results.kept import is_kept, unpack
-from prefectlite.results.result import LocalResult, Result
+from prefectlite.results.result import LocalResult, Result, store_of
 from prefectlite.results.store import Store
 from prefectlite.rules.caching import CacheValidator, never_use
 
@@ -146,7 +146,9 @@ def _is_by_the_way(task: Task) -> bool:
 def _caching(task: Task, options: TaskOptions, result: Result, folder: str | None) -> Caching:
     assert options.cache_for is not None
     # A class of the user's may store whole values under names, and no bytes.
-    store = LocalResult(folder).store if result.store is None else result.store
+    store = store_of(result)
+    if store is None:
+        store = store_of(LocalResult(folder))
     assert store is not None
     return Caching(
         options.cache_for,

@@ -10,6 +10,27 @@ from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs
 from prefectlite.core.parameter import NO_DEFAULT
 
+__all__ = [
+    "Add",
+    "And",
+    "Div",
+    "Equal",
+    "FloorDiv",
+    "GetAttr",
+    "GetItem",
+    "GreaterThan",
+    "GreaterThanOrEqual",
+    "LessThan",
+    "LessThanOrEqual",
+    "Mod",
+    "Mul",
+    "Not",
+    "NotEqual",
+    "Or",
+    "Pow",
+    "Sub",
+]
+
 
 class Operation(Task):
     """The base of what an operator makes of two values."""

@@ -11,6 +11,7 @@ from prefectlite.core.base import Task
 from prefectlite.core.layers import current_layer
 from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+from prefectlite.late import late_names
 from prefectlite.masking import hide, mask
 from prefectlite.printable import label
 from prefectlite.states.signals import FAIL
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
     from prefectlite.core.graph import FlowGraph
+    from prefectlite.core.moment_parameter import DateTimeParameter
 else:
     _Fitting = object
+    # Prefect 1 had it here; its own module imports this one.
+    __getattr__ = late_names(
+        __name__, {"DateTimeParameter": "prefectlite.core.moment_parameter:DateTimeParameter"}
+    )
+
+__all__ = ["ANY", "NO_DEFAULT", "DateTimeParameter", "NoDefault", "Parameter"]
 
 
 class NoDefault:

@@ -6,8 +6,9 @@ worker, need none of them.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from prefectlite.late import late_names
 
 if TYPE_CHECKING:
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
@@ -16,20 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DaskExecutor", "Executor", "LocalDaskExecutor", "LocalExecutor"]
 
-#: The module of each public name.
-_HOMES: Final = {
-    "DaskExecutor": "dask",
-    "Executor": "submitting",
-    "LocalDaskExecutor": "dask",
-    "LocalExecutor": "local",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name."""
-    if name not in _HOMES:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}; its names are {', '.join(__all__)}"
-        )
-    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return found
+__getattr__ = late_names(
+    __name__,
+    {
+        "DaskExecutor": "prefectlite.executors.dask:DaskExecutor",
+        "Executor": "prefectlite.executors.submitting:Executor",
+        "LocalDaskExecutor": "prefectlite.executors.dask:LocalDaskExecutor",
+        "LocalExecutor": "prefectlite.executors.local:LocalExecutor",
+    },
+)

@@ -75,7 +75,8 @@ class Result:
         self.value = value
         self.location = location
         self.serializer = PickleSerializer() if serializer is None else as_serializer(serializer, name)
-        self.store = store
+        # Not under a name that a subclass could want for its own.
+        self._store = store
 
     def read(self, location: str) -> Self:
         """Read a value.
@@ -104,13 +105,13 @@ class Result:
             value = self.serializer.deserialize(content)
         except ImportError as error:
             raise ResultCorrupt(
-                f"What lies at {location!r} of {self.store!r} needs {error.name or 'a module'!r}, which "
+                f"What lies at {location!r} of {self._store!r} needs {error.name or 'a module'!r}, which "
                 f"cannot be imported here ({type(error).__name__}: {error}); install it, or put its "
                 "folder on PYTHONPATH."
             ) from error
         except Exception as error:
             raise ResultCorrupt(
-                f"What lies at {location!r} of {self.store!r} is nothing that {self.serializer!r} reads "
+                f"What lies at {location!r} of {self._store!r} is nothing that {self.serializer!r} reads "
                 f"({type(error).__name__}: {error}); give the serializer that wrote it, or delete it."
             ) from error
         return self._found(value, location)
@@ -245,12 +246,12 @@ class Result:
         return new
 
     def _need_store(self, what: str) -> Store:
-        if self.store is None:
+        if self._store is None:
             raise NotImplementedError(
                 f"{type(self).__name__} cannot {what} a value: it has no store; use LocalResult(dir=...), "
                 f"give {type(self).__name__}(store=...), or define {what} in a subclass."
             )
-        return self.store
+        return self._store
 
     def __eq__(self, other: object) -> bool:
         """Return whether class and public attributes are the same."""
@@ -261,6 +262,22 @@ class Result:
     def __repr__(self) -> str:
         """Return class and location, not the value."""
         return f"<{type(self).__name__}: {self.location!r}>"
+
+
+def store_of(result: Result) -> Store | None:
+    """Return what keeps the bytes of a result.
+
+    Parameters
+    ----------
+    result : Result
+        Perhaps of a class of the user's.
+
+    Returns
+    -------
+    Store or None
+        None for one that was given no store.
+    """
+    return result._store
 
 
 class LocalResult(Result):
@@ -417,4 +434,6 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
 
 
 def _public(result: Result) -> dict[str, Any]:
-    return {name: value for name, value in vars(result).items() if not name.startswith("_")}
+    return {
+        name: value for name, value in vars(result).items() if name == "_store" or not name.startswith("_")
+    }

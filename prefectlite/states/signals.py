@@ -7,6 +7,20 @@ from typing import Any, ClassVar
 from prefectlite.states import state as s
 from prefectlite.states.meta import unwrapped
 
+__all__ = [
+    "ENDRUN",
+    "FAIL",
+    "LOOP",
+    "PAUSE",
+    "RETRY",
+    "SKIP",
+    "SUCCESS",
+    "TRIGGERFAIL",
+    "VALIDATIONFAIL",
+    "Signal",
+    "signal_from_state",
+]
+
 
 class Signal(BaseException):
     """The base of the signals; a user's ``except Exception`` lets them through.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prefectlite.core.keeping import Caching, Keeping
 from prefectlite.errors import ResultCorrupt, ResultUnavailable
@@ -15,12 +17,15 @@ from prefectlite.masking import KNOWN, mask, secrets_in
 from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
 from prefectlite.results.serializers import dumps
-from prefectlite.rules.caching import Given, Validator, all_parameters, objection
+from prefectlite.rules.caching import Given, Validator, all_inputs, all_parameters, objection
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped
 from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described
 from prefectlite.worker.parameters import for_state, packed, unpacked
+
+#: What reading raises where nothing lies that can be read.
+_LOST: Final = (ResultCorrupt, ResultUnavailable, LookupError, OSError)
 
 
 class Found(NamedTuple):
@@ -226,16 +231,19 @@ class _Kept:
         self._parameters = _given(parameters, None if reads_all or ours is None else ours.parameters)
         self._wrong: str | None = None
         facts: dict[str, str] = {}
-        if ours is not None:
-            for one in (ours, all_parameters) if reads_all else (ours,):
-                found, wrong = one.tokens(self._inputs, self._parameters)
-                facts |= found
+        compares = all_inputs if ours is None else ours
+        for one in (compares, all_parameters) if reads_all else (compares,):
+            found, wrong = one.tokens(self._inputs, self._parameters)
+            facts |= found
+            if ours is not None:
                 self._wrong = self._wrong or wrong
         # Where not all inputs count, the value of a child must not be taken for a sibling's.
         place = None if ours is not None and ours.inputs is None else index
         name = "of the user's own" if ours is None else repr(ours)
         self.location = address("value", caching.key, caching.version, name, place, facts)
         self._last = address("last", caching.key, name, index)
+        # Of a validator of the user's own, nobody knows what it compares: it is asked about all that is kept.
+        self._list = None if ours is not None else address("list", caching.key, caching.version, index)
 
     def one_of(self, candidates: Iterable[Cached]) -> tuple[Found, str] | None:
         """Return the first that may be used; what is kept need not be looked for then."""
@@ -249,10 +257,26 @@ class _Kept:
         """Return what is kept, or why it cannot be used."""
         if self._wrong is not None:
             return None, self._wrong
+        if self._list is None:
+            return self._judged(self.location)
+        why = broken = None
+        for location in self._listed():
+            try:
+                found, why = self._judged(location)
+            except Exception as error:  # another may be whole
+                broken = error
+            else:
+                if found is not None:
+                    return found, ""
+        if broken is not None:
+            raise broken
+        return None, why or self._why_not()
+
+    def _judged(self, location: str) -> tuple[Found | None, str]:
         store, now = self._caching.store, datetime.now(UTC)
-        if not store.exists(self.location):
+        if not store.exists(location):
             return None, self._why_not()
-        kept, payload = unpack(store.read(self.location), self.location)
+        kept, payload = unpack(store.read(location), location)
         parameters = unpacked(kept.values, kept.parameters)
         state = _state(kept, parameters)
         why = objection(self._caching.validator, state, self._inputs, self._parameters, now)
@@ -261,14 +285,22 @@ class _Kept:
         made = datetime.fromtimestamp(kept.made, UTC)
         used = mask(f"The value that {kept.by} kept at {made:%Y-%m-%d %H:%M:%S} UTC was used.")
         state = state.replace(message=used, cached_parameters=for_state(parameters))
-        return Found(self._caching.serializer.deserialize(payload), self.location, state), ""
+        return Found(self._caching.serializer.deserialize(payload), location, state), ""
+
+    def _listed(self) -> dict[str, float]:
+        """Return until when each value may be used, by location, the oldest first."""
+        store, location = self._caching.store, self._list
+        if location is None or not store.exists(location):
+            return {}
+        listed: dict[str, float] = json.loads(unpack(store.read(location), location)[1])
+        return listed
 
     def _why_not(self) -> str:
         """Return what differs from when something was last kept."""
         store = self._caching.store
         try:
             last, _ = unpack(store.read(self._last), self._last)
-        except (ResultCorrupt, ResultUnavailable, LookupError, OSError):
+        except _LOST:
             return f"nothing was kept for {self._caching.key!r}"
         if last.version != self._caching.version:
             return f"the code of {self._caching.key!r} is another than what was last kept for"
@@ -294,6 +326,14 @@ class _Kept:
         kept = replace(last, values=packed(given, whole=not isinstance(caching.validator, Validator)))
         caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
         caching.store.write(self._last, pack(last))
+        if self._list is not None:
+            listed: dict[str, float] = {}
+            with suppress(*_LOST):
+                listed = {at: until for at, until in self._listed().items() if until > now}
+            # The youngest is the last. Of two that do this at once, one is not listed, and made again.
+            listed.pop(self.location, None)
+            listed[self.location] = expires
+            caching.store.write(self._list, pack(last, json.dumps(listed).encode()))
         return _state(kept, for_state(given))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prefectlite import Flow, LocalExecutor, set_temporary_config, task
 from prefectlite.errors import ResultCorrupt, ResultError
 from prefectlite.masking import MASK, mask
 from prefectlite.results import (
@@ -118,6 +119,42 @@ def test_a_result_without_a_store_says_what_it_needs() -> None:
             NotImplementedError, match=r"Result cannot \w+ a value: it has no store; use LocalResult"
         ):
             act()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_attribute_of_a_subclass_may_be_called_store(before: bool, tmp_path: Path) -> None:
+    class Shelf(Result):
+        def __init__(self, shelf: dict[str, Any]) -> None:
+            if before:
+                self.store = shelf
+            super().__init__(location="{x}")
+            self.store = shelf
+
+        def write(self, value: Any, /, **names: Any) -> Result:
+            self.store[f"{names['x']}"] = value
+            return self.format(**names).from_value(value)
+
+        def read(self, location: str) -> Result:
+            return self.from_value(self.store[location])
+
+        def exists(self, location: Any, /, **names: Any) -> bool:
+            return location.format(**names) in self.store
+
+    calls, shelf = [], {}
+
+    @task(result=Shelf(shelf), cache_for=60, cache_key=str(tmp_path))
+    def load(x: int) -> int:
+        calls.append(x)
+        return x + 1
+
+    with Flow("f") as flow:
+        made = load(3)
+    with set_temporary_config({"home_dir": str(tmp_path)}):
+        states = [flow.run(executor=LocalExecutor()).result[made] for _ in range(2)]
+
+    assert [state.result for state in states] == [4, 4], states
+    assert (calls, shelf) == ([3], {"3": 4})
+    assert Shelf({}) != Shelf(shelf)
 
 
 def test_a_constant_is_always_there_and_is_not_written() -> None:

@@ -46,9 +46,12 @@ from prefectlite import (
 from prefectlite.cache_validators import all_inputs, partial_inputs_only
 from prefectlite.core.contents import FlowEdges, FlowTasks
 from prefectlite.core.in_place import OptionList, OptionSet
+from prefectlite.core.parameter import DateTimeParameter as FormerDateTimeParameter
 from prefectlite.core.sets import OrderedSet
 from prefectlite.core.task import FunctionTask
 from prefectlite.driver.timetable import WALL_CLOCK
+from prefectlite.engine.signals import SKIP as FORMER_SKIP
+from prefectlite.engine.state import Success as FormerSuccess
 from prefectlite.executors import Executor
 from prefectlite.notifications import SlackNotifier, email_notifier, slack_notifier
 from prefectlite.results import FsspecStore, LocalResult, Result, SecretResult
@@ -56,9 +59,13 @@ from prefectlite.schedules import CronSchedule, Schedule, clocks
 from prefectlite.serializers import CompressedSerializer, JSONSerializer
 from prefectlite.signals import SKIP
 from prefectlite.states import Cached, Failed, Queued, Resume, RunKey, Scheduled, State
+from prefectlite.tasks.files import Glob, Zip
 from prefectlite.tasks.shell import ShellTask
 from prefectlite.testing import Ran, Simulation, crashes, returns, runs, simulate
 from prefectlite.triggers import all_finished
+from prefectlite.utilities.collections import DotDict, flatten_seq, merge_dicts
+from prefectlite.utilities.datetimes import retry_delay
+from prefectlite.utilities.tasks import task as former_task
 
 
 @task
@@ -391,3 +398,21 @@ def kept(x: int) -> int:
 
 
 assert_type(kept.cache_for, timedelta | None)
+
+assert_type(FORMER_SKIP("why"), SKIP)
+assert_type(FormerSuccess("why").is_finished(), bool)
+assert_type(FormerDateTimeParameter("since"), DateTimeParameter)
+assert_type(DotDict(rows=3).rows, Any)
+assert_type(merge_dicts(DotDict(a=1), {"b": 2}), DotDict)
+assert_type(list(flatten_seq([1, [2]])), list[Any])
+words.copy(max_retries=3, retry_delay=retry_delay(minutes=1, exponential_backoff=True))
+Zip(["a.csv", "b.csv"], "both.zip", compression_method="lzma", max_retries=1, retry_delay=1)
+Glob("data", name="files")
+
+
+@former_task(max_retries=1)
+def ported(x: int) -> int:
+    return x
+
+
+assert_type(ported(1), int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, context, task
+from prefectlite import Flow, LocalExecutor, Parameter, context, task
 from prefectlite.cache_validators import duration_only, partial_inputs_only
 from prefectlite.errors import ResultUnavailable
 from prefectlite.results import FolderStore, LocalResult, PrefectResult, Result
+from prefectlite.results.kept import unpack
 from prefectlite.states import Cached, Success
 
 
@@ -28,6 +30,11 @@ class Full(FolderStore):
 def run(flow: Flow, **parameters: Any) -> dict[str, Any]:
     state = flow.run(executor=LocalExecutor(), **parameters)
     return {flow.slugs[one]: found for one, found in state.result.items()}
+
+
+def files(folder: Path) -> list[Path]:
+    """Return what was stored, without the sums beside it."""
+    return sorted(path for path in folder.rglob("[!.]*") if path.is_file())
 
 
 def test_a_value_that_cannot_be_kept_for_later_is_a_success_all_the_same(tmp_path: Path, lines: Any) -> None:
@@ -55,6 +62,61 @@ def test_what_was_deleted_is_said_to_be_gone(tmp_path: Path) -> None:
     assert "It had to run: what was kept is gone." in run(flow)["kept-1"].message
     shutil.rmtree(tmp_path / "kept" / "last")
     assert run(flow)["kept-1"].message.startswith("The value that ")
+
+
+def test_a_validator_of_ones_own_is_asked_about_each_kept_value_the_oldest_first(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def is_near(state: Cached, inputs: Any, parameters: Any) -> bool:
+        asked.append(state.cached_parameters["x"])
+        return abs(asked[-1] - parameters["x"]) < 2
+
+    with Flow("near", result=LocalResult(tmp_path)) as flow:
+        x = Parameter("x")
+        task(lambda x: x, name="kept", cache_for=60, cache_validator=is_near, cache_key="near")(x)
+
+    def value_for(x: float) -> float:
+        asked.clear()
+        found: float = run(flow, x=x)["kept-1"].result
+        return found
+
+    assert [value_for(x) for x in (1, 5, 9)] == [1, 5, 9]
+    assert (value_for(4), asked) == (5, [1, 5])
+    assert (value_for(10), asked) == (9, [1, 5, 9])
+    assert (value_for(3), asked) == (3, [1, 5, 9])
+    assert (value_for(2), asked) == (1, [1])
+
+
+def test_of_what_a_validator_of_ones_own_may_see_the_broken_and_the_expired_is_not_there(
+    tmp_path: Path,
+) -> None:
+    def is_same(state: Cached, inputs: Any, parameters: Any) -> bool:
+        return bool(state.cached_parameters["x"] == parameters["x"])
+
+    def keeps(seconds: float) -> Flow:
+        with Flow("broken", result=LocalResult(tmp_path)) as flow:
+            task(lambda x: x, name="kept", cache_for=seconds, cache_validator=is_same, cache_key="same")(
+                Parameter("x")
+            )
+        return flow
+
+    lasting = keeps(60)
+    for x in (1, 2):
+        assert run(lasting, x=x)["kept-1"].message.startswith("The body returned. It had to run")
+    first, _ = files(tmp_path / "kept" / "value")
+    first.write_bytes(first.read_bytes() + b"?")
+    messages = sorted(run(lasting, x=x)["kept-1"].message for x in (1, 2))
+    assert "It had to run: what was kept cannot be used (ResultCorrupt: " in messages[0]
+    assert messages[1].startswith("The value that ")
+
+    run(keeps(1e-6), x=3)
+    (listed,) = files(tmp_path / "kept" / "list")
+    assert len(json.loads(unpack(listed.read_bytes(), "")[1])) == 3
+    run(lasting, x=4)
+    assert len(json.loads(unpack(listed.read_bytes(), "")[1])) == 3
+    listed.write_bytes(b"broken")
+    assert "what was kept cannot be used (ResultCorrupt: " in run(lasting, x=4)["kept-1"].message
+    assert run(lasting, x=4)["kept-1"].message.startswith("The value that ")
 
 
 @pytest.mark.parametrize("options", [{"target": "there"}, {"cache_for": 60}])

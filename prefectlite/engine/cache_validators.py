@@ -1,0 +1,3 @@
+"""The cache validators, at the path that they had in Prefect 1. Holds nothing itself."""
+
+from prefectlite.rules.caching import *  # noqa: F403

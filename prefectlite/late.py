@@ -1,0 +1,39 @@
+"""Names of a module that are imported when they are first used. Knows none of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def late_names(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a function for a module to call ``__getattr__``.
+
+    Parameters
+    ----------
+    module : str
+        The module's name.
+    homes : mapping of str to str
+        Where each name is to be found: ``"package.module:Thing"``, or ``"package.module"`` for a module.
+
+    Returns
+    -------
+    callable
+        It imports what has the name that it is given, and keeps it in the module.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(
+                f"module {module!r} has no attribute {name!r}; its names are {', '.join(homes)}"
+            )
+        home, _, thing = homes[name].partition(":")
+        found: Any = importlib.import_module(home)
+        if thing:
+            found = getattr(found, thing)
+        setattr(sys.modules[module], name, found)
+        return found
+
+    return find
