@@ -25,8 +25,8 @@ from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.lines import Lines
 from prefectlite.driver.observer import Changes, RunView
 from prefectlite.driver.telling import Telling, in_numbers
-from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
 from prefectlite.engine.together import RUNNING
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.masking import mask
 from prefectlite.printable import hanging, label
 from prefectlite.settings import current

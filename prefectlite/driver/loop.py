@@ -43,10 +43,8 @@ from prefectlite.engine.instructions import (
     StopReleased,
     Submit,
     SubmitMany,
-    Transition,
-    TransitionEach,
-    TransitionMany,
 )
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.executors.protocol import Session, Span
 from prefectlite.journal.protocol import Journal, Record, Submitted, SubmittedMany
 from prefectlite.lowering.lower import Lowering

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import State
 from prefectlite.worker.logs import LogLine

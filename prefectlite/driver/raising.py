@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from prefectlite.driver.observer import RunView
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import TaskError
 from prefectlite.states.signals import FAIL, PAUSE, RETRY, SKIP, TRIGGERFAIL, VALIDATIONFAIL
 from prefectlite.states.state import Failed, Paused, Retrying, Skipped, State

@@ -37,7 +37,7 @@ from prefectlite.engine.board import PENDING
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested, ResumeRequested
 from prefectlite.engine.frontier import BREADTH
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal

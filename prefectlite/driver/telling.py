@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
-from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.states.state import Running
 
 #: For how many seconds an allowance that is not used is saved up.

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from prefectlite.engine.board import FINAL, FLYING, PENDING, Board
 from prefectlite.engine.events import CallsFinished
-from prefectlite.engine.instructions import TransitionEach
 from prefectlite.engine.landings import RAN, Arrival
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.pipeline import plain_sailing
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.together import RUNNING
+from prefectlite.engine.transitions import TransitionEach
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from prefectlite.engine.board import PENDING, WAITING, Board, all_are, fill
-from prefectlite.engine.instructions import (
-    Instruction,
-    Release,
-    ReleaseMany,
-    Transition,
-    TransitionMany,
-)
+from prefectlite.engine.instructions import Instruction, Release, ReleaseMany
 from prefectlite.engine.landings import Landing
+from prefectlite.engine.transitions import Transition, TransitionMany
 from prefectlite.errors import EngineError
 from prefectlite.rules.verdict import Reason
 from prefectlite.states.keys import RunKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from prefectlite.engine.instructions import TransitionEach, TransitionMany
+from prefectlite.engine.transitions import TransitionEach, TransitionMany
 from prefectlite.journal.protocol import Entry, Record, SubmittedMany, unpacked
 from prefectlite.states.keys import RunKey
 

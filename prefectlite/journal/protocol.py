@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.states.keys import RunKey
 
 

@@ -443,7 +443,8 @@ def _aligned(blocks: Sequence[BlockShipment]) -> list[list[BlockShipment]]:
         width = len(one.runs)
         met: set[int] = set()
         is_aligned = True
-        columns = [what for _, kind, what in one.columns if kind == READ]
+        # What each child reads as a whole, too, has to be there before any of them begins.
+        columns = {what for _, kind, what in one.columns if kind == READ}.difference(one.needs)
         for span in spans_of(one):
             first, submission, count = span
             for runs, made, number in homes:

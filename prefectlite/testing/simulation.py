@@ -15,7 +15,7 @@ from prefectlite.core.task import Task
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.given import check_named, given_parameters
 from prefectlite.driver.run import Run
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.states.keys import RunKey

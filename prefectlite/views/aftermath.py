@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.states.state import Failed, State
 from prefectlite.views.counts import class_named
 from prefectlite.views.failures import failed_runs, group_failures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prefectlite.engine.instructions import Transition, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State

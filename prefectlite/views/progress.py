@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, Self
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.states.state import State
 from prefectlite.views.logs import LoggedLine
 from prefectlite.views.summary import Summary, summarize, tasks_of

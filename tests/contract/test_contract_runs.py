@@ -13,7 +13,7 @@ import pytest
 
 from prefectlite import Flow, LocalExecutor, Parameter, context, task
 from prefectlite import flow as as_flow
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.journal.protocol import Submitted
 from prefectlite.rules import triggers
 from prefectlite.states import Cancelled, Failed, Mapped, Pending, RunKey, Skipped, Success

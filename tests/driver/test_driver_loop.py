@@ -21,7 +21,7 @@ from prefectlite.core.task import task
 from prefectlite.driver.run import Run
 from prefectlite.driver.values import RIDES_ALONG, Values
 from prefectlite.engine.events import AttemptFinished, AttemptStarted, Event
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import (
     DefinitionError,
     ExecutorError,

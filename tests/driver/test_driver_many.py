@@ -20,7 +20,7 @@ from prefectlite.driver.observer import Changes
 from prefectlite.driver.run import Run
 from prefectlite.driver.values import RIDES_ALONG, Values
 from prefectlite.engine.events import AttemptFinished, CallsFinished, RangeFinished
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionMany
 from prefectlite.engine.view import EngineView
 from prefectlite.errors import ResultUnavailable
 from prefectlite.journal.memory import MemoryJournal

@@ -19,7 +19,8 @@ from prefectlite import Flow, LocalExecutor, Parameter, get_logger, mapped, set_
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.lastresort import EAR, LastResort, is_set_up
 from prefectlite.driver.observer import Changes
-from prefectlite.engine.instructions import Reason, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import TransitionEach, TransitionMany
+from prefectlite.rules.verdict import Reason
 from prefectlite.settings import LoggingSettings
 from prefectlite.states import Pending, RunKey, Running, Success
 

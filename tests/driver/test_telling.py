@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.driver.telling import PERIOD, SAVED, Allowance, Telling
-from prefectlite.engine.instructions import Reason, Transition, TransitionEach, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
+from prefectlite.rules.verdict import Reason
 from prefectlite.states import Pending, Retrying, Running, State, Success
 from prefectlite.states.keys import RunKey
 

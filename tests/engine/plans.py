@@ -42,11 +42,11 @@ from prefectlite.engine.instructions import (
     SetTimer,
     StopReleased,
     Submit,
-    Transition,
     one_by_one,
 )
 from prefectlite.engine.ledger import FLOW
 from prefectlite.engine.plan import FlowPlan, NodeKind, PlanEdge, PlanNode, Policy
+from prefectlite.engine.transitions import Transition
 from prefectlite.rules.limit import Limit
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Reason

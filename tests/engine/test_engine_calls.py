@@ -19,14 +19,9 @@ from prefectlite.engine.events import (
     ResultLost,
     RunStarted,
 )
-from prefectlite.engine.instructions import (
-    Instruction,
-    Transition,
-    TransitionEach,
-    TransitionMany,
-    one_by_one,
-)
+from prefectlite.engine.instructions import Instruction, one_by_one
 from prefectlite.engine.landings import DONE, Arrival, Landings
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.errors import EngineError
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from prefectlite.engine.events import RangeFinished
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import manual_only
 from prefectlite.states.report import Report, Reports, Results

@@ -27,12 +27,11 @@ from prefectlite.engine.instructions import (
     ReleaseMany,
     Submit,
     SubmitMany,
-    Transition,
-    TransitionMany,
     one_by_one,
 )
 from prefectlite.engine.landings import DONE, RAN, Landing, Landings
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.transitions import Transition, TransitionMany
 from prefectlite.errors import EngineError, TaskError
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import all_finished

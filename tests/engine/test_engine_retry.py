@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import TaskError
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.state import (

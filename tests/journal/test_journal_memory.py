@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionMany
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.journal.protocol import Entry, Journal, Record, Submitted, SubmittedMany, unpacked
 from prefectlite.rules.verdict import Reason

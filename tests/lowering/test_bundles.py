@@ -274,6 +274,11 @@ class TestBlocks:
         (part,) = parts_of(all_of_it)
         assert part.reads == ((0, 0, 4),)
 
+    def test_children_that_read_a_map_one_by_one_and_as_a_whole_travel_behind_it(self) -> None:
+        dock = Dock(2)
+        both = block(range(4, 8), needs=((0, 1, 4),), columns=(("x", READ, (0, 1, 4)),))
+        assert sent(dock.pack(block(range(4)), both)) == [range(2), range(2, 4), range(4, 6), range(6, 8)]
+
     def test_children_that_read_two_maps_travel_behind_both(self) -> None:
         dock = Dock(100)
         packed = dock.pack(

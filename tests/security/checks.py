@@ -29,7 +29,7 @@ from prefectlite.cli.results import results_text
 from prefectlite.cli.settings import settings_text
 from prefectlite.driver.approval import Prompt
 from prefectlite.driver.echo import Echo
-from prefectlite.engine.instructions import Transition
+from prefectlite.engine.transitions import Transition
 from prefectlite.errors import PrefectliteError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.journal.memory import MemoryJournal

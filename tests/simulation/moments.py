@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from prefectlite.engine.instructions import Submit, Transition
+from prefectlite.engine.instructions import Submit
 from prefectlite.engine.plan import PlanEdge
+from prefectlite.engine.transitions import Transition
 from prefectlite.states.state import Crashed, Finished, Running, State, Success
 from tests.simulation.case import Ending
 from tests.simulation.cluster import MOST_HOLDS

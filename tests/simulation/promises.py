@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from prefectlite.engine.instructions import Ask, Transition
+from prefectlite.engine.instructions import Ask
 from prefectlite.engine.plan import PlanEdge
+from prefectlite.engine.transitions import Transition
 from prefectlite.moments import plainly
 from prefectlite.states.state import (
     Cached,

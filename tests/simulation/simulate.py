@@ -35,11 +35,9 @@ from prefectlite.engine.instructions import (
     StopReleased,
     Submit,
     SubmitMany,
-    Transition,
-    TransitionEach,
-    TransitionMany,
     one_by_one,
 )
+from prefectlite.engine.transitions import Transition, TransitionEach, TransitionMany
 from prefectlite.states import signals
 from prefectlite.states.state import (
     Crashed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from prefectlite.engine.events import Event
-from prefectlite.engine.instructions import Instruction, Submit, Transition
+from prefectlite.engine.instructions import Instruction, Submit
+from prefectlite.engine.transitions import Transition
 from tests.simulation.case import Case
 
 

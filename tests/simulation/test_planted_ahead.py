@@ -16,9 +16,9 @@ from prefectlite.engine.instructions import (
     EndRun,
     Instruction,
     Submit,
-    Transition,
 )
 from prefectlite.engine.ledger import Ledger
+from prefectlite.engine.transitions import Transition
 from prefectlite.engine.waits import Waits
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Reason

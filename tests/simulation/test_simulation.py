@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from prefectlite.engine.instructions import Release, Submit, Transition
+from prefectlite.engine.instructions import Release, Submit
+from prefectlite.engine.transitions import Transition
 from tests.simulation import corners
 from tests.simulation.case import Begun
 from tests.simulation.generate import generate

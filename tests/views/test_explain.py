@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from prefectlite.engine.instructions import Transition, TransitionMany
+from prefectlite.engine.transitions import Transition, TransitionMany
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.journal.protocol import Record, Submitted, SubmittedMany
 from prefectlite.rules.verdict import Reason
