@@ -462,9 +462,8 @@ class Run:
         except BaseException as error:
             self._error = error
             self.journal.close()
-            raise
-        finally:
             self._done.set()
+            raise
 
     def _has_ended(self, state: State) -> bool:
         """Say that the run is over or left; False when somebody resumed it while its place was closed."""

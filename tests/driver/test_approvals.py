@@ -158,6 +158,23 @@ class TestLeaving:
         assert run.drive().is_successful()
         assert executor.opened == 2
 
+    def test_what_is_resumed_as_soon_as_it_is_left_is_not_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        has_ended = Run._has_ended
+
+        def resumed(run: Run, state: State) -> bool:
+            found = has_ended(run, state)
+            if not state.is_finished():
+                # As somebody does who waited for that in another thread, before this one goes on.
+                assert run.resume(APPROVE)
+            return found
+
+        monkeypatch.setattr(Run, "_has_ended", resumed)
+        run = left()
+        with pytest.raises(TimeoutError):
+            run.wait(0)
+        run.drive()
+        assert run.wait(0).is_successful()
+
     def test_a_place_that_cannot_be_opened_again_leaves_the_run_as_it_was(self) -> None:
         executor = Counting()
         run = waiting().start(executor=executor)
