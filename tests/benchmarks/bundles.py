@@ -14,10 +14,10 @@ from tests.benchmarks.bundle_rows import UNSAID, Scale
 from tests.benchmarks.pace import Pace
 
 ON_THE_CLUSTER = {**bundle_rows.ON_THE_CLUSTER, "metg": metg.row}
-ALONE = bundle_alone.ALONE
+ALONE = {**bundle_alone.ALONE, "metg-apart": metg.apart}
 
 EPILOG = """examples:
-  python -m tests.benchmarks.bundles                            # every row, about 25 minutes on two cores
+  python -m tests.benchmarks.bundles                            # every row, about 30 minutes on two cores
   python -m tests.benchmarks.bundles --rows map-10k chain tree
   python -m tests.benchmarks.bundles --rows all --tasks 500 --reps 3 --steps 10      # a look, in minutes
   python -m tests.benchmarks.bundles --rows metg --plot metg.svg

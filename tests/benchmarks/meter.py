@@ -57,18 +57,19 @@ class Summary:
 
 
 class Bench:
-    """A warm cluster of two worker processes with one thread each, and the means to measure on it.
+    """A warm cluster of worker processes with one thread each, and the means to measure on it.
 
     The scheduler runs in this process, so "driver" counts both; they share one machine anyway.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 2) -> None:
+        self.workers = workers
         with _deaf():
             self.cluster = LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0"
             )
         self.client = Client(self.cluster)
-        self.client.wait_for_workers(2, timeout=60)
+        self.client.wait_for_workers(workers, timeout=60)
         self.default_saturation: float = self.cluster.scheduler.WORKER_SATURATION
         #: Of each shape of work, what was found out about the ways to do it: seconds a task, the fastest first.
         self.qualified: dict[str, dict[str, float]] = {}

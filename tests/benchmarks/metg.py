@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.benchmarks import ours, plain
 from tests.benchmarks.bundle_rows import Scale
@@ -16,7 +16,6 @@ from tests.benchmarks.pairs import Form, at_each_saturation, heats, in_turn
 from tests.benchmarks.patterns import NAMES, Pattern, pattern
 from tests.benchmarks.table import Interval, Line, said
 
-WORKERS = 2
 HALF = 0.5
 #: Bodies outside of these are not tried, in microseconds.
 SHORTEST, LONGEST = 1.0, 2.0**17
@@ -33,16 +32,18 @@ class Side:
     make: Make
     #: How many bodies it runs.
     tasks: int
+    #: On how many workers.
+    workers: int = 2
     found: dict[float, list[float]] = field(default_factory=dict)
 
     @property
     def longest(self) -> float:
         """The longest body that is tried, a power of two microseconds."""
-        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * WORKERS / self.tasks * 1e6)))
+        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * self.workers / self.tasks * 1e6)))
 
     def efficiency(self, micros: float, wall: float) -> float:
         bodies: float = self.tasks * micros * 1e-6
-        return bodies / WORKERS / wall
+        return bodies / self.workers / wall
 
     def curve(self) -> dict[float, float]:
         return {micros: statistics.median(some) for micros, some in sorted(self.found.items())}
@@ -95,8 +96,8 @@ def _sides(bench: Bench, scale: Scale, what: Pattern, few: Pattern) -> tuple[dic
     scale.pace.rounds(lambda _: bench.measure(our_form(few, 1.0).prepare(), bench.default_saturation), most=1)
     best = next(iter(heats(bench, f"METG {what.name}", dask_at(1024.0))))
     return {
-        "ours": Side(lambda micros: our_form(what, micros), what.tasks),
-        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks),
+        "ours": Side(lambda micros: our_form(what, micros), what.tasks, bench.workers),
+        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks, bench.workers),
     }, best
 
 
@@ -119,7 +120,7 @@ def _rounds(
 
 
 def _lines(
-    bench: Bench, name: str, sides: Mapping[str, Side], best: str, scale: Scale
+    bench: Bench, row: str, name: str, sides: Mapping[str, Side], best: str, scale: Scale
 ) -> tuple[list[Line], dict[str, float]]:
     starts = {"ours": 64.0, "Dask": 1024.0}
     brackets: dict[str, tuple[float, float]] = {}
@@ -128,8 +129,8 @@ def _lines(
         if bracket is None:
             text = f"{side} reaches no half at any body up to {sides[side].longest / 1000:.3g} ms"
             return [
-                Line("metg", f"{name}: METG", math.inf, 100, " us", text),
-                Line("metg", f"{name}: METG over Dask's", math.inf, 0.1, detail=text),
+                Line(row, f"{name}: METG", math.inf, 100, " us", text),
+                Line(row, f"{name}: METG over Dask's", math.inf, 0.1, detail=text),
             ], {}
         brackets[side] = bracket
     crossings = _rounds(bench, sides, brackets, scale.pace)
@@ -143,18 +144,28 @@ def _lines(
     detail = f"{sides['ours'].tasks:,} tasks; Dask: {best}, {sides['Dask'].tasks:,} tasks"
     texts = {"ours": f"{mine.median:,.1f} us", "against": f"{theirs.median:,.1f} us"}
     return [
-        Line("metg", f"{name}: METG", mine.median, 100, " us", detail, facts, mine, **texts),
-        Line("metg", f"{name}: METG over Dask's", ratio.median, 0.1, interval=ratio, **texts),
+        Line(row, f"{name}: METG", mine.median, 100, " us", detail, facts, mine, **texts),
+        Line(row, f"{name}: METG over Dask's", ratio.median, 0.1, interval=ratio, **texts),
     ], {"ours": mine.median, "Dask": theirs.median}
 
 
+def apart(_: None, scale: Scale) -> Iterator[Line]:
+    """The same where the one worker and the driver have a core each."""
+    with Bench(workers=1) as bench:
+        yield from _patterns(bench, replace(scale, plot=None), "metg-apart")
+
+
 def row(bench: Bench, scale: Scale) -> Iterator[Line]:
+    yield from _patterns(bench, scale, "metg")
+
+
+def _patterns(bench: Bench, scale: Scale, row: str) -> Iterator[Line]:
     curves: list[Curve] = []
     width = scale.of(64)
     for name in NAMES:
         what, few = (pattern(name, width, steps) for steps in (scale.steps, max(2, scale.steps // 5)))
         sides, best = _sides(bench, scale, what, few)
-        lines, crossings = _lines(bench, name, sides, best, scale)
+        lines, crossings = _lines(bench, row, name, sides, best, scale)
         yield from lines
         curves += [
             Curve(name, side, tuple(one.curve().items()), crossings.get(side)) for side, one in sides.items()
@@ -162,4 +173,4 @@ def row(bench: Bench, scale: Scale) -> Iterator[Line]:
         if scale.plot is not None:
             scale.plot.write_text(draw(curves))
     if scale.plot is not None:
-        yield said("metg", f"the curves are drawn in {scale.plot.name}")
+        yield said(row, f"the curves are drawn in {scale.plot.name}")
