@@ -56,10 +56,10 @@ _logger = logging.getLogger(__name__)
 WORK_BUDGET: Final = 0.02
 #: The engine is told of room when there is so much more of it, and whenever there is less.
 ROOM_STEP: Final = 1.25
-#: How many task runs the first turn sends at most, and by how much more may be in flight in each of the next:
-#: the workers begin while the rest is on its way.
-FIRST_ROOM: Final = 1024
-RAMP: Final = 2
+#: How many task runs the first turn sends at most, and how many times as many may be in flight in the next,
+#: and so on: the workers begin while the rest is on its way.
+FIRST_ROOM: Final = 256
+RAMP: Final = 4
 #: How many states are made at once while nothing comes in: a fraction of a millisecond.
 SPARE: Final = 128
 #: How long a turn keeps Python's lock when others want it, in seconds.

@@ -188,7 +188,7 @@ class TestRoom:
             for _ in range(10):  # one at a time: as many turns as tasks
                 made = each(made, task_args={"trigger": all_finished})
         Run(graph, {}, Place([4096, 4095, 4095, 4100, 5000, 6000, 6000, 1])).drive()
-        assert told[:4] == [2 * FIRST_ROOM, 4095, 6000, 1]
+        assert told[:4] == [4 * FIRST_ROOM, 4095, 6000, 1]
 
     def test_a_wide_flow_is_sent_in_ever_larger_parts(self) -> None:
         turns: list[int] = []
@@ -206,7 +206,7 @@ class TestRoom:
         with FlowGraph("wide") as graph:
             total([each(1) for _ in range(5000)])
         Run(graph, {}, Busy([10_000])).drive()
-        assert turns == [FIRST_ROOM, FIRST_ROOM, 2 * FIRST_ROOM, 5001 - 4 * FIRST_ROOM]
+        assert turns == [FIRST_ROOM, 3 * FIRST_ROOM, 12 * FIRST_ROOM, 5001 - 16 * FIRST_ROOM]
 
 
 class TestGivingWay:
