@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -60,9 +61,9 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{_name(str(name))} = {_toml(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    # Texts, numbers and truth are written as in JSON; a moment is a text of its own.
-    return (
-        value.isoformat()
-        if hasattr(value, "isoformat")
-        else json.dumps(value, ensure_ascii=False, default=repr)
-    )
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf, nan
+    # Texts, numbers and truth are written as in JSON.
+    return json.dumps(value, ensure_ascii=False, default=repr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +49,7 @@ def test_settings_are_shown_as_toml_with_their_sources(shell: Any) -> None:
     assert done.returncode == 0, done.stderr
     shown = tomllib.loads(done.stdout)
     assert (shown["executor"], shown["progress"], shown["results"]["inline_limit"]) == ("dask", True, 99)
+    assert shown["logging"]["runs_per_second"] == math.inf
     assert shown["context"] == {"region": "north", "secrets": {"PW": "**********"}}
     assert "inline_limit = 99  # the environment variable PREFECTLITE_RESULTS_INLINE_LIMIT" in done.stdout
     assert "progress = true  # the file 'mine.toml'" in done.stdout

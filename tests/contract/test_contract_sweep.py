@@ -81,7 +81,7 @@ TAKES_ANYTHING = {
     "its text counts, as in Prefect 1": "message username password get_logger(name)",
     "kept for flows that were written for Prefect 1; nobody reads it": "labels",
     "values by names of the user's own": "kwargs values FsspecStore(options)",
-    "a name of the user's own, as in any dict": "Context.setdefault(key)",
+    "a name of the user's own, as in any dict": "Context.setdefault(name)",
     "asks whether it is there": "Flow.number(task) Context.get(name)",
     "read where it is used, and refused there": "Flow(executor) @flow(executor) Flow.run(clock) Parameter(type)"
     " Edge(flow) as_task(flow) partial_inputs_only(inputs) partial_inputs_only(parameters)"
@@ -92,7 +92,7 @@ SPEAKS_ITSELF = {
     "the user's function, which is called": "FunctionTask.pipe(task) Parameter.pipe(task)",
     "the format, of bytes that are none of its": "JSONSerializer.deserialize(value) PickleSerializer.deserialize(value)"
     " DateTimeSerializer.deserialize(value) PandasSerializer.deserialize(value)",
-    "Python's, as of any mapping that is asked for a list": "Context.get(name) Context.setdefault(key)",
+    "Python's, as of any mapping that is asked for a list": "Context.get(name) Context.setdefault(name)",
 }
 
 
