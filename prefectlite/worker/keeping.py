@@ -21,6 +21,7 @@ from prefectlite.rules.caching import Given, Validator, all_inputs, all_paramete
 from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped, Success
+from prefectlite.states.value import NO_RESULT
 from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described
 from prefectlite.worker.parameters import for_state, packed, unpacked
@@ -250,7 +251,7 @@ class _Kept:
         now = datetime.now(UTC)
         for state in candidates:
             if objection(self._caching.validator, state, self._inputs, self._parameters, now) is None:
-                return Found(state.result, None, state), ""
+                return Found(state.result, None, state.replace(result=NO_RESULT)), ""
         return None
 
     def look(self) -> tuple[Found | None, str]:

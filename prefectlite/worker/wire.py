@@ -145,7 +145,11 @@ def noted(report: Report, told: Sequence[Any]) -> Report:
         As the worker wrote it; a state that cannot be opened in this process is a ``Success`` that says so.
     """
     news, location = told
-    success = _opened(news) if isinstance(news, bytes) else news and Success(news, context=NO_CONTEXT)
+    success: Success | None = None
+    if isinstance(news, bytes):
+        success = _opened(news)
+    elif news:
+        success = Success(news, context=NO_CONTEXT)
     return report._replace(success=success, location=location)
 
 
