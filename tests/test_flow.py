@@ -448,7 +448,9 @@ class TestEcho:
         of_one = [text for text in said if text.startswith("Task run double-1[1]: ")]
         assert of_one[-1] == "Task run double-1[1]: Success. The body returned."
         assert [text for text in of_one if ": Running." in text]
-        assert not [text for text in said if "run n:" in text]
+        assert [text for text in said if "run n:" in text] == [
+            "Task run n: Success. The value is known to the driver."
+        ]
         (record,) = [one for one in caplog.records if one.getMessage() == of_one[-1]]
         assert (record.name, record.levelname) == ("prefectlite.TaskRunner", "INFO")
         assert (record.task_name, record.task_run) == ("double", "double-1[1]")  # type: ignore[attr-defined]

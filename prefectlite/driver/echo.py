@@ -17,10 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, Final
 
-from prefectlite.core.constants import Collection as CollectionTask
 from prefectlite.core.constants import Constant
 from prefectlite.core.loggers import get_logger
-from prefectlite.core.parameter import Parameter
 from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.lines import Lines
 from prefectlite.driver.observer import Changes, RunView
@@ -36,8 +34,6 @@ from prefectlite.worker.beginnings import HEARERS
 from prefectlite.worker.labels import record_labels
 from prefectlite.worker.logs import LogLine, installation
 
-#: What only carries a value is no news.
-_SILENT: Final = (Parameter, Constant, CollectionTask)
 #: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
 _TASKS: Final = logging.getLogger(TASKS)
@@ -99,9 +95,9 @@ class Echo:
 
     @property
     def _names(self) -> Mapping[str, str]:
-        """What tasks are called that are news, by slug; in some runs nobody asks."""
+        """What tasks are called that are news, by slug; in some runs nobody asks. A constant is none."""
         if self._known is None:
-            named = {slug: task.name for task, slug in self._slugs.items() if not isinstance(task, _SILENT)}
+            named = {slug: task.name for task, slug in self._slugs.items() if not isinstance(task, Constant)}
             self._known = named
         return self._known
 

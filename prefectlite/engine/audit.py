@@ -7,7 +7,6 @@ from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import AuditError
 from prefectlite.rules.tally import Tally
-from prefectlite.states.state import PLAIN
 
 
 def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancelled: bool) -> None:
@@ -154,7 +153,7 @@ def _unsent(board: Board, run: int) -> int:
         elif edge.upstream in board.families:
             unsent += board.families[edge.upstream].unsent > 0
         elif run != board.node[run]:
-            is_plain = board.states[edge.upstream].__class__ in PLAIN or edge.upstream in board.again
+            is_plain = board.states[edge.upstream].gives_value or edge.upstream in board.again
             unsent += not is_plain
         else:
             unsent += not board.sent[edge.upstream]

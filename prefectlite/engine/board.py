@@ -15,7 +15,7 @@ from prefectlite.rules.tally import Tally
 from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import PLAIN, Cached, Mapped, Pending, Skipped, State
+from prefectlite.states.state import Cached, Mapped, Pending, Skipped, State
 
 # The stages of a run. States are for users; a stage says whose move it is.
 WAITING: Final = 0  # for upstreams
@@ -511,7 +511,7 @@ class Board:
                 family = self.families[edge.upstream]
                 if family.open or family.unsent:
                     return False
-            elif states[self.upstream_run(edge, run)].__class__ not in PLAIN:
+            elif not states[self.upstream_run(edge, run)].gives_value:
                 return False
         return True
 

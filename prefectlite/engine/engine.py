@@ -312,10 +312,12 @@ class Engine(EngineView):
             submission,
             report.location,
         )
-        why = _returned(report.where) if report.message is None else _told(report.message, report.where)
-        success: State = Success(report.message or DONE, ref, NO_CONTEXT)
-        if report.cached is not None:
-            success = report.cached.replace(result=ref)
+        if report.success is None:
+            success, why = Success(DONE, ref, NO_CONTEXT), _returned(report.where)
+        else:
+            message = report.success.message or DONE
+            success = report.success.replace(message=message, result=ref)
+            why = _told(message, report.where)
         if self.plan.nodes[node].policy.handled:
             self._conduct.propose(run, Proposal(success, why, "weigh", report.ended))
         else:

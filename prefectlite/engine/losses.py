@@ -13,7 +13,7 @@ from prefectlite.engine.proposal import with_exception
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.sources import upstreams_of
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.state import PLAIN, Crashed, State, Success
+from prefectlite.states.state import Crashed, State, Success
 
 #: Why a run whose value was lost is not run again, though its task allows it.
 GONE: Final = "Its value was lost, and it cannot be computed again: its own inputs have been let go of."
@@ -278,7 +278,7 @@ class Losses:
         state = board.states[run]
         self._readers.give_back(board.again.pop(run))
         self._count(run, state, 1)
-        if state.__class__ in PLAIN:
+        if state.gives_value:
             if not board.readers[run]:
                 self._ledger.free(run)
         else:

@@ -11,7 +11,7 @@ from prefectlite.engine.events import Measure
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.rules.verdict import Become
 from prefectlite.rules.width import decide_width
-from prefectlite.states.state import PLAIN, Mapped, State
+from prefectlite.states.state import Mapped, State
 
 # The length of a value that somebody gave without saying how long it is.
 _UNKNOWN: Final = -1
@@ -89,7 +89,7 @@ def unfold(board: Board, node: int, width: int) -> Family:
         for place in range(width):
             up = above.base + place
             if board.stage[up] == FINAL:
-                if board.states[up].__class__ not in PLAIN:
+                if not board.states[up].gives_value:
                     board.unsent[family.base + place] += 1
             else:
                 board.unmet[family.base + place] += 1
@@ -101,7 +101,7 @@ def _is_plain(board: Board, edge: PlanEdge) -> bool:
     family = board.families.get(edge.upstream)
     if family is not None and isinstance(board.states[edge.upstream], Mapped):
         return not family.unsent
-    return board.states[edge.upstream].__class__ in PLAIN
+    return board.states[edge.upstream].gives_value
 
 
 def _length(board: Board, edge: PlanEdge) -> int | str:

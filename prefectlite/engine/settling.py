@@ -9,7 +9,6 @@ from prefectlite.engine.board import FLYING, WAITING, Board, add, all_are
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers
-from prefectlite.states.state import PLAIN
 
 
 class Settling:
@@ -91,7 +90,7 @@ class Settling:
         if run in board.families:
             self._unfolded(node)
             return
-        if board.states[run].__class__ in PLAIN:
+        if board.states[run].gives_value:
             self._ahead.mark(run)
         else:
             self._ahead.unmark(run)

@@ -154,8 +154,7 @@ class Teller:
         return (
             report.state is None
             and report.inline is not None
-            and report.message is None
-            and report.cached is None
+            and report.success is None
             and not self._is_measured
         )
 

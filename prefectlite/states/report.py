@@ -12,7 +12,7 @@ from prefectlite.errors import ResultUnavailable
 from prefectlite.states.keys import RunKey
 
 if TYPE_CHECKING:
-    from prefectlite.states.state import Cached, State
+    from prefectlite.states.state import State, Success
 
 
 class ValueSource(Protocol):
@@ -111,11 +111,9 @@ class Report(NamedTuple):
         The worker's address, or ``"local"``.
     forced : bool
         The state is an order (``ENDRUN``, ``RETRY``): the retry rule does not weigh it.
-    message : str or None
-        What there is to say of a plain success: by a body that raised ``SUCCESS``, or of a value that was
-        stored or found.
-    cached : Cached or None
-        Of a plain success whose value was found or is kept for later runs: its state, without the value.
+    success : Success or None
+        Where ``state`` is None and there is more to say: the state, without the value, of a body that asked
+        for one, or of a value that was stored, found, or is kept for later runs.
     location : str or None
         As in ``ResultRef``.
     """
@@ -131,8 +129,7 @@ class Report(NamedTuple):
     retryable: bool = True
     where: str = ""
     forced: bool = False
-    message: str | None = None
-    cached: Cached | None = None
+    success: Success | None = None
     location: str | None = None
 
 

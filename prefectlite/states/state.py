@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from prefectlite.moments import Moment
 from prefectlite.states.arguments import counted, named, refused, told, zoned
@@ -37,6 +37,8 @@ class State(StateValue):
     """
 
     __slots__ = ()
+    #: Whether behind a state of the class stands a value of a body that readers take where it lies.
+    gives_value: ClassVar[bool] = False
 
     def is_pending(self) -> bool:
         """Return whether the run waits to run."""
@@ -233,6 +235,7 @@ class Success(Finished):
 
     __slots__ = ()
     color = "#28a745"
+    gives_value = True
 
 
 class Cached(Success):
@@ -284,11 +287,6 @@ class Cached(Success):
         put(self, "cached_parameters", named(cls, cached_parameters, "cached_parameters"))
 
 
-#: The classes of states behind which stands a body's value that readers take where it lies. Users' classes
-#: are not among them: what such a state means for readers is weighed on the driver.
-PLAIN: Final[frozenset[type[State]]] = frozenset({Success, Cached})
-
-
 class Mapped(Success):
     """The run unfolded into children.
 
@@ -309,6 +307,7 @@ class Mapped(Success):
 
     __slots__ = ("map_states", "n_map_states")
     color = "#97ffff"
+    gives_value = False
     extras = ("map_states", "n_map_states")
     map_states: Sequence[State]
     n_map_states: int
@@ -381,6 +380,7 @@ class Skipped(Success):
 
     __slots__ = ()
     color = "#62757f"
+    gives_value = False
 
 
 class Failed(Finished):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
-from prefectlite.lowering.wrappers import Noted, NotedDone, Packed, Succeeded, Veiled
+from prefectlite.lowering.wrappers import Packed, Succeeded
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -28,6 +28,7 @@ from prefectlite.states.state import (
     State,
     Success,
 )
+from prefectlite.states.value import NO_RESULT
 from prefectlite.worker.around import Around, Kind, Kinds
 from prefectlite.worker.failures import (
     described,
@@ -42,9 +43,8 @@ from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.inputs import all_plain
 from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
-from prefectlite.worker.outcomes import HELD, Outcome, returned
+from prefectlite.worker.outcomes import HELD, Outcome, returned, with_news
 from prefectlite.worker.strips import Single, Strip
-from prefectlite.worker.wire import told_of
 
 __all__ = [
     "HELD",
@@ -232,18 +232,13 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     if not isinstance(wrapper, Succeeded):
         return outcome
     if found is not None:
-        report = report._replace(message=found.state.message, cached=found.state, location=found.location)
+        report = report._replace(success=found.state, location=found.location)
     else:
         try:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})
         except BaseException as error:
             return failed(kind, error, started, _UNSTORED)
-    told = told_of(report)
-    if kind.drops_kept:
-        return Outcome(report, NotedDone(report.started, report.ended, kind.attempt, told))
-    if isinstance(wrapper, Veiled):
-        return outcome._replace(report=report)
-    return Outcome(report, Noted(wrapper.value, report.started, report.ended, kind.attempt, told))
+    return with_news(report, wrapper, drops=kind.drops_kept)
 
 
 def ended_by(kind: Kind, error: BaseException, started: float, making: str = "") -> Outcome:
@@ -349,9 +344,15 @@ def called_off(started: float, here: Here) -> Report:
 
 def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     """Report the state that a body asked for."""
-    if type(signal.state) is Success:
-        return returned(kind, signal.state.result, signal.state.message, started, time.time())
-    state, ended = unrevealing(fit_for_driver(signal.state, pickles=False)), time.time()
+    state = fit_for_driver(signal.state, pickles=False)
+    if state.gives_value:
+        # It travels by itself, on every executor, so that its value can go the way of all values.
+        told = fit_for_driver(unrevealing(state.replace(result=NO_RESULT)), pickles=True)
+        if isinstance(told, Success):
+            is_plain = type(told) is Success and not (told.message or told.context)
+            return returned(kind, state.result, None if is_plain else told, started, time.time())
+        state = told
+    state, ended = unrevealing(state), time.time()
     retryable = True
     forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):

@@ -18,8 +18,10 @@ from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
 from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_inputs, all_parameters, objection
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report
-from prefectlite.states.state import Cached, Looped
+from prefectlite.states.state import Cached, Looped, Success
+from prefectlite.states.value import NO_RESULT
 from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described
 from prefectlite.worker.parameters import for_state, packed, unpacked
@@ -156,7 +158,8 @@ class Keeper:
         Exception
             When it cannot be stored where the user wants it.
         """
-        told = [report.message or "The body returned."]
+        success = Success(context=NO_CONTEXT) if report.success is None else report.success
+        told = [success.message or "The body returned."]
         if self._misses:
             told.append(f"It had to run: {'; '.join(self._misses)}.")
         location = cached = None
@@ -172,10 +175,8 @@ class Keeper:
             if self._kept is not None:
                 cached = self._keep(self._kept, wrapper.value, report.ended, told)
                 location = location or (None if cached is None else self._kept.location)
-        message = mask(" ".join(told))
-        if cached is not None:
-            cached = cached.replace(message=message)
-        return report._replace(message=message, cached=cached, location=_told(location))
+        success = (success if cached is None else cached).replace(message=mask(" ".join(told)))
+        return report._replace(success=success, location=_told(location))
 
     def store_lap(self, lap: Looped) -> None:
         """Store what an iteration hands on, unless the next one would take it for the task's value.
@@ -250,7 +251,7 @@ class _Kept:
         now = datetime.now(UTC)
         for state in candidates:
             if objection(self._caching.validator, state, self._inputs, self._parameters, now) is None:
-                return Found(state.result, None, state), ""
+                return Found(state.result, None, state.replace(result=NO_RESULT)), ""
         return None
 
     def look(self) -> tuple[Found | None, str]:

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
-from prefectlite.lowering.wrappers import Done, Succeeded, Veiled
+from prefectlite.lowering.wrappers import Done, Noted, NotedDone, Succeeded, Veiled
 from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
 from prefectlite.results.serializers import small_dumps, weigh
 from prefectlite.states.report import Report
-from prefectlite.states.state import Failed
+from prefectlite.states.state import Failed, Success
 from prefectlite.worker.around import Kind
 from prefectlite.worker.failures import Look, described
+from prefectlite.worker.wire import told_of
 
 
 class Outcome(NamedTuple):
@@ -42,7 +43,7 @@ class Outcome(NamedTuple):
 HELD = Outcome(None, is_final=False)
 
 
-def returned(kind: Kind, value: Any, message: str | None, started: float, ended: float) -> Outcome:
+def returned(kind: Kind, value: Any, success: Success | None, started: float, ended: float) -> Outcome:
     """Return the outcome of an attempt whose body succeeded.
 
     Parameters
@@ -51,8 +52,8 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
         What attempt.
     value : object
         What the body returned.
-    message : str or None
-        What it had to say.
+    success : Success or None
+        The state that it asked for, without the value, if that is more than a plain success.
     started, ended : float
         Seconds since the epoch.
 
@@ -61,7 +62,7 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
     Outcome
         A plain success; a failure when the value cannot travel to its readers.
     """
-    if not (message or kind.measure or KNOWN):
+    if success is None and not (kind.measure or KNOWN):
         inline = small_dumps(value)
         if inline is not None and len(inline) <= kind.inline_limit:
             # As most are: small, plain and nobody's secret.
@@ -97,13 +98,41 @@ def returned(kind: Kind, value: Any, message: str | None, started: float, ended:
         flat_length,
         unmappable,
         where=kind.here.where,
-        message=message and mask(message),
+        success=success,
     )
+    wrapper: Succeeded | Done
     if kind.drop_value:
-        return Outcome(report, Done(started, ended, kind.attempt))
-    if is_veiled:
-        return Outcome(report, Veiled(value, started, ended, kind.attempt, secrets))
-    return Outcome(report, Succeeded(value, started, ended, kind.attempt))
+        wrapper = Done(started, ended, kind.attempt)
+    elif is_veiled:
+        wrapper = Veiled(value, started, ended, kind.attempt, secrets)
+    else:
+        wrapper = Succeeded(value, started, ended, kind.attempt)
+    return Outcome(report, wrapper) if success is None else with_news(report, wrapper)
+
+
+def with_news(report: Report, wrapper: Succeeded | Done, *, drops: bool = False) -> Outcome:
+    """Return the outcome of a success of which there is more to tell than its value and times.
+
+    Parameters
+    ----------
+    report : Report
+        What it says of itself.
+    wrapper : Succeeded or Done
+        What would stand for it if it were a plain one.
+    drops : bool
+        Whether its value is no longer needed.
+
+    Returns
+    -------
+    Outcome
+        Whoever gets the value can tell as much, unless a secret stands in it.
+    """
+    told, attempt = told_of(report), wrapper.attempt
+    if drops or isinstance(wrapper, Done):
+        return Outcome(report, NotedDone(report.started, report.ended, attempt, told))
+    if isinstance(wrapper, Veiled):
+        return Outcome(report, wrapper)
+    return Outcome(report, Noted(wrapper.value, report.started, report.ended, attempt, told))
 
 
 def measured(value: Any, measure: Sequence[str]) -> tuple[int | None, int | None, str | None]:

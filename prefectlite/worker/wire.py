@@ -10,15 +10,14 @@ from __future__ import annotations
 import pickle
 from array import array
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.moments import plainly
-from prefectlite.results.serializers import dumps_failure
+from prefectlite.results.serializers import dumps, dumps_failure
+from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report
-from prefectlite.states.state import Cached, Failed
+from prefectlite.states.state import Failed, Success
 from prefectlite.worker.logs import LogLine
 
 #: What travels: the kind, then what the kind says.
@@ -60,7 +59,7 @@ WORKER: Final = 11
 #: ``begun`` when nothing could be told: cause and text stand for each slot.
 SEALED: Final = 12
 #: What a plain success says beside its times and its value when it has nothing to say.
-BARE: Final = (None,) * 6
+BARE: Final = (None,) * 5
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
@@ -122,8 +121,12 @@ def told_of(report: Report) -> Item:
     tuple
         What ``noted`` reads.
     """
-    cached = None if report.cached is None else _cached_facts(report.cached)
-    return _sendable(report.message), cached, _sendable(report.location)
+    state = report.success
+    news: bytes | str | None = None
+    if state is not None:
+        is_text = type(state) is Success and not state.context
+        news = _sendable(state.message) if is_text else dumps(state)
+    return news, _sendable(report.location)
 
 
 def noted(report: Report, told: Sequence[Any]) -> Report:
@@ -139,29 +142,28 @@ def noted(report: Report, told: Sequence[Any]) -> Report:
     Returns
     -------
     Report
-        As the worker wrote it.
+        As the worker wrote it; a state that cannot be opened in this process is a ``Success`` that says so.
     """
-    message, cached, location = told
-    state = None if cached is None else _cached_state(cached, message)
-    return report._replace(message=message, cached=state, location=location)
+    news, location = told
+    success: Success | None = None
+    if isinstance(news, bytes):
+        success = _opened(news)
+    elif news:
+        success = Success(news, context=NO_CONTEXT)
+    return report._replace(success=success, location=location)
 
 
-def _cached_facts(cached: Cached) -> Item:
-    expiration = plainly(cached, "cached_result_expiration")
-    return (
-        None if expiration is None else expiration.timestamp(),
-        tuple(cached.hashed_inputs.items()),
-        pickle.dumps(dict(cached.cached_parameters), 5),
-    )
-
-
-def _cached_state(facts: Sequence[Any], message: str | None) -> Cached:
-    expiration, inputs, parameters = facts
-    return Cached(
-        message,
-        cached_result_expiration=None if expiration is None else datetime.fromtimestamp(expiration, UTC),
-        hashed_inputs=dict(inputs),
-        cached_parameters=pickle.loads(parameters),
+def _opened(payload: bytes) -> Success:
+    try:
+        state = pickle.loads(payload)
+        if isinstance(state, Success):
+            return state
+        reason = f"it is a {type(state).__name__}"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    return Success(
+        f"The body ended well, but the state that it asked for cannot be read here: {reason}",
+        context=NO_CONTEXT,
     )
 
 

@@ -50,6 +50,12 @@ row = Rows()
 DAY = timedelta(days=1)
 
 
+class Partial(Success):
+    """A user's own kind of success."""
+
+    __slots__ = ()
+
+
 class Kit:
     """The place to run, and a folder for what is stored."""
 
@@ -123,6 +129,35 @@ def _(kit: Kit) -> None:
     assert kit.world.runs() == {"none": 1, "large": 2}
     assert kit.files == {"inner/7-none-targets.pkl", "by-function-1", "by-function-2"}
     assert reads
+
+
+@row(
+    "8",
+    "SUCCESS, 13 a success by signal is checkpointed like a return value, and so is one of the user's own",
+)
+def _(kit: Kit) -> None:
+    @task(target="own-{x}", result=LocalResult(kit.folder))
+    def own(x: int) -> None:
+        raise signals.ENDRUN(Partial("half", result=[x], context={"of": x}))
+
+    @task(cache_for=DAY)
+    def cached() -> None:
+        raise signals.SUCCESS("half", result=[5])
+
+    with Flow("says more") as flow:
+        owned, kept = own.map([1, 2]), cached()
+        task(lambda xs, y: [*xs, y], name="read")(owned, kept)
+
+    first, second = kit.run(flow), kit.run(flow)
+    one = first["own-1"].map_states[1]
+    assert (type(one), dict(one.context), one.result) == (Partial, {"of": 2}, [2])
+    assert str(one.message).startswith(
+        "half It had to run: nothing is stored at 'own-2'. Its value is stored"
+    )
+    assert type(first["cached-1"]) is Cached
+    assert str(first["cached-1"].message).startswith("half It had to run: ")
+    assert [type(one) for one in second["own-1"].map_states] == [Cached, Cached]
+    assert first["read-1"].result == second["read-1"].result == [[1], [2], [5]]
 
 
 @row("13", "result: that of the task, else that of the flow, else none; checkpoint=False stores nothing")

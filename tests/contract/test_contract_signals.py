@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, context, pause_task, raise_on_exception, signals, task, triggers, unmapped
+from prefectlite import (
+    Flow,
+    context,
+    flatten,
+    pause_task,
+    raise_on_exception,
+    signals,
+    task,
+    triggers,
+    unmapped,
+)
 from prefectlite.states import (
     Cancelled,
     Failed,
@@ -572,6 +582,80 @@ def test_row(world: Any, name: str) -> None:
 
     assert world.outcome(flow) == (ends, comes_to)
     assert world.runs() == runs
+
+
+# A success that says more than its value
+
+
+def test_8_a_success_keeps_class_message_and_context_and_its_value_goes_the_way_of_all(world: Any) -> None:
+    seen: list[Any] = []
+
+    def handler(one: Any, old: State, new: State) -> State:
+        if new.is_successful():
+            seen.append((type(new).__name__, new.message, dict(new.context), new.result))
+        return new
+
+    @task
+    def load() -> None:
+        raise signals.SUCCESS("all of it", result=[2, 1], context={"rows": 2})
+
+    @task
+    def cut(x: int) -> None:
+        raise PARTIAL(f"a part of {x}", result=[x] * x, context={"of": x})
+
+    @task(state_handlers=[handler])
+    def heard() -> None:
+        raise PARTIAL("heard", result="x" * 10_000, context={"k": 1})
+
+    @task(trigger=lambda states: [dict(one.context) for one in states.values()] == [{"k": 1}])
+    def checked(x: str) -> int:
+        return len(x)
+
+    @task
+    def double(x: int) -> tuple[int, Any]:
+        return 2 * x, context.map_index
+
+    @task
+    def gather(xs: Any) -> Any:
+        return xs
+
+    @task
+    def told(x: list[int]) -> Any:
+        state = context.upstream_states["x"]
+        return x, state.message, state.context["rows"]
+
+    @task
+    def unread() -> None:
+        raise PARTIAL("nobody reads it", result=5)
+
+    with Flow("says more") as flow:
+        loaded = load()
+        cuts = cut.map(loaded)
+        doubled = double.map(flatten(cuts))
+        gathered = gather(cuts)
+        read = told(loaded)
+        length = checked(heard())
+        quiet = unread()
+        task(lambda: 1, name="last")(upstream_tasks=[quiet])
+
+    ended = world.run(flow)
+    assert ended.is_successful(), ended.result
+    states = ended.result
+
+    def said(state: State) -> Any:
+        return type(state), state.message, dict(state.context), state.result
+
+    assert said(states[loaded]) == (Success, "all of it", {"rows": 2}, [2, 1])
+    assert [said(one) for one in states[cuts].map_states] == [
+        (Partial, "a part of 2", {"of": 2}, [2, 2]),
+        (Partial, "a part of 1", {"of": 1}, [1]),
+    ]
+    assert states[doubled].result == [(4, 0), (4, 1), (2, 2)]
+    assert states[gathered].result == [[2, 2], [1]]
+    assert states[read].result == ([2, 1], "all of it", 2)
+    assert states[length].result == 10_000
+    assert seen == [("Partial", "heard", {"k": 1}, "x" * 10_000)]
+    assert said(states[quiet])[:2] == (Partial, "nobody reads it")
 
 
 # What a handle is needed for

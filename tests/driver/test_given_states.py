@@ -187,6 +187,7 @@ def test_a_cached_value_is_used_if_the_tasks_cache_agrees(tmp_path: Any) -> None
         agrees, refuses = inc(1, task_args=keeps), inc(2, task_args={**keeps, "cache_key": "other"})
         has_none = inc(3)
         child = inc.map([4], task_args={**keeps, "cache_key": "child"})
+        is_told = task(lambda x: context.upstream_states["x"].has_result, name="is_told")(agrees)
 
     state = run(
         flow,
@@ -196,6 +197,7 @@ def test_a_cached_value_is_used_if_the_tasks_cache_agrees(tmp_path: Any) -> None
     found = {one: (type(state.result[one]), state.result[one].result) for one in (agrees, refuses, has_none)}
     assert found == {agrees: (Cached, 99), refuses: (Cached, 3), has_none: (Success, 4)}
     assert state.result[child].result == [99]
+    assert state.result[is_told].result is False  # the state travels without the value
 
 
 def test_secrets_and_resources_that_had_ended_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:

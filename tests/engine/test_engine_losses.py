@@ -347,7 +347,7 @@ def test_a_failure_to_send_it_again_ends_it() -> None:
 def test_a_reader_on_its_way_is_sent_again_when_what_was_stored_is_all_that_is_left() -> None:
     bench = Bench(task("a"), task("b", "a"))
     bench.start()
-    bench.succeed("a", cached=Cached("found"), location="stored/a")
+    bench.succeed("a", success=Cached("found"), location="stored/a")
     assert bench.lose("a").acts == ["release a.1"]
     assert "submit b #1.2" in bench.hold("b").acts
     assert bench.sources("b") == "driver a"

@@ -9,7 +9,7 @@ import pytest
 from prefectlite.engine.events import AttemptFinished, TimerFired
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.report import Report
-from prefectlite.states.state import Cached, Crashed, Failed, Retrying
+from prefectlite.states.state import Cached, Crashed, Failed, Retrying, Success
 from tests.engine.plans import Bench, maps, task, value
 
 # Early: the report of a run overtook that of its upstream
@@ -279,23 +279,47 @@ def test_a_value_that_was_found_makes_its_run_cached_and_its_readers_go_on() -> 
     bench.start()
     expires = datetime(2030, 1, 2, tzinfo=UTC)
     found = Cached("It was there.", cached_result_expiration=expires, hashed_inputs={"x": "c0a8"})
-    turn = bench.succeed("a", cached=found, message="It was there.", inline=b"I1\n.")
+    turn = bench.succeed("a", success=found, inline=b"I1\n.")
     assert turn.words == ["a Pending > Running", "a Running > Cached"]
     assert turn.why("a", "Cached").text == "It was there."
     state = bench.state("a")
     assert isinstance(state, Cached)
     assert (state.message, state.result, state.hashed_inputs) == ("It was there.", 1, {"x": "c0a8"})
     assert state.cached_result_expiration == expires
-    assert bench.succeed("b", cached=found).acts == ["release a.1"]
+    assert bench.succeed("b", success=found).acts == ["release a.1"]
     assert bench.succeed("c").acts == ["release b.1", "end Success"]
     assert bench.states() == ["Cached", "Cached", "Success"]
+
+
+class OwnSuccess(Success):
+    """A user's own kind of success."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("cls", [Success, OwnSuccess])
+def test_a_success_that_says_more_keeps_it_and_its_value_is_read_where_it_lies(cls: type[Success]) -> None:
+    bench = Bench(task("a"), task("b", "a"), task("m", maps("a")), task("all", "m"))
+    bench.start()
+    turn = bench.succeed("a", success=cls(context={"k": 1}), length=1)
+    assert turn.words[:2] == ["a Pending > Running", f"a Running > {cls.__name__}"]
+    state = bench.state("a")
+    assert (type(state), state.message, dict(state.context)) == (cls, "The body returned.", {"k": 1})
+    assert (bench.sources("b"), bench.sources("m[0]")) == ("a.1", "a.1[0]")
+    bench.succeed("b")
+    bench.succeed("m[0]", success=cls("mine"))
+    assert bench.sources("all") == "[m[0].1]"
+    bench.succeed("all")
+    ends = [cls.__name__, "Success", "Mapped", "Success"]
+    assert bench.states("a", "b", "m", "all") == ends
+    assert bench.states("m[0]") == [cls.__name__]
 
 
 def test_children_whose_values_were_found_are_read_where_they_lie() -> None:
     bench = Bench(value("v", length=2), task("m", maps("v")), task("n", maps("m")), task("all", "n"))
     bench.start()
     for name in ("m[0]", "m[1]", "n[0]", "n[1]"):
-        bench.succeed(name, cached=Cached("It was there."))
+        bench.succeed(name, success=Cached("It was there."))
     assert bench.sources("all") == "[n[0].1, n[1].1]"
     bench.succeed("all")
     assert bench.states("m[0]", "n[1]", "all") == ["Cached", "Cached", "Success"]
@@ -305,7 +329,7 @@ def test_a_handler_is_shown_that_a_value_was_found_and_may_replace_it() -> None:
     bench = Bench(task("a", handled=True), task("b", "a"))
     bench.start()
     bench.agree("a")
-    turn = bench.succeed("a", cached=Cached("It was there."))
+    turn = bench.succeed("a", success=Cached("It was there."))
     assert isinstance(turn.ask("handlers").new, Cached)
     bench.answer("a", Cached("Another one.", 5))
     assert bench.sources("b") == "driver a"

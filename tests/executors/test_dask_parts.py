@@ -397,13 +397,13 @@ def test_a_report_is_told_again_from_the_value(near, near_worker, until, wrapper
 
 
 def test_what_was_found_or_stored_is_told_again_with_its_value(near, near_worker, until):
-    report = Report(None, 1.0, 2.0, message="found", cached=Cached("found"), location="there")
+    report = Report(None, 1.0, 2.0, success=Cached("found"), location="there")
     future = near.submit(hand_over, Noted(1, 1.0, 2.0, 1, told_of(report)), key=KEY)
     until(lambda: future.status == "finished")
 
     [(_, _, where, facts)] = near.run(entry.retell, {KEY: ()})[near_worker.address]
     again = plain_report(facts, where)
-    assert (again.message, again.cached, again.location) == ("found", Cached("found"), "there")
+    assert (again.success, again.success.message, again.location) == (Cached("found"), "found", "there")
     assert pickle.loads(again.inline) == 1
 
 

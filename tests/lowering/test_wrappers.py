@@ -100,7 +100,7 @@ def test_a_literal_that_cannot_be_opened_says_why_instead_of_raising() -> None:
 
 
 def test_what_is_told_beside_a_value_travels_with_it() -> None:
-    told = ("It was found.", (None, (("x", "c0a8"),), ()), "there")
+    told = ("It was found.", "there")
     for wrapper in (Noted([1], 1.0, 2.0, 3, told), NotedDone(1.0, 2.0, 3, told)):
         again = pickle.loads(pickle.dumps(wrapper))
         assert type(again) is type(wrapper)

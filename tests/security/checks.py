@@ -105,7 +105,7 @@ def check_state(message: str) -> None:
     for state in (Failed(message), Success(message, result=message), Skipped(message)):
         assert state_from_json(json.loads(json.dumps(state_to_json(state)))) == state
         assert not unshowable(repr(state))
-    assert msgpack.packb(plain_facts(Report(None, 0.0, 1.0, message=message)))
+    assert msgpack.packb(plain_facts(Report(None, 0.0, 1.0, success=Success(message))))
 
 
 def shown_lines(text: str) -> list[str]:

@@ -24,6 +24,7 @@ from prefectlite.states.state import (
 from prefectlite.states.transitions import may_become
 from tests.simulation.oracle import KEPT, End, Name, Oracle, names_of
 from tests.simulation.parcels import BrokenPromise, require, runs_in
+from tests.simulation.reports import OwnSuccess
 from tests.simulation.verdicts import FAILURES
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _FLOW = -1
 #: What is told of a run that begins with a state, whatever its upstreams do.
 _OF_BEGINNINGS: Final = ("given", "resume")
 #: The classes of states behind which a body's value may stand, where it lies.
-PLAIN: Final = (Success, Cached)
+PLAIN: Final = (Success, Cached, OwnSuccess)
 
 
 class Promises:

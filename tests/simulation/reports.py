@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.states.report import Report
 from prefectlite.states.state import (
@@ -38,6 +39,15 @@ class OwnSkipped(Skipped):
     """A user's own kind of skip."""
 
     __slots__ = ()
+
+
+#: What there is to say, beside the value, of an attempt that ended well and has more to say.
+_SUCCESSES: Final[Mapping[EndingKind, Success]] = {
+    "found": Cached("it was found"),
+    "endrun_success": Success("it says so"),
+    "endrun_cached": Cached("it found its value"),
+    "endrun_own_success": OwnSuccess("it says so"),
+}
 
 
 def report_of(
@@ -80,14 +90,14 @@ def report_of(
         retryable=ending.kind != "hopeless",
         where="virtual",
         forced=ending.kind in FORCED,
-        cached=Cached("it was found") if ending.kind == "found" else None,
+        success=_SUCCESSES.get(ending.kind),
         location=location if state is None else None,
     )
 
 
 def _state(parcel: Parcel, now: float, rng: random.Random) -> State | None:
     kind, value, error = parcel.ending.kind, parcel.made, ValueError(f"{parcel.name} failed")
-    if kind in ("value", "found"):
+    if kind == "value" or kind in _SUCCESSES:
         return None
     made = _failure(kind, error) or _end(kind, value)
     if made is not None:
@@ -128,14 +138,8 @@ def _end(kind: EndingKind, value: Any) -> State | None:
     match kind:
         case "signal_skip" | "endrun_skipped":
             return Skipped("it skipped itself")
-        case "endrun_success":
-            return Success("it says so", value)
         case "endrun_cancelled":
             return Cancelled("it gave up")
-        case "endrun_cached":
-            return Cached("it found its value", value)
-        case "endrun_own_success":
-            return OwnSuccess("it says so", value)
         case "endrun_own_skipped":
             return OwnSkipped("it skipped itself")
         case "signal_loop":

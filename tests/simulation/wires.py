@@ -70,7 +70,7 @@ class Wires:
         """Tell how an attempt ended, at once or together with its neighbours."""
         run, submission = parcel.submit.run, parcel.submit.submission
         # What must be measured, was stored or found is told of one by one, as in a bundle.
-        is_plain = report.state is None and report.location is None and report.cached is None
+        is_plain = report.state is None and report.location is None and report.success is None
         is_child = parcel.name[1] >= 0
         is_alike = is_plain or (is_child and isinstance(report.state, Failed))
         is_alike = is_alike and not parcel.submit.measure

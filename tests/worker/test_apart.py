@@ -213,7 +213,7 @@ def told(outcome: Outcome) -> Any:
     # Dask has this process pickle exceptions in another way.
     inline = report.nbytes if report.inline is None else pickle.loads(report.inline)
     facts = (inline, report.length, report.flat_length, report.unmappable)
-    rest = (report.retryable, report.where, report.message, report.forced, outcome.is_final)
+    rest = (report.retryable, report.where, report.success, report.forced, outcome.is_final)
     wrapper = outcome.wrapper
     carried = (
         None
@@ -744,6 +744,7 @@ def test_signals_say_the_same_with_a_limit() -> None:
         LOOP("l", result=3),
         PAUSE("p"),
         SUCCESS("ok", result=4),
+        SUCCESS("ok", result=4, context={"k": 1}),
     ):
 
         def body(it: Any = signalled) -> None:
@@ -753,8 +754,8 @@ def test_signals_say_the_same_with_a_limit() -> None:
         assert plain is not None
         assert limited is not None
         assert type(plain.state) is type(limited.state)
-        assert (plain.message, plain.inline, plain.forced) == (
-            limited.message,
+        assert (plain.success, plain.inline, plain.forced) == (
+            limited.success,
             limited.inline,
             limited.forced,
         )

@@ -17,9 +17,10 @@ from prefectlite.core.context import context
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe, Spec
-from prefectlite.lowering.wrappers import Done, Packed, Succeeded, Unreadable
+from prefectlite.lowering.wrappers import Done, Noted, NotedDone, Packed, Succeeded, Unreadable
 from prefectlite.states.signals import ENDRUN, FAIL, LOOP, PAUSE, RETRY, SKIP, SUCCESS, TRIGGERFAIL
 from prefectlite.states.state import (
+    Cached,
     Cancelled,
     Crashed,
     Failed,
@@ -144,7 +145,52 @@ def test_the_success_signal_is_a_plain_success(signal: Any) -> None:
     assert isinstance(outcome.wrapper, Succeeded)
     assert outcome.wrapper.value == 5
     assert outcome.report is not None
-    assert plain_report(plain_facts(outcome.report), "").message == "done"
+    success = plain_report(plain_facts(outcome.report), "").success
+    assert success is not None
+    assert (type(success), success.message) == (Success, "done")
+
+
+class Partial(Success):
+    """A success of the user's own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("cls", [Success, Partial, Cached])
+@pytest.mark.parametrize("pickles", [True, False])
+def test_a_success_that_says_more_goes_without_its_value_which_goes_the_way_of_all(
+    cls: type[Success], pickles: bool
+) -> None:
+    signal = ENDRUN(cls("done", np.zeros(100_000), {"k": 1}))
+    outcome = attempt(raiser(signal), measure=("length",), pickles=pickles)
+    report = outcome.report
+    assert isinstance(outcome.wrapper, Noted)
+    assert outcome.wrapper.value.nbytes == 800_000
+    assert report is not None
+    assert (report.state, report.inline, report.nbytes, report.length) == (None, None, 800_000, 100_000)
+    success = plain_report(plain_facts(report), "").success
+    assert (type(success), success and success.message) == (cls, "done")
+    assert success is not None
+    assert (dict(success.context), success.has_result) == ({"k": 1}, False)
+
+
+def test_a_success_that_says_more_keeps_no_value_that_nobody_reads_and_none_that_cannot_travel() -> None:
+    outcome = attempt(raiser(ENDRUN(Partial("done", LOCK))), drop=True)
+    assert isinstance(outcome.wrapper, NotedDone)
+    assert type(state_of(attempt(raiser(ENDRUN(Partial("done", LOCK)))))) is Failed
+
+
+def test_a_success_that_cannot_be_copied_or_cannot_travel_is_a_failure() -> None:
+    class Odd(Success):
+        def __init__(self) -> None:
+            super().__init__("odd")
+
+    class Stuck(Success):
+        def __reduce__(self) -> Any:
+            raise TypeError("stuck")
+
+    assert "class Odd, which cannot be copied" in str(state_of(attempt(raiser(ENDRUN(Odd())))).message)
+    assert "cannot be pickled" in str(state_of(attempt(raiser(ENDRUN(Stuck())))).message)
 
 
 def test_a_success_signal_without_a_result_is_none_not_the_signal() -> None:

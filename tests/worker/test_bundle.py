@@ -73,6 +73,10 @@ def speak(x):
     return x
 
 
+class Partial(Success):
+    __slots__ = ()
+
+
 BODIES = {
     "value": lambda x: x + 1,
     "none": lambda x: None,
@@ -108,6 +112,7 @@ BODIES = {
     "loop": lambda x: say(signals.LOOP("again", result=x)),
     "endrun": lambda x: say(signals.ENDRUN(Failed("final", x))),
     "endrun success": lambda x: say(signals.ENDRUN(Success("final", x))),
+    "own success": lambda x: say(signals.ENDRUN(Partial("half", x, {"of": x}))),
     "context": lambda x: {
         name: value for name, value in context.to_dict().items() if name not in ("upstream_states", "logger")
     },
@@ -142,9 +147,10 @@ def same(told):
         said = (*said, "later")
     assert told.started <= told.ended
     inline = None if told.inline is None else len(told.inline)
+    success = told.success and (type(told.success), told.success.message, dict(told.success.context))
     return (
         said, inline, told.nbytes, told.length, told.flat_length, told.unmappable, told.retryable, told.where,
-        told.forced, told.message,
+        told.forced, success,
     )  # fmt: skip
 
 
@@ -154,7 +160,7 @@ def stands(wrapper):
     return type(wrapper), wrapper.attempt, repr(getattr(wrapper, "value", None)).split(" at 0x")[0]
 
 
-SOME = ("value", "list", "large", "lock", "raises", "fail from", "success", "speaks")
+SOME = ("value", "list", "large", "lock", "raises", "fail from", "success", "own success", "speaks")
 CASES = [("plain", name) for name in BODIES] + [
     (how, name) for how in OPTIONS if how != "plain" for name in SOME
 ]

@@ -11,7 +11,7 @@ import pytest
 
 from prefectlite.lowering.wrappers import Done, Held, Noted, NotedDone, Succeeded
 from prefectlite.states.report import Report
-from prefectlite.states.state import Cached, Failed
+from prefectlite.states.state import Cached, Failed, Success
 from prefectlite.worker import marks, records
 from prefectlite.worker.records import (
     AGAIN,
@@ -101,13 +101,13 @@ def test_with_more_slots_than_there_is_room_for_nothing_is_kept(tmp_path, monkey
     [
         (Succeeded([1], 1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17)),
         (
-            Succeeded([1], 1.0, 2.0, 4),
-            Report(None, 1.0, 2.0, pickle.dumps([1]), 17, length=1, message="done"),
+            Noted([1], 1.0, 2.0, 4),
+            Report(None, 1.0, 2.0, pickle.dumps([1]), 17, length=1, success=Success("done")),
         ),
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17)),
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, None, 10**6)),
         (Done(1.0, 2.0, 4), Report(None, 1.0, 2.0, None, 10**6, length=3)),
-        (Noted([1], 1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17, cached=Cached("found"))),
+        (Noted([1], 1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17, success=Cached("found"))),
         (NotedDone(1.0, 2.0, 4), Report(None, 1.0, 2.0, pickle.dumps([1]), 17, location="there")),
     ],
 )

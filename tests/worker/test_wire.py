@@ -6,8 +6,10 @@ import pickle
 from array import array
 from datetime import UTC, datetime
 
+import pytest
+
 from prefectlite.errors import SerializationError, TaskError
-from prefectlite.states import Cached, Failed, Skipped
+from prefectlite.states import Cached, Failed, Skipped, Success
 from prefectlite.states.report import Report
 from prefectlite.worker import wire
 from prefectlite.worker.logs import LogLine
@@ -20,6 +22,10 @@ class Unopenable(Exception):
         return _refuse, ()
 
 
+class Own(Success):
+    __slots__ = ()
+
+
 def _refuse():
     raise ModuleNotFoundError("No module named 'theirs'")
 
@@ -30,16 +36,27 @@ def test_a_plain_success_arrives_as_it_was_written():
     assert wire.plain_report(wire.plain_facts(report), "tcp://w:1") == report
 
 
-def test_what_was_found_or_stored_arrives_with_what_it_was_kept_for():
+def test_what_there_is_to_tell_of_a_success_arrives_as_it_was_written():
     until = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-    for cached in (
+    for success in (
         Cached("found"),
-        Cached("kept", None, None, cached_result_expiration=until, hashed_inputs={"x": "c0"}),
+        Cached("kept", cached_result_expiration=until, hashed_inputs={"x": "c0"}),
+        Success("stored"),
+        Success("counted", context={"rows": 3}),
+        Own(context={"rows": 3}),
     ):
-        report = Report(None, 1.0, 2.0, message=cached.message, cached=cached, location="there")
+        report = Report(None, 1.0, 2.0, success=success, location="there")
         again = wire.plain_report(wire.plain_facts(report), "")
         assert again == report
-        assert again.cached.message == cached.message
+        assert (again.success.message, again.success.context) == (success.message, success.context)
+
+
+@pytest.mark.parametrize("payload", [pickle.dumps(Unopenable()), pickle.dumps("no state")])
+def test_a_state_of_a_success_that_cannot_be_opened_here_is_a_success_that_says_so(payload):
+    found = wire.noted(Report(None, 1.0, 2.0), (payload, None)).success
+
+    assert type(found) is Success
+    assert "the state that it asked for cannot be read here" in found.message
 
 
 def test_another_report_arrives_as_it_was_written():
@@ -104,5 +121,5 @@ def test_a_bundle_arrives_as_it_was_written():
 def test_a_success_that_says_more_than_its_value_is_not_bare():
     bare = Report(None, 1.0, 2.0, b"x", 1)
     assert wire.is_bare(wire.plain_facts(bare))
-    for more in ({"length": 0}, {"flat_length": 0}, {"unmappable": "no order"}, {"message": ""}):
+    for more in ({"length": 0}, {"flat_length": 0}, {"unmappable": "no order"}, {"location": ""}):
         assert not wire.is_bare(wire.plain_facts(bare._replace(**more)))
