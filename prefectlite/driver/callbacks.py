@@ -147,6 +147,7 @@ class Callbacks:
             **self._facts,
             **self._contexts.get(task, _NOTHING),
             **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
+            "task_run_count": max(attempt, 1),  # as in Prefect 1, also of what has not begun
             "logger": task.logger,
         }
         try:
