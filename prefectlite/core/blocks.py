@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prefectlite.core.base import Task
 from prefectlite.core.layers import current_layer, pop, push_block
@@ -17,28 +17,33 @@ from prefectlite.errors import DefinitionError
 if TYPE_CHECKING:
     from prefectlite.core.graph import FlowGraph
 
+Kind: TypeAlias = Literal["case", "resource"]
+
 
 class Block:
     """The tasks that were put into a flow while a ``with`` statement was open.
 
     Parameters
     ----------
+    kind : {"case", "resource"}
+        What opened it: of several of a kind, the innermost hears of a task.
     outer : Block or None
-        The block around it, which hears of the tasks too.
+        The block around it.
     graph : FlowGraph or None
         The flow; None leaves it to the first task.
     """
 
-    __slots__ = ("graph", "outer", "tasks")
+    __slots__ = ("graph", "kind", "outer", "tasks")
 
-    def __init__(self, outer: Block | None = None, graph: FlowGraph | None = None) -> None:
+    def __init__(self, kind: Kind, outer: Block | None = None, graph: FlowGraph | None = None) -> None:
+        self.kind = kind
         self.outer = outer
         self.graph = graph
         #: The tasks, in the order in which they came.
         self.tasks: dict[Task, None] = {}
 
     def take(self, task: Task, graph: FlowGraph) -> None:
-        """Note a task, here and in the blocks around.
+        """Note a task here, and in the innermost block of another kind around.
 
         Parameters
         ----------
@@ -59,9 +64,12 @@ class Block:
                     f"Task {task.name!r} goes into flow {graph.name!r}, but the `with` block around it holds "
                     f"tasks of flow {block.graph.name!r}; open a block per flow, inside `with Flow(...):`."
                 )
+        heard: set[Kind] = set()
         for block in around:
             block.graph = graph
-            block.tasks[task] = None
+            if block.kind not in heard:
+                heard.add(block.kind)
+                block.tasks[task] = None
 
     def roots(self) -> list[Task]:
         """Return the tasks that wait for no other task of the block.
@@ -122,15 +130,17 @@ class Block:
             block = block.outer
 
 
-def enter_block(graph: FlowGraph | None = None) -> None:
+def enter_block(kind: Kind, graph: FlowGraph | None = None) -> None:
     """Open a block; tasks are noted in it until ``leave_block``.
 
     Parameters
     ----------
+    kind : {"case", "resource"}
+        What opens it.
     graph : FlowGraph or None
         The flow; None leaves it to the first task.
     """
-    push_block(Block(current_layer().block, graph))
+    push_block(Block(kind, current_layer().block, graph))
 
 
 def leave_block() -> Block:

@@ -51,6 +51,8 @@ def checked_context(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
     found = dict(given)
     if settings_in(found.get("config")) is not None:
         del found["config"]  # of a copy of the context; what it holds for runs is in force anyway
+    if found.get("checkpointing") is True:
+        del found["checkpointing"]  # as it is anyway: Prefect 1 had to be told
     for name in found:
         if not isinstance(name, str):
             raise ContextError(

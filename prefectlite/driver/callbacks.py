@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, assert_never
 
+from prefectlite.core.constants import Constant
+from prefectlite.core.edge import Edge
 from prefectlite.core.facts import task_facts
 from prefectlite.core.here import clocked
 from prefectlite.core.layers import surroundings
@@ -26,7 +28,7 @@ from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.past import facts_of_past
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
-from prefectlite.states.state import State
+from prefectlite.states.state import State, Success
 from prefectlite.worker.failures import unrevealing, unrevealing_error
 
 _logger = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ class Callbacks:
         The run's handlers for all of its tasks, which are asked after a task's own.
     contexts : mapping of Task to mapping
         What ``context`` shows more while a callback of a task runs, by task.
+    constants : sequence of mapping
+        Values bound to the tasks' arguments, by the plan's numbers; none if it is empty.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Callbacks:
         flow: FlowHandlers | None = None,
         of_tasks: Sequence[Callable[..., Any]] = (),
         contexts: Mapping[Task, Mapping[str, Any]] = _NOTHING,
+        constants: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._tasks = tasks
         self._options = options
@@ -81,6 +86,7 @@ class Callbacks:
         self._flow = flow
         self._of_tasks = of_tasks
         self._contexts = contexts
+        self._constants = constants
         self._questions: queue.SimpleQueue[tuple[Ask, RunKey, int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
@@ -141,6 +147,7 @@ class Callbacks:
             **self._facts,
             **self._contexts.get(task, _NOTHING),
             **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
+            "task_run_count": max(attempt, 1),  # as in Prefect 1, also of what has not begun
             "logger": task.logger,
         }
         try:
@@ -177,7 +184,11 @@ class Callbacks:
         options = self._options[ask.node]
         match ask.question:
             case "trigger":
-                return bool(options.trigger({edge: _of_edge(edge, one) for edge, one in ask.upstreams}))
+                upstream_states = {edge: _of_edge(edge, one) for edge, one in ask.upstreams}
+                constants = self._constants[ask.node] if self._constants else _NOTHING
+                for key, value in constants.items():
+                    upstream_states[Edge(Constant(value), task, key)] = Success(result=value)
+                return bool(options.trigger(upstream_states))
             case "handlers":
                 assert ask.old is not None
                 assert ask.new is not None

@@ -519,6 +519,7 @@ class Run:
                 flow=self._flow_handlers,
                 of_tasks=self._task_handlers,
                 contexts=self._task_contexts,
+                constants=compiled.constants,
                 clock=self._clock,
             )
             values.number_by(_live_numbers(engine))

@@ -11,9 +11,10 @@ from prefectlite.engine.mapping import width_of
 from prefectlite.rules.skip import decide_skip
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
-from prefectlite.states.state import Crashed, Failed, Skipped, TriggerFailed
+from prefectlite.states.state import Crashed, Failed, Skipped, Success, TriggerFailed
 
 _NAMED: Final = 8  # how many upstreams a reason names
+_CONSTANT: Final = Success()
 
 BeforeRule: TypeAlias = Callable[[Board, int], Verdict]
 
@@ -79,7 +80,10 @@ def weigh_trigger(board: Board, run: int) -> Verdict:
     trigger = all_successful if node.kind == "collection" else node.policy.trigger
     if trigger is None:
         return _CUSTOM
-    verdict = trigger.decide(board.tally(run))
+    tally = board.tally(run)
+    if not trigger.lowers_ahead:  # else successes change nothing
+        tally.add(_CONSTANT, node.constants)
+    verdict = trigger.decide(tally)
     if isinstance(verdict, Become) and isinstance(verdict.state, TriggerFailed):
         named = _culprits(board, run)
         if named:

@@ -104,6 +104,8 @@ class PlanNode(NamedTuple):
         Why a ``value`` node's value cannot be mapped over, if it cannot.
     limits : tuple of int
         The places in the plan's ``limits`` of those that its runs are under, in ascending order.
+    constants : int
+        How many values are bound to its arguments: to its trigger each is an upstream that succeeded.
     """
 
     slug: str
@@ -115,6 +117,7 @@ class PlanNode(NamedTuple):
     flat_length: int | None = None
     unmappable: str | None = None
     limits: tuple[int, ...] = ()
+    constants: int = 0
 
     @property
     def is_mapped(self) -> bool:

@@ -227,7 +227,8 @@ class _Compiler:
             if isinstance(size, int):
                 return PlanNode(slug, policy, "collection", ins, out, size)
             return PlanNode(slug, policy, "collection", ins, out, unmappable=size)
-        return PlanNode(slug, policy, "task", ins, out, limits=self.limits.get(number, ()))
+        limits, constants = self.limits.get(number, ()), len(self.constants[number])
+        return PlanNode(slug, policy, "task", ins, out, limits=limits, constants=constants)
 
     def _lengths(self, number: int, outs: tuple[PlanEdge, ...]) -> tuple[int | None, int | None, str | None]:
         """Measure a constant or parameter, as far as a map reads it: a large one takes its time."""

@@ -104,6 +104,11 @@ class Validator:
             check_kind(self.name, name, given, Mapping, "give tokens or values by name, in a dict.")
         return self.objection(state, inputs, parameters) is None
 
+    @property
+    def __name__(self) -> str:
+        """What it is called: in Prefect 1, validators are functions."""
+        return self.name
+
     def __repr__(self) -> str:
         """Return it as it is written."""
         chosen = {"partial_inputs_only": self.inputs, "partial_parameters_only": self.parameters}.get(

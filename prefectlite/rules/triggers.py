@@ -95,6 +95,11 @@ class Trigger(ABC):
             return True
         raise signal_from_state(verdict.state)(verdict.state.message)
 
+    @property
+    def __name__(self) -> str:
+        """The trigger's name: in Prefect 1, triggers are functions."""
+        return self.name
+
     def __repr__(self) -> str:
         """Return the trigger's name."""
         return self.name

@@ -117,7 +117,7 @@ class ResourceContext:
 
     def __enter__(self) -> AnyTask:
         """Begin the block; return the task whose value is the resource, or None if there is no such task."""
-        enter_block(self._flow)
+        enter_block("resource", self._flow)
         return self.setup_task
 
     def __exit__(self, *exc: object) -> None:

@@ -19,6 +19,8 @@ _printing: Final[ContextVar[Capture | None]] = ContextVar("prefectlite.printing"
 class Router(io.TextIOBase):
     """Stands in for ``sys.stdout``: prints of a captured body become log lines, others pass through.
 
+    Blank lines are dropped.
+
     Parameters
     ----------
     stream : text stream
@@ -46,7 +48,8 @@ class Router(io.TextIOBase):
             return self.stream.write(text)
         *lines, capture.partial = (capture.partial + text).split("\n")
         for line in lines:
-            capture.add(logging.INFO, "stdout", line)
+            if line.strip():  # as in Prefect 1: what is blank is not told
+                capture.add(logging.INFO, "stdout", line)
         full = (len(capture.partial) - 1) // MESSAGE_LIMIT * MESSAGE_LIMIT
         if full > 0:
             for at in range(0, full, MESSAGE_LIMIT):
@@ -137,6 +140,6 @@ def captured(capture: Capture) -> Iterator[None]:
     finally:
         _printing.reset(before)
         _switch.off()
-        if capture.partial:
+        if capture.partial.strip():
             capture.add(logging.INFO, "stdout", capture.partial)
-            capture.partial = ""
+        capture.partial = ""

@@ -68,9 +68,8 @@ def test_callbacks_see_the_context_of_their_run(world: Any) -> None:
     seen: set[Any] = set()
 
     def handler(task_: Any, old: Any, new: Any) -> None:
-        seen.add(
-            (context.flow_name, context.task_full_name, context.map_index, tuple(context.parameters["x"]))
-        )
+        names = context.flow_name, context.task_full_name, context.map_index, context.task_run_count
+        seen.add((*names, *context.parameters["x"]))
 
     @task(state_handlers=[handler])
     def child(x: int) -> int:
@@ -81,7 +80,7 @@ def test_callbacks_see_the_context_of_their_run(world: Any) -> None:
 
     world.run(flow)
 
-    assert seen == {("callbacks", "child", None, (5,)), ("callbacks", "child[0]", 0, (5,))}
+    assert seen == {("callbacks", "child", None, 1, 5), ("callbacks", "child[0]", 0, 1, 5)}
 
 
 def test_log_records_and_prints_reach_the_driver_with_their_names(

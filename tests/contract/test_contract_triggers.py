@@ -107,6 +107,46 @@ def test_a_task_of_its_own_trigger_sees_edges_and_states(world: Any) -> None:
     assert state.result[last].result == ["int", "ValueError", "list"]
 
 
+def test_to_a_trigger_a_constant_is_an_upstream_that_succeeded(world: Any) -> None:
+    seen: list[Any] = []
+
+    def looks(upstream_states: Any) -> bool:
+        seen.extend((edge.key, edge.upstream.name, state.result) for edge, state in upstream_states.items())
+        return True
+
+    @task
+    def bad() -> int:
+        raise ValueError
+
+    def told(text: str, why: Any = None) -> str:
+        return text
+
+    with Flow("constants") as flow:
+        failed = bad()
+        ends = {
+            trigger: task(told, trigger=trigger)("it failed", failed)
+            for trigger in (triggers.any_failed, triggers.all_failed, triggers.any_successful)
+        }
+        alone = {
+            trigger: task(told, trigger=trigger)("it failed")
+            for trigger in (triggers.any_failed, triggers.not_all_skipped)
+        }
+        task(told, trigger=looks)("it failed")
+
+    state = world.run(flow)
+
+    assert {trigger: type(state.result[end]) for trigger, end in ends.items()} == {
+        triggers.any_failed: Success,
+        triggers.all_failed: TriggerFailed,
+        triggers.any_successful: Success,
+    }
+    assert {trigger: type(state.result[end]) for trigger, end in alone.items()} == {
+        triggers.any_failed: TriggerFailed,
+        triggers.not_all_skipped: Success,
+    }
+    assert seen == [("text", "Constant[str]", "it failed")]
+
+
 def test_a_trigger_that_raises_refuses_with_its_text(world: Any) -> None:
     def breaks(upstream_states: Any) -> bool:
         raise RuntimeError("the trigger broke")

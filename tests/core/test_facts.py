@@ -57,6 +57,12 @@ def test_a_start_that_is_given_decides_the_date_too_and_names_of_days_can_be_set
     assert (told["today"], told["yesterday"], told["region"]) == ("a day", "2026-02-28", "north")
 
 
+def test_checkpointing_that_is_asked_for_is_on_anyway() -> None:
+    assert "checkpointing" not in checked_context({"checkpointing": True}, "Flow 'etl'")
+    with pytest.raises(ContextError, match="prefectlite sets 'checkpointing' itself"):
+        checked_context({"checkpointing": False}, "Flow 'etl'")
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [

@@ -100,7 +100,7 @@ def test_a_validator_travels_as_what_it_is(validator: Any) -> None:
 
 
 def test_a_validator_is_shown_as_it_is_written() -> None:
-    assert repr(all_inputs) == "all_inputs"
+    assert repr(all_inputs) == all_inputs.__name__ == "all_inputs"
     assert repr(partial_inputs_only) == "partial_inputs_only"
     assert repr(partial_parameters_only(validate_on="p")) == "partial_parameters_only(validate_on=['p'])"
 

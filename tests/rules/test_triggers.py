@@ -190,6 +190,10 @@ def test_always_run_is_all_finished() -> None:
     assert triggers.always_run is triggers.all_finished
 
 
+def test_a_trigger_has_the_name_of_a_function() -> None:
+    assert (triggers.any_failed.__name__, type(triggers.any_failed).__name__) == ("any_failed", "_Counting")
+
+
 def test_only_all_successful_may_be_lowered_ahead() -> None:
     assert [t.name for t in BUILTIN if t.lowers_ahead] == ["all_successful"]
 

@@ -38,6 +38,27 @@ def test_only_the_roots_of_a_block_get_the_comparison() -> None:
     assert len(flow.get_tasks(name="case(2)")) == 1
 
 
+def test_what_reads_an_inner_block_depends_on_the_outer_one_itself() -> None:
+    with Flow("nested") as flow:
+        which = Parameter("which")
+        with case(which, 1):
+            with case(which, 2):
+                value = merge(inc(), 5)
+            below = inc(value)
+        with case(which, 3):
+            with case(which, 4):
+                never = inc()
+            none = merge(never)
+    [first], [third] = flow.get_tasks(name="case(1)"), flow.get_tasks(name="case(3)")
+
+    assert first in flow.upstream_tasks(below)
+    assert third in flow.upstream_tasks(none)
+    state = flow.run(which=3, executor=LocalExecutor())
+    assert state.result[below].is_skipped()
+    assert state.result[none].result is None
+    assert not state.result[none].is_skipped()
+
+
 def test_an_inner_comparison_belongs_to_the_outer_block() -> None:
     with Flow("nested") as flow, case(inc(), 1), case(inc(), 2):
         one = inc()

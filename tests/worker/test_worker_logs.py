@@ -274,16 +274,17 @@ def test_many_lines_travel_in_batches() -> None:
 def test_prints_become_lines_where_the_task_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
     def body() -> None:
         print("one")
-        print("two", end="")
+        print()
+        print("  \n\ttwo", end="")
         sys.stdout.flush()
         sys.stdout.writelines([" and", " three\nfo"])
         print("ur")
-        sys.stdout.write("rest")
+        sys.stdout.write("rest\n ")
         assert not sys.stdout.isatty()
         assert sys.stdout.writable()
 
     lines = run(body, log_stdout=True)
-    assert [line.message for line in lines] == ["one", "two and three", "four", "rest"]
+    assert [line.message for line in lines] == ["one", "\ttwo and three", "four", "rest"]
     assert {(line.logger, line.level, line.run) for line in lines} == {("stdout", 20, "double-1[3]")}
     assert capsys.readouterr().out == ""
 

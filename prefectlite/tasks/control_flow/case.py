@@ -59,7 +59,7 @@ class case:  # noqa: N801  # Prefect 1's name, written like a statement
 
     def __enter__(self) -> None:
         """Begin the block."""
-        enter_block()
+        enter_block("case")
 
     def __exit__(self, *exc: object) -> None:
         """End the block; what came into the flow inside is conditional, also after an error."""
