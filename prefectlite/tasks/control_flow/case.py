@@ -66,7 +66,7 @@ class case:  # noqa: N801  # Prefect 1's name, written like a statement
         block = leave_block()
         if block.tasks:
             # The comparison belongs to the block around this one, so that blocks can be nested.
-            compared = CompareValue(self.value, name=f"case({words(self.value)})")
+            compared = CompareValue(self.value, name=f"case({words(self.value, str)})")
             compared.bind(value=self.task, flow=block.graph)
             for task in block.roots():
                 task.set_upstream(compared, flow=block.graph)
