@@ -62,6 +62,11 @@ class ResultUnavailable(PrefectliteError, LookupError):
     """A result was asked for that no longer exists; the text says when and why it went."""
 
 
+# An OSError has a ``__new__`` of its own, which must be found first, or the error cannot be unpickled.
+class ResultNotFound(FileNotFoundError, ResultUnavailable):
+    """Nothing is stored where a result was looked for."""
+
+
 class ResultError(PrefectliteError, ValueError):
     """A result cannot be stored where it should be."""
 

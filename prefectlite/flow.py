@@ -129,7 +129,8 @@ class Flow(PortableGraph):
             State handlers for all tasks of this run: each is called, after a task's own, with an object whose
             ``task`` is the task, and the old and the new state, and may return another new state.
         **params : object
-            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+            Values for parameters, by name, which go before those of ``parameters``; one that is named like an
+            option goes there.
 
         Returns
         -------
@@ -145,7 +146,7 @@ class Flow(PortableGraph):
         ContextError
             When a context has a name that it cannot have, or a date that is none.
         ParameterError
-            When a parameter is unknown, missing, given twice or of the wrong type.
+            When a parameter is unknown, missing or of the wrong type.
         DefinitionError
             When the flow's schedule is over, or a task of ``task_states`` or ``task_contexts`` not in it.
         DefinitionTypeError
@@ -229,7 +230,8 @@ class Flow(PortableGraph):
             What ``context`` holds more in tasks and callbacks; a ``date`` in it decides what ``today`` is,
             ``secrets`` go before those of the configuration.
         **params : object
-            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+            Values for parameters, by name, which go before those of ``parameters``; one that is named like an
+            option goes there.
 
         Returns
         -------
@@ -239,7 +241,7 @@ class Flow(PortableGraph):
         Raises
         ------
         ParameterError
-            When a parameter is unknown, missing, given twice or of the wrong type, at any start.
+            When a parameter is unknown, missing or of the wrong type, at any start.
         DefinitionError
             When the flow has no schedule, or one that is over, or an option makes no sense.
         RuntimeError
@@ -290,7 +292,8 @@ class Flow(PortableGraph):
         task_states, task_contexts
             As of ``run``.
         **params : object
-            Values for parameters, by name; one that is named like an option goes into ``parameters``.
+            Values for parameters, by name, which go before those of ``parameters``; one that is named like an
+            option goes there.
 
         Returns
         -------
@@ -304,7 +307,7 @@ class Flow(PortableGraph):
         ContextError
             When a context has a name that it cannot have, or a date that is none.
         ParameterError
-            When a parameter is unknown, missing, given twice or of the wrong type.
+            When a parameter is unknown, missing or of the wrong type.
         DefinitionError
             When a task of ``task_states`` or ``task_contexts`` is not in the flow.
         DefinitionTypeError

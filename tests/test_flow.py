@@ -46,9 +46,10 @@ class TestParameters:
         ):
             assert state.result[doubled].result == 4
 
-    def test_one_that_is_given_twice_is_refused(self) -> None:
-        with pytest.raises(ParameterError, match="'x' of flow 'given' is given twice"):
-            self.flow()[0].run({"x": 1}, x=1, executor=HERE)
+    def test_of_one_that_is_given_twice_the_keyword_wins(self) -> None:
+        made, doubled = self.flow()
+
+        assert made.run({"x": 1}, x=2, executor=HERE).result[doubled].result == 4
 
     def test_a_missing_one_is_refused(self) -> None:
         with pytest.raises(ParameterError, match="x"):

@@ -45,12 +45,12 @@ def given_parameters(
     Returns
     -------
     dict of str to object
-        Both.
+        Both; what was given twice is as the keyword says.
 
     Raises
     ------
     ParameterError
-        When one is given twice, ``parameters`` has no names, or a keyword is one that only Prefect 1 had.
+        When ``parameters`` has no names, or a keyword is one that only Prefect 1 had.
     RuntimeError
         When the flow is still being built.
     """
@@ -73,11 +73,6 @@ def given_parameters(
     for name, mend in _NOT_HERE.items():
         if name in given and name not in own:
             raise ParameterError(f"Flow {flow.name!r} is run with {name}={given[name]!r}, but {mend}.")
-    if twice := sorted(set(by_name) & set(params)):
-        raise ParameterError(
-            f"Parameter {twice[0]!r} of flow {flow.name!r} is given twice, in parameters={{...}} and "
-            "as a keyword; give it once."
-        )
     return given
 
 

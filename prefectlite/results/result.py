@@ -95,7 +95,7 @@ class Result:
         ------
         NotImplementedError
             When there is neither a store nor a ``read`` of a subclass.
-        ResultUnavailable
+        ResultNotFound
             When there is nothing.
         ResultCorrupt
             When it is not what was written, not by such a serializer, or names a module that is missing here.

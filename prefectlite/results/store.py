@@ -14,7 +14,13 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol, runtime_checkable
 
-from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError, ResultUnavailable
+from prefectlite.errors import (
+    DefinitionTypeError,
+    ResultCorrupt,
+    ResultError,
+    ResultNotFound,
+    ResultUnavailable,
+)
 from prefectlite.kinds import BYTES, check_kind
 
 #: How long a file may differ from its sum, in seconds, before it is taken for broken.
@@ -172,8 +178,10 @@ class FolderStore:
 
         Raises
         ------
+        ResultNotFound
+            When there is no such file.
         ResultUnavailable
-            When there is no such file, or it cannot be read.
+            When it cannot be read.
         ResultCorrupt
             When its bytes are not those that were written.
         ResultError
@@ -188,8 +196,7 @@ class FolderStore:
                     content = file.read()
                 told = _told_sum(path)
             except (OSError, ValueError) as error:
-                text = f"Nothing can be read at {location!r} of {self!r}: {error}."
-                raise ResultUnavailable(text) from error
+                raise _unreadable(self, location, error) from error
             if told is None or told == _sum(content):
                 return content
             # File and sum are written one after the other, perhaps just now by somebody else.
@@ -356,8 +363,10 @@ class FsspecStore:
 
         Raises
         ------
-        ResultUnavailable
+        ResultNotFound
             When there is no such file.
+        ResultUnavailable
+            When it cannot be read.
         ResultError
             When the location names no file inside the folder.
         """
@@ -365,7 +374,7 @@ class FsspecStore:
         try:
             content: bytes = system.cat_file(path)
         except OSError as error:
-            raise ResultUnavailable(f"Nothing can be read at {location!r} of {self!r}: {error}.") from error
+            raise _unreadable(self, location, error) from error
         return content
 
     def write(self, location: str, content: bytes) -> None:
@@ -433,6 +442,11 @@ class FsspecStore:
     def __repr__(self) -> str:
         """Return the folder, not the options, which may be secrets."""
         return f"FsspecStore({self.url!r})"
+
+
+def _unreadable(store: Store, location: str, error: Exception) -> ResultUnavailable:
+    cls = ResultNotFound if isinstance(error, FileNotFoundError) else ResultUnavailable
+    return cls(f"Nothing can be read at {location!r} of {store!r}: {error}.")
 
 
 def _write_through(path: Path, content: bytes) -> None:

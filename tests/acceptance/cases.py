@@ -175,9 +175,9 @@ CASES = [
         states={
             **all_in("Success", "folder", "unit", "report", "find_files-1"),
             "read-1": ["Success", "Failed", "Skipped", "Success"],
-            **all_in("Success", "FilterTask-1", "case('words')-1"),
+            **all_in("Success", "FilterTask-1", "case(words)-1"),
             "count_words-1": ["Success", "Success"],
-            **all_in("Skipped", "case('letters')-1", "count_letters-1"),
+            **all_in("Skipped", "case(letters)-1", "count_letters-1"),
             **all_in("Success", "Merge-1", "add_up-1", "commonest-1"),
             **all_in("Skipped", "case(True)-1", "write_report-1"),
         },
@@ -196,9 +196,9 @@ CASES = [
         states={
             **all_in("Success", "folder", "unit", "report", "find_files-1"),
             "read-1": ["Success", "Failed", "Skipped", "Success"],
-            **all_in("Success", "FilterTask-1", "case('letters')-1"),
+            **all_in("Success", "FilterTask-1", "case(letters)-1"),
             "count_letters-1": ["Success", "Success"],
-            **all_in("Skipped", "case('words')-1", "count_words-1"),
+            **all_in("Skipped", "case(words)-1", "count_words-1"),
             **all_in("Success", "Merge-1", "add_up-1", "commonest-1", "case(True)-1", "write_report-1"),
         },
         results={"commonest-1": [("t", 8), ("e", 7)]},

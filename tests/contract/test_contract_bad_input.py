@@ -414,11 +414,6 @@ RUNS: dict[str, Bad] = {
         ValueError,
         ("'built'", "'z'", "its parameters are n"),
     ),
-    "run with a parameter twice": (
-        lambda: run(parameters={"n": 1}, n=2),
-        ValueError,
-        ("'n'", "'built'", "give it once"),
-    ),
     "run with no names": (lambda: run(parameters=3), ValueError, ("'built'", "parameters=3", "pass a dict")),
     "run with nothing": (lambda: run(parameters=""), ValueError, ("'built'", "parameters=''", "pass a dict")),
     "run with a nameless context": (

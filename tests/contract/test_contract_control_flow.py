@@ -599,11 +599,16 @@ def _() -> None:
     assert merged.skip_on_upstream_skip is False
 
 
-@building("16", "switch: its comparisons are tagged 'switch'")
+@building("16", "switch: its comparisons are tagged 'switch' and called by their values")
 def _() -> None:
     with Flow("tagged") as flow:
-        switch(inc(1), {"a": inc(2), "b": inc(3)})
-    assert len(flow.get_tasks(tags=["switch"])) == 2
+        switch(inc(1), {"a": inc(2), 3: inc(3)})
+        ifelse(inc(1), inc(2), None)
+    assert {flow.slugs[one] for one in flow.get_tasks(tags=["switch"])} == {
+        'CompareValue: "a"-switch-1',
+        'CompareValue: "3"-switch-1',
+        'CompareValue: "True"-switch-1',
+    }
 
 
 @building("16", "FilterTask: trigger all_finished, skip_on_upstream_skip False")

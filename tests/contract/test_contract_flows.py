@@ -650,8 +650,7 @@ def _() -> None:
     x = Parameter("x")
     flow = Flow("f", tasks=[x], executor=LocalExecutor())
     assert [flow.run(parameters={"x": 1}).result[x].result, flow.run(x=2).result[x].result] == [1, 2]
-    with refused(ValueError, "given twice"):
-        flow.run(parameters={"x": 1}, x=2)
+    assert flow.run(parameters={"x": 1}, x=2).result[x].result == 2
 
 
 @row("5", "defaults and given values stand in context.parameters")

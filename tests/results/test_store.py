@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.errors import PrefectliteError, ResultCorrupt, ResultError, ResultUnavailable
+from prefectlite.errors import PrefectliteError, ResultCorrupt, ResultError, ResultNotFound, ResultUnavailable
 from prefectlite.results import FolderStore, FsspecStore, Store
 from tests.docs.pages import definitions_of
 
@@ -45,6 +45,22 @@ def test_what_is_not_there_is_said_to_be_unavailable(store: Any, tmp_path: Path)
         store.read("a/b")
     with pytest.raises(ResultUnavailable, match=r"Nothing can be read at 'a/b' of FolderStore"):
         FolderStore(tmp_path).read("a/b")
+
+
+@pytest.mark.parametrize("store", ["folder", "fsspec"], indirect=True)
+def test_what_is_not_there_is_a_file_that_is_not_found_and_travels_as_such(store: Any) -> None:
+    with pytest.raises(FileNotFoundError, match="'a/b' of ") as caught:
+        store.read("a/b")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is ResultNotFound
+    assert str(again) == str(caught.value)
+
+
+def test_what_is_there_and_cannot_be_read_is_no_file_that_is_not_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ResultUnavailable) as caught:
+        FolderStore(tmp_path).read("a")
+    assert not isinstance(caught.value, FileNotFoundError)
 
 
 @pytest.mark.parametrize("location", ["", ".", "/", "../x", "a/../../x", "a/..", "/etc/passwd", "a\0b", "a/"])

@@ -31,7 +31,7 @@ def test_the_seeds_build_every_shape() -> None:
     wanted = {
         "case(0)",
         "case(True)",
-        "case(0)-switch",
+        'CompareValue: "0"-switch',
         "Merge",
         "as_bool",
         "FilterTask",

@@ -179,8 +179,8 @@ def test_a_case_says_what_it_compares() -> None:
             with case(inc(), value):
                 inc()
 
-    assert [one.name for one in flow.get_tasks(task_type=type(flow.get_tasks(name="case('a')")[0]))] == [
-        "case('a')",
+    assert [one.name for one in flow.get_tasks(task_type=type(flow.get_tasks(name="case(a)")[0]))] == [
+        "case(a)",
         "case(None)",
         "case(1.5)",
         "case(a str)",
@@ -192,7 +192,7 @@ def test_a_case_says_what_it_compares() -> None:
 def test_a_skip_says_which_value_came_out() -> None:
     with Flow("why") as flow, case("b", "a"):
         inc()
-    [compared] = flow.get_tasks(name="case('a')")
+    [compared] = flow.get_tasks(name="case(a)")
 
     state = flow.run(executor=LocalExecutor()).result[compared]
 

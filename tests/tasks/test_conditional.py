@@ -23,7 +23,7 @@ def test_the_comparisons_of_a_switch_are_tagged_and_made_by_the_framework() -> N
         switch(inc(), {"a": one})
     [compared] = flow.get_tasks(tags=["switch"])
 
-    assert compared.name == "case('a')"
+    assert compared.name == 'CompareValue: "a"'
     assert compared.auto_generated
     assert flow.upstream_tasks(one) == {compared}
 

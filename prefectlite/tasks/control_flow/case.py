@@ -8,7 +8,7 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.blocks import enter_block, leave_block
 from prefectlite.errors import DefinitionTypeError
-from prefectlite.tasks.control_flow.compare import CompareValue
+from prefectlite.tasks.control_flow.compare import CompareValue, words
 
 
 class case:  # noqa: N801  # Prefect 1's name, written like a statement
@@ -66,7 +66,8 @@ class case:  # noqa: N801  # Prefect 1's name, written like a statement
         block = leave_block()
         if block.tasks:
             # The comparison belongs to the block around this one, so that blocks can be nested.
-            compared = CompareValue(self.value).bind(value=self.task, flow=block.graph)
+            compared = CompareValue(self.value, name=f"case({words(self.value, str)})")
+            compared.bind(value=self.task, flow=block.graph)
             for task in block.roots():
                 task.set_upstream(compared, flow=block.graph)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, Unpack
 
 from prefectlite.core.base import Task
 from prefectlite.core.constants import PLAIN
-from prefectlite.core.options import OptionArgs
+from prefectlite.core.options import TaskArgs
 from prefectlite.states.signals import SKIP
 
 _LONGEST: Final = 32
@@ -19,14 +20,15 @@ class CompareValue(Task):
     ----------
     value : object
         What to compare with, by ``!=``.
-    **options : OptionArgs
-        Tags and the like.
+    **options : TaskArgs
+        Tags and the like; it is called ``CompareValue: "<value>"`` unless ``name`` says otherwise.
     """
 
     auto_generated: ClassVar[bool] = True
 
-    def __init__(self, value: Any, **options: Unpack[OptionArgs]) -> None:
-        super().__init__(name=f"case({_words(value)})", **options)
+    def __init__(self, value: Any, **options: Unpack[TaskArgs]) -> None:
+        options.setdefault("name", f'CompareValue: "{words(value, str)}"')
+        super().__init__(**options)
         self.value = value
 
     def run(self, value: Any) -> None:
@@ -43,12 +45,25 @@ class CompareValue(Task):
             When it is another value.
         """
         if value != self.value:
-            raise SKIP(f"The value is {_words(value)}, so this branch, for {_words(self.value)}, is skipped.")
+            raise SKIP(f"The value is {words(value)}, so this branch, for {words(self.value)}, is skipped.")
 
 
-def _words(value: Any) -> str:
-    """Return a short text for a value; that of a big one costs more than it is worth."""
+def words(value: Any, text_of: Callable[[Any], str] = repr) -> str:
+    """Return a short text for a value; that of a big one costs more than it is worth.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    text_of : callable
+        Makes the text of a value that is not big.
+
+    Returns
+    -------
+    str
+        That text, or ``a <type>``.
+    """
     if type(value) not in PLAIN or (isinstance(value, str | bytes) and len(value) > _LONGEST):
         return f"a {type(value).__name__}"
-    text = repr(value)
+    text = text_of(value)
     return text if len(text) <= _LONGEST else f"a {type(value).__name__}"
