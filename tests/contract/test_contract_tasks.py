@@ -361,7 +361,7 @@ def _() -> None:
         failing, last = fails(), add(1, 2)
         last.set_upstream(failing)
     failing.retry_delay, failing.max_retries = 0, 2
-    last.trigger = triggers.all_failed
+    last.trigger = triggers.any_failed
     last.tags |= {"late"}
     state = flow.run(executor=LocalExecutor())
     assert (len(attempts), state.result[last].result, last.tags) == (3, 3, {"late"})
