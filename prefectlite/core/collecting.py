@@ -15,7 +15,6 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.constants import (
-    PLAIN,
     Collection,
     Constant,
     Dict,
@@ -26,6 +25,7 @@ from prefectlite.core.constants import (
     argument_name,
 )
 from prefectlite.core.layers import current_layer
+from prefectlite.core.plain import PLAIN
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 

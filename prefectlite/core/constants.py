@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Final
 from prefectlite.core.arguments import RunSignature
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.base import Task
+from prefectlite.core.plain import short_text
 
-#: Types whose values hold no tasks and have short, harmless texts.
-PLAIN: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
-_LONGEST_NAME = 8
+_LONGEST_NAME: Final = 8
 _ARGUMENT = "arg_"
 # Nearly all collections have few members.
 _NAMES: Final = tuple(f"{_ARGUMENT}{number}" for number in range(1, 257))
@@ -34,7 +33,9 @@ class Constant(Task):
     value: Any
 
     def __init__(self, value: Any, name: str | None = None) -> None:
-        super().__init__(name=_short_text(value) if name is None else name)
+        if name is None:
+            name = short_text(value, _LONGEST_NAME) or f"Constant[{type(value).__name__}]"
+        super().__init__(name=name)
         self.value = value
 
     def run(self) -> Any:
@@ -159,25 +160,3 @@ def member_place(key: str | None) -> int:
         The member's place, counted from 0; -1 for none.
     """
     return -1 if key is None else int(key.removeprefix(_ARGUMENT)) - 1
-
-
-def _short_text(value: Any) -> str:
-    kind = type(value)
-    if kind in PLAIN:
-        few: Sequence[Any] = (value,)
-    elif kind in (list, tuple, set, frozenset, dict) and len(value) <= 2:
-        few = [*value, *value.values()] if kind is dict else [*value]
-    else:
-        few = (None,) * _LONGEST_NAME
-    # The text of a big value costs more than the name is worth, so it is only made of small ones.
-    if len(few) <= 4 and all(type(one) in PLAIN and _is_small(one) for one in few):
-        text = repr(value)
-        if len(text) <= _LONGEST_NAME:
-            return text
-    return f"Constant[{kind.__name__}]"
-
-
-def _is_small(value: Any) -> bool:
-    if isinstance(value, str | bytes):
-        return len(value) <= _LONGEST_NAME
-    return not isinstance(value, int) or abs(value) < 10**_LONGEST_NAME

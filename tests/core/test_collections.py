@@ -260,7 +260,8 @@ def test_any_nesting_comes_out_as_if_tasks_were_replaced_by_their_values(argumen
         ({1: 2, 3: 4, 5: 6}, "Constant[dict]"),
         (10**5000, "Constant[int]"),
         (Config(1), "Constant[Config]"),
-        ([[1]], "Constant[list]"),
+        ([[1]], "[[1]]"),
+        ([[1, [2, {3}]]], "Constant[list]"),
     ],
     ids=lambda one: repr(one)[:20] if not isinstance(one, int) or one < 9 else "huge",
 )
