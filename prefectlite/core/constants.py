@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from prefectlite.core.arguments import RunSignature
-from prefectlite.core.assembly import Assembly
+from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
+from prefectlite.core.members import member_place, members_taken
 from prefectlite.core.plain import short_text
 
 _LONGEST_NAME: Final = 8
-_ARGUMENT = "arg_"
-# Nearly all collections have few members.
-_NAMES: Final = tuple(f"{_ARGUMENT}{number}" for number in range(1, 257))
 
 
 class Constant(Task):
@@ -54,50 +51,52 @@ class Collection(Task):
 
     Parameters
     ----------
-    assembly : Assembly
-        How it is put together.
+    kind, size, names, cls
+        As of ``Assembly``.
     name : str or None
         What the task is called; by default, its class's name.
     """
 
-    __slots__ = ("assembly",)
+    __slots__ = ("cls", "kind", "names", "size")
     auto_generated: ClassVar[bool] = True
     is_collection: ClassVar[bool] = True
-    assembly: Assembly
 
-    def __init__(self, assembly: Assembly, name: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: AssemblyKind,
+        size: int,
+        names: tuple[Any, ...] = (),
+        cls: type[Any] | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
-        self.assembly = assembly
+        self.kind = kind
+        self.size = size
+        self.names = names
+        self.cls = cls
 
     @property
     def takes(self) -> RunSignature:
-        """A value for each member that is a task."""
-        known = {at for at, _ in self.assembly.fixed}
-        return RunSignature(
-            inspect.Signature(
-                [
-                    inspect.Parameter(argument_name(at), inspect.Parameter.KEYWORD_ONLY)
-                    for at in range(self.assembly.size)
-                    if at not in known
-                ]
-            ),
-            self.name,
-        )
+        """A value for each member."""
+        return members_taken(self.size)
 
-    def build(self, values: Sequence[Any]) -> Any:
-        """Return the collection.
+    def assembly(self, constants: Mapping[str, Any] | None) -> Assembly:
+        """Return how the collection is put together from the values of the tasks in it.
 
         Parameters
         ----------
-        values : sequence
-            The values of the members that are tasks, in the order of the edges to this task.
+        constants : mapping of str to object or None
+            The members that are no tasks, by argument name.
 
         Returns
         -------
-        object
-            The collection.
+        Assembly
+            It takes the values in the order of the edges to this task.
         """
-        return self.assembly.build(values)
+        fixed = [(member_place(key), value) for key, value in constants.items()] if constants else []
+        # No two have the same place, so values are not compared.
+        fixed.sort()
+        return Assembly(self.kind, self.size, self.names, tuple(fixed), self.cls)
 
 
 class List(Collection):
@@ -128,35 +127,3 @@ class Record(Collection):
     """A dataclass instance that holds tasks in its fields; it is called what its class is called."""
 
     __slots__ = ()
-
-
-def argument_name(place: int) -> str:
-    """Return as which argument a collection takes a member.
-
-    Parameters
-    ----------
-    place : int
-        The member's, counted from 0.
-
-    Returns
-    -------
-    str
-        The name, counted from 1.
-    """
-    return _NAMES[place] if place < len(_NAMES) else f"{_ARGUMENT}{place + 1}"
-
-
-def member_place(key: str | None) -> int:
-    """Return which member a collection takes as an argument.
-
-    Parameters
-    ----------
-    key : str or None
-        The argument's name; None for what brings no value.
-
-    Returns
-    -------
-    int
-        The member's place, counted from 0; -1 for none.
-    """
-    return -1 if key is None else int(key.removeprefix(_ARGUMENT)) - 1

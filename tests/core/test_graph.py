@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
-from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Constant, List
 from prefectlite.core.context import context
 from prefectlite.core.edge import Edge
@@ -267,7 +266,7 @@ def test_edges_that_cannot_be_are_refused() -> None:
     with pytest.raises(DefinitionTypeError, match=r"'Mark' takes \(\), so 'x' is no argument"):
         flow.add_edge(parameter, a, key="x")
     with pytest.raises(DefinitionTypeError, match="is no argument"):
-        flow.add_edge(a, List(Assembly("list", 0)), key="arg_1")
+        flow.add_edge(a, List("list", 0), key="arg_1")
     for key in ("not a name", "class", ""):
         with pytest.raises(DefinitionError, match="cannot be an argument's name"):
             Edge(parameter, a, key)
