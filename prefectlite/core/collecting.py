@@ -15,13 +15,13 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.assembly import AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.constants import (
+    AutoDict,
+    AutoList,
+    AutoSet,
+    AutoTuple,
     Collection,
     Constant,
-    Dict,
-    List,
     Record,
-    Set,
-    Tuple,
 )
 from prefectlite.core.layers import current_layer
 from prefectlite.core.members import argument_name
@@ -279,11 +279,11 @@ def _record_parts(value: Any) -> tuple[tuple[str, ...], list[Any]]:
 
 
 _CLASSES: Mapping[AssemblyKind, type[Collection]] = {
-    "list": List,
-    "tuple": Tuple,
-    "namedtuple": Tuple,
-    "set": Set,
-    "frozenset": Set,
-    "dict": Dict,
+    "list": AutoList,
+    "tuple": AutoTuple,
+    "namedtuple": AutoTuple,
+    "set": AutoSet,
+    "frozenset": AutoSet,
+    "dict": AutoDict,
     "record": Record,
 }

@@ -1,14 +1,15 @@
-"""Tasks that the framework makes of arguments: constants, and collections of tasks. Knows no flow."""
+"""Tasks that stand for values: constants, and collections, made by hand or of arguments. Knows no flow."""
 
 from __future__ import annotations
 
+from collections.abc import Collection as Sized
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from prefectlite.core.arguments import RunSignature
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
-from prefectlite.core.members import member_place, members_taken
+from prefectlite.core.members import MemberSignature, in_order, member_place, members_taken
 from prefectlite.core.plain import short_text
 
 _LONGEST_NAME: Final = 8
@@ -46,8 +47,121 @@ class Constant(Task):
         return self.value
 
 
+class _Gatherer(Task):
+    """Takes as many members as a call gives it."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let calls give members by position, whatever names ``run`` has for them."""
+        super().__init_subclass__(**kwargs)
+        if "run" in vars(cls):
+            takes = cls._takes
+            cls._takes = MemberSignature(takes.signature, cls.__name__, takes.nout)
+
+
+class List(_Gatherer):
+    """A task that returns what it is called with as a list: ``List()(a, b)``.
+
+    A list of tasks that is handed to a task needs none. One that is made by hand has what tasks have: a run
+    of its own, with a trigger, retries and a state.
+    """
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> list[Any]:
+        """Return a list.
+
+        Parameters
+        ----------
+        **members : object
+            Its members, ``arg_1``, ``arg_2`` and so on.
+
+        Returns
+        -------
+        list
+            The members in the order of their numbers.
+        """
+        return in_order(members)
+
+
+class Tuple(_Gatherer):
+    """A task that returns what it is called with as a tuple; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> tuple[Any, ...]:
+        """Return a tuple.
+
+        Parameters
+        ----------
+        **members : object
+            Its members, ``arg_1``, ``arg_2`` and so on.
+
+        Returns
+        -------
+        tuple
+            The members in the order of their numbers.
+        """
+        return tuple(in_order(members))
+
+
+class Set(_Gatherer):
+    """A task that returns what it is called with as a set; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> set[Any]:
+        """Return a set.
+
+        Parameters
+        ----------
+        **members : object
+            Its members.
+
+        Returns
+        -------
+        set
+            The members.
+        """
+        return set(members.values())
+
+
+class Dict(Task):
+    """A task that returns a dict: ``Dict()(keys=["a", "b"], values=[a, b])``; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, keys: Sized[Any], values: Sized[Any]) -> dict[Any, Any]:
+        """Return a dict.
+
+        Parameters
+        ----------
+        keys, values : collection
+            As many of one as of the other.
+
+        Returns
+        -------
+        dict
+            The values by key.
+
+        Raises
+        ------
+        ValueError
+            When there are more keys than values, or fewer.
+        """
+        if len(keys) != len(values):
+            raise ValueError(
+                f"A dict has a value for each key, but there are {len(keys)} keys and {len(values)} values."
+            )
+        return dict(zip(keys, values, strict=True))
+
+
 class Collection(Task):
     """A list, tuple, set, dict or dataclass that holds tasks; it is put together where its consumer runs.
+
+    Those of its classes that are also a ``List``, ``Tuple``, ``Set`` or ``Dict`` are called what that is
+    called.
 
     Parameters
     ----------
@@ -60,6 +174,12 @@ class Collection(Task):
     __slots__ = ("cls", "kind", "names", "size")
     auto_generated: ClassVar[bool] = True
     is_collection: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Call the class what it is called when it is made by hand."""
+        super().__init_subclass__(**kwargs)
+        # Pickle finds a class by its qualified name, which stays.
+        cls.__name__ = cls.__name__.removeprefix("Auto")
 
     def __init__(
         self,
@@ -99,25 +219,25 @@ class Collection(Task):
         return Assembly(self.kind, self.size, self.names, tuple(fixed), self.cls)
 
 
-class List(Collection):
+class AutoList(Collection, List):
     """A list that holds tasks."""
 
     __slots__ = ()
 
 
-class Tuple(Collection):
+class AutoTuple(Collection, Tuple):
     """A tuple, or a tuple with names, that holds tasks."""
 
     __slots__ = ()
 
 
-class Set(Collection):
+class AutoSet(Collection, Set):
     """A set or frozenset that holds tasks."""
 
     __slots__ = ()
 
 
-class Dict(Collection):
+class AutoDict(Collection, Dict):
     """A dict that holds tasks among its values."""
 
     __slots__ = ()

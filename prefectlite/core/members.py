@@ -5,13 +5,49 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from prefectlite.core.arguments import RunSignature
+from prefectlite.errors import DefinitionTypeError
 
 # Nearly all collections have few members.
 _NAMES: Final = tuple(f"arg_{number}" for number in range(1, 257))
 _PLACES: Final[Mapping[str | None, int]] = {None: -1, **{name: place for place, name in enumerate(_NAMES)}}
+
+
+class MemberSignature(RunSignature):
+    """The arguments of a task that takes members: a call gives them by position, and they are numbered."""
+
+    __slots__ = ()
+
+    def bind(self, task_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a call's members by argument name.
+
+        Parameters
+        ----------
+        task_name : str
+            For error texts.
+        args : tuple
+            The members.
+        kwargs : mapping of str to object
+            None may be given by name.
+
+        Returns
+        -------
+        dict
+            Values by argument name, in the order given.
+
+        Raises
+        ------
+        DefinitionTypeError
+            When a member is given by name, or ``run`` does not take as many.
+        """
+        if kwargs:
+            raise DefinitionTypeError(
+                f"Task {task_name!r} numbers what it is given, but its call gives {next(iter(kwargs))!r} by "
+                "name; give it by position."
+            )
+        return super().bind(task_name, (), {argument_name(place): one for place, one in enumerate(args)})
 
 
 def argument_name(place: int) -> str:
@@ -79,3 +115,24 @@ def members_taken(size: int) -> RunSignature:
         inspect.Signature([inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]),
         "collection",
     )
+
+
+def in_order(members: Mapping[str, Any]) -> list[Any]:
+    """Return members in the order of their numbers.
+
+    Parameters
+    ----------
+    members : mapping of str to object
+        Values by argument name.
+
+    Returns
+    -------
+    list
+        The values.
+
+    Raises
+    ------
+    ValueError
+        When a name has no number.
+    """
+    return [members[key] for key in sorted(members, key=member_place)]

@@ -309,6 +309,18 @@ def test_the_members_of_a_list_that_are_no_tasks_are_constants_and_may_change() 
     assert outer.assembly(flow.constants[outer]).build(["a", "inner"]) == [4, "a", "inner"]
 
 
+def test_a_list_that_is_replaced_hands_its_members_over() -> None:
+    with FlowGraph("f") as flow:
+        total([add(1), 5])
+    [made] = flow.get_tasks(task_type=List)
+    by_hand = List()
+
+    flow.replace(made, by_hand)
+
+    assert [edge.key for edge in flow.edges_to(by_hand)] == ["arg_1"]
+    assert flow.constants[by_hand] == {"arg_2": 5}
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_copies_of_the_sets_hold_the_members_alone(again: Callable[[Any], Any]) -> None:
     flow, _ = line("a", "b")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
-from prefectlite.core.constants import Constant, List
+from prefectlite.core.constants import AutoList, Constant
 from prefectlite.core.context import context
 from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
@@ -266,7 +266,7 @@ def test_edges_that_cannot_be_are_refused() -> None:
     with pytest.raises(DefinitionTypeError, match=r"'Mark' takes \(\), so 'x' is no argument"):
         flow.add_edge(parameter, a, key="x")
     with pytest.raises(DefinitionTypeError, match="is no argument"):
-        flow.add_edge(a, List("list", 0), key="arg_1")
+        flow.add_edge(a, AutoList("list", 0), key="arg_1")
     for key in ("not a name", "class", ""):
         with pytest.raises(DefinitionError, match="cannot be an argument's name"):
             Edge(parameter, a, key)
