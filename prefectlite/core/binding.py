@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import Task
 from prefectlite.core.collecting import Collector, collect, holds_tasks
-from prefectlite.core.constants import PLAIN, Constant
+from prefectlite.core.constants import Constant
 from prefectlite.core.edge import Edge
+from prefectlite.core.plain import PLAIN
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import shown
 

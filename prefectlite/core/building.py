@@ -14,9 +14,10 @@ from typing import Any
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
-from prefectlite.core.constants import Collection, Constant, member_place
+from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge
 from prefectlite.core.inputs import FlowInputs
+from prefectlite.core.members import member_place
 from prefectlite.core.operators import OPERATIONS
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
@@ -70,8 +71,10 @@ class FlowBuilder(FlowInputs):
                 self._incomplete[task] = None
         return task
 
-    def add_collection(self, task: Collection, members: Mapping[str, Task]) -> None:
-        """Take in a collection and edges from its members; calls of tasks do this by themselves.
+    def add_collection(
+        self, task: Collection, members: Mapping[str, Task], constants: dict[str, Any]
+    ) -> None:
+        """Take in a collection and its members; calls of tasks do this by themselves.
 
         Parameters
         ----------
@@ -79,8 +82,13 @@ class FlowBuilder(FlowInputs):
             A new task.
         members : mapping of str to Task
             Tasks of the flow, by argument name.
+        constants : dict of str to object
+            The members that are no tasks, likewise; it is kept.
         """
-        self._connect(task, self._add(task), [Edge(member, task, key) for key, member in members.items()])
+        place = self._add(task)
+        if constants:
+            place.constants = constants
+        self._connect(task, place, [Edge(member, task, key) for key, member in members.items()])
 
     def bind(
         self,

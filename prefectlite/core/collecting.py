@@ -12,20 +12,20 @@ from inspect import signature
 from typing import Any, Protocol
 
 from prefectlite.core.annotations import EdgeAnnotation
-from prefectlite.core.assembly import Assembly, AssemblyKind
+from prefectlite.core.assembly import AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.constants import (
-    PLAIN,
+    AutoDict,
+    AutoList,
+    AutoSet,
+    AutoTuple,
     Collection,
     Constant,
-    Dict,
-    List,
     Record,
-    Set,
-    Tuple,
-    argument_name,
 )
 from prefectlite.core.layers import current_layer
+from prefectlite.core.members import argument_name
+from prefectlite.core.plain import PLAIN
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 
@@ -50,8 +50,10 @@ class Collector(Protocol):
         """
         ...
 
-    def add_collection(self, task: Collection, members: Mapping[str, Task]) -> None:
-        """Take in a collection and edges from its members.
+    def add_collection(
+        self, task: Collection, members: Mapping[str, Task], constants: dict[str, Any]
+    ) -> None:
+        """Take in a collection and its members.
 
         Parameters
         ----------
@@ -59,6 +61,8 @@ class Collector(Protocol):
             A new task.
         members : mapping of str to Task
             Tasks that were taken in, by argument name.
+        constants : dict of str to object
+            The members that are no tasks, likewise; it is kept.
         """
         ...
 
@@ -213,18 +217,19 @@ def _collect(graph: Collector, value: Any, done: dict[int, Task | None]) -> Task
     done[id(value)] = None
     kind, names, members = _parts(graph, value)
     upstreams: dict[str, Task] = {}
-    fixed: list[tuple[int, Any]] = []
+    constants: dict[str, Any] = {}
     for place, member in enumerate(members):
-        if isinstance(member, Task):
+        if isinstance(member, Constant):
+            constants[argument_name(place)] = member.value
+        elif isinstance(member, Task):
             upstreams[argument_name(place)] = graph.add_task(member)
         elif holds_tasks(member):
             upstreams[argument_name(place)] = _collect(graph, member, done)
         else:
-            fixed.append((place, member))
+            constants[argument_name(place)] = member
     cls = type(value) if kind in ("namedtuple", "record") else None
-    assembly = Assembly(kind, len(members), names, tuple(fixed), cls)
-    task = _CLASSES[kind](assembly, name=type(value).__name__ if kind == "record" else None)
-    graph.add_collection(task, upstreams)
+    task = _CLASSES[kind](kind, len(members), names, cls, type(value).__name__ if kind == "record" else None)
+    graph.add_collection(task, upstreams, constants)
     done[id(value)] = task
     return task
 
@@ -274,11 +279,11 @@ def _record_parts(value: Any) -> tuple[tuple[str, ...], list[Any]]:
 
 
 _CLASSES: Mapping[AssemblyKind, type[Collection]] = {
-    "list": List,
-    "tuple": Tuple,
-    "namedtuple": Tuple,
-    "set": Set,
-    "frozenset": Set,
-    "dict": Dict,
+    "list": AutoList,
+    "tuple": AutoTuple,
+    "namedtuple": AutoTuple,
+    "set": AutoSet,
+    "frozenset": AutoSet,
+    "dict": AutoDict,
     "record": Record,
 }

@@ -1,21 +1,18 @@
-"""Tasks that the framework makes of arguments: constants, and collections of tasks. Knows no flow."""
+"""Tasks that stand for values: constants, and collections, made by hand or of arguments. Knows no flow."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Collection as Sized
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from prefectlite.core.arguments import RunSignature
-from prefectlite.core.assembly import Assembly
+from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
+from prefectlite.core.members import MemberSignature, in_order, member_place, members_taken
+from prefectlite.core.plain import short_text
 
-#: Types whose values hold no tasks and have short, harmless texts.
-PLAIN: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
-_LONGEST_NAME = 8
-_ARGUMENT = "arg_"
-# Nearly all collections have few members.
-_NAMES: Final = tuple(f"{_ARGUMENT}{number}" for number in range(1, 257))
+_LONGEST_NAME: Final = 8
 
 
 class Constant(Task):
@@ -34,7 +31,9 @@ class Constant(Task):
     value: Any
 
     def __init__(self, value: Any, name: str | None = None) -> None:
-        super().__init__(name=_short_text(value) if name is None else name)
+        if name is None:
+            name = short_text(value, _LONGEST_NAME) or f"Constant[{type(value).__name__}]"
+        super().__init__(name=name)
         self.value = value
 
     def run(self) -> Any:
@@ -48,76 +47,197 @@ class Constant(Task):
         return self.value
 
 
+class _Gatherer(Task):
+    """Takes as many members as a call gives it."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let calls give members by position, whatever names ``run`` has for them."""
+        super().__init_subclass__(**kwargs)
+        if "run" in vars(cls):
+            takes = cls._takes
+            cls._takes = MemberSignature(takes.signature, cls.__name__, takes.nout)
+
+
+class List(_Gatherer):
+    """A task that returns what it is called with as a list: ``List()(a, b)``.
+
+    A list of tasks that is handed to a task needs none. One that is made by hand has what tasks have: a run
+    of its own, with a trigger, retries and a state.
+    """
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> list[Any]:
+        """Return a list.
+
+        Parameters
+        ----------
+        **members : object
+            Its members, ``arg_1``, ``arg_2`` and so on.
+
+        Returns
+        -------
+        list
+            The members in the order of their numbers.
+        """
+        return in_order(members)
+
+
+class Tuple(_Gatherer):
+    """A task that returns what it is called with as a tuple; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> tuple[Any, ...]:
+        """Return a tuple.
+
+        Parameters
+        ----------
+        **members : object
+            Its members, ``arg_1``, ``arg_2`` and so on.
+
+        Returns
+        -------
+        tuple
+            The members in the order of their numbers.
+        """
+        return tuple(in_order(members))
+
+
+class Set(_Gatherer):
+    """A task that returns what it is called with as a set; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, **members: Any) -> set[Any]:
+        """Return a set.
+
+        Parameters
+        ----------
+        **members : object
+            Its members.
+
+        Returns
+        -------
+        set
+            The members.
+        """
+        return set(members.values())
+
+
+class Dict(Task):
+    """A task that returns a dict: ``Dict()(keys=["a", "b"], values=[a, b])``; see ``List``."""
+
+    __slots__ = ()
+
+    def run(self, keys: Sized[Any], values: Sized[Any]) -> dict[Any, Any]:
+        """Return a dict.
+
+        Parameters
+        ----------
+        keys, values : collection
+            As many of one as of the other.
+
+        Returns
+        -------
+        dict
+            The values by key.
+
+        Raises
+        ------
+        ValueError
+            When there are more keys than values, or fewer.
+        """
+        if len(keys) != len(values):
+            raise ValueError(
+                f"A dict has a value for each key, but there are {len(keys)} keys and {len(values)} values."
+            )
+        return dict(zip(keys, values, strict=True))
+
+
 class Collection(Task):
     """A list, tuple, set, dict or dataclass that holds tasks; it is put together where its consumer runs.
 
+    Those of its classes that are also a ``List``, ``Tuple``, ``Set`` or ``Dict`` are called what that is
+    called.
+
     Parameters
     ----------
-    assembly : Assembly
-        How it is put together.
+    kind, size, names, cls
+        As of ``Assembly``.
     name : str or None
         What the task is called; by default, its class's name.
     """
 
-    __slots__ = ("assembly",)
+    __slots__ = ("cls", "kind", "names", "size")
     auto_generated: ClassVar[bool] = True
     is_collection: ClassVar[bool] = True
-    assembly: Assembly
 
-    def __init__(self, assembly: Assembly, name: str | None = None) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Call the class what it is called when it is made by hand."""
+        super().__init_subclass__(**kwargs)
+        # Pickle finds a class by its qualified name, which stays.
+        cls.__name__ = cls.__name__.removeprefix("Auto")
+
+    def __init__(
+        self,
+        kind: AssemblyKind,
+        size: int,
+        names: tuple[Any, ...] = (),
+        cls: type[Any] | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
-        self.assembly = assembly
+        self.kind = kind
+        self.size = size
+        self.names = names
+        self.cls = cls
 
     @property
     def takes(self) -> RunSignature:
-        """A value for each member that is a task."""
-        known = {at for at, _ in self.assembly.fixed}
-        return RunSignature(
-            inspect.Signature(
-                [
-                    inspect.Parameter(argument_name(at), inspect.Parameter.KEYWORD_ONLY)
-                    for at in range(self.assembly.size)
-                    if at not in known
-                ]
-            ),
-            self.name,
-        )
+        """A value for each member."""
+        return members_taken(self.size)
 
-    def build(self, values: Sequence[Any]) -> Any:
-        """Return the collection.
+    def assembly(self, constants: Mapping[str, Any] | None) -> Assembly:
+        """Return how the collection is put together from the values of the tasks in it.
 
         Parameters
         ----------
-        values : sequence
-            The values of the members that are tasks, in the order of the edges to this task.
+        constants : mapping of str to object or None
+            The members that are no tasks, by argument name.
 
         Returns
         -------
-        object
-            The collection.
+        Assembly
+            It takes the values in the order of the edges to this task.
         """
-        return self.assembly.build(values)
+        fixed = [(member_place(key), value) for key, value in constants.items()] if constants else []
+        # No two have the same place, so values are not compared.
+        fixed.sort()
+        return Assembly(self.kind, self.size, self.names, tuple(fixed), self.cls)
 
 
-class List(Collection):
+class AutoList(Collection, List):
     """A list that holds tasks."""
 
     __slots__ = ()
 
 
-class Tuple(Collection):
+class AutoTuple(Collection, Tuple):
     """A tuple, or a tuple with names, that holds tasks."""
 
     __slots__ = ()
 
 
-class Set(Collection):
+class AutoSet(Collection, Set):
     """A set or frozenset that holds tasks."""
 
     __slots__ = ()
 
 
-class Dict(Collection):
+class AutoDict(Collection, Dict):
     """A dict that holds tasks among its values."""
 
     __slots__ = ()
@@ -127,57 +247,3 @@ class Record(Collection):
     """A dataclass instance that holds tasks in its fields; it is called what its class is called."""
 
     __slots__ = ()
-
-
-def argument_name(place: int) -> str:
-    """Return as which argument a collection takes a member.
-
-    Parameters
-    ----------
-    place : int
-        The member's, counted from 0.
-
-    Returns
-    -------
-    str
-        The name, counted from 1.
-    """
-    return _NAMES[place] if place < len(_NAMES) else f"{_ARGUMENT}{place + 1}"
-
-
-def member_place(key: str | None) -> int:
-    """Return which member a collection takes as an argument.
-
-    Parameters
-    ----------
-    key : str or None
-        The argument's name; None for what brings no value.
-
-    Returns
-    -------
-    int
-        The member's place, counted from 0; -1 for none.
-    """
-    return -1 if key is None else int(key.removeprefix(_ARGUMENT)) - 1
-
-
-def _short_text(value: Any) -> str:
-    kind = type(value)
-    if kind in PLAIN:
-        few: Sequence[Any] = (value,)
-    elif kind in (list, tuple, set, frozenset, dict) and len(value) <= 2:
-        few = [*value, *value.values()] if kind is dict else [*value]
-    else:
-        few = (None,) * _LONGEST_NAME
-    # The text of a big value costs more than the name is worth, so it is only made of small ones.
-    if len(few) <= 4 and all(type(one) in PLAIN and _is_small(one) for one in few):
-        text = repr(value)
-        if len(text) <= _LONGEST_NAME:
-            return text
-    return f"Constant[{kind.__name__}]"
-
-
-def _is_small(value: Any) -> bool:
-    if isinstance(value, str | bytes):
-        return len(value) <= _LONGEST_NAME
-    return not isinstance(value, int) or abs(value) < 10**_LONGEST_NAME

@@ -175,7 +175,7 @@ class _Compiler:
         waits += [upstream for edge in edges for upstream in self.waits.get(edge.upstream, ())]
         if waits:
             self.waits[task] = waits
-        assembly = task.assembly
+        assembly = task.assembly(place.constants)
         known: list[int] = []
         maps = any(edge.mapped for edge in edges)
         if assembly.fixed and not maps and any(edge.mapped for edge in place.out):
@@ -183,7 +183,7 @@ class _Compiler:
             for at, value in assembly.fixed:
                 known.append(self._add(task, f"{slug}.{at}"))
                 self.values[known[-1]] = value
-        number = self._add(task, slug, place.constants)
+        number = self._add(task, slug)
         self.numbers[task] = number
         members = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges]
         for upstream, (at, _) in zip(known, assembly.fixed, strict=False):

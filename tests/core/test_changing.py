@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from prefectlite.core.annotations import mapped
+from prefectlite.core.constants import List
 from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import Parameter
@@ -283,10 +284,41 @@ def test_a_member_of_a_list_may_give_way_to_another() -> None:
     flow.edges.add(Edge(d, joined, "arg_1"))
     flow.validate()
     assert [edge.upstream for edge in flow.edges_to(joined)] == [d, b, c]
-    with pytest.raises(DefinitionTypeError, match="'arg_3' is no argument"):
-        flow.edges.add(Edge(a, joined, "arg_3"))
-    with pytest.raises(DefinitionError, match="for its argument 'arg_2' already"):
-        flow.edges.add(Edge(a, joined, "arg_2"))
+    with pytest.raises(DefinitionTypeError, match="'arg_5' is no argument"):
+        flow.edges.add(Edge(a, joined, "arg_5"))
+    for taken in ("arg_2", "arg_3"):
+        with pytest.raises(DefinitionError, match=f"for its argument '{taken}' already"):
+            flow.edges.add(Edge(a, joined, taken))
+
+
+def test_the_members_of_a_list_that_are_no_tasks_are_constants_and_may_change() -> None:
+    with FlowGraph("f") as flow:
+        a, b = add(1), add(2)
+        total([a, 5, [6, b]])
+    inner, outer = flow.get_tasks(task_type=List)
+    assert (flow.constants[inner], flow.constants[outer]) == ({"arg_1": 6}, {"arg_2": 5})
+
+    flow.edges.remove(Edge(a, outer, "arg_1"))
+    flow.constants[outer]["arg_1"] = 4
+    del flow.constants[outer]["arg_2"]
+    with pytest.raises(DefinitionTypeError, match=r"Task 'List' takes .*'arg_2' got no value"):
+        flow.validate()
+    flow.edges.add(Edge(a, outer, "arg_2"))
+    flow.validate()
+
+    assert outer.assembly(flow.constants[outer]).build(["a", "inner"]) == [4, "a", "inner"]
+
+
+def test_a_list_that_is_replaced_hands_its_members_over() -> None:
+    with FlowGraph("f") as flow:
+        total([add(1), 5])
+    [made] = flow.get_tasks(task_type=List)
+    by_hand = List()
+
+    flow.replace(made, by_hand)
+
+    assert [edge.key for edge in flow.edges_to(by_hand)] == ["arg_1"]
+    assert flow.constants[by_hand] == {"arg_2": 5}
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])

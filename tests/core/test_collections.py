@@ -58,7 +58,8 @@ class Initial:
 def evaluate(flow: FlowGraph, one: Task, values: dict[Task, Any]) -> Any:
     """Return what a task's argument would be, the naive way."""
     if isinstance(one, Collection):
-        return one.build([evaluate(flow, edge.upstream, values) for edge in flow.edges_to(one)])
+        assembly = one.assembly(flow.constants[one])
+        return assembly.build([evaluate(flow, edge.upstream, values) for edge in flow.edges_to(one)])
     return values[one]
 
 
@@ -99,14 +100,17 @@ def test_a_collection_is_put_together_from_its_members(
     argument: Any, kind: type[Task], expected: Any
 ) -> None:
     flow, upstream = taken(argument, A, B)
-    assert type(upstream) is kind
+    assert isinstance(upstream, kind)
     assert isinstance(upstream, Collection)
+    assert type(upstream).__name__ == kind.__name__
+    assert type(pickle.loads(pickle.dumps(upstream))) is type(upstream)
     assert upstream.is_collection
     assert upstream.auto_generated
     built = evaluate(flow, upstream, VALUES)
     assert built == expected
     assert type(built) is type(expected)
-    assert pickle.loads(pickle.dumps(upstream.assembly)) == upstream.assembly
+    assembly = upstream.assembly(flow.constants[upstream])
+    assert pickle.loads(pickle.dumps(assembly)) == assembly
 
 
 def test_a_record_is_called_what_its_class_is_called() -> None:
@@ -155,6 +159,12 @@ def test_a_collection_of_tasks_that_holds_itself_is_refused() -> None:
     loop.append(loop)
     with FlowGraph("f"), pytest.raises(DefinitionError, match="A list that holds tasks also holds itself"):
         take(loop)
+
+
+def test_a_constant_among_the_members_is_its_value_and_no_task() -> None:
+    flow, upstream = taken([Constant(3), A])
+    assert flow.constants[upstream] == {"arg_1": 3}
+    assert not flow.get_tasks(task_type=Constant)
 
 
 def test_a_container_that_stands_in_two_places_is_one_task() -> None:
@@ -260,7 +270,8 @@ def test_any_nesting_comes_out_as_if_tasks_were_replaced_by_their_values(argumen
         ({1: 2, 3: 4, 5: 6}, "Constant[dict]"),
         (10**5000, "Constant[int]"),
         (Config(1), "Constant[Config]"),
-        ([[1]], "Constant[list]"),
+        ([[1]], "[[1]]"),
+        ([[1, [2, {3}]]], "Constant[list]"),
     ],
     ids=lambda one: repr(one)[:20] if not isinstance(one, int) or one < 9 else "huge",
 )

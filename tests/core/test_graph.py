@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
-from prefectlite.core.assembly import Assembly
-from prefectlite.core.constants import Constant, List
+from prefectlite.core.constants import AutoList, Constant
 from prefectlite.core.context import context
 from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
@@ -206,7 +205,7 @@ def test_a_constant_with_a_key_is_no_task_and_others_are() -> None:
     other = inc.copy()
     flow.add_edge([1, 2], other, key="x", mapped=True)
     flow.add_edge([[1]], other, key="by", flattened=True)
-    assert [task.name for task in flow.upstream_tasks(other)] == ["[1, 2]", "Constant[list]"]
+    assert [task.name for task in flow.upstream_tasks(other)] == ["[1, 2]", "[[1]]"]
     assert flow.is_mapped(other)
 
 
@@ -267,7 +266,7 @@ def test_edges_that_cannot_be_are_refused() -> None:
     with pytest.raises(DefinitionTypeError, match=r"'Mark' takes \(\), so 'x' is no argument"):
         flow.add_edge(parameter, a, key="x")
     with pytest.raises(DefinitionTypeError, match="is no argument"):
-        flow.add_edge(a, List(Assembly("list", 0)), key="arg_1")
+        flow.add_edge(a, AutoList("list", 0), key="arg_1")
     for key in ("not a name", "class", ""):
         with pytest.raises(DefinitionError, match="cannot be an argument's name"):
             Edge(parameter, a, key)

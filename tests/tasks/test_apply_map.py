@@ -55,16 +55,16 @@ def test_edges_inside_are_mapped_and_roots_wait_for_every_argument() -> None:
     assert edges(flow, root) == [
         ("inc", "x", True, False),
         ("inc", None, False, False),
-        ("Constant[list]", None, True, True),
+        ("[[5]]", None, True, True),
     ]
     assert flow.constants[root] == {"y": 7}
     assert edges(flow, child) == [("add", "x", True, False), ("inc", "y", False, False)]
     assert edges(flow, free) == [
         ("inc", None, True, False),
         ("inc", None, False, False),
-        ("Constant[list]", None, True, True),
+        ("[[5]]", None, True, True),
     ]
-    assert len(flow.get_tasks(name="Constant[list]")) == 1
+    assert len(flow.get_tasks(name="[[5]]")) == 1
     assert [flow.slugs[one] for one in (root, child, free)] == ["add-1", "add-2", "inc-3"]
 
 

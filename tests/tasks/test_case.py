@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from datetime import date
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ import prefectlite
 from prefectlite import Flow, LocalExecutor, Parameter, Task, case, context, merge, tags, task, unmapped
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.states import Skipped, Success
+
+
+class Colour(Enum):
+    RED = 1
 
 
 @task
@@ -175,7 +181,18 @@ def test_a_value_that_is_a_task_is_refused(value: Any) -> None:
 def test_a_case_says_what_it_compares() -> None:
     assert repr(case("x", 3)) == "case('x', 3)"
     with Flow("names") as flow:
-        for value in ("a", None, 1.5, "long" * 20, ("a", "tuple"), 10**50):
+        for value in (
+            "a",
+            None,
+            1.5,
+            [2, 4],
+            ("a", "tuple"),
+            Colour.RED,
+            date(2020, 5, 4),
+            "long" * 20,
+            [0] * 20,
+            10**50,
+        ):
             with case(inc(), value):
                 inc()
 
@@ -183,8 +200,12 @@ def test_a_case_says_what_it_compares() -> None:
         "case(a)",
         "case(None)",
         "case(1.5)",
+        "case([2, 4])",
+        "case(('a', 'tuple'))",
+        "case(Colour.RED)",
+        "case(2020-05-04)",
         "case(a str)",
-        "case(a tuple)",
+        "case(a list)",
         "case(a int)",
     ]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, Unpack
 
 from prefectlite.core.base import Task
-from prefectlite.core.constants import PLAIN
 from prefectlite.core.options import TaskArgs
+from prefectlite.core.plain import short_text
 from prefectlite.states.signals import SKIP
 
 _LONGEST: Final = 32
@@ -63,7 +63,5 @@ def words(value: Any, text_of: Callable[[Any], str] = repr) -> str:
     str
         That text, or ``a <type>``.
     """
-    if type(value) not in PLAIN or (isinstance(value, str | bytes) and len(value) > _LONGEST):
-        return f"a {type(value).__name__}"
-    text = text_of(value)
-    return text if len(text) <= _LONGEST else f"a {type(value).__name__}"
+    text = short_text(value, _LONGEST, text_of)
+    return f"a {type(value).__name__}" if text is None else text
