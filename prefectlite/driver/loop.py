@@ -263,22 +263,21 @@ class Loop:
         submits: list[Submit | SubmitMany] = []
         spans: list[Span] = []
         rest: list[Ask | SetTimer | CancelAll | StopReleased | AwaitApproval | EndRun] = []
+        # The most frequent come first, and before classes that are abstract, of which it costs more to ask.
         for one in wanted:
-            if isinstance(
-                one, (Transition, TransitionMany, TransitionEach)
-            ):  # the union is made anew each time
-                changes.append(one)
-                records.append(one)
-            elif isinstance(one, Submit):
+            if isinstance(one, Submit):
                 submits.append(one)
                 records.append(Submitted(now, one.run, one.key, one.attempt, one.submission, one.ahead))
+            elif isinstance(one, Release):
+                spans.append((one.run, one.submission, 1))
+            elif isinstance(one, (Transition, TransitionMany, TransitionEach)):
+                changes.append(one)
+                records.append(one)
             elif isinstance(one, SubmitMany):
                 submits.append(one)
                 records.append(
                     SubmittedMany(now, one.runs, one.slug, one.first, one.attempt, one.submission, one.ahead)
                 )
-            elif isinstance(one, Release):
-                spans.append((one.run, one.submission, 1))
             elif isinstance(one, ReleaseMany):
                 spans.append((one.runs.start, one.submission, len(one.runs)))
             else:

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -126,9 +126,14 @@ class Place:
 
 
 def ask_workers(
-    client: Any, function: Callable[..., Any], *arguments: Any, timeout: float, on_error: str = "ignore"
+    client: Any,
+    function: Callable[..., Any],
+    *arguments: Any,
+    timeout: float,
+    on_error: str = "ignore",
+    workers: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Call a function on all workers, and wait for their answers no longer than that.
+    """Call a function on workers, and wait for their answers no longer than that.
 
     Parameters
     ----------
@@ -142,6 +147,8 @@ def ask_workers(
         Seconds. A worker whose body holds Python's global lock cannot answer before that body lets go.
     on_error : {"ignore", "return"}
         Whether a worker's exception is left out or given as its answer.
+    workers : sequence of str, optional
+        Their addresses; by default all.
 
     Returns
     -------
@@ -150,7 +157,7 @@ def ask_workers(
     """
 
     async def ask() -> Any:
-        return await client.run(function, *arguments, on_error=on_error)
+        return await client.run(function, *arguments, on_error=on_error, workers=workers)
 
     if client.status != "running":
         return {}

@@ -1,4 +1,4 @@
-"""Who hears what comes to a client: one subscription, however many flow runs it drives. Knows no items."""
+"""Who hears what comes to a client: one ear, however many flow runs it drives. Knows no items."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Ear:
 
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}
+        #: Whether the scheduler counts the client among those who hear the topic.
+        self.is_subscribed = False
 
     def __call__(self, event: tuple[float, tuple[str, Sequence[Item]]]) -> None:
         """Pass on what came to the flow run that it is about.
@@ -45,13 +47,12 @@ class Ear:
             listener.hear(items)
 
 
-# One subscription for each client, however many runs it drives: a topic, once named, stays on the scheduler
-# for ever.
+# One for each client, however many runs it drives.
 _ears: weakref.WeakKeyDictionary[Any, Ear] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 
 
-def listen(client: Any, route: str, listener: Listener) -> None:
+def listen(client: Any, route: str, listener: Listener, *, by_name: bool) -> None:
     """Let a flow run hear what comes to a client for it.
 
     Parameters
@@ -62,13 +63,19 @@ def listen(client: Any, route: str, listener: Listener) -> None:
         From ``wire.route_of``.
     listener : Listener
         Who hears it.
+    by_name : bool
+        Whether the client is told by its name, so that the scheduler need not know of a subscription. One
+        that is sent would go ahead of the first graph, and Dask sends a client's messages 10 ms apart.
     """
     with _guard:
         ear = _ears.get(client)
         if ear is None:
             ear = _ears[client] = Ear()
-        if not ear.listeners:
+        if by_name:
+            client._event_handlers.setdefault(MARK, ear)
+        elif not ear.is_subscribed:
             client.subscribe_topic(MARK, ear)
+            ear.is_subscribed = True
         ear.listeners[route] = listener
 
 
@@ -84,8 +91,9 @@ def unlisten(client: Any, route: str) -> None:
     """
     with _guard:
         ear = _ears.get(client)
-        if ear is None or ear.listeners.pop(route, None) is None or ear.listeners:
+        if ear is None or ear.listeners.pop(route, None) is None or ear.listeners or not ear.is_subscribed:
             return
+        ear.is_subscribed = False
         if client.status == "running":
             with contextlib.suppress(Exception):
                 client.unsubscribe_topic(MARK)

@@ -96,7 +96,7 @@ class Link(Again):
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
         #: What is not promised here, in a few words each.
         self.reservations = reservations(place, self.has_plugin)
-        listen(self.client, self.route, self)
+        listen(self.client, self.route, self, by_name=self.has_plugin)
 
     def _install(self) -> bool:
         client = self.client

@@ -101,6 +101,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         self._sharing = Sharing(scheduler, self.is_ours)
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
+        scheduler.handlers["prefectlite_workers"] = lambda: {
+            address: worker.server_id for address, worker in scheduler.workers.items()
+        }
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
         scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of

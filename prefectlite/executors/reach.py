@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.cluster import Place, ask_workers, scheduler_file_address
@@ -25,6 +26,8 @@ _HOST_AND_PORT: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+$")
 # could not look up a function of ours.
 _VERSION: Final = "(__import__('socket').gethostname(), __import__('prefectlite').__version__)"
 _PATIENCE: Final = 0.3
+#: By client, which workers said the right version: what Dask tells each apart by, by address.
+_said: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
 def is_address(text: str) -> bool:
@@ -265,6 +268,9 @@ def _is_dashboard(address: str) -> ExecutorError:
 def check_versions(place: Place) -> None:
     """Make sure that scheduler and workers have this very prefectlite.
 
+    Through a client that was in use before, new workers alone are asked: others have said it, and one that
+    is busy might take long to say it again.
+
     Parameters
     ----------
     place : Place
@@ -275,18 +281,51 @@ def check_versions(place: Place) -> None:
     ExecutorError
         When one of them lacks it or has another version; the text names host, versions and the mend.
     """
-    ours = eval(_VERSION)[1]
     client = place.client
+    said = _said.get(client)
+    there = None if said is None else _workers_of(client)
+    if said is None or there is None:
+        answers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return")
+        place.count = len(answers)
+        _judge(_scheduler_s(client) | _by_name(answers))
+        _said[client] = {}
+        return
+    place.count = len(there)
+    new = [address for address, identity in there.items() if said.get(address) != identity]
+    if new:
+        answers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return", workers=new)
+        _judge(_by_name(answers))
+        _said[client] = {
+            address: identity
+            for address, identity in there.items()
+            if address not in new or address in answers
+        }
+
+
+def _workers_of(client: Any) -> dict[str, str] | None:
+    """Return what tells workers apart, by address; None where our plugin is not there to ask."""
     try:
-        found = {"the scheduler": client.run_on_scheduler(eval, _VERSION)}
+        return dict(client.sync(client.scheduler.prefectlite_workers))
+    except Exception:
+        return None
+
+
+def _scheduler_s(client: Any) -> dict[str, Any]:
+    """Return the scheduler's answer; none from one that was told to open no pickles of its clients."""
+    try:
+        return {"the scheduler": client.run_on_scheduler(eval, _VERSION)}
     except (ImportError, AttributeError) as error:
-        found = {"the scheduler": error}
+        return {"the scheduler": error}
     except ValueError:
-        # This scheduler was told to open no pickles of its clients, so it is not asked.
-        found = {}
-    workers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return")
-    place.count = len(workers)
-    found |= {f"the worker {address}": answer for address, answer in workers.items()}
+        return {}
+
+
+def _by_name(answers: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"the worker {address}": answer for address, answer in answers.items()}
+
+
+def _judge(found: Mapping[str, Any]) -> None:
+    ours = eval(_VERSION)[1]
     for who, answer in found.items():
         if isinstance(answer, ImportError | AttributeError):
             raise ExecutorError(

@@ -144,9 +144,8 @@ class DaskSession:
         """
         self._place = place
         warn_if_open(place.client)
-        # By name: these two import Dask, and naming an executor must not.
+        # By name: it imports Dask, and naming an executor must not.
         link_class: type[Link] = import_object("prefectlite.executors.link:Link")
-        watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
         link = link_class(
             place,
             self._brief,
@@ -161,8 +160,6 @@ class DaskSession:
         if self._report_path is not None:
             self._report = PerformanceReport(place.client, self._report_path)
             self._report.begin()
-        self._watch = watch_class(link, self._stall_timeout)
-        self._watch.start()
         # A body that ends its process at once would look like a worker that cannot start.
         place.settle()
         with self._lock:
@@ -229,7 +226,20 @@ class DaskSession:
         ExecutorError
             When the cluster could not start or is gone.
         """
-        self._act(lambda link: link.submit(lowered))
+
+        def send(link: Link) -> None:
+            link.submit(lowered)
+            self._look_after(link)
+
+        self._act(send)
+
+    def _look_after(self, link: Link) -> None:
+        """Watch what was sent; begun only now, so that workers do not wait for a thread that starts."""
+        if self._watch is None:
+            # By name, as the link.
+            watch_class: type[Watch] = import_object("prefectlite.executors.watch:Watch")
+            self._watch = watch_class(link, self._stall_timeout)
+            self._watch.start()
 
     def _act(self, act: Callable[[Link], None]) -> None:
         if self._failure is not None:

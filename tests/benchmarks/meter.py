@@ -10,7 +10,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -60,16 +60,29 @@ class Bench:
     """A warm cluster of worker processes with one thread each, and the means to measure on it.
 
     The scheduler runs in this process, so "driver" counts both; they share one machine anyway.
+
+    Parameters
+    ----------
+    workers : int, optional
+        How many.
+    apart : bool, optional
+        Whether this process keeps to one core and all workers to another; else the system decides.
     """
 
-    def __init__(self, workers: int = 2) -> None:
-        self.workers = workers
+    def __init__(self, workers: int = 2, apart: bool = False) -> None:
+        #: How many cores the workers can keep busy.
+        self.cores = 1 if apart else workers
+        self._before = _two_cores() if apart else None
         with _deaf():
             self.cluster = LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0"
             )
         self.client = Client(self.cluster)
         self.client.wait_for_workers(workers, timeout=60)
+        if self._before is not None:
+            own, theirs = sorted(self._before)[:2]
+            self.client.run(_keep_to, {theirs})
+            _keep_to({own})
         self.default_saturation: float = self.cluster.scheduler.WORKER_SATURATION
         #: Of each shape of work, what was found out about the ways to do it: seconds a task, the fastest first.
         self.qualified: dict[str, dict[str, float]] = {}
@@ -77,6 +90,8 @@ class Bench:
     def close(self) -> None:
         self.client.close()
         self.cluster.close()
+        if self._before is not None:
+            _keep_to(self._before)
 
     def __enter__(self) -> Bench:
         return self
@@ -161,6 +176,23 @@ class Bench:
     def probe(self) -> Probe:
         """Return what watches the event loop that scheduler and client share, and how much is on the scheduler."""
         return Probe(self.cluster.loop.asyncio_loop, lambda: len(self.cluster.scheduler.tasks))
+
+
+def _two_cores() -> set[int]:
+    """Return the cores that this process may use, at least two."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise RuntimeError("Processes keep to a core on Linux alone; leave this row out.")
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        raise RuntimeError("Driver and workers need a core each, and there is one; leave this row out.")
+    return cores
+
+
+def _keep_to(cores: set[int]) -> None:
+    """Have this process use some cores alone, with all threads that it has and will have."""
+    for thread in psutil.Process().threads():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread.id, cores)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.benchmarks.table import Interval, Line, said
 HALF = 0.5
 #: Bodies outside of these are not tried, in microseconds.
 SHORTEST, LONGEST = 1.0, 2.0**17
-#: Nor are those that would keep each worker busy for more seconds than this.
+#: Nor are those that would keep each core busy for more seconds than this.
 BUSY = 10.0
 #: Makes the form that runs a pattern with a body of so many microseconds.
 Make = Callable[[float], Form]
@@ -32,18 +32,18 @@ class Side:
     make: Make
     #: How many bodies it runs.
     tasks: int
-    #: On how many workers.
-    workers: int = 2
+    #: How many cores the workers have.
+    cores: int = 2
     found: dict[float, list[float]] = field(default_factory=dict)
 
     @property
     def longest(self) -> float:
         """The longest body that is tried, a power of two microseconds."""
-        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * self.workers / self.tasks * 1e6)))
+        return min(LONGEST, 2.0 ** math.floor(math.log2(BUSY * self.cores / self.tasks * 1e6)))
 
     def efficiency(self, micros: float, wall: float) -> float:
         bodies: float = self.tasks * micros * 1e-6
-        return bodies / self.workers / wall
+        return bodies / self.cores / wall
 
     def curve(self) -> dict[float, float]:
         return {micros: statistics.median(some) for micros, some in sorted(self.found.items())}
@@ -96,8 +96,8 @@ def _sides(bench: Bench, scale: Scale, what: Pattern, few: Pattern) -> tuple[dic
     scale.pace.rounds(lambda _: bench.measure(our_form(few, 1.0).prepare(), bench.default_saturation), most=1)
     best = next(iter(heats(bench, f"METG {what.name}", dask_at(1024.0))))
     return {
-        "ours": Side(lambda micros: our_form(what, micros), what.tasks, bench.workers),
-        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks, bench.workers),
+        "ours": Side(lambda micros: our_form(what, micros), what.tasks, bench.cores),
+        "Dask": Side(lambda micros: dask_at(micros)[best], theirs.tasks, bench.cores),
     }, best
 
 
@@ -150,9 +150,10 @@ def _lines(
 
 
 def apart(_: None, scale: Scale) -> Iterator[Line]:
-    """The same where the one worker and the driver have a core each."""
-    with Bench(workers=1) as bench:
-        yield from _patterns(bench, replace(scale, plot=None), "metg-apart")
+    """The same where client and scheduler have a core, and both workers another, as the paper gave them nodes."""
+    plot = scale.plot and scale.plot.with_stem(f"{scale.plot.stem}-apart")
+    with Bench(apart=True) as bench:
+        yield from _patterns(bench, replace(scale, plot=plot), "metg-apart")
 
 
 def row(bench: Bench, scale: Scale) -> Iterator[Line]:

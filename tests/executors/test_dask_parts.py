@@ -21,7 +21,9 @@ from prefectlite.errors import ExecutorError
 from prefectlite.executors import reach
 from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.ears import listen, unlisten
 from prefectlite.executors.futures import Futures, _release
+from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.lowering.envelope import FlowFacts
 from prefectlite.lowering.wrappers import Done, Held, Noted, Succeeded
 from prefectlite.masking import hide
@@ -30,7 +32,7 @@ from prefectlite.states.report import Report
 from prefectlite.worker import desk as desks
 from prefectlite.worker import entry, spool
 from prefectlite.worker.marks import FILE_NAME, Marks
-from prefectlite.worker.wire import HELD, PLAIN, STARTED, plain_report, told_of
+from prefectlite.worker.wire import HELD, MARK, PLAIN, STARTED, plain_report, told_of
 
 KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
 OTHER_KEY = ("etl.other-1-0123abcd", -1, 1, 1, 1)
@@ -238,6 +240,94 @@ def test_a_scheduler_that_may_not_be_asked_is_not_asked(cluster_of):
     reach.check_versions(place)
 
     assert place.description == "here, 0 workers"
+
+
+def test_workers_that_have_said_their_version_are_not_asked_again(cluster_of, until, monkeypatch):
+    client = cluster_of(1)
+    scheduler = client.cluster.scheduler
+    (old,) = scheduler.workers
+    asked = []
+
+    def ask(*arguments, workers=None, **options):
+        asked.append(workers)
+        return ask_workers(*arguments, workers=workers, **options)
+
+    monkeypatch.setattr(reach, "ask_workers", ask)
+    place = Place(client, "here", False)
+    reach.check_versions(place)
+    assert asked == [None]
+    reach.check_versions(place)
+    assert asked == [None, None], "without our plugin nobody tells who is new"
+
+    client.register_plugin(ReportPlugin())
+    for _ in range(2):
+        reach.check_versions(place)
+    assert asked == [None, None, [old]]
+
+    client.cluster.scale(2)
+    until(lambda: len(scheduler.workers) == 2)
+    (new,) = {*scheduler.workers} - {old}
+    for _ in range(2):
+        reach.check_versions(place)
+    assert asked == [None, None, [old], [new]]
+    assert place.description == "here, 2 workers"
+
+
+def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatch):
+    client = cluster_of(1)
+    client.register_plugin(ReportPlugin())
+    place = Place(client, "here", False)
+    reach.check_versions(place)
+    monkeypatch.setattr(reach, "ask_workers", lambda *_, **__: {"tcp://w": ("host", "0.0.1")})
+    for _ in range(2):
+        with pytest.raises(ExecutorError, match=r"0\.0\.1 on the worker tcp://w \(host host\)"):
+            reach.check_versions(place)
+
+
+class Listener:
+    def __init__(self):
+        self.heard = []
+
+    def hear(self, items):
+        self.heard += items
+
+
+def tell(client, route, word):
+    """What our plugin does, which knows its clients."""
+    event = {"op": "event", "topic": MARK, "event": (0.0, (route, [word]))}
+    in_loop(client, lambda: client.cluster.scheduler.report(event, client=client.id))
+
+
+def test_a_client_that_is_told_by_its_name_does_not_subscribe(cluster_of, until):
+    client = cluster_of(0)
+    first, second = Listener(), Listener()
+    listen(client, "1", first, by_name=True)
+    tell(client, "1", "early")
+    until(lambda: first.heard)
+    unlisten(client, "1")
+    tell(client, "1", "late")
+    listen(client, "2", second, by_name=True)
+    tell(client, "2", "word")
+    until(lambda: second.heard)
+    assert (first.heard, second.heard) == (["early"], ["word"])
+    assert MARK not in client.cluster.scheduler._broker._topics
+
+
+def test_a_client_that_is_told_through_a_topic_subscribes_while_a_run_listens(cluster_of, until):
+    client = cluster_of(0)
+    topics = client.cluster.scheduler._broker._topics
+    beside = Listener()
+    listen(client, "0", beside, by_name=True)
+    for route in "12":
+        one = Listener()
+        listen(client, route, one, by_name=False)
+        until(lambda: topics[MARK].subscribers == {client.id})
+        client.log_event(MARK, (route, ["word"]))
+        until(lambda one=one: one.heard)
+        unlisten(client, route)
+    assert topics[MARK].subscribers
+    unlisten(client, "0")
+    until(lambda: not topics[MARK].subscribers)
 
 
 def test_an_executor_shows_how_it_was_made():
