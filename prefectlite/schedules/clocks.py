@@ -37,7 +37,8 @@ class Clock:
     end_date : datetime or None
         No event is later.
     parameter_defaults : mapping of str to object, or None
-        Values for the flow's parameters in the runs that this clock starts.
+        Values for the flow's parameters in the runs that this clock starts; one for no parameter of the flow
+        is in ``context.parameters`` alone.
     labels : sequence of str or None
         Kept on the events; nothing here reads them.
 
