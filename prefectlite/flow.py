@@ -187,7 +187,7 @@ class Flow(PortableGraph):
             )
             if begins is not None:
                 return drive_from(
-                    begins, lambda moment: make_run(given, moment), as_timepiece(clock, self.name)
+                    begins, lambda start: make_run(given, start), as_timepiece(clock, self.name)
                 )
             if run_on_schedule is None:
                 run_on_schedule = current_settings().flows.run_on_schedule
@@ -401,12 +401,12 @@ class Flow(PortableGraph):
     ) -> MakeRun:
         place = place_for(self.executor if executor is None else executor, self.name)
         check_named(self, context)
-        return lambda given, moment: Run(
+        return lambda given, start: Run(
             self,
             given,
             place,
             observers=watch(),
-            scheduled_start_time=moment,
+            start=start,
             context=context,
             **options,
         )

@@ -50,18 +50,22 @@ def plain(moment: datetime) -> datetime:
     Parameters
     ----------
     moment : datetime
-        What a user gave, perhaps pendulum's.
+        What a user gave, perhaps pendulum's, or in a zone of pendulum's.
 
     Returns
     -------
     datetime
         The same moment in the same zone, as the standard library has both; what is not pendulum's, as it is.
     """
-    if type(moment).__module__.partition(".")[0] != "pendulum":
+    if not (_is_pendulums(moment) or _is_pendulums(moment.tzinfo)):
         return moment
     found = datetime.combine(moment.date(), moment.time(), _plain_zone(moment)).replace(fold=0)
     # Pendulum's say fold=1 of any moment; it means something where clocks are put back.
     return found if found.utcoffset() == moment.utcoffset() else found.replace(fold=1)
+
+
+def _is_pendulums(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] == "pendulum"
 
 
 def _plain_zone(moment: datetime) -> tzinfo | None:

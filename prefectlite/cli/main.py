@@ -7,7 +7,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +29,7 @@ from prefectlite.driver.timetable import CATCH_UP, CatchUp
 from prefectlite.executors.default import place_for
 from prefectlite.flow import Flow
 from prefectlite.masking import mask
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.settings import told
 from prefectlite.states.state import State, Success
 from prefectlite.views.counts import class_named
@@ -350,14 +350,14 @@ def _serve(
     # A service manager's polite request is a Ctrl-C.
     former = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
-    def make_run(given: Mapping[str, Any], moment: datetime | None) -> Run:
+    def make_run(given: Mapping[str, Any], start: ClockEvent | None) -> Run:
         return Run(
             flow,
             given,
             executor,
             observers=(show(),),
             log_level=log_level,
-            scheduled_start_time=moment,
+            start=start,
             context=context,
         )
 

@@ -15,23 +15,29 @@ from prefectlite.kinds import check_kind
 class FlowInputs(GraphQueries):
     """The parameters of a flow: their values for a run, and their schema."""
 
-    def check_parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def check_parameters(
+        self, given: Mapping[str, Any], of_clock: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the value of every parameter for one run.
 
         Parameters
         ----------
         given : mapping of str to object
             Values by parameter name.
+        of_clock : mapping of str to object, or None
+            What the clock of a scheduled start says; it goes over ``given``. What it says of parameters that
+            the flow does not have is handed on as it is, as in Prefect 1: a schedule may serve several flows.
 
         Returns
         -------
         dict
-            Values by parameter name, defaults filled in.
+            Values by parameter name, defaults filled in; then what a clock says more.
 
         Raises
         ------
         ParameterError
-            When a name is unknown, a required value is missing, or a value is not what its type asks for.
+            When a given name is unknown, a required value is missing, or a value is not what its type asks
+            for.
         DefinitionTypeError
             When the values have no names.
         """
@@ -41,6 +47,8 @@ class FlowInputs(GraphQueries):
         for name in given:
             if name not in self._parameters:
                 raise ParameterError(self._unknown(name))
+        more = of_clock or {}
+        given = {**given, **more}
         values: dict[str, Any] = {}
         for name, parameter in self._parameters.items():
             if name in given:
@@ -49,7 +57,7 @@ class FlowInputs(GraphQueries):
                 raise ParameterError(f"Flow {self.name!r} cannot run: {parameter.missing()}")
             else:
                 values[name] = parameter.default
-        return values
+        return {**more, **values}
 
     def parameter_schema(self) -> dict[str, Any]:
         """Return the JSON schema of what ``flow.run(parameters=...)`` takes.

@@ -32,16 +32,15 @@ def hide_secrets(parameters: Iterable[Any], values: Mapping[str, Any]) -> tuple[
     parameters : iterable of Parameter
         The flow's.
     values : mapping of str to object
-        Their values.
+        Their values, and what else goes with them.
 
     Returns
     -------
     tuple of str
         The secrets as texts, for the processes that get the values.
     """
-    return hide_inside(
-        [values[one.name] for one in parameters if one.is_secret_type or is_secret(values[one.name])]
-    )
+    names = {one.name for one in parameters if one.is_secret_type}
+    return hide_inside([value for name, value in values.items() if name in names or is_secret(value)])
 
 
 def _holds(kind: Any, seen: set[int]) -> bool:

@@ -8,7 +8,6 @@ import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -47,6 +46,7 @@ from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
 from prefectlite.masking import Secrets, mask
 from prefectlite.notifications.outbox import OUTBOX
+from prefectlite.schedules.events import ClockEvent
 from prefectlite.settings import current as current_settings
 from prefectlite.settings import to_travel
 from prefectlite.states.around import NO_CONTEXT
@@ -78,8 +78,8 @@ class Run:
         Where to write; by default, in memory.
     run_id : str or None
         The flow run's identity, 32 hexadecimal digits; by default, a new one.
-    scheduled_start_time : datetime or None
-        The moment that the run was scheduled for, with a zone; by default, when it begins.
+    start : ClockEvent or None
+        What it was scheduled for: the moment, and parameters; by default, it is when it begins.
     log_level : int or None
         The lowest level of the task bodies' log records that are brought here; by default, that of the
         settings.
@@ -124,7 +124,7 @@ class Run:
         observers: Iterable[Observer] = (),
         journal: Journal | None = None,
         run_id: str | None = None,
-        scheduled_start_time: datetime | None = None,
+        start: ClockEvent | None = None,
         log_level: int | None = None,
         context: Mapping[str, Any] | None = None,
         waits: bool = False,
@@ -137,7 +137,9 @@ class Run:
         state: State | None = None,
     ) -> None:
         graph.validate()
-        self.parameters: Mapping[str, Any] = MappingProxyType(graph.check_parameters(parameters))
+        self.parameters: Mapping[str, Any] = MappingProxyType(
+            graph.check_parameters(parameters, None if start is None else start.parameter_defaults)
+        )
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
         self.slugs: Mapping[Any, str] = graph.slugs.copy()
@@ -146,7 +148,7 @@ class Run:
         self._executor = executor
         self._first_raised = FirstRaised() if raises else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
-        self._scheduled = scheduled_start_time
+        self._scheduled = None if start is None else start.wall
         self._places = 0
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
@@ -157,10 +159,9 @@ class Run:
         own = checked_context(
             {**settings.context, **context_around(), **(context or {})}, f"Flow {graph.name!r}"
         )
-        start = scheduled_start_time
         if start is not None and "scheduled_start_time" not in own:
             # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
-            own = {"scheduled_start_time": start, "date": start.astimezone(UTC), **own}
+            own = {"scheduled_start_time": start.wall, "date": start.moment, **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})
         self._context = {**own, "secrets": secrets, "config": to_travel(settings)}
         self._task_contexts = {} if task_contexts is None else task_contexts.within(self._context)

@@ -29,8 +29,8 @@ from prefectlite.states.state import Scheduled, State
 
 _logger = logging.getLogger(__name__)
 
-#: Makes a run of parameters, for the moment that it was scheduled for.
-MakeRun: TypeAlias = Callable[[Mapping[str, Any], datetime | None], Run]
+#: Makes a run of parameters, for the start that it was scheduled for.
+MakeRun: TypeAlias = Callable[[Mapping[str, Any], ClockEvent | None], Run]
 
 
 class Service:
@@ -43,7 +43,7 @@ class Service:
     given : mapping of str to object
         Values for its parameters; those of a clock go over them.
     make_run : callable
-        Takes parameters and a moment, and returns a run that has not begun.
+        Takes parameters and a start, and returns a run that has not begun.
     timepiece : Timepiece or None
         What time it is; by default, the machine's.
     catch_up : {"skip", "latest", "all"}
@@ -89,7 +89,7 @@ class Service:
             )
         graph.validate()
         for clock in schedule.clocks:  # what does not fit is said now, and not at three in the morning
-            graph.check_parameters({**given, **clock.parameter_defaults})
+            graph.check_parameters(given, clock.parameter_defaults)
         self._flow_name = graph.name
         self._given = given
         self._make_run = make_run
@@ -156,7 +156,7 @@ class Service:
         return dict(self._ended)
 
     def _run_for(self, event: ClockEvent) -> Run:
-        return self._make_run({**self._given, **event.parameter_defaults}, event.wall)
+        return self._make_run(self._given, event)
 
     def _drive(self, run: Run, event: ClockEvent) -> None:
         what = f"the run for {shown(event.wall)}"
@@ -204,7 +204,7 @@ class Service:
         _logger.info("Flow %r: %s", self._flow_name, text)
 
 
-def drive_from(state: State, make_run: Callable[[datetime | None], Run], timepiece: Timepiece) -> State:
+def drive_from(state: State, make_run: Callable[[ClockEvent | None], Run], timepiece: Timepiece) -> State:
     """Run a flow once, from a state: when its time has come, or not at all if it has ended.
 
     Parameters
@@ -212,7 +212,7 @@ def drive_from(state: State, make_run: Callable[[datetime | None], Run], timepie
     state : State
         What the run begins with.
     make_run : callable
-        Takes the moment that the run was scheduled for, and returns a run that has not begun.
+        Takes the start that the run was scheduled for, and returns a run that has not begun.
     timepiece : Timepiece
         What time it is, and how to wait.
 
@@ -228,10 +228,11 @@ def drive_from(state: State, make_run: Callable[[datetime | None], Run], timepie
     KeyboardInterrupt
         After Ctrl-C, once everything has ended.
     """
-    start: datetime | None = plainly(state, "start_time") if isinstance(state, Scheduled) else None
+    moment: datetime | None = plainly(state, "start_time") if isinstance(state, Scheduled) else None
+    start = None if moment is None else ClockEvent(moment)
     run = make_run(start)  # what does not fit is said before it is waited for
     if state.is_finished():
         return state
     if start is not None:
-        wait_until(start, start, timepiece, partial(_logger.info, "Flow %r: %s", run.flow_name))
+        wait_until(start.moment, start.wall, timepiece, partial(_logger.info, "Flow %r: %s", run.flow_name))
     return run.drive()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from prefectlite.kinds import check_kind
-from prefectlite.schedules.moments import aware, later
+from prefectlite.schedules.moments import aware, later, passed
 
 Adjustment: TypeAlias = Callable[[datetime], datetime]
 
@@ -23,7 +23,7 @@ def add(interval: timedelta) -> Adjustment:
     Parameters
     ----------
     interval : timedelta
-        By how much. Less than a day is time that passes; a day or more is counted on the wall clock.
+        By how much. It is time that passes, whatever clocks do meanwhile: a day is 24 hours.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def add(interval: timedelta) -> Adjustment:
     check_kind(
         "The adjustment add(...)", "interval", interval, timedelta, "give a timedelta: timedelta(hours=2)."
     )
-    return lambda found: later(aware(found, "What the adjustment add(...) is to move"), interval)
+    return lambda found: passed(aware(found, "What the adjustment add(...) is to move"), interval)
 
 
 def next_weekday(dt: datetime) -> datetime:

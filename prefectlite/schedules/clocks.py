@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.schedules.events import PARAMETERS, ClockEvent
-from prefectlite.schedules.moments import after_or_now, aware, later, localized
+from prefectlite.schedules.moments import (
+    after_or_now,
+    aware,
+    in_order,
+    later,
+    read_by_its_zone,
+    wall_before,
+)
 
 __all__ = ["Clock", "ClockEvent", "CronClock", "DatesClock", "IntervalClock", "RRuleClock"]
 
@@ -30,7 +37,8 @@ class Clock:
     end_date : datetime or None
         No event is later.
     parameter_defaults : mapping of str to object, or None
-        Values for the flow's parameters in the runs that this clock starts.
+        Values for the flow's parameters in the runs that this clock starts; one for no parameter of the flow
+        is in ``context.parameters`` alone.
     labels : sequence of str or None
         Kept on the events; nothing here reads them.
 
@@ -80,10 +88,6 @@ class Clock:
         """
         raise NotImplementedError(f"{type(self).__name__} has no events(after); write it.")
 
-    def _zone(self) -> tzinfo:
-        zone = None if self.start_date is None else self.start_date.tzinfo
-        return zone or UTC
-
     def _from(self, after: datetime | None) -> datetime:
         """Return, in UTC, what all events must be later than."""
         moment = after_or_now(after)
@@ -92,7 +96,7 @@ class Clock:
         return max(moment, self.start_date.astimezone(UTC) - _INSTANT)
 
     def _told(self, moments: Iterable[datetime], after: datetime) -> Iterator[ClockEvent]:
-        """Make events of moments that never go back, within this clock's bounds and each once."""
+        """Make events of moments in order, within this clock's bounds and each once."""
         last, end = after, self.end_date
         for moment in moments:
             utc = moment.astimezone(UTC)
@@ -111,7 +115,7 @@ class IntervalClock(Clock):
     interval : timedelta
         The distance. Less than a day is time that passes: "every hour" takes no notice of clocks that are put
         forward or back. A day or more is counted on the wall clock of ``start_date``'s zone, so that a daily
-        event stays at nine o'clock.
+        event stays at nine o'clock; of a time that comes twice, when clocks are put back, the second counts.
     start_date : datetime or None
         The first event; by default, 2019-01-01 in UTC.
     end_date : datetime or None
@@ -175,8 +179,8 @@ class IntervalClock(Clock):
 class CronClock(Clock):
     """Events at the times that a cron expression names, by the wall clock of ``start_date``'s zone.
 
-    Each wall time is met once: of an hour that the clocks repeat the first pass counts, so an hourly clock
-    pauses for two hours then; what they leap over happens at the moment of the leap.
+    Each wall time is met once: of an hour that the clocks repeat the second pass counts, so an hourly clock
+    pauses for two hours then; what they leap over comes as much later as they leap.
 
     Parameters
     ----------
@@ -244,9 +248,11 @@ class CronClock(Clock):
         ClockEvent
             Each later than ``after``.
         """
-        begin, zone = self._from(after), self._zone()
-        walls = self._walls(begin.astimezone(zone).replace(tzinfo=None))
-        yield from self._told((localized(wall, zone) for wall in walls), begin)
+        begin = self._from(after)
+        zone = (self.start_date or EPOCH).tzinfo or UTC
+        walls = self._walls(wall_before(begin, zone))
+        # Of two equal times the second one, as Prefect 1 has it.
+        yield from self._told(in_order(wall.replace(tzinfo=zone, fold=1) for wall in walls), begin)
 
     def _walls(self, after: datetime) -> Iterator[datetime]:
         # The library is asked without a zone: it would run a daily event twice when clocks are put back.
@@ -317,6 +323,10 @@ class DatesClock(Clock):
 class RRuleClock(Clock):
     """Events at the occurrences of a recurrence rule (RFC 5545), by the wall clock of the rule's zone.
 
+    A rule without a zone is in UTC. Of a time that comes twice, when clocks are put back, the second one
+    counts, as with other clocks, if its zone is one of pendulum's or pytz's; dateutil's and zoneinfo's read
+    it as the first one.
+
     The rule is walked from its own start at each call of ``events``, so one that begins long ago and recurs
     every second is slow to begin with.
 
@@ -325,7 +335,7 @@ class RRuleClock(Clock):
     rrule_obj : dateutil.rrule.rrule, dateutil.rrule.rruleset or str
         The rule; a text is read by dateutil, from ``start_date`` on if it names no ``DTSTART``.
     start_date : datetime or None
-        No event is earlier. Its zone is that of the wall clock where the rule names none; UTC without one.
+        No event is earlier.
     end_date : datetime or None
         No event is later.
     parameter_defaults : mapping of str to object, or None
@@ -372,14 +382,14 @@ class RRuleClock(Clock):
         ClockEvent
             Each later than ``after``.
         """
-        begin, zone = self._from(after), self._zone()
+        begin = self._from(after)
         first: datetime | None = next(iter(self.rrule_obj), None)
         if first is None:
             return
         # The rule compares wall clocks, of its own zone or of none, so it is asked for some too many.
         asked = begin - _MARGIN
         walls = self.rrule_obj.xafter(asked if first.tzinfo else asked.replace(tzinfo=None))
-        yield from self._told((localized(wall, wall.tzinfo or zone) for wall in walls), begin)
+        yield from self._told(in_order(map(read_by_its_zone, walls)), begin)
 
     def _read(self, text: str) -> Any:
         try:

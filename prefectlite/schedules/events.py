@@ -67,7 +67,8 @@ class ClockEvent:
     def __eq__(self, other: object) -> bool:
         """Return whether it is the same start with the same parameters, or that moment."""
         if isinstance(other, datetime):
-            return self.moment == other
+            # Python finds no two times of different zones equal where one of them comes twice.
+            return other.utcoffset() is not None and self.moment == other.astimezone(UTC)
         if not isinstance(other, ClockEvent):
             return NotImplemented
         return (

@@ -149,8 +149,10 @@ class TestParameters:
             "b": SecretStr("hidden-in-b"),
             "c": "shown-in-c",
             "d": Login(user="shown-in-d", password=SecretStr("hidden-in-d")),
+            "of a clock": SecretStr("hidden-in-e"),
         }
-        assert set(hide_secrets(parameters, values)) == {"hidden-in-a", "hidden-in-b", "hidden-in-d"}
+        hidden = {"hidden-in-a", "hidden-in-b", "hidden-in-d", "hidden-in-e"}
+        assert set(hide_secrets(parameters, values)) == hidden
 
     @pytest.mark.parametrize("kind", [str, list[int], int | None])
     def test_other_types_are_no_secrets(self, kind: Any) -> None:

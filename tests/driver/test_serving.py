@@ -149,6 +149,22 @@ class TestFlowRun:
 
         assert it.seen == [(1, 1.0, "clock"), (2, 2.0, "given"), (3, 3.0, "clock")]
 
+    def test_a_required_parameter_may_be_a_clocks_alone(self) -> None:  # 5
+        seen: list[int] = []
+        with Flow("ported", schedule=every_minute(2, parameter_defaults={"x": 3})) as made:
+            task(lambda x: seen.append(x), name="see")(Parameter("x", type=int))
+
+        assert made.run(executor=HERE, clock=Hourglass()).is_successful()
+        assert seen == [3, 3]
+
+    def test_what_a_clock_says_of_parameters_that_the_flow_has_not_is_in_the_context_alone(self) -> None:  # 5
+        seen: list[Any] = []
+        with Flow("one of several", schedule=every_minute(1, parameter_defaults={"x": "3", "y": 4})) as made:
+            task(lambda x: seen.append((x, context.parameters)), name="see")(Parameter("x", type=int))
+
+        assert made.run(executor=HERE, clock=Hourglass()).is_successful()
+        assert seen == [(3, {"x": 3, "y": 4})]
+
     def test_two_clocks_with_other_parameters_at_one_moment_both_run(self) -> None:  # 18
         it = Recorder(
             Schedule([clocks.DatesClock([EIGHT + MINUTE], {"x": x}) for x in (1, 2)]),
@@ -353,16 +369,30 @@ class TestServe:
             made.serve(executor=HERE, clock=glass, max_instances=2)
         assert "two" not in first
 
-    def test_bad_parameters_of_any_clock_are_refused_before_anything_is_waited_for(self) -> None:  # 5
-        it = Recorder(
-            Schedule(
-                [clocks.DatesClock([EIGHT + MINUTE]), *every_minute(2, parameter_defaults={"y": 1}).clocks]
-            )
-        )
+    @pytest.mark.parametrize("verb", ["run", "serve"])
+    @pytest.mark.parametrize(
+        ("clock_gives", "match"),
+        [({"x": "many"}, "'x' has the value 'many'"), ({"y": 1}, "'x' .*has no value")],
+    )
+    def test_bad_parameters_of_any_clock_are_refused_before_anything_is_waited_for(
+        self, verb: str, clock_gives: dict[str, Any], match: str
+    ) -> None:  # 5
+        good = clocks.DatesClock([EIGHT + MINUTE], {"x": 1})
+        glass = Hourglass()
+        with Flow(
+            "typed", schedule=Schedule([good, *every_minute(2, parameter_defaults=clock_gives).clocks])
+        ) as made:
+            Parameter("x", type=int)()
+
+        with pytest.raises(ParameterError, match=match):
+            getattr(made, verb)(executor=HERE, clock=glass)
+        assert glass.slept == []
+
+    def test_parameters_that_callers_give_have_to_be_the_flows(self) -> None:
+        it = Recorder(every_minute(1, parameter_defaults={"y": 1}))
 
         with pytest.raises(ParameterError, match="no parameter 'y'"):
-            it.flow.serve(executor=HERE, clock=it.glass)
-        assert it.glass.slept == []
+            it.flow.serve(y=1, executor=HERE, clock=it.glass)
 
     @pytest.mark.parametrize(
         ("options", "match"),

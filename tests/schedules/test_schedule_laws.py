@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock
-from prefectlite.schedules.moments import localized
+from prefectlite.schedules.moments import in_order, localized, wall_before
 from prefectlite.schedules.schedule import Schedule
 
 # Lord Howe moves by half an hour, Apia once left out a day, Casablanca moves back in spring.
@@ -64,25 +64,41 @@ def test_asking_again_from_an_event_on_gives_those_that_would_have_come(
     assert [event.moment for event in islice(clock.events(found[n]), 9)] == found[n + 1 :]
 
 
-@given(walls, walls, zones)
+@given(st.lists(walls, max_size=9), zones)
 @settings(max_examples=500, deadline=None)
-def test_a_later_wall_time_is_no_earlier_moment(one: datetime, other: datetime, zone: ZoneInfo) -> None:
-    early, late = sorted([one, other])
+def test_wall_times_in_order_give_all_their_moments_in_order(times: list[datetime], zone: ZoneInfo) -> None:
+    found = list(in_order(wall.replace(tzinfo=zone, fold=1) for wall in sorted(times)))
 
-    assert localized(early, zone).astimezone(UTC) <= localized(late, zone).astimezone(UTC)
+    moments = [moment.astimezone(UTC) for moment in found]
+    assert moments == sorted(localized(wall, zone).astimezone(UTC) for wall in times)
+
+
+@given(walls, zones, st.timedeltas(timedelta(microseconds=1), timedelta(hours=25)))
+@settings(max_examples=500, deadline=None)
+def test_a_wall_time_that_is_met_after_a_moment_is_asked_for(
+    wall: datetime, zone: ZoneInfo, by: timedelta
+) -> None:
+    moment = localized(wall, zone).astimezone(UTC) - by
+
+    assert wall_before(moment, zone) < wall
 
 
 @given(walls, zones)
 @settings(max_examples=500, deadline=None)
-def test_a_wall_time_is_shown_at_its_moment_unless_the_clocks_leap_over_it(
+def test_a_wall_time_is_shown_at_its_moment_for_the_last_time_unless_the_clocks_leap_over_it(
     wall: datetime, zone: ZoneInfo
 ) -> None:
-    moment = localized(wall, zone).astimezone(UTC)
-    shown = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+    def shown_at(moment: datetime) -> datetime:
+        return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
-    if shown != wall:
-        just_before = (moment - timedelta(microseconds=1)).astimezone(zone)
-        assert just_before.replace(tzinfo=None) < wall < shown
+    moment = localized(wall, zone).astimezone(UTC)
+    leap = shown_at(moment) - wall
+
+    if leap:
+        assert leap > timedelta(0)
+        assert shown_at(moment - leap) == wall - leap
+    else:
+        assert wall not in {shown_at(moment + timedelta(minutes=minutes)) for minutes in (30, 60)}
 
 
 @given(st.lists(some_clocks(), min_size=1, max_size=3), moments)

@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import cloudpickle
+import pendulum
 import pytest
 from dateutil.rrule import DAILY, HOURLY, rrule, rruleset
+from dateutil.tz import gettz
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.schedules import (
@@ -24,6 +26,8 @@ from prefectlite.schedules import (
 )
 
 NEW_YORK = ZoneInfo("America/New_York")  # forward on 2026-03-08 at 2:00, back on 2026-11-01 at 2:00
+LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # forward on 2026-10-04 at 2:00, by half an hour
+LORD_HOWE_LEAPS = datetime(2026, 10, 4, 2, tzinfo=LORD_HOWE)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -200,9 +204,21 @@ ROWS: list[tuple[str, str, Callable[[], Any], Any]] = [
     ),
     (
         "18",
-        "a day's event that the clocks leap over happens at the leap",
+        "a day's event that the clocks leap over comes as much later as they leap",
         lambda: walls(after(daily(start_date=new_york(2026, 1, 1, 2, 30)), new_york(2026, 3, 7, 12), 2)),
-        ["08 03:00 EDT", "09 02:30 EDT"],
+        ["08 03:30 EDT", "09 02:30 EDT"],
+    ),
+    (
+        "18",
+        "a day's event at a time that comes twice counts the second time",
+        lambda: walls(after(daily(start_date=new_york(2026, 1, 1, 1, 30)), new_york(2026, 10, 31, 12), 2)),
+        ["01 01:30 EST", "02 01:30 EST"],
+    ),
+    (
+        "18",
+        "but a start_date is the moment that it says",
+        lambda: walls(after(daily(start_date=new_york(2026, 11, 1, 1, 30)), new_york(2026, 11, 1), 2)),
+        ["01 01:30 EDT", "02 01:30 EST"],
     ),
     (
         "18",
@@ -218,35 +234,66 @@ ROWS: list[tuple[str, str, Callable[[], Any], Any]] = [
     ),
     (
         "18",
-        "a cron time that the clocks leap over happens at the leap",
+        "a cron time that the clocks leap over comes as much later as they leap",
         lambda: walls(CronSchedule("30 2 * * *", new_york(2026, 1, 1)).next(2, new_york(2026, 3, 7, 12))),
-        ["08 03:00 EDT", "09 02:30 EDT"],
+        ["08 03:30 EDT", "09 02:30 EDT"],
     ),
     (
         "18",
-        "a cron time that comes twice counts the first time",
+        "also when asked behind the leap",
+        lambda: walls(
+            CronSchedule("15,45 1,2 * * *", new_york(2026, 1, 1)).next(2, new_york(2026, 3, 8, 3, 20))
+        ),
+        ["08 03:45 EDT", "09 01:15 EDT"],
+    ),
+    (
+        "18",
+        "and in order with the times behind it, where the leap is no hour",
+        lambda: walls(
+            CronSchedule("10,35 2-3 * * *", datetime(2026, 1, 1, tzinfo=LORD_HOWE)).next(5, LORD_HOWE_LEAPS)
+        ),
+        ["04 02:35 +11", "04 02:40 +11", "04 03:10 +11", "04 03:35 +11", "05 02:10 +11"],
+    ),
+    (
+        "18",
+        "cron times that are always leapt over come too",
+        lambda: walls(
+            CronSchedule("30 2 8-14 3 0", new_york(2026, 1, 1), day_or=False).next(2, new_york(2026, 1, 1))
+        ),
+        ["08 03:30 EDT", "14 03:30 EDT"],
+    ),
+    (
+        "18",
+        "a cron time that comes twice counts the second time",
         lambda: walls(CronSchedule("30 1 * * *", new_york(2026, 1, 1)).next(2, new_york(2026, 10, 31, 12))),
-        ["01 01:30 EDT", "02 01:30 EST"],
+        ["01 01:30 EST", "02 01:30 EST"],
     ),
     (
         "18",
         "an hourly cron pauses for two hours where clocks are put back",
-        lambda: walls(CronSchedule("0 * * * *", new_york(2026, 1, 1)).next(3, new_york(2026, 11, 1, 0, 30))),
-        ["01 01:00 EDT", "01 02:00 EST", "01 03:00 EST"],
+        lambda: walls(
+            CronSchedule("0 * * * *", new_york(2026, 1, 1)).next(3, new_york(2026, 10, 31, 23, 30))
+        ),
+        ["01 00:00 EDT", "01 01:00 EST", "01 02:00 EST"],
     ),
     (
         "18",
-        "and gives the leap once where they are put forward",
+        "and goes on where they are put forward",
         lambda: walls(CronSchedule("*/30 * * * *", new_york(2026, 1, 1)).next(4, new_york(2026, 3, 8, 1))),
         ["08 01:30 EST", "08 03:00 EDT", "08 03:30 EDT", "08 04:00 EDT"],
     ),
     (
         "18",
-        "asked in the second pass of an hour, cron goes on behind it",
-        lambda: walls(
-            CronSchedule("*/30 * * * *", new_york(2026, 1, 1)).next(1, new_york(2026, 11, 1, 1, 10, fold=1))
-        ),
-        ["01 02:00 EST"],
+        "asked in either pass of an hour, cron gives what is left of the second",
+        lambda: [
+            walls(
+                CronSchedule("*/30 * * * *", new_york(2026, 1, 1)).next(
+                    3, new_york(2026, 11, 1, 1, 40, fold=fold)
+                )
+            )
+            for fold in (0, 1)
+        ],
+        [["01 01:00 EST", "01 01:30 EST", "01 02:00 EST"], ["01 02:00 EST", "01 02:30 EST", "01 03:00 EST"]],
     ),
     (
         "18",
@@ -314,11 +361,43 @@ ROWS: list[tuple[str, str, Callable[[], Any], Any]] = [
     ),
     (
         "18",
-        "an rrule without a zone goes by that of start_date",
+        "an rrule without a zone is in UTC, whatever the zone of start_date and end_date",
         lambda: walls(
-            RRuleSchedule(rrule(DAILY, dtstart=datetime(2026, 1, 1, 9)), new_york(2026, 3, 7)).next(1, MONDAY)
+            RRuleSchedule(
+                rrule(DAILY, dtstart=datetime(2026, 1, 1, 3)), new_york(2026, 3, 7), new_york(2026, 3, 9)
+            ).next(9, new_york(2026, 3, 1))
         ),
-        ["23 09:00 EST"],
+        ["08 03:00 UTC", "09 03:00 UTC"],
+    ),
+    (
+        "18",
+        "of a time that comes twice, zoneinfo and dateutil read the first one",
+        lambda: [
+            walls(
+                [
+                    start.astimezone(UTC)
+                    for start in RRuleSchedule(
+                        rrule(DAILY, dtstart=datetime(2026, 1, 1, 1, 30, tzinfo=zone))
+                    ).next(2, new_york(2026, 10, 31, 12))
+                ]
+            )
+            for zone in (NEW_YORK, gettz("America/New_York"))
+        ],
+        [["01 05:30 UTC", "02 06:30 UTC"]] * 2,
+    ),
+    (
+        "18",
+        "and what the clocks leap over comes as much later as they leap",
+        lambda: [
+            [
+                start.astimezone(UTC).hour
+                for start in RRuleSchedule(
+                    rrule(HOURLY, dtstart=datetime(2026, 1, 1, 0, 30, tzinfo=zone))
+                ).next(3, new_york(2026, 3, 8, 1))
+            ]
+            for zone in (NEW_YORK, gettz("America/New_York"), pendulum.timezone("America/New_York"))
+        ],
+        [[6, 7, 8]] * 3,
     ),
     (
         "18",
@@ -406,17 +485,23 @@ ROWS: list[tuple[str, str, Callable[[], Any], Any]] = [
     ),
     (
         "18",
-        "add moves by time that passes, or by days of the wall clock",
+        "add moves by time that passes, of which a day has 24 hours",
         lambda: walls(
             [adjustments.add(by)(new_york(2026, 3, 7, 12)) for by in (timedelta(hours=23), DAY, -DAY)]
         ),
-        ["08 12:00 EDT", "08 12:00 EDT", "06 12:00 EST"],
+        ["08 12:00 EDT", "08 13:00 EDT", "06 12:00 EST"],
     ),
     (
         "18",
         "next_weekday moves to Monday, at the same time",
         lambda: [adjustments.next_weekday(day) for day in days(20, 21, 22, 23)],
         days(20, 23, 23, 23),
+    ),
+    (
+        "18",
+        "also where it passes a leap of the clocks",
+        lambda: walls([adjustments.next_weekday(new_york(2026, 3, 7, 2, 30))]),
+        ["09 02:30 EDT"],
     ),
 ]
 
@@ -518,6 +603,30 @@ def test_a_zone_of_pytz_is_that_of_its_name() -> None:
     assert walls(after(daily(start_date=start), MONDAY.replace(month=7), 1)) == ["23 09:00 EDT"]
 
 
+@pytest.mark.parametrize("zone", [pendulum.timezone("America/New_York"), OfPytz()], ids=["pendulum", "pytz"])
+def test_a_rule_in_a_zone_of_pendulum_or_pytz_goes_by_its_name_and_takes_the_second_of_two_times(
+    zone: tzinfo,
+) -> None:
+    schedule = RRuleSchedule(rrule(DAILY, dtstart=datetime(2026, 1, 1, 1, 30, tzinfo=zone)))
+
+    assert walls(schedule.next(3, new_york(2026, 10, 30, 12))) == [
+        "31 01:30 EDT",
+        "01 01:30 EST",
+        "02 01:30 EST",
+    ]
+    between = new_york(2026, 11, 1, 1, 40)
+    assert walls(schedule.next(2, between)) == ["01 01:30 EST", "02 01:30 EST"]
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_plain_datetime_in_a_zone_of_pendulum_is_the_moment_that_it_says(fold: int) -> None:
+    start = datetime(2026, 11, 1, 1, tzinfo=pendulum.timezone("America/New_York"), fold=fold)
+
+    found = walls(after(hourly(start_date=start), MONDAY.replace(month=10), 2))
+
+    assert found == [["01 01:00 EDT", "01 01:00 EST"], ["01 01:00 EST", "01 02:00 EST"]][fold]
+
+
 def test_a_subclass_of_datetime_is_taken_as_a_plain_one() -> None:
     class Stubborn(datetime):
         def __add__(self, other: timedelta) -> datetime:
@@ -567,6 +676,16 @@ def test_events_compare_by_their_moment_with_each_other_and_with_datetimes() -> 
         assert late > "late"  # type: ignore[operator]
     with pytest.raises(TypeError):
         assert late < 3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_event_at_a_time_that_comes_twice_is_that_of_its_moment(fold: int) -> None:
+    event = clocks.ClockEvent(new_york(2026, 11, 1, 1, 30, fold=fold))
+
+    assert event == event.start_time
+    assert event == new_york(2026, 11, 1, 1, 30, fold=fold)
+    assert event != new_york(2026, 11, 1, 1, 30, fold=1 - fold)
+    assert event != datetime(2026, 11, 1, 5 + fold, 30)  # of no zone
 
 
 def test_an_event_without_a_zone_is_of_utc() -> None:
