@@ -15,7 +15,7 @@ from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.edge import Edge
+from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
 from prefectlite.core.inputs import FlowInputs
 from prefectlite.core.members import member_place
 from prefectlite.core.operators import OPERATIONS
@@ -34,6 +34,9 @@ class FlowBuilder(FlowInputs):
     name : str
         What the flow is called.
     """
+
+    #: Who is asked when an edge is changed: the flow, also while a copy of it is worked on.
+    _me: FlowOfEdge
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -280,7 +283,7 @@ class FlowBuilder(FlowInputs):
         if place.held(edge) is None:
             if edge.key is not None:
                 self._check_free(edge.downstream, place, edge.key)
-            self._insert(edge)
+            self._insert(self._own(edge))
 
     def operate(self, kind: str, operands: Iterable[Any], name: str | None = None) -> Task:
         """Put the task for an operation into the flow; Python's operators do this by themselves.
@@ -392,20 +395,18 @@ class FlowBuilder(FlowInputs):
             place.into = edges
             self._roots.discard(task)
             places, terminals = self._places, self._terminals
+            me = self._me
             for edge in edges:
+                put_flow(edge, me)
                 places[edge.upstream].add_out(edge)
                 terminals.discard(edge.upstream)
                 if edge.mapped:
                     place.is_mapped = True
 
     def _insert(self, edge: Edge) -> None:
+        self._admit(edge)
         before, after = self._places[edge.upstream], self._places[edge.downstream]
-        if not self._ranks.admit(self._places, edge.upstream, edge.downstream):
-            raise DefinitionError(
-                f"The edge from {before.slug!r} to {after.slug!r} would close a cycle in flow "
-                f"{self.name!r}: {before.slug!r} waits for {after.slug!r} already; "
-                "remove one of the two."
-            )
+        put_flow(edge, self._me)
         self._in_order &= before.number < after.number
         before.add_out(edge)
         after.add_into(edge)
@@ -414,6 +415,20 @@ class FlowBuilder(FlowInputs):
         self._terminals.discard(edge.upstream)
         self._roots.discard(edge.downstream)
         self._sorted = None
+
+    def _admit(self, edge: Edge) -> None:
+        """Refuse an edge that would close a cycle."""
+        if not self._ranks.admit(self._places, edge.upstream, edge.downstream):
+            before, after = self._places[edge.upstream].slug, self._places[edge.downstream].slug
+            raise DefinitionError(
+                f"The edge from {before!r} to {after!r} would close a cycle in flow {self.name!r}: "
+                f"{before!r} waits for {after!r} already; remove one of the two."
+            )
+
+    def _own(self, edge: Edge) -> Edge:
+        """Return an edge, or one that says the same where another flow has that one."""
+        flow = None if edge._flow in (None, self._me) else edge._flow()
+        return edge if flow is None or not flow.holds(edge) else twin(edge)
 
     def _waiting(self, task: AnyTask, upstream: object, key: str | None) -> Task:
         """Return the task if it may wait, and has such an argument."""

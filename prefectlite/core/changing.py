@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
+from weakref import ref
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
 from prefectlite.core.building import FlowBuilder
+from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.contents import Constants, FlowEdges, FlowTasks, Slugs
-from prefectlite.core.edge import Edge
+from prefectlite.core.edge import Edge, put_flow, rewrite
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
 from prefectlite.core.sets import OrderedSet
@@ -20,7 +22,17 @@ from prefectlite.kinds import check_kind, shown
 
 
 class ChangeableFlow(FlowBuilder):
-    """What shows the contents of a flow and lets them be changed."""
+    """What shows the contents of a flow and lets them be changed.
+
+    Parameters
+    ----------
+    name : str
+        What the flow is called.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._me = ref(self)
 
     @property
     def tasks(self) -> FlowTasks:
@@ -95,8 +107,8 @@ class ChangeableFlow(FlowBuilder):
         return self._places
 
     @abstractmethod
-    def copy(self) -> Self:
-        """Return a flow with the same tasks that can be changed by itself."""
+    def _draft(self) -> Self:
+        """Return a copy for ``_become``, which has the same edges."""
 
     @abstractmethod
     def _become(self, draft: Self) -> None:
@@ -104,9 +116,20 @@ class ChangeableFlow(FlowBuilder):
 
     def _change(self, change: Callable[[Self], None]) -> None:
         """Change a copy and take it over; what raises leaves the flow as it was."""
-        draft = self.copy()
+        draft = self._draft()
         change(draft)
         self._become(draft)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle all but who is asked."""
+        return {name: value for name, value in vars(self).items() if name != "_me"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be asked when an edge is changed."""
+        vars(self).update(state)
+        self._me = ref(self)
+        for edge in self.edges:
+            put_flow(edge, self._me)
 
     def draw(self, edge: Edge) -> None:
         """Draw an edge that was made elsewhere, unless it is here already; its tasks are taken in.
@@ -124,8 +147,75 @@ class ChangeableFlow(FlowBuilder):
         DefinitionTypeError
             When it is no edge, or its downstream has no such argument.
         """
-        if self._as_edge(edge) not in self.edges:
+        if self._as_edge(edge) in self.edges:
+            return
+        if isinstance(edge.upstream, Constant):
+            # Most of them need no task.
             self.add_edge(edge.upstream, edge.downstream, edge.key, edge.mapped, edge.flattened)
+            return
+        place = self._take_ends(edge)
+        if edge.key is not None:
+            self._check_free(edge.downstream, place, edge.key)
+        self._insert(self._own(edge))
+
+    def holds(self, edge: Edge) -> bool:
+        """Return whether an edge is in the flow, itself and not one that is equal to it.
+
+        Parameters
+        ----------
+        edge : Edge
+            Any edge.
+
+        Returns
+        -------
+        bool
+            Whether it is this flow's to change.
+        """
+        place = self._places.get(edge.downstream)
+        return place is not None and place.held(edge) is edge
+
+    def redraw(self, edge: Edge, new: Edge) -> None:
+        """Let an edge of the flow say something else; changing the edge does this by itself.
+
+        Parameters
+        ----------
+        edge : Edge
+            An edge of the flow. If there is one already that says the same then, it leaves.
+        new : Edge
+            What it is to say; its tasks are taken in.
+
+        Raises
+        ------
+        DefinitionError
+            As of ``draw``. The flow is as it was then.
+        DefinitionTypeError
+            As of ``draw``.
+        """
+        if new == edge:
+            return
+        place, there = self._places[edge.downstream], self._take_ends(new)
+        if new.key is not None and (there is not place or new.key != edge.key):
+            self._check_free(new.downstream, there, new.key)
+        self._admit(new)
+        is_double = there.held(new) is not None
+        stays = (
+            there is place and new.upstream is edge.upstream and not isinstance(new.downstream, Collection)
+        )
+        if stays and not is_double:
+            if edge.key not in (None, new.key):
+                self._incomplete[edge.downstream] = None
+            place.rewrite(edge, new)
+            return
+        self.erase([edge])
+        rewrite(edge, new)
+        if not is_double:
+            self._insert(edge)
+
+    def _take_ends(self, edge: Edge) -> Place:
+        """Take the tasks of an edge in, if it may be drawn, and return its downstream's place."""
+        self._waiting(edge.downstream, edge.upstream, edge.key)
+        self.add_task(edge.upstream)
+        return self._places[self.add_task(edge.downstream)]
 
     def erase(self, edges: Iterable[object]) -> None:
         """Take edges out; a task that took an argument from one misses that then.

@@ -1,10 +1,11 @@
-"""One dependency between two tasks. Knows tasks and values that stand for tasks; asks a flow for no more."""
+"""One dependency between two tasks. Knows tasks and values that stand for tasks; asks its flow to change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Any
+from typing import Any, Final, Protocol, TypeAlias
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import Task
@@ -13,9 +14,47 @@ from prefectlite.errors import DefinitionError
 from prefectlite.printable import label
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Holder(Collector, Protocol):
+    """A flow, to the edges in it."""
+
+    def holds(self, edge: Edge) -> bool:
+        """Return whether an edge is in the flow, itself and not one that is equal to it.
+
+        Parameters
+        ----------
+        edge : Edge
+            Any edge.
+
+        Returns
+        -------
+        bool
+            Whether it is this flow's to change.
+        """
+        ...
+
+    def redraw(self, edge: Edge, new: Edge) -> None:
+        """Let an edge of the flow say something else.
+
+        Parameters
+        ----------
+        edge : Edge
+            An edge of the flow.
+        new : Edge
+            What it is to say; what cannot be is refused.
+        """
+        ...
+
+
+#: Returns the flow that took an edge in, as long as there is one.
+FlowOfEdge: TypeAlias = Callable[[], Holder | None]
+
+
+@dataclass(slots=True, init=False, repr=False, unsafe_hash=True)
 class Edge:
     """One task waits for another, and may take its value.
+
+    It may be changed: ``edge.mapped = True`` holds for the flow that it is in, and is checked as a new edge
+    is.
 
     Parameters
     ----------
@@ -46,6 +85,7 @@ class Edge:
     key: str | None
     mapped: bool
     flattened: bool
+    _flow: FlowOfEdge | None = field(compare=False)
 
     def __init__(
         self,
@@ -71,21 +111,59 @@ class Edge:
                 f"The edge from {upstream.name!r} to {downstream.name!r} has key={key!r}, "
                 "which cannot be an argument's name; give the name of an argument."
             )
-        _set(self, "upstream", upstream)
-        _set(self, "downstream", downstream)
-        _set(self, "key", key)
-        _set(self, "mapped", bool(mapped))
-        _set(self, "flattened", bool(flattened))
+        _put_upstream(self, upstream)
+        _put_downstream(self, downstream)
+        _put_key(self, key)
+        _put_mapped(self, bool(mapped))
+        _put_flattened(self, bool(flattened))
+        put_flow(self, None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Say something else, in the flow that the edge is in, too."""
+        if name not in _SAID:
+            object.__setattr__(self, name, value)
+            return
+        flow = None if self._flow is None else self._flow()
+        if flow is not None and not flow.holds(self):
+            flow = None
+        up, down, key, mapped, flattened = (value if one == name else getattr(self, one) for one in _SAID)
+        new = Edge(up, down, key, mapped, flattened, flow)
+        if flow is None:
+            rewrite(self, new)
+        else:
+            flow.redraw(self, new)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: an edge always says all of it."""
+        raise AttributeError(f"The {name!r} of an edge cannot be deleted; set it to something else.")
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Pickle and copy what the edge says, without its flow."""
+        return tuple(getattr(self, name) for name in _SAID)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Say what was pickled."""
+        for put, value in zip(_PUT, state, strict=True):
+            put(self, value)
+        put_flow(self, None)
 
     @property
     def upstream_task(self) -> Task:
         """Prefect 1's name of ``upstream``."""
         return self.upstream
 
+    @upstream_task.setter
+    def upstream_task(self, task: Any) -> None:
+        self.upstream = task
+
     @property
     def downstream_task(self) -> Task:
         """Prefect 1's name of ``downstream``."""
         return self.downstream
+
+    @downstream_task.setter
+    def downstream_task(self, task: Any) -> None:
+        self.downstream = task
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -100,4 +178,45 @@ class Edge:
         return f"<Edge: {label(self.upstream.name)} to {label(self.downstream.name)}{how}>"
 
 
-_set = object.__setattr__
+_SAID: Final = ("upstream", "downstream", "key", "mapped", "flattened")
+# The slots' own setters ask no flow, and there is an edge for each argument of each call.
+_PUT: Final = tuple(vars(Edge)[name].__set__ for name in _SAID)
+_put_upstream, _put_downstream, _put_key, _put_mapped, _put_flattened = _PUT
+#: Note who is asked when an edge is changed: ``put_flow(edge, flow_of_edge)``.
+put_flow: Final = vars(Edge)["_flow"].__set__
+
+
+def rewrite(edge: Edge, new: Edge) -> None:
+    """Let an edge say what another one says; its flow is not asked.
+
+    Parameters
+    ----------
+    edge : Edge
+        Stays where it is.
+    new : Edge
+        What it is to say.
+    """
+    _put_upstream(edge, new.upstream)
+    _put_downstream(edge, new.downstream)
+    _put_key(edge, new.key)
+    _put_mapped(edge, new.mapped)
+    _put_flattened(edge, new.flattened)
+
+
+def twin(edge: Edge) -> Edge:
+    """Return an edge that says the same, and is in no flow.
+
+    Parameters
+    ----------
+    edge : Edge
+        Any edge.
+
+    Returns
+    -------
+    Edge
+        A new one.
+    """
+    new = object.__new__(Edge)
+    rewrite(new, edge)
+    put_flow(new, None)
+    return new

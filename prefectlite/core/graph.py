@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, Unpack
+from weakref import ref
 
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import as_list
@@ -12,7 +13,7 @@ from prefectlite.core.blocks import Block
 from prefectlite.core.changing import ChangeableFlow
 from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.edge import Edge
+from prefectlite.core.edge import Edge, put_flow, twin
 from prefectlite.core.flow_options import (
     ELSEWHERE,
     FlowHandler,
@@ -27,7 +28,7 @@ from prefectlite.core.flow_options import (
 from prefectlite.core.layers import current_layer, pop, push
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
-from prefectlite.core.places import Place, Rim
+from prefectlite.core.places import NO_EDGES, Place, Rim
 from prefectlite.errors import DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
 from prefectlite.schedules.schedule import Schedule
@@ -218,6 +219,19 @@ class FlowGraph(ChangeableFlow):
         FlowGraph
             It shares the tasks, and nothing that changes when a flow is built.
         """
+        new = self._draft()
+        new._me = ref(new)
+        twins = {id(edge): twin(edge) for edge in self.edges}
+        for edge in twins.values():
+            put_flow(edge, new._me)
+        for place in new._places.values():
+            place.into = [twins[id(edge)] for edge in place.into] or NO_EDGES
+            place.out = [twins[id(edge)] for edge in place.out] or NO_EDGES
+        return new
+
+    __copy__ = copy
+
+    def _draft(self) -> Self:
         new = object.__new__(type(self))
         vars(new).update(vars(self))
         new.state_handlers, new.tag_concurrency = self.state_handlers, self.tag_concurrency
@@ -228,8 +242,6 @@ class FlowGraph(ChangeableFlow):
         new._ranks = self._ranks.copy()
         new._incomplete, new._unused = dict(self._incomplete), {}
         return new
-
-    __copy__ = copy
 
     def update(
         self,
@@ -267,7 +279,7 @@ class FlowGraph(ChangeableFlow):
         if merge_parameters:
             swap = {mine[name]: theirs[name] for name in theirs if name in mine}
         if swap or not self.tasks.isdisjoint(flow.tasks):
-            united = self.copy()
+            united = self._draft()
             united._exchange(swap)
             united._unite(flow)
             self._become(united)
@@ -325,7 +337,7 @@ class FlowGraph(ChangeableFlow):
         swap = {old: new for old, new in swap.items() if old is not new}
         if not swap:
             return
-        draft = self.copy()
+        draft = self._draft()
         draft._places, draft._ranks, draft._in_order, draft._came = {}, Ranks(), True, 0
         draft._roots, draft._terminals = Rim(), Rim()
         for old in swap:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from prefectlite.core.base import Task
-from prefectlite.core.edge import Edge
+from prefectlite.core.edge import Edge, rewrite
 
 NO_EDGES: Final[Sequence[Edge]] = ()
 NO_CONSTANTS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -137,6 +137,24 @@ class Place:
             self.out.append(edge)
         else:
             self.out = [edge]
+
+    def rewrite(self, edge: Edge, new: Edge) -> None:
+        """Let an edge to the task say something else of how the value is handed over.
+
+        Parameters
+        ----------
+        edge : Edge
+            One that is here.
+        new : Edge
+            What it is to say; its ends are the same, and it is equal to none that is here.
+        """
+        maps = edge.mapped
+        if self._taken is not None:
+            del self._taken[_mark(edge)]
+            self._taken[_mark(new)] = edge
+        rewrite(edge, new)
+        if maps != edge.mapped:
+            self.is_mapped = any(one.mapped for one in self.into)
 
     def drop_into(self, gone: Container[int]) -> bool:
         """Forget edges to the task.

@@ -26,6 +26,7 @@ from prefectlite.engine.events import Answered, Event
 from prefectlite.engine.instructions import Ask
 from prefectlite.engine.ledger import FLOW
 from prefectlite.lowering.past import facts_of_past
+from prefectlite.states.holders import holding
 from prefectlite.states.keys import RunKey
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import State, Success
@@ -187,7 +188,7 @@ class Callbacks:
                 upstream_states = {edge: _of_edge(edge, one) for edge, one in ask.upstreams}
                 constants = self._constants[ask.node] if self._constants else _NOTHING
                 for key, value in constants.items():
-                    upstream_states[Edge(Constant(value), task, key)] = Success(result=value)
+                    upstream_states[Edge(Constant(value), task, key)] = Success(result=holding(value))
                 return bool(options.trigger(upstream_states))
             case "handlers":
                 assert ask.old is not None

@@ -113,7 +113,7 @@ class GivenStates:
         if state.result_ref is None or not is_read:
             return state
         try:
-            return state.replace(result=state.result)
+            return state.load_result()
         except ResultUnavailable as error:
             if isinstance(state, Cached):
                 return Pending("What it had cached is gone.")  # as its cache would find

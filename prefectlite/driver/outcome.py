@@ -13,6 +13,7 @@ from prefectlite.engine.engine import Engine
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.elements import element, flat_element
+from prefectlite.states.holders import holding
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import Mapped, State, Success
@@ -115,7 +116,7 @@ def task_states(compiled: Compiled, engine: Engine) -> dict[Task, State]:
 
 def _with_value(compiled: Compiled, number: int, state: State, above: Sequence[State]) -> State:
     if number in compiled.values:
-        return state.replace(result=compiled.values[number])
+        return state.replace(result=holding(compiled.values[number]))
     node = compiled.plan.nodes[number]
     members = tuple(above[edge.upstream] for edge in node.ins if edge.key is not None)
     gathered = Gathered(compiled.assemblies[number], members)

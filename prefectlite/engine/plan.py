@@ -70,7 +70,7 @@ class PlanEdge(NamedTuple):
     flattened : bool
         Whether the upstream's value is unnested by one level first.
     token : object
-        The user's edge, opaque here; custom triggers get it back.
+        What a trigger of the user's own is shown in the edge's place, opaque here.
     """
 
     upstream: int

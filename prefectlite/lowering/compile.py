@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.edge import Edge
+from prefectlite.core.edge import Edge, twin
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.parameter import Parameter
@@ -151,11 +151,11 @@ class _Compiler:
         number = self._add(task, place.slug, place.constants)
         self.numbers[task] = number
         if edges:
-            numbers = self.numbers
-            self._join(
-                number,
-                [PlanEdge(numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges],
-            )
+            joined = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened) for e in edges]
+            if not isinstance(task.frozen_options.trigger, Trigger):
+                # A trigger of the user's own is shown edges: as they are now, whatever becomes of the flow's.
+                joined = [edge._replace(token=twin(e)) for edge, e in zip(joined, edges, strict=True)]
+            self._join(number, joined)
         elif isinstance(task, Constant):
             self.values[number] = task.value
         elif isinstance(task, Parameter):
@@ -185,7 +185,7 @@ class _Compiler:
                 self.values[known[-1]] = value
         number = self._add(task, slug)
         self.numbers[task] = number
-        members = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened, e) for e in edges]
+        members = [PlanEdge(self.numbers[e.upstream], number, e.key, e.mapped, e.flattened) for e in edges]
         for upstream, (at, _) in zip(known, assembly.fixed, strict=False):
             members.insert(at, PlanEdge(upstream, number, f"arg_{at + 1}"))
         self._join(number, members)

@@ -17,6 +17,7 @@ from prefectlite.moments import Named
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.store import FolderStore, Store, folder_name
 from prefectlite.settings import current
+from prefectlite.states.holders import AnyResult
 
 #: A template for ``str.format``, or a function of the same names that returns a text.
 Location: TypeAlias = str | Callable[..., str]
@@ -24,7 +25,7 @@ Location: TypeAlias = str | Callable[..., str]
 _LONGEST: Final = 200
 
 
-class Result:
+class Result(AnyResult):
     """Where a task's value is stored, in what form, and under what name.
 
     A subclass may define ``read``, ``write`` and ``exists`` itself; with a ``store``, all three are there.

@@ -1,15 +1,18 @@
-"""Results without a store: a constant, what stands in its location, a secret. Knows no file and no task."""
+"""Results without a store: a constant, a text, a secret, the value of a state. Knows no file and no task."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol, Self, runtime_checkable
 
 from prefectlite.errors import ResultError
 from prefectlite.masking import hide
 from prefectlite.results.formats import JSONSerializer
 from prefectlite.results.result import Location, Result
+from prefectlite.states.holders import fill_in
+from prefectlite.states.value import StateValue
 
 
 class ConstantResult(Result):
@@ -298,3 +301,41 @@ class SecretResult(Result):
         except (LookupError, ValueError):
             return False
         return True
+
+
+class StateResult(Result):
+    """What ``state._result`` is: a Result whose value is fetched when it is looked at.
+
+    It is equal to a plain ``Result`` of the same value and location, and pickled and copied as one.
+
+    Parameters
+    ----------
+    state : State
+        Whose value it is.
+    """
+
+    def __init__(self, state: StateValue) -> None:
+        ref = state.result_ref
+        super().__init__(location=None if ref is None else ref.location)
+        self._state = state
+        del self.value
+
+    def __getattr__(self, name: str) -> Any:
+        """Fetch the value."""
+        if name != "value":
+            raise AttributeError(f"a Result has no attribute {name!r}")
+        self.value = self._state.result
+        return self.value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy what it says."""
+        return Result, (self.value, self.location)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as a plain ``Result``."""
+        return Result(self.value, self.location) == (copy(other) if isinstance(other, StateResult) else other)
+
+    __hash__ = None  # as of others
+
+
+fill_in(StateResult)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from prefectlite.rules.verdict import Become, Proceed, Reason
 from prefectlite.states.around import NO_CONTEXT
+from prefectlite.states.holders import holding
 from prefectlite.states.state import Cached, Looped, Mapped, Retrying, Running, Scheduled, State
 
 #: What a state's context says of where its run stood, under the names of Prefect 1.
@@ -109,7 +110,7 @@ def standing_of(state: State) -> Standing:
     lap = _count(told, _LOOP_COUNT)
     looped = None
     if lap > 1:
-        looped = Looped(result=told.get(_LOOP_RESULT), context=NO_CONTEXT, loop_count=lap - 1)
+        looped = Looped(result=holding(told.get(_LOOP_RESULT)), context=NO_CONTEXT, loop_count=lap - 1)
     return Standing(failures, lap, looped, state if isinstance(state, Cached) else None)
 
 

@@ -22,11 +22,12 @@ from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.moments import plainly
 from prefectlite.states.around import settled
+from prefectlite.states.holders import holding, value_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.meta import Queued
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import State
-from prefectlite.states.value import NO_RESULT, classes_below
+from prefectlite.states.value import NO_RESULT, NoResultType, classes_below
 
 #: Lists and dicts that are deeper or hold more are pickled: JSON readers have limits, pickle knows cycles.
 _MAX_DEPTH: Final = 32
@@ -157,11 +158,12 @@ def state_to_json(state: State) -> dict[str, Any]:
     >>> state_to_json(Success("done", result=1))["result"]
     {'kind': 'json', 'value': 1}
     """
+    held = state._held
     return {
         "format": 1,
         "type": _path_of(type(state)),
         "message": None if state.message is None else _plain(mask(str(state.message))),
-        "result": _value_to_json(state._result),
+        "result": _value_to_json(held if type(held) in (ResultRef, NoResultType) else value_of(held)),
         "context": {_plain(str(name)): _value_to_json(value) for name, value in state.context.items()},
         "extras": {name: _value_to_json(plainly(state, name)) for name in state.extras},
     }
@@ -352,7 +354,7 @@ def _path_of(cls: type[State]) -> str:
 
 def _state_from(form: StateForm) -> State:
     cls = _class_at(form.type)
-    result = _value_from(form.result)
+    result = holding(_value_from(form.result))
     context = {name: _value_from(value) for name, value in form.context.items()}
     extras = {name: _value_from(value) for name, value in form.extras.items()}
     try:

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from prefectlite.errors import ResultUnavailable
+from prefectlite.states.holders import Holder
 from prefectlite.states.keys import RunKey
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Renderer(Protocol):
 @dataclass(
     slots=True, unsafe_hash=True
 )  # not frozen: that takes twice the time, and there is one for each result
-class ResultRef:
+class ResultRef(Holder):
     """Where the value of one finished attempt lies; the value itself is fetched when asked for.
 
     Parameters
@@ -62,6 +63,11 @@ class ResultRef:
     source: ValueSource | None = field(default=None, repr=False, compare=False)
     submission: int = 1
     location: str | None = None
+
+    @property
+    def value(self) -> Any:
+        """The value, fetched."""
+        return self.fetch()
 
     def fetch(self) -> Any:
         """Return the value.

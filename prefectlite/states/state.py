@@ -10,6 +10,7 @@ from prefectlite.moments import Moment
 from prefectlite.states.arguments import counted, named, refused, told, zoned
 from prefectlite.states.around import fact_here, moment_here
 from prefectlite.states.children import ChildStates
+from prefectlite.states.holders import Holder, result_of
 from prefectlite.states.value import NO_RESULT, OldOptions, StateValue
 
 
@@ -24,8 +25,8 @@ class State(StateValue):
     message : str or None
         Why the run is in this state, in a sentence.
     result : object, optional
-        The value that goes with the state: data for a success, the exception for a failure, or a
-        ``ResultRef`` that says where the value lies.
+        The value that goes with the state: data for a success, the exception for a failure; a ``Result``
+        around it, or a ``ResultRef`` that says where the value lies.
     context : mapping or None
         Free facts that travel with the state. What a task's code makes has the task's tags there, as a sorted
         list ``tags``, if it has any.
@@ -341,21 +342,26 @@ class Mapped(Success):
         held: Any = super().result
         return [state.result for state in self.map_states] if held is None else held
 
+    @property
+    def _result(self) -> Holder:
+        """The ``Result`` around the value, also around the list of the children's."""
+        return super()._result if self.has_result else result_of(self)
+
     def load_result(self, result: Any = None) -> Self:
         """Return the state with its children's values fetched.
 
         Parameters
         ----------
-        result : object
-            Not looked at: a state knows where its value lies.
+        result : Result or None
+            As of ``State.load_result``.
 
         Returns
         -------
         State
             A state whose children hold their values.
         """
-        fetched = [one.load_result() for one in self.map_states]
-        return super().load_result().replace(map_states=fetched, n_map_states=self.n_map_states)
+        fetched = [one.load_result(result) for one in self.map_states]
+        return super().load_result(result).replace(map_states=fetched, n_map_states=self.n_map_states)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some attributes changed.

@@ -23,6 +23,7 @@ from prefectlite.moments import plainly
 from prefectlite.printable import printable
 from prefectlite.states.arguments import named, refused
 from prefectlite.states.around import fact_here, settled
+from prefectlite.states.holders import Holder, holding, is_result, result_of, value_of
 from prefectlite.states.report import ResultRef
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 _S = TypeVar("_S", bound="StateValue")
 
 
-class NoResultType:
+class NoResultType(Holder):
     """The type of ``NO_RESULT``, which stands for a result that was never given."""
 
+    __slots__ = ()
+    value = None
+    location = None
     _only: ClassVar[NoResultType | None] = None
 
     def __new__(cls) -> NoResultType:
@@ -74,7 +78,7 @@ class StateValue:
         When ``context`` is no mapping, or what comes by name is nothing that the class takes.
     """
 
-    __slots__ = ("_cached_inputs", "_result", "context", "message")
+    __slots__ = ("_cached_inputs", "_held", "context", "message")
     color: ClassVar[str] = "#000000"
     #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
     extras: ClassVar[tuple[str, ...]] = ()
@@ -83,7 +87,8 @@ class StateValue:
 
     message: str | None
     context: Mapping[str, Any]
-    _result: Any
+    #: The value, or what holds it.
+    _held: Any
 
     def __init__(
         self,
@@ -100,7 +105,7 @@ class StateValue:
         if not (said is None or type(said) is str):
             said = str.__str__(said) if isinstance(said, str) else str(said)
         _put_message(self, said)
-        _put_result(self, result)
+        _put_held(self, result)
         # The context of another state is whole; what a user gives has more by itself.
         _put_context(self, context if type(context) is MappingProxyType else _facts(type(self), context))
 
@@ -142,12 +147,18 @@ class StateValue:
     @property
     def result(self) -> Any:
         """The value that goes with the state, fetched from wherever it lies; None if there is none."""
-        return _value_of(self._result)
+        return value_of(self._held)
+
+    @property
+    def _result(self) -> Holder:
+        """The ``Result`` around the value, as in Prefect 1: what was given, or one that fetches the value."""
+        held = self._held
+        return held if held is NO_RESULT or is_result(held) else result_of(self)
 
     @property
     def result_ref(self) -> ResultRef | None:
         """Where the value lies; None when the state holds it itself or there is none."""
-        return self._result if type(self._result) is ResultRef else None
+        return self._held if type(self._held) is ResultRef else None
 
     @property
     def cached_inputs(self) -> Mapping[str, Any]:
@@ -160,20 +171,26 @@ class StateValue:
 
         Parameters
         ----------
-        result : object
-            Not looked at: a state knows where its value lies.
+        result : Result or None
+            What reads the value of a state that was given a ``Result`` with a location and without a value;
+            by default, that one. Not looked at otherwise: the state knows where its value lies.
 
         Returns
         -------
         State
             A state that holds its value, wherever that lay before.
         """
-        return self if self.result_ref is None else self.replace(result=self.result)
+        held = self._held
+        if type(held) is ResultRef:
+            return self.replace(result=holding(held.fetch()))
+        if is_result(held) and held.value is None and held.location is not None:
+            return self.replace(result=(result or held).read(held.location))
+        return self
 
     @property
     def has_result(self) -> bool:
         """Whether a result was given, be it None."""
-        return self._result is not NO_RESULT
+        return self._held is not NO_RESULT
 
     def attributes(self) -> dict[str, Any]:
         """Return all that the constructor takes, the result unfetched.
@@ -183,7 +200,7 @@ class StateValue:
         dict
             ``message``, ``result``, ``context``, the ``extras`` of the class, and ``cached_inputs`` if given.
         """
-        found = {"message": self.message, "result": self._result, "context": dict(self.context)}
+        found = {"message": self.message, "result": self._held, "context": dict(self.context)}
         for name in self.extras:
             found[name] = plainly(self, name)
         if self.cached_inputs:
@@ -217,7 +234,7 @@ class StateValue:
         ) and all(
             is_same(mine, theirs)
             for mine, theirs in (
-                (self._result, other._result),
+                (self._held, other._held),
                 (self.cached_inputs, other.cached_inputs),
             )
         )
@@ -294,7 +311,7 @@ class StateValue:
 # The slots' own setters pass by the refusal above, in half the time of ``object.__setattr__``: the driver
 # makes a state for each task run.
 _put_message: Final = vars(StateValue)["message"].__set__
-_put_result: Final = vars(StateValue)["_result"].__set__
+_put_held: Final = vars(StateValue)["_held"].__set__
 _put_context: Final = vars(StateValue)["context"].__set__
 
 
@@ -335,12 +352,6 @@ def _rebuild(cls: type[_S], attributes: dict[str, Any]) -> _S:
     return cls(**attributes)
 
 
-def _value_of(held: Any) -> Any:
-    if held is NO_RESULT:
-        return None
-    return held.fetch() if type(held) is ResultRef else held
-
-
 def is_same(mine: Any, theirs: Any) -> bool:
     """Return whether two values are the same to who compares states.
 
@@ -357,7 +368,7 @@ def is_same(mine: Any, theirs: Any) -> bool:
     if mine is theirs or (type(mine) is ResultRef and type(theirs) is ResultRef and mine == theirs):
         return True
     try:
-        mine, theirs = _value_of(mine), _value_of(theirs)
+        mine, theirs = value_of(mine), value_of(theirs)
     except ResultUnavailable:
         return False
     if isinstance(mine, BaseException) and isinstance(theirs, BaseException):

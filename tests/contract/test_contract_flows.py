@@ -49,6 +49,16 @@ def add(x: Any, y: Any = 0) -> Any:
 
 
 @task
+def numbers(start: int = 0) -> list[int]:
+    return [start + 1, start + 2, start + 3]
+
+
+@task
+def both(x: Any = None, y: Any = None) -> Any:
+    return x, y
+
+
+@task
 def same(x: Any) -> Any:
     return x
 
@@ -450,6 +460,45 @@ def _() -> None:
     assert (state.result[third].result, here(flow, n=1).result[third].result) == (12, 2)
     with refused(ValueError, "for its argument 'x' already"):
         flow.edges.add(Edge(first, third, "x"))
+
+
+@row("4.2", "an edge of a flow that is changed is what runs: its key, mapped, flattened, either end")
+def _() -> None:
+    with Flow("changed") as flow:
+        a, b = numbers(), numbers(start=10)
+        c = both(x=a)
+    [edge] = flow.edges
+    assert here(flow).result[c].result == ([1, 2, 3], None)
+    edge.key = "y"
+    assert here(flow).result[c].result == (None, [1, 2, 3])
+    edge.mapped = True
+    assert here(flow).result[c].result == [(None, 1), (None, 2), (None, 3)]
+    edge.upstream_task = b
+    assert here(flow).result[c].result == [(None, 11), (None, 12), (None, 13)]
+    d = both(flow=flow)
+    edge.downstream_task = d
+    state = here(flow)
+    assert state.result[c].result == (None, None)
+    assert state.result[d].result == [(None, 11), (None, 12), (None, 13)]
+    with refused(TypeError, "so 'z' is no argument of it"):
+        edge.key = "z"
+    with refused(ValueError, "would wait for itself"):
+        edge.upstream_task = d
+
+
+@row("4.2", "an edge that was changed is in flow.edges still, and may be taken out (1.x lost it in its set)")
+def _() -> None:
+    with Flow("changed") as flow:
+        a = numbers()
+        c = both(x=a)
+    [edge] = flow.edges
+    edge.key = "y"
+    assert edge in flow.edges
+    assert flow.edges_to(c) == flow.edges_from(a) == {Edge(a, c, "y")}
+    flow.replace(c, both.copy())
+    assert [one.key for one in flow.edges] == ["y"]
+    flow.edges.discard(*flow.edges)
+    assert flow.edges == set()
 
 
 @row("4.2", "flow.tasks and flow.edges may be set, in either order, and flow.constants and flow.slugs too")

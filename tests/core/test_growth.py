@@ -102,6 +102,15 @@ def tell(world: World) -> None:
     world.flow.slugs[world.leaf] = "last"
 
 
+def change(world: World) -> None:
+    [edge] = world.flow.edges_to(world.leaf) - {Edge(world.fresh, world.leaf)}
+    edge.mapped = True
+    edge.key = None
+    edge.downstream_task = world.other
+    edge.upstream_task = world.fresh
+    assert edge in world.flow.edges
+
+
 SMALL, BIG = 50, 2000
 ACTS: dict[str, Callable[[World], object]] = {
     "a task": lambda world: inc(1, flow=world.flow),
@@ -116,6 +125,7 @@ ACTS: dict[str, Callable[[World], object]] = {
     "what is put into the sets": put_in,
     "what is taken out of the sets": take_out,
     "what the dicts are told": tell,
+    "an edge that is changed": change,
     "operators": lambda world: world.flow.operate("Add", [world.last, 1]),
     "edges_to": lambda world: world.flow.edges_to(world.leaf),
     "edges_from": lambda world: world.flow.edges_from(world.last),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
+from prefectlite.core.edge import Edge
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import task
@@ -42,10 +43,23 @@ def test_nodes_stand_in_topological_order_with_their_edges_both_ways() -> None:
     assert compiled.plan.name == "f"
     assert [(e.upstream, e.key) for e in node(compiled, c).ins] == [(b_, "x"), (a_, "y")]
     assert [e.downstream for e in node(compiled, a).outs] == [b_, c_]
-    assert {e.token for e in node(compiled, c).ins} == set(graph.edges_to(c))
     assert compiled.plan.terminal == compiled.plan.reference == frozenset({c_})
     assert dict(compiled.constants[b_]) == {"y": 5}
     assert node(compiled, a).kind == "task"
+
+
+def test_a_trigger_of_the_users_own_is_shown_edges_that_later_changes_leave_alone() -> None:
+    with FlowGraph("f") as graph:
+        a = one()
+        b = add(a, task_args={"trigger": lambda states: True})
+        c = add(b)
+    compiled = compile(graph, {})
+    [edge] = graph.edges_to(b)
+    edge.key = "y"
+
+    assert [e.token for e in node(compiled, b).ins] == [Edge(a, b, "x")]
+    # All others need none.
+    assert [e.token for e in node(compiled, c).ins] == [None]
 
 
 def test_reference_tasks_are_the_users() -> None:
