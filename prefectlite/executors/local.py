@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
+from prefectlite.engine.events import Event
 from prefectlite.executors.held import HeldValues, was_called_off
-from prefectlite.executors.local_block import LocalBlock, Teller, open_block
+from prefectlite.executors.local_block import LocalBlock, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.tellers import Calls, Children
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.worker.apart import rest
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
@@ -113,17 +114,21 @@ class LocalSession(HeldValues):
         self._thread = threading.get_ident()
         until = time.monotonic() + budget
         events: list[Event] = []
+        calls = Calls(events)
         try:
             while queue and not self._called_off:
                 parcel, shipment = next(iter(queue.items()))
                 if isinstance(shipment, Shipment):
                     del queue[parcel]
-                    self._attempt(parcel, shipment, events)
-                elif self._run_block(shipment, events, until):
-                    queue.pop(parcel, None)
+                    self._attempt(parcel, shipment, calls)
+                else:
+                    calls.close()
+                    if self._run_block(shipment, events, until):
+                        queue.pop(parcel, None)
                 if time.monotonic() >= until:
                     break
         finally:
+            calls.close()
             self._deliver(events)
         return True
 
@@ -195,7 +200,7 @@ class LocalSession(HeldValues):
         if block is None:
             block = self._block = open_block(shipment, *self._open(shipment), self._slots, self._here)
         submission, strip = shipment.submission, block.strip
-        teller = Teller(events, submission, bool(shipment.measure))
+        teller = Children(events, submission, bool(shipment.measure))
         try:
             while not block.is_over and not self._called_off:
                 place = block.place
@@ -224,7 +229,7 @@ class LocalSession(HeldValues):
             self._block = None
         return block.is_over
 
-    def _attempt(self, parcel: Parcel, shipment: Shipment, events: list[Event]) -> None:
+    def _attempt(self, parcel: Parcel, shipment: Shipment, calls: Calls) -> None:
         run, submission = parcel
         values = self._read(shipment.needs) if shipment.needs else ()
         began = time.time()
@@ -240,7 +245,5 @@ class LocalSession(HeldValues):
             self._interruptible = False
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
-        if outcome.report is None:
-            events.append(AttemptHeld(time.time(), run, submission))
-        elif not (self._is_held and was_called_off(outcome)):
-            events.append(AttemptFinished(outcome.report.ended, run, submission, outcome.report))
+        if not (self._is_held and was_called_off(outcome)):
+            calls.add(run, submission, bool(shipment.measure), outcome)
