@@ -20,7 +20,9 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.executors.tellers import Calls, Children
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.worker.apart import rest
-from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
+from prefectlite.worker.around import Kinds
+from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
+from prefectlite.worker.strips import Single
 
 
 class LocalExecutor:
@@ -76,6 +78,8 @@ class LocalSession(HeldValues):
         self._here = replace(self._here, is_called_off=lambda: self._is_held)
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
+        # Of the attempts of a task, by the identity of its blob.
+        self._kinds: dict[int, Kinds] = {}
         # The block whose children run now, and children that are not to run.
         self._block: LocalBlock | None = None
         self._gone: set[Parcel] = set()
@@ -191,6 +195,7 @@ class LocalSession(HeldValues):
             First run, submission and count of values that stay readable until ``drop``.
         """
         self._queue.clear()
+        self._kinds.clear()
         super().close(keep)
         rest()  # a run leaves no process behind
 
@@ -234,10 +239,10 @@ class LocalSession(HeldValues):
         values = self._read(shipment.needs) if shipment.needs else ()
         began = time.time()
         try:
-            flow, task = self._open(shipment)
             assert shipment.live is not None
+            strip = Single(self._kinds_of(shipment), shipment.live, values)
             self._interruptible = True
-            outcome = perform(flow, task, shipment.live, values, self._here)
+            outcome = perform_at(strip, 0)
         except Interruption:
             # It came between the body and its report.
             outcome = Outcome(called_off(began, self._here))
@@ -247,3 +252,10 @@ class LocalSession(HeldValues):
             self._values[parcel] = outcome.wrapper
         if not (self._is_held and was_called_off(outcome)):
             calls.add(run, submission, bool(shipment.measure), outcome)
+
+    def _kinds_of(self, shipment: Shipment) -> Kinds:
+        blob = id(shipment.task)
+        found = self._kinds.get(blob)
+        if found is None:
+            found = self._kinds[blob] = Kinds(*self._open(shipment), self._here)
+        return found

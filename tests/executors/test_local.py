@@ -305,7 +305,7 @@ def test_an_interruption_between_body_and_report_calls_the_run_off_too(
         inc(1)
     one = rig(graph)
     one.start()
-    monkeypatch.setattr("prefectlite.executors.local.perform", interrupted)
+    monkeypatch.setattr("prefectlite.executors.local.perform_at", interrupted)
     one.session.work(10)
     assert isinstance(one.events[0].report.state, Cancelled)
 
