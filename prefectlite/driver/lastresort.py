@@ -6,7 +6,6 @@ import logging
 import sys
 import threading
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final, TextIO
 
 from prefectlite.driver.lines import Lines, template
@@ -211,11 +210,7 @@ class Ear:
 
     def _label(self) -> None:
         """Let a program's own handlers know whose the records are that handlers and triggers make."""
-        own = [
-            handler
-            for handler in (*_TOP.handlers, *_ROOT.handlers)
-            if _is_a_programs(type(handler).__module__)
-        ]
+        own = [handler for handler in (*_TOP.handlers, *_ROOT.handlers) if _IS_A_PROGRAMS[type(handler)]]
         self._labelled = [(handler, Labelled()) for handler in own]
         for handler, label in self._labelled:
             handler.addFilter(label)
@@ -245,15 +240,21 @@ def is_set_up(logger: logging.Logger) -> bool:
     at: logging.Logger | None = logger
     while at is not None:
         for handler in at.handlers:
-            if _is_a_programs(type(handler).__module__):
+            if _IS_A_PROGRAMS[type(handler)]:
                 return True
         at = at.parent if at.propagate else None
     return False
 
 
-@cache
-def _is_a_programs(module: str) -> bool:
-    return module.partition(".")[0] != "prefectlite"
+class _Known(dict[type, bool]):
+    """Of each class of handlers, whether it is a program's own; asked for each task run."""
+
+    def __missing__(self, kind: type) -> bool:
+        found = self[kind] = kind.__module__.partition(".")[0] != "prefectlite"
+        return found
+
+
+_IS_A_PROGRAMS: Final = _Known()
 
 
 def _who(known: dict[str, Any]) -> str:
