@@ -170,14 +170,23 @@ class Outlet:
         if self._out is None:
             write, error = out.write, sys.stderr
             bell, other = self._bells
-            if not (bell.hang(out) and (error is None or error is out or other.hang(error))):
+            has_bells = bell.hang(out) and (error is None or error is out or other.hang(error))
+            if not (has_bells and self._is_watched()):
                 self._take_down()
                 return False
             self._out, self._write = out, write
-            if self._watch is None:
-                self._watch = threading.Thread(target=self._look, name="prefectlite-outlet", daemon=True)
-                self._watch.start()
         return self._out is out
+
+    def _is_watched(self) -> bool:
+        """Return whether somebody sees to it that nothing waits for long; begin it."""
+        if self._watch is None:
+            watch = threading.Thread(target=self._look, name="prefectlite-outlet", daemon=True)
+            try:
+                watch.start()
+            except RuntimeError:  # there is no room for one, or the interpreter is about to end
+                return False
+            self._watch = watch
+        return True
 
     def _take_down(self) -> None:
         for bell in self._bells:

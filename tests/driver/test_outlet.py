@@ -125,6 +125,20 @@ def test_what_waits_goes_out_by_itself_after_a_while_and_the_thread_for_that_end
     outlet.catch_up()
 
 
+def test_nothing_waits_where_no_thread_can_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlet, out = crowded(), Stream()
+    watch = outlet._watch
+    assert watch is not None
+    watch.join(50 * LATEST)
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    outlet.write_soon(out, "a")
+    assert (out.notes, outlet._watch) == (["a"], None)
+
+
 class Slotted:
     """A stream that takes no bell."""
 
