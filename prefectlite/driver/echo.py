@@ -136,8 +136,16 @@ class Echo:
             Seconds since the epoch.
         """
         try:
-            # What surrounds a body is no part of it.
-            self._around.copy().run(self._say_start, key, attempt, began)
+            with self._lock:
+                if not self._begins(key, attempt):
+                    return
+                lines = self._lines(_LEVEL)
+                if lines is not None:
+                    self._resort.write(lines.one(key, _RUNS, began), in_crowd=True)
+                else:
+                    # What surrounds a body is no part of it.
+                    record = self._record_of_run(key, _LEVEL, _RUNS, began)
+                    self._around.copy().run(self._say, [record])
         except Exception:
             _logger.exception("That a task run began could not be logged.")
 
@@ -185,22 +193,17 @@ class Echo:
 
     def _of_line(self, line: LogLine) -> Iterator[logging.LogRecord | str]:
         key = RunKey.parse(line.run)
-        yield from self._of_start(key, line.attempt, line.time if line.began is None else line.began)
+        if self._begins(key, line.attempt):
+            yield self._of_run(key, RUNNING, line.time if line.began is None else line.began)
         yield self._of_body(line, key.slug)
 
-    def _say_start(self, key: RunKey, attempt: int, began: float) -> None:
-        with self._lock:
-            self._say(self._of_start(key, attempt, began))
-
-    def _of_start(self, key: RunKey, attempt: int, began: float) -> list[logging.LogRecord | str]:
-        """Return what tells that an attempt runs; nothing when that was told, or is no news."""
+    def _begins(self, key: RunKey, attempt: int) -> bool:
+        """Return whether to tell now that an attempt runs: not when that was told, or is no news."""
         telling, run = self._telling, self._run
         if telling is None or run is None:
-            return []
+            return False
         number = run.in_flight(key, attempt)
-        if number is None or not telling.begins(number, key.slug, self._clock()):
-            return []
-        return [self._of_run(key, RUNNING, began)]
+        return number is not None and telling.begins(number, key.slug, self._clock())
 
     def _of_body(self, line: LogLine, slug: str) -> logging.LogRecord:
         printed = line.logger == "stdout"
@@ -335,3 +338,7 @@ def _keys_of(group: TransitionMany | TransitionEach) -> Iterable[RunKey]:
     if isinstance(group, TransitionEach):
         return group.keys
     return (RunKey(group.slug, group.first + place) for place in range(len(group)))
+
+
+#: At which level, and in what words, it is told that a body runs.
+_LEVEL, _RUNS = _said_of(RUNNING)

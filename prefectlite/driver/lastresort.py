@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TextIO
 
 from prefectlite.driver.lines import Lines, template
+from prefectlite.driver.outlet import OUTLET
 from prefectlite.printable import hanging
 from prefectlite.settings import LoggingSettings
 from prefectlite.worker.labels import Labelled, current
@@ -41,7 +42,6 @@ class LastResort(logging.Handler):
         super().__init__()
         self.level_wanted: int = getattr(logging, settings.level)
         self._settings = settings
-        self._one_at_a_time = threading.Lock()
         self.setFormatter(logging.Formatter(settings.format, settings.datefmt))
 
     def format(self, record: logging.LogRecord) -> str:
@@ -116,26 +116,24 @@ class LastResort(logging.Handler):
         form = template(self._settings.format, {name: known[name] for name in _FIXED})
         return None if form is None else Lines(form, self._settings.datefmt, known["flow_run_id"], names)
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, *, in_crowd: bool = False) -> None:
         """Write lines, at once: each time, other threads may get in between.
 
         Parameters
         ----------
         text : str
             With their ends.
+        in_crowd : bool
+            Whether more may follow on its heels, so that it may go a moment later.
         """
         out = _standard_output()
         if not text or out is None:
             return
         try:
-            with self._one_at_a_time:
-                try:
-                    out.write(text)
-                except UnicodeEncodeError as error:
-                    out.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-                # A notebook's stream flushes itself, in a thread that each of our flushes would wait for.
-                if not hasattr(out, "flush_interval"):
-                    out.flush()
+            if in_crowd:
+                OUTLET.write_soon(out, text)
+            else:
+                OUTLET.write(out, text)
         except (OSError, ValueError):
             return  # the stream is gone or closed, as behind `| head`
 
@@ -212,7 +210,7 @@ class Ear:
 
     def _label(self) -> None:
         """Let a program's own handlers know whose the records are that handlers and triggers make."""
-        own = [handler for handler in (*_TOP.handlers, *_ROOT.handlers) if _is_a_programs(handler)]
+        own = [handler for handler in (*_TOP.handlers, *_ROOT.handlers) if _IS_A_PROGRAMS[type(handler)]]
         self._labelled = [(handler, Labelled()) for handler in own]
         for handler, label in self._labelled:
             handler.addFilter(label)
@@ -241,14 +239,22 @@ def is_set_up(logger: logging.Logger) -> bool:
     """
     at: logging.Logger | None = logger
     while at is not None:
-        if any(map(_is_a_programs, at.handlers)):
-            return True
+        for handler in at.handlers:
+            if _IS_A_PROGRAMS[type(handler)]:
+                return True
         at = at.parent if at.propagate else None
     return False
 
 
-def _is_a_programs(handler: logging.Handler) -> bool:
-    return type(handler).__module__.partition(".")[0] != "prefectlite"
+class _Known(dict[type, bool]):
+    """Of each class of handlers, whether it is a program's own; asked for each task run."""
+
+    def __missing__(self, kind: type) -> bool:
+        found = self[kind] = kind.__module__.partition(".")[0] != "prefectlite"
+        return found
+
+
+_IS_A_PROGRAMS: Final = _Known()
 
 
 def _who(known: dict[str, Any]) -> str:

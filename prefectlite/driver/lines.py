@@ -67,8 +67,11 @@ class Lines:
         str
             With the line's end.
         """
-        run = str(key)
-        return self._line(key.slug, hanging(run), f"Task run {label(run)}: {text}", int(moment))
+        run, second = str(key), int(moment)
+        message = f"Task run {label(run)}: {text}"
+        if self._is_simple and second == self._second:  # as most are, of runs that come one by one
+            return f"{self._before}{message}{self._behind}"
+        return self._line(key.slug, hanging(run), message, second)
 
     def each(self, keys: Sequence[RunKey], text: str, moments: Sequence[float]) -> str:
         """Return the lines of task runs of which the same is told.

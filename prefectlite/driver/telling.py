@@ -165,14 +165,13 @@ class Telling:
             return
         if not _is_start(group):
             running.difference_update(runs)
-            self._told.difference_update(runs)
             yield group
             return
         heard = running.intersection(runs)
         running.update(runs)
         if not heard:
             yield group
-        else:
+        elif len(heard) < len(runs):
             yield from (group.one(place) for place, run in enumerate(runs) if run not in heard)
 
     def _of_some(self, group: TransitionMany | TransitionEach, now: float) -> Iterator[Transition]:
@@ -190,6 +189,8 @@ class Telling:
         return filter(self._is_new, map(group.one, sorted([*known, *begun])))
 
     def _begins(self, run: int, now: float) -> bool:
+        if self._tells_all:
+            return True  # nobody need remember it
         if self._allowance.take(now):
             self._told.add(run)
             return True

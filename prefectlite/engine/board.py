@@ -244,7 +244,7 @@ class Board:
         """
         key = self.keys[run]
         if key is None:
-            loop = self.laps[run].count if run in self.laps else 1
+            loop = self.loop(run)
             nodes = self.plan.nodes
             if run < len(nodes):
                 key = RunKey(nodes[run].slug, None, loop)
@@ -253,6 +253,21 @@ class Board:
                 key = RunKey(nodes[node].slug, run - self.families[node].base, loop)
             self.keys[run] = key
         return key
+
+    def loop(self, run: int) -> int:
+        """Return a run's iteration.
+
+        Parameters
+        ----------
+        run : int
+            Its number.
+
+        Returns
+        -------
+        int
+            Counted from 1.
+        """
+        return self.laps[run].count if run in self.laps else 1
 
     def past(self, run: int) -> Past:
         """Return what a run's user code may know of what went before.

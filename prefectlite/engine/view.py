@@ -122,7 +122,7 @@ class EngineView:
         board, run = self.board, self.board.run_of(key)
         if run is None or board.stage[run] != FLYING:
             return None
-        return run if board.attempt[run] == attempt and board.key(run) == key else None
+        return run if board.attempt[run] == attempt and board.loop(run) == key.loop else None
 
     def node_of(self, run: int) -> int:
         """Return the plan's node of a run.

@@ -13,13 +13,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prefectlite.engine.events import AttemptFinished, AttemptHeld, Event
+from prefectlite.engine.events import Event
 from prefectlite.executors.held import HeldValues, was_called_off
-from prefectlite.executors.local_block import LocalBlock, Teller, open_block
+from prefectlite.executors.local_block import LocalBlock, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.tellers import Calls, Children
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.worker.apart import rest
-from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform, perform_at
+from prefectlite.worker.around import Kinds
+from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
+from prefectlite.worker.strips import Single
 
 
 class LocalExecutor:
@@ -75,6 +78,8 @@ class LocalSession(HeldValues):
         self._here = replace(self._here, is_called_off=lambda: self._is_held)
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
+        # Of the attempts of a task, by the identity of its blob.
+        self._kinds: dict[int, Kinds] = {}
         # The block whose children run now, and children that are not to run.
         self._block: LocalBlock | None = None
         self._gone: set[Parcel] = set()
@@ -113,17 +118,21 @@ class LocalSession(HeldValues):
         self._thread = threading.get_ident()
         until = time.monotonic() + budget
         events: list[Event] = []
+        calls = Calls(events)
         try:
             while queue and not self._called_off:
                 parcel, shipment = next(iter(queue.items()))
                 if isinstance(shipment, Shipment):
                     del queue[parcel]
-                    self._attempt(parcel, shipment, events)
-                elif self._run_block(shipment, events, until):
-                    queue.pop(parcel, None)
+                    self._attempt(parcel, shipment, calls)
+                else:
+                    calls.close()
+                    if self._run_block(shipment, events, until):
+                        queue.pop(parcel, None)
                 if time.monotonic() >= until:
                     break
         finally:
+            calls.close()
             self._deliver(events)
         return True
 
@@ -186,6 +195,7 @@ class LocalSession(HeldValues):
             First run, submission and count of values that stay readable until ``drop``.
         """
         self._queue.clear()
+        self._kinds.clear()
         super().close(keep)
         rest()  # a run leaves no process behind
 
@@ -195,7 +205,7 @@ class LocalSession(HeldValues):
         if block is None:
             block = self._block = open_block(shipment, *self._open(shipment), self._slots, self._here)
         submission, strip = shipment.submission, block.strip
-        teller = Teller(events, submission, bool(shipment.measure))
+        teller = Children(events, submission, bool(shipment.measure))
         try:
             while not block.is_over and not self._called_off:
                 place = block.place
@@ -224,15 +234,15 @@ class LocalSession(HeldValues):
             self._block = None
         return block.is_over
 
-    def _attempt(self, parcel: Parcel, shipment: Shipment, events: list[Event]) -> None:
+    def _attempt(self, parcel: Parcel, shipment: Shipment, calls: Calls) -> None:
         run, submission = parcel
         values = self._read(shipment.needs) if shipment.needs else ()
         began = time.time()
         try:
-            flow, task = self._open(shipment)
             assert shipment.live is not None
+            strip = Single(self._kinds_of(shipment), shipment.live, values)
             self._interruptible = True
-            outcome = perform(flow, task, shipment.live, values, self._here)
+            outcome = perform_at(strip, 0)
         except Interruption:
             # It came between the body and its report.
             outcome = Outcome(called_off(began, self._here))
@@ -240,7 +250,12 @@ class LocalSession(HeldValues):
             self._interruptible = False
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
-        if outcome.report is None:
-            events.append(AttemptHeld(time.time(), run, submission))
-        elif not (self._is_held and was_called_off(outcome)):
-            events.append(AttemptFinished(outcome.report.ended, run, submission, outcome.report))
+        if not (self._is_held and was_called_off(outcome)):
+            calls.add(run, submission, bool(shipment.measure), outcome)
+
+    def _kinds_of(self, shipment: Shipment) -> Kinds:
+        blob = id(shipment.task)
+        found = self._kinds.get(blob)
+        if found is None:
+            found = self._kinds[blob] = Kinds(*self._open(shipment), self._here)
+        return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -307,6 +309,79 @@ def test_a_body_in_a_process_of_its_own_is_told_to_run_while_it_runs(
         waited = waits(tmp_path / "told")
     with plain():
         assert flow.run(executor=HERE).result[waited].result
+
+
+def test_a_body_that_runs_long_after_many_short_ones_is_told_to_run_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, many = threading.Event(), 2000
+
+    class Notes(io.StringIO):
+        def write(self, text: str) -> int:
+            if f"waits-1[{many}]: Running" in text:
+                told.set()
+            return super().write(text)
+
+    @task
+    def waits(x: int) -> bool:
+        return x < many or told.wait(20)
+
+    monkeypatch.setattr(sys, "stdout", Notes())
+    with Flow("etl") as flow:
+        waited = waits.map(list(range(many + 1)))
+    with plain():
+        assert all(flow.run(executor=HERE).result[waited].result)
+
+
+#: What bodies write as soon as they begin, in whatever way, and whether lines wait for each other meanwhile.
+WRITES = """
+import logging, sys, threading
+from prefectlite import Flow, LocalExecutor, get_logger, task
+
+own = logging.getLogger("own")
+own.addHandler(logging.StreamHandler(sys.stderr))
+own.propagate = False
+ways = [print, lambda text: print(text, file=sys.stderr), own.warning, get_logger("own").warning]
+
+@task
+def says(x):
+    if x % 50 < len(ways):
+        ways[x % 50](f"<{x}>")
+    return "prefectlite-outlet" in [one.name for one in threading.enumerate()]
+
+with Flow("etl") as flow:
+    said = says.map(list(range(1500)))
+print("crowd" if any(flow.run(executor=LocalExecutor()).result[said].result) else "no crowd")
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_of_many_short_bodies_each_is_told_to_run_before_what_it_writes(unbuffered: str) -> None:
+    lines = written_by(WRITES, PYTHONUNBUFFERED=unbuffered)
+    said = [line.partition("<")[2].partition(">")[0] for line in lines if "<" in line]
+    assert len(said) == 1500 // 50 * 4
+    places = {line: place for place, line in enumerate(line.partition(" | ")[2] or line for line in lines)}
+    for number in said:
+        started = places[f"Task run says-1[{number}]: Running. A worker runs its body."]
+        assert started < places[f"<{number}>"], number
+    assert lines[-1] == "crowd"
+
+
+def test_where_no_start_is_told_nothing_waits() -> None:
+    assert written_by(WRITES, PREFECTLITE_LOGGING_LEVEL="ERROR")[-1] == "no crowd"
+
+
+def written_by(program: str, **environment: str) -> list[str]:
+    """Return the lines of a program, of both its streams as they come."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("form", ["%(message)s", "%(message)s%(msecs).0s"])

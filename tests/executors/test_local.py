@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
 import threading
 import time
@@ -15,7 +16,7 @@ from prefectlite.core.annotations import unmapped
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import task
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import AttemptFinished, AttemptHeld, RunStarted
+from prefectlite.engine.events import AttemptFinished, AttemptHeld, CallsFinished, RunStarted
 from prefectlite.engine.instructions import EndRun, Submit, SubmitMany
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.held import ROOM
@@ -100,13 +101,27 @@ def test_attempts_run_in_this_thread_in_order_and_report_in_one_batch(rig: Any) 
     one = rig(graph)
     one.start()
     assert one.session.work(10)
-    assert [event.run for event in one.events] == [0, 1, 2]
-    assert all(isinstance(event, AttemptFinished) and event.report.state is None for event in one.events)
-    assert [event.report.where for event in one.events] == ["local"] * 3
+    (event,) = one.events
+    assert isinstance(event, CallsFinished)
+    assert (list(event.runs), list(event.submissions)) == ([0, 1, 2], [1, 1, 1])
+    assert [pickle.loads(event.reports.one(place).inline) for place in range(3)] == [1, 1, 2]
+    assert (event.reports.where, event.time) == ("local", event.reports.ended[-1])
     assert set(threads) == {threading.get_ident()}
     assert one.session.fetch(2, 1) == 2
     assert not one.session.work(10)
     assert one.session.room() == ROOM, "one runs at a time, however many wait"
+
+
+def test_what_is_no_plain_success_is_told_of_by_itself_and_in_its_place(rig: Any) -> None:
+    with FlowGraph("f") as graph:
+        for x in (1, 2, "no number", 3, 4):
+            inc(x)
+    one = rig(graph)
+    one.start()
+    one.session.work(10)
+    kinds = [type(event) for event in one.events]
+    assert kinds == [CallsFinished, AttemptFinished, CallsFinished]
+    assert [list(event.runs) for event in one.events[::2]] == [[0, 1], [3, 4]]
 
 
 def test_the_budget_bounds_a_turn_but_something_always_runs(rig: Any) -> None:
@@ -290,7 +305,7 @@ def test_an_interruption_between_body_and_report_calls_the_run_off_too(
         inc(1)
     one = rig(graph)
     one.start()
-    monkeypatch.setattr("prefectlite.executors.local.perform", interrupted)
+    monkeypatch.setattr("prefectlite.executors.local.perform_at", interrupted)
     one.session.work(10)
     assert isinstance(one.events[0].report.state, Cancelled)
 
