@@ -16,6 +16,7 @@ from prefectlite.core.edge import Edge
 from prefectlite.core.facts import task_facts
 from prefectlite.core.here import clocked
 from prefectlite.core.layers import surroundings
+from prefectlite.core.loggers import run_logger
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
@@ -149,7 +150,7 @@ class Callbacks:
             **self._contexts.get(task, _NOTHING),
             **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
             "task_run_count": max(attempt, 1),  # as in Prefect 1, also of what has not begun
-            "logger": task.logger,
+            "logger": task.logger if key.index is None else run_logger(f"{task.name}[{key.index}]"),
         }
         try:
             facts |= facts_of_past(ask.past, key)

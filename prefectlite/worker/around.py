@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from prefectlite.core.facts import own_facts, shared_facts
 from prefectlite.core.keeping import Keeping
 from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, push
+from prefectlite.core.loggers import run_logger
 from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
@@ -98,7 +99,6 @@ class Kind:
                 **self.flow.context,
                 **envelope.context,
                 **shared_facts(envelope.name, envelope.tags, self.attempt),
-                "logger": self.task.logger,
                 "time_left": time_left,
             }
         return found
@@ -313,9 +313,11 @@ class Around(LazyLayer):
         """
         kind, told, index = self.kind, self.told, self.index
         facts = kind.flow.facts
+        own = own_facts(self.key, facts.run_id, kind.task.envelope.name)
         return {
             **kind.shared,
-            **own_facts(self.key, facts.run_id, kind.task.envelope.name),
+            **own,
+            "logger": kind.task.logger if index is None else run_logger(own["task_full_name"]),
             # Each body's own: it may change them in place.
             "parameters": dict(facts.parameters),
             "caches": {},
