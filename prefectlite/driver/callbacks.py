@@ -145,15 +145,16 @@ class Callbacks:
 
     def _answer(self, ask: Ask, key: RunKey, attempt: int) -> Answered:
         task = self._tasks[ask.node]
+        around = {**self._facts, **self._contexts.get(task, _NOTHING)}
+        own = task_facts(key, around["flow_run_id"], task.name, task.frozen_tags, attempt, around)
         facts = {
-            **self._facts,
-            **self._contexts.get(task, _NOTHING),
-            **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
+            **around,
+            **own,
             "task_run_count": max(attempt, 1),  # as in Prefect 1, also of what has not begun
-            "logger": task.logger if key.index is None else run_logger(f"{task.name}[{key.index}]"),
+            "logger": task.logger if own["map_index"] is None else run_logger(own["task_full_name"]),
         }
         try:
-            facts |= facts_of_past(ask.past, key)
+            facts |= facts_of_past(ask.past, key, around)
             with surroundings(facts), clocked(self._clock):
                 answer = self._put(task, ask, attempt)
                 if isinstance(answer, State):

@@ -84,11 +84,17 @@ def test_a_body_that_says_nothing_is_told_to_run_while_it_runs(
     assert state.result[waited].result
 
 
+def logger_name(**names: Any) -> str:
+    return str(names["logger"].name)
+
+
 class Named(Task):
     def run(self, x: int) -> tuple[str, str]:
         context.logger.info("logged")
         self.logger.info("logged by the task")
         print("printed")
+        assert context.logger is context["logger"]
+        assert context.get("task_run_name", context.logger.name) == context.logger.name
         return context.logger.name, self.logger.name
 
 
@@ -107,7 +113,10 @@ def test_a_child_of_a_map_has_a_logger_of_its_own_and_prints_are_the_task_runner
 ) -> None:
     caplog.set_level(logging.INFO)
     with Flow("named") as flow:
-        m, one = Named("m", log_stdout=True, state_handlers=[notes]), Named("one", log_stdout=True)
+        m, one = (
+            Named("m", log_stdout=True, state_handlers=[notes], task_run_name=logger_name),
+            Named("one", log_stdout=True),
+        )
         many, lone = m.map([1, 2]), one(3)
         left = kept(many)
 
