@@ -243,6 +243,24 @@ def clip(text: str) -> str:
 class CaptureHandler(logging.Handler):
     """Takes the log records of task bodies from the root logger; others pass by."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record, and hold none of another thread meanwhile.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            Any record that reached the root logger.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        # With the lock that handlers have, who hears of a line would wait for the record of a thread that
+        # waits to tell of its own.
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record, if it was logged by a task body.
 
