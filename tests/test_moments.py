@@ -13,7 +13,7 @@ import pendulum
 import pytest
 
 from prefectlite import DateTimeParameter, Flow, LocalExecutor, context, task
-from prefectlite.core.facts import checked_context
+from prefectlite.core.given_context import checked
 from prefectlite.errors import ContextError, ParameterError
 from prefectlite.moments import Named, pendular, plain
 from prefectlite.results import LocalResult
@@ -68,7 +68,7 @@ def test_texts_are_read_as_prefect_1_did(text: str, expected: str) -> None:
     since = DateTimeParameter("since")
     moments = [since.validate(text), since.parse(text)]
     if not text.startswith("1"):  # seconds since the epoch, which pydantic reads
-        moments.append(checked_context({"date": text}, "f")["date"])
+        moments.append(checked({"date": text}, "f")["date"])
 
     assert [moment and (type(moment), moment.isoformat()) for moment in moments] == [
         (datetime, expected) for _ in moments
@@ -83,7 +83,7 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         with pytest.raises(ParameterError, match="Parameter 'since' has the value"):
             read(text)
     with pytest.raises(ContextError, match="which is no moment"):
-        checked_context({"date": text}, "f")
+        checked({"date": text}, "f")
 
 
 class Zone(tzinfo):

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final, overload
 
 from prefectlite.core import here  # noqa: F401  # states ask it where they are made
-from prefectlite.core.layers import current_layer, own_layer, pop, push
+from prefectlite.core.layers import current_layer, own_layer, pop, push, value_in
 from prefectlite.core.standing import STANDING, copied, held, of_the_settings, taken_in
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.kinds import shown
@@ -33,7 +33,7 @@ class Context(MutableMapping[str, Any]):
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
       same three with ``_nodash``), ``secrets``, ``config`` (the settings that it was started with),
-      ``checkpointing`` (always True), ``caches`` (always empty), and whatever was given to
+      ``checkpointing`` (True) and ``caches`` (empty) unless they are given, and whatever was given to
       ``flow.run(context={...})`` or set under ``[context]`` in the configuration; a ``date`` given there
       decides what ``today`` and its like are;
     - of the task run: ``task_name``, ``task_full_name``, ``task_slug``, ``task_id`` (the same),
@@ -41,6 +41,11 @@ class Context(MutableMapping[str, Any]):
       ``idempotency_key``, ``time_left()`` (seconds), ``upstream_states`` (by slug and by argument name),
       ``logger``; ``task_run_name``, where the task says one; once a pause is over, ``resume``; from the
       second iteration of a loop on, ``task_loop_count`` and ``task_loop_result``.
+
+    What a flow run is given goes before some of it, as in Prefect 1. ``parameters`` go before defaults. With
+    ``resume``, nothing waits for approval; with ``checkpointing=False``, nothing is stored where a result
+    says; ``caches`` are lists of ``Cached`` states by ``cache_key`` or task name; ``map_index`` is that of
+    runs that are no map's children; loops count on from ``task_loop_count``. Names stay those of the run.
 
     ``date`` and ``scheduled_start_time`` are pendulum's: ``context.date.subtract(days=1)``. While a flow is
     built it holds ``flow``.
@@ -276,7 +281,7 @@ def _value(name: str, default: Any) -> Any:
     if name in STANDING:
         return held(name)
     values = current_layer().values
-    return given_out(name, values[name]) if name in values else of_the_settings().get(name, default)
+    return given_out(name, value_in(values, name)) if name in values else of_the_settings().get(name, default)
 
 
 def _named(given: Any, what: str) -> dict[str, Any]:

@@ -13,7 +13,35 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
+
+
+class Later(partial[Any]):
+    """Stands for a value that is made when somebody asks for it: called, it makes it."""
+
+    __slots__ = ()
+
+
+def value_in(values: dict[str, Any], name: str) -> Any:
+    """Return one of a layer's values.
+
+    Parameters
+    ----------
+    values : dict
+        Of the layer; a ``Later`` in it gives way to what it makes.
+    name : str
+        One that is among them.
+
+    Returns
+    -------
+    object
+        The value.
+    """
+    found = values[name]
+    if type(found) is Later:
+        found = values[name] = found()
+    return found
 
 
 class Layer:

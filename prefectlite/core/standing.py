@@ -7,10 +7,11 @@ puts what is set, and ends with that. Knows layers and settings; knows no task.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from prefectlite.core.layers import current_layer, own_layer
+from prefectlite.core.layers import current_layer, enter_layer, own_layer, push
 from prefectlite.errors import ContextError
 from prefectlite.kinds import shown
 from prefectlite.masking import OpenSecrets, Secrets
@@ -191,4 +192,16 @@ def _own_settings() -> Settings | None:
     return settings_in(layer.values["config"]) if "config" in layer.given else None
 
 
-ask_first(_own_settings)
+@contextmanager
+def _amended_here(said: Mapping[str, Any]) -> Iterator[None]:
+    before = current_layer()
+    if before.values.get("config", config) is not config:
+        # For flow runs that begin inside, too, where the others were.
+        push({"config": Section(amended(_settings_here(), said))}, given="config" in before.given)
+    try:
+        yield
+    finally:
+        enter_layer(before)
+
+
+ask_first(_own_settings, _amended_here)

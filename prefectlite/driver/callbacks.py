@@ -16,6 +16,7 @@ from prefectlite.core.edge import Edge
 from prefectlite.core.facts import task_facts
 from prefectlite.core.here import clocked
 from prefectlite.core.layers import surroundings
+from prefectlite.core.loggers import run_logger
 from prefectlite.core.options import TaskOptions
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
@@ -144,15 +145,16 @@ class Callbacks:
 
     def _answer(self, ask: Ask, key: RunKey, attempt: int) -> Answered:
         task = self._tasks[ask.node]
+        around = {**self._facts, **self._contexts.get(task, _NOTHING)}
+        own = task_facts(key, around["flow_run_id"], task.name, task.frozen_tags, attempt, around)
         facts = {
-            **self._facts,
-            **self._contexts.get(task, _NOTHING),
-            **task_facts(key, self._facts["flow_run_id"], task.name, task.frozen_tags, attempt),
+            **around,
+            **own,
             "task_run_count": max(attempt, 1),  # as in Prefect 1, also of what has not begun
-            "logger": task.logger,
+            "logger": task.logger if own["map_index"] is None else run_logger(own["task_full_name"]),
         }
         try:
-            facts |= facts_of_past(ask.past, key)
+            facts |= facts_of_past(ask.past, key, around)
             with surroundings(facts), clocked(self._clock):
                 answer = self._put(task, ask, attempt)
                 if isinstance(answer, State):

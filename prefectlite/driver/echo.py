@@ -18,7 +18,7 @@ from contextvars import Context, copy_context
 from typing import Any, Final
 
 from prefectlite.core.constants import Constant
-from prefectlite.core.loggers import get_logger
+from prefectlite.core.loggers import passing_logger
 from prefectlite.driver.lastresort import EAR, TASKS, LastResort, is_set_up
 from prefectlite.driver.lines import Lines
 from prefectlite.driver.observer import Changes, RunView
@@ -195,7 +195,8 @@ class Echo:
         key = RunKey.parse(line.run)
         if self._begins(key, line.attempt):
             yield self._of_run(key, RUNNING, line.time if line.began is None else line.began)
-        yield self._of_body(line, key.slug)
+        if line.logger != "stdout" or _TASKS.isEnabledFor(line.level):
+            yield self._of_body(line, key.slug)
 
     def _begins(self, key: RunKey, attempt: int) -> bool:
         """Return whether to tell now that an attempt runs: not when that was told, or is no news."""
@@ -207,8 +208,7 @@ class Echo:
 
     def _of_body(self, line: LogLine, slug: str) -> logging.LogRecord:
         printed = line.logger == "stdout"
-        logger = get_logger(self._names.get(slug, slug)).name if printed else line.logger
-        record = _record(logger, line.level, line.message, line.time)
+        record = _record(TASKS if printed else line.logger, line.level, line.message, line.time)
         record.exc_text = line.exc_text
         labels = self._labels(line.flow, line.run, slug)
         record.__dict__.update(
@@ -294,7 +294,7 @@ class Echo:
         """Hand a record on; return its line where nobody handles it, and so what is to be written."""
         name = record.name
         if name not in handling:
-            found = logging.getLogger(name)
+            found = passing_logger(name)
             handling[name] = found if is_set_up(found) else None
         logger = handling[name]
         if logger is None:

@@ -259,7 +259,7 @@ _IS_A_PROGRAMS: Final = _Known()
 
 def _who(known: dict[str, Any]) -> str:
     flow, run, attempt = known["flow_name"], known["task_run"], known["attempt"]
-    if not run or known["name"] == TASKS:
+    if not run or (known["name"] == TASKS and not known.get("is_print")):
         return str(flow or known["name"])
     return f"{flow} · {run} · attempt {attempt}" if attempt else f"{flow} · {run}"
 

@@ -12,7 +12,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.facts import checked_context, context_around, flow_facts
+from prefectlite.core.facts import flow_facts
+from prefectlite.core.given_context import around, checked
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.here import run_layer
 from prefectlite.core.keeping import stored_value
@@ -137,8 +138,10 @@ class Run:
         state: State | None = None,
     ) -> None:
         graph.validate()
+        settings = current_settings()
+        own = checked({**settings.context, **around(), **(context or {})}, f"Flow {graph.name!r}")
         self.parameters: Mapping[str, Any] = MappingProxyType(
-            graph.check_parameters(parameters, None if start is None else start.parameter_defaults)
+            _with_those_of_context(graph, parameters, start, own.pop("parameters", {}), task_contexts)
         )
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
@@ -146,24 +149,20 @@ class Run:
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
-        self._first_raised = FirstRaised() if raises else None
+        self._first_raised = FirstRaised() if raises or own.get("raise_on_exception") else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
         self._scheduled = None if start is None else start.wall
         self._places = 0
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
-        settings = current_settings()
         self._inline_limit = settings.results.inline_limit
         self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
-        own = checked_context(
-            {**settings.context, **context_around(), **(context or {})}, f"Flow {graph.name!r}"
-        )
         if start is not None and "scheduled_start_time" not in own:
             # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
             own = {"scheduled_start_time": start.wall, "date": start.moment, **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})
-        self._context = {**own, "secrets": secrets, "config": to_travel(settings)}
+        self._context = {**own, "secrets": secrets, "config": to_travel(own.get("config", settings))}
         self._task_contexts = {} if task_contexts is None else task_contexts.within(self._context)
         self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._clock: Clock = RealTime() if clock is None else clock
@@ -554,6 +553,7 @@ class Run:
                     self._graph,
                     self.parameters,
                     handled=bool(self._task_handlers),
+                    approves=self._approves,
                 )
                 # What is changed in the flow from now on is not this run's.
                 self.slugs = self._graph.slugs.copy()
@@ -570,6 +570,10 @@ class Run:
             with self._lock:
                 self._compiled, self._engine = compiled, engine
         return self._compiled, self._engine
+
+    def _approves(self, task: Task) -> bool:
+        """Return whether the context says that what waits for approval has it."""
+        return bool(self._task_contexts.get(task, self._context).get("resume", self._context.get("resume")))
 
     def _finish(self, flow_state: State, keep: Sequence[Span]) -> State:
         """Build the state that the user gets, and close the place."""
@@ -634,6 +638,21 @@ class Run:
             **flow_facts(self.flow_name, self.run_id, scheduled, self._context),
             "parameters": dict(self.parameters),
         }
+
+
+def _with_those_of_context(
+    graph: FlowGraph,
+    given: Mapping[str, Any],
+    start: ClockEvent | None,
+    of_context: Mapping[str, Any],
+    of_tasks: TaskContexts | None,
+) -> dict[str, Any]:
+    """Return the values of a run's parameters, and what its context was given beside them."""
+    known = {one.name for one in graph.parameters()}
+    named = {name: value for name, value in of_context.items() if name in known}
+    own = {} if of_tasks is None else of_tasks.parameters
+    of_clock = None if start is None else start.parameter_defaults
+    return {**of_context, **graph.check_parameters({**named, **given, **own}, of_clock)}
 
 
 def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefectlite.core.facts import checked_context, date_facts
+from prefectlite.core.facts import date_facts
+from prefectlite.core.given_context import checked
 from prefectlite.core.graph import FlowGraph
+from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import Task
 from prefectlite.errors import ContextError, DefinitionError
 from prefectlite.masking import Secrets
+from prefectlite.settings import to_travel
 
 
 class TaskContexts:
@@ -44,11 +47,23 @@ class TaskContexts:
                 )
             if not isinstance(values, Mapping):
                 raise self._wrong(graph, {task: values})
-            own = checked_context(values, f"Task {graph.slugs[task]!r} of flow {graph.name!r}")
+            own = checked(values, f"Task {graph.slugs[task]!r} of flow {graph.name!r}")
+            if "config" in own:
+                own["config"] = to_travel(own["config"])
             secrets = own.pop("secrets")
             if secrets:
                 self._secrets[task] = secrets
             self._values[task] = {**date_facts(own["date"]), **own} if "date" in own else own
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values that the contexts of the flow's parameters name, each for its own."""
+        given = {
+            task.name: self._values[task].get("parameters", {})
+            for task in self._values
+            if isinstance(task, Parameter)
+        }
+        return {name: values[name] for name, values in given.items() if name in values}
 
     def within(self, context: Mapping[str, Any]) -> dict[Task, dict[str, Any]]:
         """Return what the contexts of tasks hold in a flow run.

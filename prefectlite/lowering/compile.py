@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from prefectlite.core.assembly import Assembly
 from prefectlite.core.constants import Collection, Constant
@@ -19,7 +19,11 @@ from prefectlite.errors import ParameterError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.limits import limits_of
 from prefectlite.results.result import Result
-from prefectlite.rules.triggers import Trigger
+from prefectlite.rules.triggers import Trigger, all_finished, manual_only
+
+_MANUAL: Final = type(manual_only)
+#: What becomes of it where the approval is there: whatever its upstreams came to, it lets the run start.
+_APPROVED: Final = replace(all_finished, name=manual_only.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def compile(  # noqa: A001  # its name everywhere
     graph: FlowGraph,
     parameters: Mapping[str, Any],
     handled: bool = False,
+    approves: Callable[[Task], bool] = lambda task: False,
 ) -> Compiled:
     """Freeze a flow for one run.
 
@@ -78,6 +83,8 @@ def compile(  # noqa: A001  # its name everywhere
         The parameters' final values, as ``FlowGraph.check_parameters`` returns them.
     handled : bool
         Whether the run has state handlers for all of its tasks.
+    approves : callable
+        Whether a task whose trigger waits for approval has it.
 
     Returns
     -------
@@ -91,15 +98,22 @@ def compile(  # noqa: A001  # its name everywhere
     ParameterError
         When a parameter has no value.
     """
-    return _Compiler(graph, parameters, handled).compile()
+    return _Compiler(graph, parameters, handled, approves).compile()
 
 
 class _Compiler:
     """The tables of one compilation; all are indexed by the number of a node."""
 
-    def __init__(self, graph: FlowGraph, parameters: Mapping[str, Any], handled: bool) -> None:
+    def __init__(
+        self,
+        graph: FlowGraph,
+        parameters: Mapping[str, Any],
+        handled: bool,
+        approves: Callable[[Task], bool],
+    ) -> None:
         self.graph = graph
         self.handled = handled
+        self.approves = approves
         self.parameters = parameters
         self.numbers: dict[Task, int] = {}
         self.tasks: list[Task] = []
@@ -250,11 +264,13 @@ class _Compiler:
         # What only carries a value runs nowhere, so a run's handlers hear nothing of it.
         of_run = self.handled and not isinstance(task, Parameter | Constant | Collection)
         handled = of_run or bool(options.state_handlers)
-        mark = (options, cleans_up, is_secret, handled)
+        approved = type(options.trigger) is _MANUAL and self.approves(task)
+        mark = (options, cleans_up, is_secret, handled, approved)
         policy = self.policies.get(mark)
         if policy is None:
+            trigger = options.trigger if isinstance(options.trigger, Trigger) else None
             policy = self.policies[mark] = Policy(
-                trigger=options.trigger if isinstance(options.trigger, Trigger) else None,
+                trigger=_APPROVED if approved else trigger,
                 skip_on_upstream_skip=options.skip_on_upstream_skip,
                 retry=options.retry,
                 max_crashes=options.max_crashes,

@@ -111,7 +111,7 @@ class Lowering:
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
         self._folder = folder
-        self._contexts = contexts
+        self._context, self._contexts = context, contexts
         self._names = by_value_names()
         self._by_slug: dict[str, int] | None = None
         # What is the same object is pickled once with its bundle, and opened once.
@@ -284,7 +284,7 @@ class Lowering:
                 needs.place((source.run, source.submission, 1))
             upstreams = upstreams_of(submit, node, self._nodes, needs, state_of) if node.ins else ()
             if submit.past is not NO_PAST:
-                beside = self._beside(submit, needs)
+                beside = self._beside(submit, number, needs)
             needed = needs.all()
         # In the order of a Spec, whose making costs more.
         bare = (
@@ -399,9 +399,10 @@ class Lowering:
             ) from error
         return given, recipes
 
-    def _beside(self, submit: Submit, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
+    def _beside(self, submit: Submit, number: int, needs: Needs) -> tuple[tuple[str, Recipe], ...]:
         """Return what a run's context holds of its pauses and iterations."""
-        facts = facts_of_past(submit.past, submit.key)
+        given = {**self._context, **self._contexts.get(self._tasks[number], _NOTHING)}
+        facts = facts_of_past(submit.past, submit.key, given)
         return tuple([(name, self._pantry.sent(value, needs)) for name, value in facts.items()])
 
     def _key(self, submit: Submit, number: int) -> DataKey:

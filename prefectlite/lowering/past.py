@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from prefectlite.engine.instructions import Past
 from prefectlite.states.keys import RunKey
 
 
-def facts_of_past(past: Past, key: RunKey) -> dict[str, Any]:
+def facts_of_past(past: Past, key: RunKey, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what user code finds in ``context`` of what went before.
 
     Parameters
@@ -17,6 +18,9 @@ def facts_of_past(past: Past, key: RunKey) -> dict[str, Any]:
         What went before.
     key : RunKey
         Whose.
+    given : mapping of str to object
+        What a person put into the context: ``task_loop_count`` is that of the first iteration, ``caches`` are
+        looked into, too.
 
     Returns
     -------
@@ -29,8 +33,8 @@ def facts_of_past(past: Past, key: RunKey) -> dict[str, Any]:
     if past.resumed:
         facts["resume"] = True
     if past.looped is not None:
-        facts["task_loop_count"] = key.loop
+        facts["task_loop_count"] = given.get("task_loop_count", 1) + key.loop - 1
         facts["task_loop_result"] = past.looped.result
     if past.cached is not None:
-        facts["caches"] = {key.slug: [past.cached]}
+        facts["caches"] = {**given.get("caches", {}), key.slug: [past.cached]}
     return facts

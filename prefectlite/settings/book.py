@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
@@ -143,6 +143,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.settings: Callable[[], Settings | None] = lambda: None
+        self.amend: Callable[[Mapping[str, Any]], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 _book: Final = _Book()
@@ -227,15 +228,20 @@ def lessened(settings: Settings, key: str) -> Settings:
     )
 
 
-def ask_first(settings: Callable[[], Settings | None]) -> None:
+def ask_first(
+    settings: Callable[[], Settings | None],
+    amend: Callable[[Mapping[str, Any]], AbstractContextManager[None]],
+) -> None:
     """Say who knows whether code has settings of its own where it runs.
 
     Parameters
     ----------
     settings : callable
         Returns them; None where those of the process hold.
+    amend : callable
+        Returns a block in which some of them are others, as ``set_temporary_config`` is given them.
     """
-    _place.settings = settings
+    _place.settings, _place.amend = settings, amend
 
 
 def told() -> list[Setting]:
@@ -305,7 +311,8 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[Config]:
     try:
         _tell_without_effect(layer)
         _book.open()
-        yield config
+        with _place.amend(settings):
+            yield config
     finally:
         _book.take_off(layer)
 

@@ -13,8 +13,10 @@ from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from prefectlite.core.facts import own_facts, shared_facts
+from prefectlite.core.given_context import PER_RUN
 from prefectlite.core.keeping import Keeping
-from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, push
+from prefectlite.core.layers import Later, LazyLayer, current_layer, enter_layer, push, value_in
+from prefectlite.core.loggers import run_logger
 from prefectlite.lowering.spec import Upstream
 from prefectlite.results.result import Location, filled_in
 from prefectlite.states.keys import RunKey
@@ -98,7 +100,6 @@ class Kind:
                 **self.flow.context,
                 **envelope.context,
                 **shared_facts(envelope.name, envelope.tags, self.attempt),
-                "logger": self.task.logger,
                 "time_left": time_left,
             }
         return found
@@ -131,13 +132,13 @@ class Kinds(dict[tuple[int, int, bool, tuple[str, ...]], Kind]):
 
 
 def names_in(
-    context: Mapping[str, Any], arguments: Mapping[str, Any], run_name: Location | None
+    context: dict[str, Any], arguments: Mapping[str, Any], run_name: Location | None
 ) -> dict[str, Any]:
     """Return what a template may name, the run's own name included.
 
     Parameters
     ----------
-    context : mapping of str to object
+    context : dict
         What the context of an attempt holds.
     arguments : mapping of str to object
         The body's; they go before it, and it goes before the flow's parameters.
@@ -154,7 +155,7 @@ def names_in(
     ResultError
         When the run's name cannot be told.
     """
-    names = {**context["parameters"], **context, **arguments}
+    names = {**context["parameters"], **context, "logger": value_in(context, "logger"), **arguments}
     if run_name is not None:
         names["task_run_name"] = filled_in(run_name, names, "task_run_name")
     return names
@@ -298,10 +299,10 @@ class Around(LazyLayer):
         Returns
         -------
         set of str
-            Names; settings are not among them, since those of the process hold for it.
+            Names; those of what is this run's are not among them, nor settings: those of the process hold.
         """
         kind = self.kind
-        return {*kind.flow.facts.context, *kind.task.envelope.context} - {"config"}
+        return {*kind.flow.facts.context, *kind.task.envelope.context} - PER_RUN
 
     def make(self) -> dict[str, Any]:
         """Make what the context holds.
@@ -313,12 +314,16 @@ class Around(LazyLayer):
         """
         kind, told, index = self.kind, self.told, self.index
         facts = kind.flow.facts
+        shared = kind.shared
+        own = own_facts(self.key, facts.run_id, kind.task.envelope.name, shared)
+        has_index, caches = own["map_index"] is not None, shared["caches"]
         return {
-            **kind.shared,
-            **own_facts(self.key, facts.run_id, kind.task.envelope.name),
+            **shared,
+            **own,
+            "logger": Later(run_logger, own["task_full_name"]) if has_index else kind.task.logger,
             # Each body's own: it may change them in place.
-            "parameters": dict(facts.parameters),
-            "caches": {},
+            "parameters": dict(shared.get("parameters", facts.parameters)),
+            "caches": {name: list(found) for name, found in caches.items()} if caches else {},
             "upstream_states": UpstreamStates(*told.upstreams(index)),
             **told.beside(),
         }

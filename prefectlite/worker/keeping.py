@@ -59,7 +59,7 @@ class Keeper:
         What attempt.
     index : int or None
         The child's place in its map.
-    context : mapping of str to object
+    context : dict
         What the context holds.
     arguments : mapping of str to object
         The body's.
@@ -75,7 +75,7 @@ class Keeper:
         keeping: Keeping,
         kind: Kind,
         index: int | None,
-        context: Mapping[str, Any],
+        context: dict[str, Any],
         arguments: Mapping[str, Any],
     ) -> None:
         self._keeping = keeping
@@ -88,8 +88,11 @@ class Keeper:
         self._kept: _Kept | None = None
         if keeping.caching is not None:
             self._kept = _Kept(keeping.caching, index, arguments, context["parameters"], self._by)
-        # What this run was given to begin with, if anything.
-        self._candidates: list[Cached] = [one for found in context["caches"].values() for one in found]
+        #: Whether the value is stored where a result says; looked for it is in any case, as in Prefect 1.
+        self._stores = bool(context["checkpointing"])
+        # What this run was given to begin with, if anything, and what its flow run was.
+        caches, key = context["caches"], "" if keeping.caching is None else keeping.caching.key
+        self._candidates: list[Cached] = [*caches.get(context["task_slug"], ()), *caches.get(key, ())]
 
     def look(self) -> Found | None:
         """Return the value that makes the body needless, if there is one.
@@ -168,7 +171,7 @@ class Keeper:
         elif isinstance(wrapper, Veiled) or (KNOWN and secrets_in(dumps(wrapper.value))):
             told.append("Its value is not stored: a secret stands in it.")
         else:
-            if self._keeping.result is not None:
+            if self._keeping.result is not None and self._stores:
                 written = self._keeping.result.write(wrapper.value, **self._names)
                 location = written.location if isinstance(written.location, str) else self._location
                 told.append(f"Its value is stored at {location!r}.")
@@ -192,7 +195,7 @@ class Keeper:
             When it cannot be stored where the user wants it.
         """
         keeping = self._keeping
-        if keeping.result is None or keeping.has_target or not keeping.writes:
+        if keeping.result is None or keeping.has_target or not (keeping.writes and self._stores):
             return
         if not (KNOWN and secrets_in(dumps(lap.result))):
             keeping.result.write(lap.result, **self._names)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from prefectlite.core.layers import current_layer
+from prefectlite.core.loggers import passing_logger
 from prefectlite.masking import mask
 from prefectlite.worker.concealed import concealing
 from prefectlite.worker.labels import Labelled, current
@@ -242,6 +243,24 @@ def clip(text: str) -> str:
 class CaptureHandler(logging.Handler):
     """Takes the log records of task bodies from the root logger; others pass by."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record, and hold none of another thread meanwhile.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            Any record that reached the root logger.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        # With the lock that handlers have, who hears of a line would wait for the record of a thread that
+        # waits to tell of its own.
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record, if it was logged by a task body.
 
@@ -380,7 +399,7 @@ installation: Final = Installation()
 
 def _level_below_root(name: str) -> int:
     """Return the level that a logger, or one above it, has of its own; 0 if only the root has one."""
-    logger: logging.Logger | None = logging.getLogger(name)
+    logger: logging.Logger | None = passing_logger(name)
     while logger is not None and logger.parent is not None:
         if logger.level:
             return logger.level
@@ -389,7 +408,7 @@ def _level_below_root(name: str) -> int:
 
 
 def _others_handle(name: str) -> bool:
-    logger: logging.Logger | None = logging.getLogger(name)
+    logger: logging.Logger | None = passing_logger(name)
     while logger is not None:
         if any(not isinstance(handler, CaptureHandler) for handler in logger.handlers):
             return True

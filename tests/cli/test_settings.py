@@ -98,7 +98,7 @@ def test_a_failure_shows_no_secret(shell: Any) -> None:
     assert "hush" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("given", ["region", "=north", "task_name=x", "date=someday"])
+@pytest.mark.parametrize("given", ["region", "=north", "attempt=7", "date=someday"])
 def test_a_wrong_context_is_a_usage_error(shell: Any, given: str) -> None:
     shell.write("etl.py", FLOW)
     done = shell.run("run", "etl.py", "--flow", "etl", "--local", "--context", given)

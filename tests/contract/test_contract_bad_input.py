@@ -465,9 +465,9 @@ RUNS: dict[str, Bad] = {
         ("'built'", "inc", "what the call of a task returned"),
     ),
     "run with a context that says what is ours": (
-        lambda: run(task_contexts={INCREASED: {"task_name": "x"}}),
+        lambda: run(task_contexts={INCREASED: {"attempt": 7}}),
         ValueError,
-        ("'built'", "{'task_name': ...}", "choose another name"),
+        ("'built'", "{'attempt': ...}", "choose another name"),
     ),
     "start with an unknown parameter": (
         lambda: BUILT.start(z=1),

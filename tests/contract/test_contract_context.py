@@ -8,7 +8,7 @@ import functools
 import math
 import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from prefectlite import (
     LocalExecutor,
     Parameter,
     context,
+    mapped,
+    pause_task,
     set_temporary_config,
     tags,
     task,
@@ -28,6 +30,7 @@ from prefectlite import (
 from prefectlite.errors import ContextError, SerializationError
 from prefectlite.results import LocalResult
 from prefectlite.signals import LOOP
+from prefectlite.states import Cached
 
 
 @task
@@ -168,9 +171,194 @@ def test_what_is_given_shows_and_goes_before_the_configuration(world: Any) -> No
 
 
 def test_a_context_that_cannot_be_is_refused_before_anything_runs(world: Any) -> None:
-    for given in ({"task_name": "x"}, {"date": "someday"}):
+    for given in ({"attempt": 7}, {"flow_run_id": "x"}, {"date": "someday"}):
         with pytest.raises(ContextError, match=f"Flow 'etl' is given context={{{next(iter(given))!r}"):
             seen(world, context=given)
+
+
+#: What Prefect 1.4.1 shows of what it is given, and what its run says all the same.
+SHOWN = {
+    "map_index": 7, "task_loop_count": 5, "task_loop_result": "r", "task_run_name": "named", "resume": True,
+    "checkpointing": False, "flow_run_name": "nightly", "today": "a day",
+}  # fmt: skip
+OF_THE_RUN = {
+    "flow_name": "etl", "flow_id": "etl", "task_name": "look", "task_slug": "look-a-1", "task_id": "look-a-1",
+    "task_run_count": 1, "logger": "prefectlite.look[7]", "task_full_name": "look[7]",
+}  # fmt: skip
+
+
+def test_names_of_prefect_1_that_are_given_show_where_they_did_there(world: Any) -> None:
+    given = {**SHOWN, **dict.fromkeys(OF_THE_RUN, "given"), "task_run_id": "x", "task_tags": {"z"}}
+
+    found, again = (seen(world, context=given) for _ in range(2))
+
+    assert {name: found[name] for name in {**SHOWN, **OF_THE_RUN}} == {**SHOWN, **OF_THE_RUN}
+    assert (found["task_tags"], found["task_run_id"]) == (["a"], f"{found['flow_run_id']}/look-a-1")
+    assert found["idempotency_key"] != again["idempotency_key"]
+
+
+def test_parameters_that_the_context_is_given_go_before_defaults_alone(world: Any) -> None:
+    with Flow("etl") as flow:
+        p, q = Parameter("p", default=3), Parameter("q", type=int)
+        made, others = look(p), look.map([q])
+
+    def values(**options: Any) -> tuple[Any, ...]:
+        result = world.run(flow, **options).result
+        return (
+            *(result[one].result for one in (p, q)),
+            result[made].result["parameters"],
+            result[others].result[0]["parameters"],
+        )
+
+    of_context = {"p": 9, "q": "7", "more": 1}
+    assert values(context={"parameters": of_context}) == (9, 7, *[{"p": 9, "q": 7, "more": 1}] * 2)
+    assert values(context={"parameters": of_context}, p=4, q=1)[:3] == (4, 1, {"p": 4, "q": 1, "more": 1})
+    assert values(q=1, task_contexts={p: {"parameters": {"p": 8}}, made: {"parameters": {}}}) == (
+        8,
+        1,
+        {},
+        {"p": 8, "q": 1},
+    )
+    with context(parameters={"p": 5}):
+        assert values(q=1)[:2] == (5, 1)
+
+
+def test_a_run_that_is_resumed_from_the_start_pauses_nowhere(world: Any) -> None:
+    @task
+    def bad() -> None:
+        raise ValueError("no")
+
+    @task
+    def asks() -> str:
+        pause_task("look at it")
+        return "went on"
+
+    @task(trigger=triggers.manual_only)
+    def waits() -> Any:
+        return context.resume
+
+    with Flow("etl") as flow:
+        asked, waited = asks(), waits(upstream_tasks=[bad()])
+    for options in (
+        {"context": {"resume": True}},
+        {"task_contexts": {one: {"resume": 1} for one in flow.tasks}},
+    ):
+        result = world.run(flow, **options).result
+        assert (result[asked].result, bool(result[waited].result)) == ("went on", True)
+
+
+def test_caches_that_are_given_are_looked_into_by_key_or_name(world: Any) -> None:
+    hour = timedelta(hours=1)
+
+    def old(value: str) -> list[Cached]:
+        return [Cached(result=value, cached_result_expiration=datetime.now(UTC) + hour)]
+
+    @task(cache_for=hour)
+    def named() -> str:
+        return "new"
+
+    @task(cache_for=hour, cache_key="key")
+    def keyed() -> Any:
+        context.caches["key"].append("of the body")
+        return "new"
+
+    @task
+    def unkept() -> Any:
+        return {name: len(found) for name, found in context.caches.items()}
+
+    with Flow("etl") as flow:
+        many, one, none = named.map(upstream_tasks=[mapped([1, 2])]), keyed(), unkept()
+    caches = {"named": old("found"), "key": old("found too"), "keyed": old("wrong"), "unkept": old("wrong")}
+    result = world.run(flow, context={"caches": caches}).result
+
+    assert [type(child).__name__ for child in result[many].map_states] == ["Cached", "Cached"]
+    assert (result[many].result, result[one].result) == (["found", "found"], "found too")
+    assert result[none].result == dict.fromkeys(caches, 1)
+
+
+def test_with_checkpointing_off_nothing_is_stored_and_what_is_there_is_found(
+    world: Any, tmp_path: Path
+) -> None:
+    @task(result=LocalResult(str(tmp_path), location="result"))
+    def stores() -> int:
+        return 1
+
+    @task(target="target", result=LocalResult(str(tmp_path)))
+    def has_target() -> int:
+        return 2
+
+    with Flow("etl") as flow:
+        stores()
+        there = has_target()
+    off = {"checkpointing": False}
+    assert world.run(flow, context=off).result[there].result == 2
+    assert list(tmp_path.iterdir()) == []
+
+    world.run(flow, context={"checkpointing": True})
+    (tmp_path / "result").unlink()
+    found = world.run(flow, context=off).result[there]
+    assert (type(found).__name__, [path.name for path in tmp_path.glob("[!.]*")]) == ("Cached", ["target"])
+
+
+def test_a_loop_counts_on_from_what_is_given(world: Any) -> None:
+    heard: list[int] = []
+
+    def hears(task: Any, old: Any, new: Any) -> None:
+        if new.is_looped():
+            heard.append(context.task_loop_count)
+
+    @task(state_handlers=[hears])
+    def loops() -> Any:
+        count, before = context.get("task_loop_count", 1), context.get("task_loop_result")
+        if count < 7:
+            raise LOOP(result=(count, before))
+        return count, before
+
+    with Flow("etl") as flow:
+        made = loops()
+    given = {"task_loop_count": 5, "task_loop_result": "r"}
+    for options in ({"context": given}, {"task_contexts": {made: given}}):
+        assert world.run(flow, **options).result[made].result == (7, (6, (5, "r")))
+    assert set(heard) == {5, 6}
+
+
+def test_settings_that_are_given_show_in_the_context(world: Any) -> None:
+    with Flow("etl") as flow:
+        one, other = look(), look()
+    of_run, of_task = ({"config": {"results": {"inline_limit": limit}}} for limit in (5000, 6000))
+    result = world.run(flow, context=of_run, task_contexts={other: of_task}).result
+
+    assert (result[one].result["config"], result[other].result["config"]) == (5000, 6000)
+    with set_temporary_config({"results.inline_limit": 7000}):
+        saved = context.to_dict()
+    assert seen(world, context=saved)["config"] == 7000
+
+
+def test_what_is_set_around_a_run_shows_too_but_for_its_names(world: Any) -> None:
+    with context({**SHOWN, "flow_run_id": "x", "parameters": {"p": 9}, "caches": {}, "attempt": 7}):
+        found = seen(world)
+
+    assert {name: found[name] for name in SHOWN} == {**SHOWN, "flow_run_name": found["flow_run_name"]}
+    assert found["flow_run_name"] == f"etl-{found['flow_run_id'][:8]}"
+    assert (found["parameters"], found["attempt"]) == ({"p": 9}, 1)
+
+
+def test_a_flow_that_a_body_runs_has_parameters_and_places_of_its_own() -> None:
+    @task
+    def outer() -> Any:
+        with Flow("inner") as inner:
+            Parameter("p", default=3)()
+            made = look()
+        found = inner.run(executor=LocalExecutor()).result[made].result
+        return {name: found.get(name) for name in ("parameters", "map_index", "task_loop_count", "resume")}
+
+    with Flow("outer") as flow:
+        Parameter("p", default=77)()
+        made = outer()
+    given = {"parameters": {"p": 78}, "map_index": 3, "task_loop_count": 4, "resume": True}
+    assert flow.run(executor=LocalExecutor(), context=given).result[made].result == {
+        "parameters": {"p": 3}, "map_index": None, "task_loop_count": None, "resume": True,
+    }  # fmt: skip
 
 
 def test_a_value_that_cannot_travel_is_named_where_it_must(world: Any, place: str, pickles: bool) -> None:

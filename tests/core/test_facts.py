@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from prefectlite.core.facts import checked_context, date_facts, flow_facts, task_facts
+from prefectlite.core.facts import date_facts, flow_facts, task_facts
+from prefectlite.core.given_context import checked
 from prefectlite.errors import ContextError
+from prefectlite.states import Cached
 from prefectlite.states.keys import RunKey
 
 RUN = "ab" * 16
 
 
 def facts(scheduled: float = 0.0, **given: Any) -> dict[str, Any]:
-    return flow_facts("etl", RUN, scheduled, checked_context(given, "Flow 'etl'"))
+    return flow_facts("etl", RUN, scheduled, checked(given, "Flow 'etl'"))
 
 
 def test_dates_follow_the_scheduled_start() -> None:
@@ -57,10 +59,43 @@ def test_a_start_that_is_given_decides_the_date_too_and_names_of_days_can_be_set
     assert (told["today"], told["yesterday"], told["region"]) == ("a day", "2026-02-28", "north")
 
 
-def test_checkpointing_that_is_asked_for_is_on_anyway() -> None:
-    assert "checkpointing" not in checked_context({"checkpointing": True}, "Flow 'etl'")
-    with pytest.raises(ContextError, match="prefectlite sets 'checkpointing' itself"):
-        checked_context({"checkpointing": False}, "Flow 'etl'")
+def test_what_the_run_says_itself_is_left_out_and_the_rest_is_as_it_is_kept() -> None:
+    cached = Cached(result="old")
+    given = {
+        **dict.fromkeys(("flow_id", "flow_name", "logger", "task_full_name", "task_id", "task_name"), "x"),
+        **dict.fromkeys(("task_run_count", "task_run_id", "task_slug", "task_tags"), "x"),
+    }
+    taken = {
+        "caches": {"load": (cached,)},
+        "checkpointing": False,
+        "config": {"results": {"inline_limit": 7}},
+        "map_index": 3,
+        "parameters": {"p": 1},
+        "resume": True,
+        "tags": ["a"],
+        "task_loop_count": 4,
+    }
+
+    kept = checked({**given, **taken}, "Flow 'etl'")
+
+    assert kept.pop("config").results.inline_limit == 7
+    assert kept.pop("secrets") == {}
+    del taken["config"]
+    assert kept == {**taken, "caches": {"load": [cached]}, "tags": {"a"}}
+    assert checked({"caches": None}, "Flow 'etl'")["caches"] == {}
+
+
+def test_a_map_index_that_is_given_is_that_of_runs_that_have_none() -> None:
+    lone, child = (
+        task_facts(RunKey("load-1", index), RUN, "load", frozenset(), 1, {"map_index": 7})
+        for index in (None, 3)
+    )
+    assert (lone["map_index"], lone["task_full_name"], lone["task_run_id"]) == (
+        7,
+        "load[7]",
+        f"{RUN}/load-1",
+    )
+    assert (child["map_index"], child["task_full_name"]) == (3, "load[3]")
 
 
 @pytest.mark.parametrize(
@@ -68,15 +103,21 @@ def test_checkpointing_that_is_asked_for_is_on_anyway() -> None:
     [
         ({"date": "someday"}, r"context=\{'date': 'someday'\}, which is no moment; give a datetime"),
         ({"scheduled_start_time": 3}, r"'scheduled_start_time': 3\}, which is no moment"),
-        ({"task_name": "x"}, r"prefectlite sets 'task_name' itself; choose another name"),
-        ({"parameters": {}}, r"give the flow's parameters as parameters=\{\.\.\.\}"),
+        ({"attempt": 7}, r"prefectlite sets 'attempt' itself: choose another name"),
+        ({"flow": 7}, r"prefectlite sets 'flow' itself: it is the flow that is being built"),
+        ({"flow_run_id": "x"}, r"'flow_run_id' itself: each run gets one of its own, context.flow_run_id"),
+        ({"parameters": 5}, r"\{'parameters': \.\.\.\} of type int; pass a dict of names and values"),
+        ({"caches": {"load": 5}}, r"'caches': \{'load': 5\}\}; pass a list of Cached states"),
+        ({"caches": {"load": [5]}}, r"'caches': \{'load': \[5\]\}\}; pass a list of Cached states"),
+        ({"task_loop_count": "x"}, r"'task_loop_count': 'x'\}, which counts no iterations"),
+        ({"task_loop_count": True}, r"'task_loop_count': True\}, which counts no iterations"),
         ({3: 1}, r"the context name 3, which is no text"),
         ({"secrets": "hush"}, r"\{'secrets': \.\.\.\} of type str; pass a dict"),
     ],
 )
 def test_a_context_that_cannot_be_is_refused_with_name_value_and_mend(given: Any, text: str) -> None:
     with pytest.raises(ContextError, match=f"Flow 'etl' .*{text}"):
-        checked_context(given, "Flow 'etl'")
+        checked(given, "Flow 'etl'")
 
 
 def test_a_task_runs_facts_are_those_of_prefect_1_and_three_more() -> None:

@@ -180,6 +180,24 @@ class TestSettings:
         with context(config={"shop": {"region": "south"}, "executor": "local"}):
             assert flow.run().result[made].result == ("south", "local")
 
+    def test_temporary_ones_hold_in_a_block_with_settings_of_its_own(self) -> None:
+        @task
+        def look() -> Any:
+            before = context.config.debug
+            with set_temporary_config({"debug": not before}):
+                return before, context.config.debug
+
+        with Flow("etl") as flow:
+            made = look()
+        with context(config={"debug": False, "shop": {"region": "south"}}):
+            with set_temporary_config({"debug": True, "shop.size": 3}):
+                assert (context.config.debug, current().debug, config.debug) == (True, True, True)
+                assert context.config.shop == {"region": "south", "size": 3}
+                assert flow.run(executor=LocalExecutor()).result[made].result == (True, False)
+            assert (context.config.debug, context.config.shop) == (False, {"region": "south"})
+        with set_temporary_config({"debug": True}), context(config={"debug": False}):
+            assert (context.config.debug, config.debug) == (False, True)
+
     def test_async_code_has_its_own(self) -> None:
         async def one(value: str) -> Any:
             with context(secrets={"A": value}, config={"shop": {"x": value}}):
@@ -207,9 +225,9 @@ class TestSettings:
             context(config={"cloud": {"api": "x"}})
         with (
             Flow("etl") as flow,
-            pytest.raises(ContextError, match=r"'config' itself; run it inside `with context\(config=\{"),
+            pytest.raises(ConfigError, match=r"The context's config sets debug = 'maybe', but input should"),
         ):
-            Flow("other").run(context={"config": {"debug": True}}, executor=LocalExecutor())
+            Flow("other").run(context={"config": {"debug": "maybe"}}, executor=LocalExecutor())
         assert flow.name == "etl"
 
     def test_a_copy_of_the_context_can_be_given_to_a_thread_and_to_a_run(self) -> None:

@@ -137,15 +137,28 @@ class TestPlain:
             logger.setLevel(logging.NOTSET)
         assert capsys.readouterr().out == ""
 
-    @pytest.mark.parametrize(("level", "heard"), [("INFO", 1), ("WARNING", 0)])
-    def test_prints_are_lines_of_the_tasks_logger_and_of_their_level(
-        self, level: str, heard: int, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize(
+        ("named", "level", "heard"),
+        [
+            ("logging.level", "INFO", 1),
+            ("logging.level", "WARNING", 0),
+            ("prefectlite.TaskRunner", "WARNING", 0),
+            ("prefectlite.prints", "WARNING", 1),
+        ],
+    )
+    def test_prints_are_lines_of_the_task_runners_logger_and_of_its_level(
+        self, named: str, level: str, heard: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        with Flow("etl") as flow:
-            prints()
-        with plain(level=level):
-            flow.run(executor=HERE)
-        assert capsys.readouterr().out.count("INFO - prefectlite.prints | printed\n") == heard
+        logger = logging.getLogger(named)
+        logger.setLevel(level)
+        try:
+            with Flow("etl") as flow:
+                prints()
+            with plain(level=level if named == "logging.level" else "INFO"):
+                flow.run(executor=HERE)
+        finally:
+            logger.setLevel(logging.NOTSET)
+        assert capsys.readouterr().out.count("INFO - prefectlite.TaskRunner | printed\n") == heard
 
     def test_an_attempt_that_failed_is_an_error_and_one_that_a_trigger_refused_is_not(
         self, capsys: pytest.CaptureFixture[str]
@@ -481,9 +494,9 @@ def test_a_handler_of_prefectlites_own_logger_hears_all_with_names_as_in_prefect
         "prefectlite.FlowRunner etl | Flow run etl: Success",
         "prefectlite.TaskRunner etl | Task run prints-1: Running",
         "prefectlite.TaskRunner etl | Task run prints-1: Success",
+        "prefectlite.TaskRunner etl | printed",
         "prefectlite.prints etl | greeted",
         "prefectlite.prints etl | logged",
-        "prefectlite.prints etl | printed",
     ]
     assert tree.level == logging.NOTSET
     assert not handler.filters

@@ -123,3 +123,11 @@ def test_outside_of_the_block_and_in_bodies_nothing_is_raised() -> None:
 
     assert state.result[ran].result == "Failed"
     assert type(inner.run(executor=LocalExecutor())) is Failed
+
+
+def test_a_run_whose_context_is_given_it_raises_too() -> None:
+    def body() -> None:
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        flow_of(body).run(executor=LocalExecutor(), context={"raise_on_exception": True})

@@ -14,7 +14,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.task import task
 from prefectlite.errors import DefinitionError, ParameterError
 from prefectlite.lowering.compile import Compiled, compile  # noqa: A004  # its name everywhere
-from prefectlite.rules.triggers import any_failed
+from prefectlite.rules.triggers import any_failed, manual_only
 
 
 @task
@@ -29,6 +29,15 @@ def add(x: Any = 0, y: Any = 0) -> Any:
 
 def node(compiled: Compiled, of: Any) -> Any:
     return compiled.plan.nodes[compiled.numbers[of]]
+
+
+def test_what_waits_for_an_approval_that_is_there_may_start() -> None:
+    with FlowGraph("f") as graph:
+        asked, other = one(task_args={"trigger": manual_only}), one(task_args={"trigger": manual_only})
+    compiled = compile(graph, {}, approves=lambda task: task is asked)
+    trigger = node(compiled, asked).policy.trigger
+    assert (trigger.name, trigger({})) == ("manual_only", True)
+    assert node(compiled, other).policy.trigger is manual_only
 
 
 def test_nodes_stand_in_topological_order_with_their_edges_both_ways() -> None:

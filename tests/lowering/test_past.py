@@ -30,13 +30,19 @@ def looped(bench: Any, result: Any, **settings: Any) -> Any:
 
 def test_the_names_are_those_of_prefect_1() -> None:
     key, cached = RunKey("a-1", None, 3), Cached(result=1)
-    assert facts_of_past(NO_PAST, key) == {}
-    assert facts_of_past(Past(resumed=True), key) == {"resume": True}
-    assert facts_of_past(Past(looped=Looped(result="handed on")), key) == {
+    assert facts_of_past(NO_PAST, key, {}) == {}
+    assert facts_of_past(Past(resumed=True), key, {}) == {"resume": True}
+    assert facts_of_past(Past(looped=Looped(result="handed on")), key, {}) == {
         "task_loop_count": 3,
         "task_loop_result": "handed on",
     }
-    assert facts_of_past(Past(cached=cached), key) == {"caches": {"a-1": [cached]}}
+    assert facts_of_past(Past(cached=cached), key, {}) == {"caches": {"a-1": [cached]}}
+    given = {"caches": {"b": [cached]}, "task_loop_count": 5}
+    assert facts_of_past(Past(looped=Looped(), cached=cached), key, given) == {
+        "task_loop_count": 4 + key.loop,
+        "task_loop_result": None,
+        "caches": {"b": [cached], "a-1": [cached]},
+    }
 
 
 def test_a_first_attempt_is_told_nothing(bench: Any, spec_of: Any) -> None:

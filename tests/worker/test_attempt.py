@@ -551,7 +551,7 @@ def test_the_context_tells_a_body_about_its_run() -> None:
     )
     assert (seen["map_index"], seen["attempt"], seen["task_run_count"]) == (3, 2, 2)
     assert seen["today"] == "1970-01-02"
-    assert seen["logger"].name == "prefectlite.double"
+    assert seen["logger"].name == "prefectlite.double[3]"
     assert FACTS.parameters == {"p": 1}
     assert "task_name" not in context
 

@@ -354,3 +354,26 @@ def test_a_capture_inside_another_gives_back_to_it() -> None:
     second.flush()
     assert [line.message for line in outer] == ["a", "c"]
     assert [line.message for line in inner] == ["b"]
+
+
+def test_a_record_waits_for_none_that_is_on_its_way(installed: None) -> None:
+    on_its_way, go = threading.Event(), threading.Event()
+
+    def sink(lines: list[LogLine]) -> None:
+        on_its_way.set()
+        go.wait(20)
+
+    task = OpenTask(Envelope("double", lambda: logging.getLogger("mine").info("told")))
+    spec = Spec("double-1", 3, 1, 2, {}, (), (), False, ())
+    here = Here("here", sink=sink)
+    first = threading.Thread(target=lambda: perform(OpenFlow(FACTS), task, spec, (), here))
+    other = threading.Thread(target=logging.getLogger("mine").info, args=("of the driver",))
+    first.start()
+    assert on_its_way.wait(10)
+    other.start()
+    other.join(5)
+    waits = other.is_alive()
+    go.set()
+    first.join()
+    other.join()
+    assert not waits
