@@ -41,23 +41,24 @@ class FlowInputs(GraphQueries):
         DefinitionTypeError
             When the values have no names.
         """
-        check_kind(
-            f"Flow {self.name!r}", "given", given, Mapping, "give values by their names: {'limit': 3}."
-        )
+        more = {} if of_clock is None else of_clock
+        for argument, values in (("given", given), ("of_clock", more)):
+            check_kind(
+                f"Flow {self.name!r}", argument, values, Mapping, "give values by their names: {'limit': 3}."
+            )
         for name in given:
             if name not in self._parameters:
                 raise ParameterError(self._unknown(name))
-        more = of_clock or {}
         given = {**given, **more}
-        values: dict[str, Any] = {}
+        checked: dict[str, Any] = {}
         for name, parameter in self._parameters.items():
             if name in given:
-                values[name] = parameter.validate(given[name])
+                checked[name] = parameter.validate(given[name])
             elif parameter.required:
                 raise ParameterError(f"Flow {self.name!r} cannot run: {parameter.missing()}")
             else:
-                values[name] = parameter.default
-        return {**more, **values}
+                checked[name] = parameter.default
+        return {**more, **checked}
 
     def parameter_schema(self) -> dict[str, Any]:
         """Return the JSON schema of what ``flow.run(parameters=...)`` takes.

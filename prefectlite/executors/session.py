@@ -433,8 +433,8 @@ class DaskSession:
             self._spool(place, link, keep, refused)
             link.close(())
             place.close(force=self._cancelled)
-        if place.in_process:
-            rest_all()
+        # Workers that are threads of this process may have any address.
+        rest_all()
 
     def _too_many(self, link: Link, keep: Sequence[Span]) -> set[Parcel]:
         """Return the values that are too large to be kept beside the others."""
