@@ -427,7 +427,9 @@ class FlowBuilder(FlowInputs):
 
     def _own(self, edge: Edge) -> Edge:
         """Return an edge, or one that says the same where another flow has that one."""
-        flow = None if edge._flow in (None, self._me) else edge._flow()
+        asked = edge._flow
+        # Not `==`: that of two references compares the flows.
+        flow = None if asked is None or asked is self._me else asked()
         return edge if flow is None or not flow.holds(edge) else twin(edge)
 
     def _waiting(self, task: AnyTask, upstream: object, key: str | None) -> Task:
