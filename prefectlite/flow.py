@@ -240,6 +240,8 @@ class Flow(PortableGraph):
 
         Raises
         ------
+        ContextError
+            When a context has a name that it cannot have, or a date that is none.
         ParameterError
             When a parameter is unknown, missing or of the wrong type, at any start.
         DefinitionError

@@ -201,7 +201,7 @@ IMPURE_MODULES = frozenset(
 IMPURE_CALLS = frozenset({"now", "utcnow", "today", "open", "print", "input"})
 # `schedule.next(3)` means after now in Prefect 1, and `Scheduled()` means now: one function of each room looks at the
 # time where a user leaves it unsaid.
-MAY_CALL = frozenset({("schedules.moments", "now"), ("states.around", "now")})
+MAY_CALL = frozenset({("schedules.moments", "now"), ("states.surroundings", "now")})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ in a big one.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -16,17 +15,17 @@ from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
-from prefectlite.core.inputs import FlowInputs
 from prefectlite.core.members import member_place
 from prefectlite.core.operators import OPERATIONS
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
+from prefectlite.core.unused import UnusedTasks
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 
 
-class FlowBuilder(FlowInputs):
+class FlowBuilder(UnusedTasks):
     """What adds tasks and edges to a flow.
 
     Parameters
@@ -43,8 +42,6 @@ class FlowBuilder(FlowInputs):
         self._ranks = Ranks()
         # Tasks that may still miss an argument: those that were not put here by a complete call.
         self._incomplete: dict[Task, None] = {}
-        # Tasks that were made while the flow was open and have not been used yet.
-        self._unused: dict[Task, None] = {}
 
     def add_task(self, task: AnyTask) -> Task:
         """Take a task in; a second time, do nothing.
@@ -306,49 +303,6 @@ class FlowBuilder(FlowInputs):
         self.bind(task, dict(zip(task.takes.names, operands, strict=True)))
         return task
 
-    # Tasks that are made and forgotten
-
-    def note_made(self, task: Task) -> None:
-        """Remember a task that was made while the flow was open.
-
-        Parameters
-        ----------
-        task : Task
-            A task that should find its way into the flow.
-        """
-        self._unused[task] = None
-
-    def note_used(self, task: Task) -> None:
-        """Forget a task that was made while the flow was open, and now was copied; its edges are not copied.
-
-        Parameters
-        ----------
-        task : Task
-            The task.
-        """
-        if self._unused:
-            self._unused.pop(task, None)
-        place = self._places.get(task)
-        if place is not None and (place.into or place.out):
-            warnings.warn(
-                f"Task {task.name!r} has edges in flow {self.name!r}, which its copy does not get; "
-                "use what its call returned as it is, or give the copy arguments of its own.",
-                stacklevel=3,
-            )
-
-    def note_copied(self, task: Task, new: Task) -> None:
-        """Remember a copy in its original's place.
-
-        Parameters
-        ----------
-        task : Task
-            The original.
-        new : Task
-            The copy.
-        """
-        self.note_used(task)
-        self.note_made(new)
-
     def _add(self, task: Task) -> Place:
         place = self._stand(task, self._slug_of(task))
         if self._unused:
@@ -427,7 +381,9 @@ class FlowBuilder(FlowInputs):
 
     def _own(self, edge: Edge) -> Edge:
         """Return an edge, or one that says the same where another flow has that one."""
-        flow = None if edge._flow in (None, self._me) else edge._flow()
+        asked = edge._flow
+        # Not `==`: that of two references compares the flows.
+        flow = None if asked is None or asked is self._me else asked()
         return edge if flow is None or not flow.holds(edge) else twin(edge)
 
     def _waiting(self, task: AnyTask, upstream: object, key: str | None) -> Task:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, Final, overload
 
-from prefectlite.core import here  # noqa: F401  # states ask it where they are made
+from prefectlite.core import surroundings  # noqa: F401  # states ask it where they are made
 from prefectlite.core.layers import current_layer, own_layer, pop, push, value_in
 from prefectlite.core.standing import STANDING, copied, held, of_the_settings, taken_in
 from prefectlite.errors import ContextError, DefinitionTypeError

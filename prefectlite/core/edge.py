@@ -14,7 +14,7 @@ from prefectlite.errors import DefinitionError
 from prefectlite.printable import label
 
 
-class Holder(Collector, Protocol):
+class Owner(Collector, Protocol):
     """A flow, to the edges in it."""
 
     def holds(self, edge: Edge) -> bool:
@@ -46,7 +46,7 @@ class Holder(Collector, Protocol):
 
 
 #: Returns the flow that took an edge in, as long as there is one.
-FlowOfEdge: TypeAlias = Callable[[], Holder | None]
+FlowOfEdge: TypeAlias = Callable[[], Owner | None]
 
 
 @dataclass(slots=True, init=False, repr=False, unsafe_hash=True)

@@ -10,8 +10,7 @@ context of ``contextvars``, since each cell of a notebook may have one of its ow
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
@@ -221,26 +220,3 @@ def own_layer() -> Layer | LazyLayer:
         push({})
         layer = current_layer()
     return layer
-
-
-@contextmanager
-def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
-    """Let ``context`` show these values and no others inside a block; a worker wraps task bodies in it.
-
-    Parameters
-    ----------
-    values : mapping of str to object
-        What the body may ask about its run.
-
-    Yields
-    ------
-    None
-        Nothing; the values are read through ``context``.
-    """
-    before = current_layer()
-    push(values, fresh=True)
-    try:
-        yield
-    finally:
-        # Whatever blocks the body opened and did not leave, what held before holds again.
-        enter_layer(before)

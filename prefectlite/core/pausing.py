@@ -7,8 +7,8 @@ from datetime import timedelta
 from prefectlite.core.context import context
 from prefectlite.errors import DefinitionError
 from prefectlite.kinds import check_kind
-from prefectlite.states.around import moment_here
 from prefectlite.states.signals import PAUSE
+from prefectlite.states.surroundings import moment_here
 
 
 def pause_task(message: str | None = None, duration: timedelta | float | None = None) -> None:

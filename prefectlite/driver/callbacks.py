@@ -14,10 +14,9 @@ from typing import Any, Final, assert_never
 from prefectlite.core.constants import Constant
 from prefectlite.core.edge import Edge
 from prefectlite.core.facts import task_facts
-from prefectlite.core.here import clocked
-from prefectlite.core.layers import surroundings
 from prefectlite.core.loggers import run_logger
 from prefectlite.core.options import TaskOptions
+from prefectlite.core.surroundings import clocked, surroundings
 from prefectlite.core.task import Task
 from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.handlers import TaskRunner, state_after

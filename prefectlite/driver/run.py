@@ -15,9 +15,9 @@ from typing import Any, Final
 from prefectlite.core.facts import flow_facts
 from prefectlite.core.given_context import around, checked
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.here import run_layer
 from prefectlite.core.keeping import stored_value
 from prefectlite.core.secret_types import hide_secrets
+from prefectlite.core.surroundings import run_layer
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
 from prefectlite.driver.callbacks import Callbacks
@@ -50,9 +50,9 @@ from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.schedules.events import ClockEvent
 from prefectlite.settings import current as current_settings
 from prefectlite.settings import to_travel
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
+from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.worker.concealed import concealing
 
 _logger = logging.getLogger(__name__)

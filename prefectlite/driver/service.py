@@ -43,7 +43,8 @@ class Service:
     given : mapping of str to object
         Values for its parameters; those of a clock go over them.
     make_run : callable
-        Takes parameters and a start, and returns a run that has not begun.
+        Takes parameters and a start, and returns a run that has not begun; also called at once for each
+        clock, to see whether what it says fits.
     timepiece : Timepiece or None
         What time it is; by default, the machine's.
     catch_up : {"skip", "latest", "all"}
@@ -61,6 +62,8 @@ class Service:
         When the flow has no schedule, or one that is over, or an option makes no sense.
     ParameterError
         When the parameters of any start do not fit.
+    ContextError
+        When the context of its runs does not.
     """
 
     def __init__(
@@ -87,16 +90,15 @@ class Service:
                 f"Flow {graph.name!r} has no schedule, so nobody knows when to run it; write "
                 f"Flow({graph.name!r}, schedule=IntervalSchedule(interval=timedelta(hours=1)))."
             )
-        graph.validate()
+        piece = as_timepiece(timepiece, graph.name)
+        now = piece.now()
         for clock in schedule.clocks:  # what does not fit is said now, and not at three in the morning
-            graph.check_parameters(given, clock.parameter_defaults)
+            make_run(given, ClockEvent(now, clock.parameter_defaults))
         self._flow_name = graph.name
         self._given = given
         self._make_run = make_run
         self._tell = self._log if tell is None else tell
         self._max = max_instances
-        piece = as_timepiece(timepiece, graph.name)
-        now = piece.now()
         coming = schedule.events(now)
         first = next(coming, None)
         if first is None:

@@ -12,10 +12,10 @@ from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.engine.landings import RAN, Landings
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules.tally import Tally
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.children import ChildStates
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cached, Mapped, Pending, Skipped, State
+from prefectlite.states.surroundings import NO_CONTEXT
 
 # The stages of a run. States are for users; a stage says whose move it is.
 WAITING: Final = 0  # for upstreams

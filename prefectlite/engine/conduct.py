@@ -30,7 +30,6 @@ from prefectlite.rules.crash import LOSSES, decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
     Crashed,
@@ -45,6 +44,7 @@ from prefectlite.states.state import (
     Success,
     TriggerFailed,
 )
+from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.states.transitions import may_become
 
 #: A retry_delay in seconds that can be meant: a century.

@@ -49,7 +49,6 @@ from prefectlite.engine.view import EngineView
 from prefectlite.errors import EngineError
 from prefectlite.rules.outcome import decide_flow
 from prefectlite.rules.verdict import Reason
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report, ResultRef, ValueSource
 from prefectlite.states.state import (
     Cancelled,
@@ -58,6 +57,7 @@ from prefectlite.states.state import (
     State,
     Success,
 )
+from prefectlite.states.surroundings import NO_CONTEXT
 
 _Said: TypeAlias = AttemptFinished | AttemptCrashed | AttemptRefused
 _KNOWN: Final = Success("The value is known to the driver.", context=NO_CONTEXT)

@@ -13,8 +13,8 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.waits import Waits
 from prefectlite.rules.given import Standing, decide_given, standing_of, to_go_on_from
 from prefectlite.rules.verdict import Become
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.state import Paused, Resume, Retrying, Scheduled, State
+from prefectlite.states.surroundings import NO_CONTEXT
 
 
 @dataclass(frozen=True, slots=True)

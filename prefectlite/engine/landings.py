@@ -9,10 +9,10 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from typing import Final
 
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Reports, ResultRef, ValueSource
 from prefectlite.states.state import State, Success
+from prefectlite.states.surroundings import NO_CONTEXT
 
 DONE: Final = "The body returned."
 #: On the board, the state of every run that ended among many; its class is all that rules read.

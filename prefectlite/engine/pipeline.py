@@ -11,8 +11,8 @@ from prefectlite.engine.mapping import width_of
 from prefectlite.rules.skip import decide_skip
 from prefectlite.rules.triggers import all_successful
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.state import Crashed, Failed, Skipped, Success, TriggerFailed
+from prefectlite.states.surroundings import NO_CONTEXT
 
 _NAMED: Final = 8  # how many upstreams a reason names
 _CONSTANT: Final = Success(context=NO_CONTEXT)

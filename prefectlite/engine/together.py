@@ -22,9 +22,9 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import rows_of
 from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.verdict import Become, Reason
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report, Reports
 from prefectlite.states.state import Crashed, Failed, Retrying, Running
+from prefectlite.states.surroundings import NO_CONTEXT
 
 #: So few children are looked at one by one.
 _FEW: Final = 16

@@ -298,7 +298,7 @@ def check_versions(place: Place) -> None:
         _said[client] = {
             address: identity
             for address, identity in there.items()
-            if address not in new or address in answers
+            if address not in new or isinstance(answers.get(address), tuple)
         }
 
 

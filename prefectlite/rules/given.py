@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prefectlite.rules.verdict import Become, Proceed, Reason
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.holders import holding
 from prefectlite.states.state import Cached, Looped, Mapped, Retrying, Running, Scheduled, State
+from prefectlite.states.surroundings import NO_CONTEXT
 
 #: What a state's context says of where its run stood, under the names of Prefect 1.
 _RUN_COUNT: Final = "task_run_count"

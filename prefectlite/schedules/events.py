@@ -78,7 +78,11 @@ class ClockEvent:
         )
 
     def __hash__(self) -> int:
-        """Return the hash of the moment."""
+        """Return the hash of the moment.
+
+        It is that of an equal datetime, too, but for the second of two equal times of its zone: Python gives
+        that the hash of the first.
+        """
         return hash(self.moment)
 
     def __lt__(self, other: ClockEvent | datetime) -> bool:

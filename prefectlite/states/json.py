@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefectlite.errors import ResultUnavailable, SerializationError, TaskError
 from prefectlite.masking import KNOWN, is_secret, mask, secrets_in
 from prefectlite.moments import plainly
-from prefectlite.states.around import settled
 from prefectlite.states.holders import holding, value_of
 from prefectlite.states.keys import RunKey
 from prefectlite.states.meta import Queued
 from prefectlite.states.report import ResultRef
 from prefectlite.states.state import State
+from prefectlite.states.surroundings import settled
 from prefectlite.states.value import NO_RESULT, NoResultType, classes_below
 
 #: Lists and dicts that are deeper or hold more are pickled: JSON readers have limits, pickle knows cycles.

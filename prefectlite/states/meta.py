@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Unpack
 
 from prefectlite.moments import Moment
 from prefectlite.states.arguments import refused, zoned
-from prefectlite.states.around import moment_here
 from prefectlite.states.state import Pending, State
+from prefectlite.states.surroundings import moment_here
 from prefectlite.states.value import NO_RESULT, OldOptions
 
 

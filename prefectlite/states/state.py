@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self, Unpack
 
 from prefectlite.moments import Moment
 from prefectlite.states.arguments import counted, named, refused, told, zoned
-from prefectlite.states.around import fact_here, moment_here
 from prefectlite.states.children import ChildStates
 from prefectlite.states.holders import Holder, result_of
+from prefectlite.states.surroundings import fact_here, moment_here
 from prefectlite.states.value import NO_RESULT, OldOptions, StateValue
 
 

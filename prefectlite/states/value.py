@@ -22,9 +22,9 @@ from prefectlite.errors import ResultUnavailable, refuse_options, warn_of_old
 from prefectlite.moments import plainly
 from prefectlite.printable import printable
 from prefectlite.states.arguments import named, refused
-from prefectlite.states.around import fact_here, settled
 from prefectlite.states.holders import Holder, holding, is_result, result_of, value_of
 from prefectlite.states.report import ResultRef
+from prefectlite.states.surroundings import fact_here, settled
 
 if TYPE_CHECKING:
     from prefectlite.states.state import State

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from prefectlite.core.here import clocked
+from prefectlite.core.surroundings import clocked
 from prefectlite.engine.events import AttemptStarted, CancelRequested
 from prefectlite.executors.attempts import Attempt, AttemptSession, Outcome
 from prefectlite.executors.held import WHERE

@@ -18,9 +18,9 @@ from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
 from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_inputs, all_parameters, objection
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped, Success
+from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.states.value import NO_RESULT
 from prefectlite.worker.around import Kind, names_in
 from prefectlite.worker.failures import described

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prefectlite.core.layers import surroundings
+from prefectlite.core.surroundings import surroundings
 from prefectlite.lowering.spec import Upstream
 from prefectlite.lowering.wrappers import Noted, NotedDone
 from prefectlite.states.report import Report

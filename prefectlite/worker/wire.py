@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.results.serializers import dumps, dumps_failure
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Success
+from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.worker.logs import LogLine
 
 #: What travels: the kind, then what the kind says.

@@ -14,7 +14,8 @@ import pytest
 from pendulum import DateTime
 
 from prefectlite.core.context import context, idempotency_key, tags
-from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push, surroundings
+from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push
+from prefectlite.core.surroundings import surroundings
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.states.keys import RunKey
 

@@ -82,6 +82,7 @@ class World:
             flow.chain(self.fresh, self.leaf)
             flow.add_task(self.other)
             flow.sorted_tasks()
+        self.alike = flow.copy()
 
 
 def put_in(world: World) -> None:
@@ -111,6 +112,13 @@ def change(world: World) -> None:
     assert edge in world.flow.edges
 
 
+def draw_anothers(world: World) -> None:
+    [its] = world.alike.edges_to(world.leaf) & {Edge(world.fresh, world.leaf)}
+    world.flow.edges.remove(its)
+    world.flow.edges.add(its)
+    assert world.alike.holds(its)
+
+
 SMALL, BIG = 50, 2000
 ACTS: dict[str, Callable[[World], object]] = {
     "a task": lambda world: inc(1, flow=world.flow),
@@ -126,6 +134,7 @@ ACTS: dict[str, Callable[[World], object]] = {
     "what is taken out of the sets": take_out,
     "what the dicts are told": tell,
     "an edge that is changed": change,
+    "an edge of a flow that is alike": draw_anothers,
     "operators": lambda world: world.flow.operate("Add", [world.last, 1]),
     "edges_to": lambda world: world.flow.edges_to(world.leaf),
     "edges_from": lambda world: world.flow.edges_from(world.last),

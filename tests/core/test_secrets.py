@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from prefectlite import EnvVarSecret, Flow, Parameter, Secret, SecretBase, set_temporary_config, task
 from prefectlite.core.context import context
-from prefectlite.core.layers import surroundings
 from prefectlite.core.secret_types import hide_secrets
+from prefectlite.core.surroundings import surroundings
 from prefectlite.errors import DefinitionError, ParameterError, SecretError
 from prefectlite.masking import KNOWN, Secrets
 

@@ -14,7 +14,13 @@ import pytest
 
 from prefectlite import DaskExecutor, Flow, LocalExecutor, Parameter, context, flow, task
 from prefectlite.driver.timetable import LONGEST_SLEEP, WALL_CLOCK, due_starts
-from prefectlite.errors import DefinitionError, DefinitionTypeError, ExecutorError, ParameterError
+from prefectlite.errors import (
+    ContextError,
+    DefinitionError,
+    DefinitionTypeError,
+    ExecutorError,
+    ParameterError,
+)
 from prefectlite.schedules import IntervalSchedule, Schedule, clocks
 from prefectlite.schedules.clocks import ClockEvent
 
@@ -387,6 +393,23 @@ class TestServe:
         with pytest.raises(ParameterError, match=match):
             getattr(made, verb)(executor=HERE, clock=glass)
         assert glass.slept == []
+
+    @pytest.mark.parametrize("verb", ["run", "serve"])
+    def test_a_context_that_does_not_fit_is_refused_before_anything_is_waited_for(self, verb: str) -> None:
+        it = Recorder(every_minute(1))
+
+        with pytest.raises(ContextError, match="'date': 'someday'"):
+            getattr(it.flow, verb)(executor=HERE, clock=it.glass, context={"date": "someday"})
+        assert it.glass.slept == []
+
+    @pytest.mark.parametrize("verb", ["run", "serve"])
+    def test_a_required_parameter_may_be_the_contexts_alone(self, verb: str) -> None:
+        seen: list[int] = []
+        with Flow("typed", schedule=every_minute(2)) as made:
+            task(lambda x: seen.append(x), name="see")(Parameter("x", type=int))
+
+        getattr(made, verb)(executor=HERE, clock=Hourglass(), context={"parameters": {"x": 3}})
+        assert seen == [3, 3]
 
     def test_parameters_that_callers_give_have_to_be_the_flows(self) -> None:
         it = Recorder(every_minute(1, parameter_defaults={"y": 1}))

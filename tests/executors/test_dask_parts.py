@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster, Worker
 
+import prefectlite
 from prefectlite.errors import ExecutorError
 from prefectlite.executors import reach
 from prefectlite.executors.cluster import Place, ask_workers, import_object
@@ -282,6 +283,28 @@ def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatc
     for _ in range(2):
         with pytest.raises(ExecutorError, match=r"0\.0\.1 on the worker tcp://w \(host host\)"):
             reach.check_versions(place)
+
+
+def test_a_worker_that_could_not_say_its_version_is_asked_again(cluster_of, monkeypatch):
+    client = cluster_of(1)
+    client.register_plugin(ReportPlugin())
+    place = Place(client, "here", False)
+    reach.check_versions(place)
+    (address,) = client.cluster.scheduler.workers
+    asked = []
+
+    def ask(*_, workers, **__):
+        asked.append(workers)
+        return (
+            {address: OSError("no connection")}
+            if len(asked) == 1
+            else {address: ("host", prefectlite.__version__)}
+        )
+
+    monkeypatch.setattr(reach, "ask_workers", ask)
+    for _ in range(3):
+        reach.check_versions(place)
+    assert asked == [[address], [address]]
 
 
 class Listener:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from prefectlite import context, signals
-from prefectlite.core.here import clocked, run_layer
-from prefectlite.core.layers import surroundings
+from prefectlite.core.surroundings import clocked, run_layer, surroundings
 from prefectlite.states import (
     Cached,
     Failed,
@@ -26,9 +25,9 @@ from prefectlite.states import (
     State,
     Success,
 )
-from prefectlite.states.around import NO_CONTEXT
 from prefectlite.states.json import state_from_json, state_to_json
 from prefectlite.states.meta import Submitted
+from prefectlite.states.surroundings import NO_CONTEXT
 
 IN_A_TASK = {"task_tags": frozenset({"nightly", "db"}), "task_run_count": 3, "task_loop_count": 5}
 BUILTIN = [c for c in State.children(include_self=True) if c.__module__.startswith("prefectlite.states.")]

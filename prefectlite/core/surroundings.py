@@ -1,17 +1,40 @@
-"""What a state takes from the code that makes it: its context and its clock. Knows layers; knows no state."""
+"""What surrounds running code: its context and its clock, which states ask. Knows layers; knows no state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from prefectlite.core.layers import Layer, current_layer, enter_layer
-from prefectlite.states.around import fill_in
+from prefectlite.core.layers import Layer, current_layer, enter_layer, push
+from prefectlite.states.surroundings import fill_in
 
 _clock: Final[ContextVar[Callable[[], float] | None]] = ContextVar("prefectlite.clock", default=None)
+
+
+@contextmanager
+def surroundings(values: Mapping[str, Any]) -> Iterator[None]:
+    """Let ``context`` show these values and no others inside a block: a handler or a trigger, say.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What code in the block may ask about its run.
+
+    Yields
+    ------
+    None
+        Nothing; the values are read through ``context``.
+    """
+    before = current_layer()
+    push(values, fresh=True)
+    try:
+        yield
+    finally:
+        # Whatever blocks the code opened and did not leave, what held before holds again.
+        enter_layer(before)
 
 
 @contextmanager
