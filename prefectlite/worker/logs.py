@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from prefectlite.core.layers import current_layer
+from prefectlite.core.layers import current_layer, value_in
 from prefectlite.core.loggers import passing_logger
 from prefectlite.masking import mask
 from prefectlite.worker.concealed import concealing
@@ -215,7 +215,7 @@ def named_of_context(names: Sequence[str]) -> dict[str, Any] | None:
     if not names:
         return None
     values = current_layer().values
-    return {name: _fit(values.get(name)) for name in names}
+    return {name: _fit(value_in(values, name)) if name in values else None for name in names}
 
 
 def _fit(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -143,6 +144,27 @@ def test_lines_bear_what_the_settings_name_of_the_context(
         "north 3 etl None hello",
         "north 3 etl None there",
         "north 3 etl None apart",
+    ]
+
+
+def test_lines_of_a_maps_child_can_name_its_logger(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    @task
+    def one(x: int) -> None:
+        logging.getLogger("mine").warning("hello %s", x)
+
+    with Flow("etl") as flow:
+        one.map([0, 1])
+    said = {"logging.format": "%(logger)s %(message)s", "logging.log_attributes": "['logger']"}
+    with set_temporary_config({**said, "logging.runs_per_second": 0}):
+        flow.run(executor=LocalExecutor())
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.sub(r"<\w+ (\S+) \(\w+\)>", r"\1", line) for line in lines] == [
+        "prefectlite.one[0] hello 0",
+        "prefectlite.one[1] hello 1",
     ]
 
 
