@@ -393,7 +393,8 @@ def _seconds(delay: Delay | tuple[Delay, ...] | DelayFunction | None) -> tuple[f
 def _need_retries(task_name: str, changes: Mapping[str, Any]) -> None:
     # Only what is given now: a call may switch off the retries of its task, delays and all.
     for option in ("retry_delay", "retry_on", "retry_jitter"):
-        if changes.get(option):
+        # A delay of no time is one, too.
+        if changes.get(option) or (option == "retry_delay" and changes.get(option) is not None):
             raise DefinitionError(
                 f"Task {task_name!r} has {option}={changes[option]!r}, but no retries that it could apply "
                 f"to; give max_retries=3, say, or remove {option}."

@@ -10,7 +10,7 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.layers import current_layer
 from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError
 from prefectlite.states.meta import unwrapped
-from prefectlite.states.state import State
+from prefectlite.states.state import Pending, State
 
 _BELOW_THE_GUARD: Final = "put that below `if __name__ == '__main__':`"
 _NAMED_BY_US: Final = "each run gets one of its own, context.{}; leave it away"
@@ -111,19 +111,31 @@ def first_state(flow: FlowGraph, given: object) -> State | None:
     Returns
     -------
     State or None
-        None where nothing was given; of a state that wraps another, that one.
+        None where nothing was given; of a state that wraps another, that one. One that is final has a state
+        for each task, as every flow run has in the end: ``Pending`` where it says none.
 
     Raises
     ------
     DefinitionTypeError
         When it is no state.
     """
-    if given is None or isinstance(given, State):
-        return None if given is None else unwrapped(given)
+    if given is None:
+        return None
+    if isinstance(given, State):
+        state = unwrapped(given)
+        return _with_all_tasks(flow, state) if state.is_finished() else state
     raise DefinitionTypeError(
         f"Flow {flow.name!r} is run with state={given!r}, which is no state, and it has no parameter of that "
         "name; pass a state, Scheduled(start_time=...) say, or leave it away."
     )
+
+
+def _with_all_tasks(flow: FlowGraph, state: State) -> State:
+    told = state.result if state.has_result else {}
+    if not isinstance(told, Mapping) or told.keys() >= flow.tasks:
+        return state
+    unrun = Pending("Not run: the flow run had ended before it began.")
+    return state.replace(result={**dict.fromkeys(flow.tasks, unrun), **told})
 
 
 def is_left_out(flow: FlowGraph, verb: str) -> bool:

@@ -1,4 +1,4 @@
-"""Finds the first exception or signal of a flow run, for who wants it raised. Knows states, no tasks."""
+"""Finds the first exception of a flow run, for who wants it raised. Knows states, no tasks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.transitions import Transition
 from prefectlite.errors import TaskError
-from prefectlite.states.signals import FAIL, PAUSE, RETRY, SKIP, TRIGGERFAIL, VALIDATIONFAIL
-from prefectlite.states.state import Failed, Paused, Retrying, Skipped, State
+from prefectlite.states.signals import FAIL, TRIGGERFAIL, VALIDATIONFAIL
+from prefectlite.states.state import Failed, State
 from prefectlite.worker.logs import LogLine
 
 
 class FirstRaised:
-    """An observer that ends the flow run at the first exception or signal, and keeps it."""
+    """An observer that ends the flow run at the first exception, and keeps it."""
 
     def __init__(self) -> None:
         # Only as long as it goes on: values live as long as who knows the run.
@@ -37,7 +37,7 @@ class FirstRaised:
         self._run = run
 
     def turn(self, transitions: Collection[Transition], counts: Mapping[str, int]) -> None:
-        """Look for the first exception or signal.
+        """Look for the first exception.
 
         Parameters
         ----------
@@ -76,26 +76,19 @@ class FirstRaised:
 
 
 def _raised(change: Transition) -> BaseException | None:
-    """Return what user code raised that a transition comes from."""
+    """Return the exception that a task has failed with, if there is one.
+
+    A signal says what state user code wants, and so does a state that a handler returns: neither is an error.
+    """
     state = change.new
-    if not change.key.slug:
-        return None  # the flow's own
-    if isinstance(state, Failed):
-        return _of_failure(state)
-    if change.why.rule == "outcome":
-        for cls, signal in _SIGNALS:
-            if isinstance(state, cls):
-                return signal(state.message)
-    return None
-
-
-def _of_failure(state: Failed) -> BaseException:
+    if not change.key.slug or not isinstance(state, Failed):
+        return None  # the flow's own, or no failure
     held = state.result
-    if isinstance(held, TaskError) and held.type_name in _FAILING:
-        return _FAILING[held.type_name](state.message)
-    return held if isinstance(held, BaseException) else TaskError(type(state).__name__, state.message or "")
+    if not isinstance(held, BaseException):
+        return None
+    asked_for = isinstance(held, TaskError) and held.type_name in _FAILING | {type(state).__name__}
+    return None if asked_for else held
 
 
-#: A failure's result is never the signal that asked for it, but tells its name.
-_FAILING: Final = {signal.__name__: signal for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL)}
-_SIGNALS: Final = ((Skipped, SKIP), (Paused, PAUSE), (Retrying, RETRY))
+#: The result of a failure that somebody asked for says by what.
+_FAILING: Final = {signal.__name__ for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL)}

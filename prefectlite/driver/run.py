@@ -92,7 +92,7 @@ class Run:
     ask : callable or None
         Asked, in the driving thread, which of the paused task runs are approved, before the run is left.
     raises : bool
-        Whether ``drive`` ends at the first exception or signal that a task raises, and raises it.
+        Whether ``drive`` ends at the first exception that a task fails with, and raises it.
     clock : Clock or None
         What time it is, and how to wait; by default, the time of day.
     task_handlers : sequence of callable

@@ -33,7 +33,7 @@ from prefectlite.lowering.parts import FLAT_ITEM, ITEM, PLAIN
 from prefectlite.lowering.parts import PACKED as PACKED_COLUMN
 from prefectlite.lowering.shipment import Literal, Need
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
-from prefectlite.states.state import State, Success
+from prefectlite.states.state import Failed, State
 
 #: A constant over this many pickled bytes gets a data key of its own.
 SHARE_LIMIT: Final = 64 * 1024
@@ -368,9 +368,9 @@ def value_of(state: State) -> Any:
         The result; for a failure without an exception, one that says what the state said.
     """
     value = state.result
-    if isinstance(state, Success) or isinstance(value, BaseException) or state.has_result:
-        return value
-    return TaskError(type(state).__name__, state.message or "")
+    if isinstance(state, Failed) and not state.has_result:
+        return TaskError(type(state).__name__, state.message or "")
+    return value
 
 
 def _part(value: Any, item: int | None, flat: bool) -> Any:

@@ -258,14 +258,25 @@ def test_a_flow_run_waits_for_the_time_that_it_is_scheduled_for() -> None:
     assert clock.moment == start
 
 
-@pytest.mark.parametrize("state", [Success("over", {}), Failed("over")])
+@pytest.mark.parametrize(
+    "state",
+    [Success("over", {}), Failed("over"), Success("over", {goes_on: Success()}), Failed("over", KeyError())],
+)
 def test_a_flow_run_that_is_over_ends_with_that_state_and_runs_nothing(state: State) -> None:
     heard: list[Any] = []
     flow = flow_of(heard)
 
-    assert flow.run(executor=LocalExecutor(), state=state) is state
+    ended = flow.run(executor=LocalExecutor(), state=state)
+
+    assert (type(ended), ended.message) == (type(state), "over")
     assert heard == []
+    if isinstance(state.result, KeyError):
+        assert ended is state
+    else:
+        assert all(type(ended.result[one]) is Pending for one in flow.tasks)
+        assert ended.result.keys() - flow.tasks == (state.result or {}).keys()
     with pytest.raises(ParameterError):
         flow.run(executor=LocalExecutor(), state=state, z=1)
     with pytest.raises(DefinitionTypeError, match="clock=3"):
         flow.run(executor=LocalExecutor(), state=state, clock=3)  # type: ignore[arg-type]
+    assert flow.run(executor=LocalExecutor(), state=ended) is ended

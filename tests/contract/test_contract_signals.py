@@ -747,6 +747,28 @@ def test_8_what_a_state_handler_paused_goes_on_once_it_is_approved(world: Any) -
     assert world.runs() == {"body": 1}
 
 
+def test_8_who_runs_after_what_is_cancelled_reads_what_its_state_says(world: Any) -> None:
+    @task
+    def stop(x: int) -> int:
+        if x == 1:
+            raise signals.ENDRUN(Cancelled("enough"))
+        return x
+
+    @task(trigger=triggers.all_finished)
+    def read(x: Any) -> Any:
+        return repr(x)
+
+    with Flow("stops") as flow:
+        one, each = stop(1), stop.map([1, 2])
+        alone, listed, gathered, by_child = read(one), read([one]), read(each), read.map(each)
+
+    result = world.run(flow).result
+
+    assert (result[one].result, result[each].result) == (None, [None, 2])
+    assert [result[t].result for t in (alone, listed, gathered)] == ["None", "[None]", "[None, 2]"]
+    assert result[by_child].result == ["None", "2"]
+
+
 def test_18_raise_on_exception_brings_out_what_a_task_raises(world: Any) -> None:
     @task
     def load() -> None:

@@ -114,6 +114,9 @@ def _() -> None:
     for retries in (0, None):
         with refused(ValueError, "retry_delay=5, but no retries"):
             Scale(max_retries=retries, retry_delay=5)
+    for none_at_all in (0, timedelta(0)):
+        with refused(ValueError, "retry_delay=.*, but no retries"):
+            Scale(retry_delay=none_at_all)
 
 
 @row("1.1", "retry_on is one exception type or several, needs retries, and takes no others")

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, raise_on_exception, signals, task
+from prefectlite import (
+    Flow,
+    LocalDaskExecutor,
+    LocalExecutor,
+    case,
+    context,
+    merge,
+    raise_on_exception,
+    signals,
+    task,
+)
 from prefectlite.errors import TaskError
 from prefectlite.states import Failed, Success
 
@@ -47,16 +57,65 @@ def test_the_exception_itself_comes_out_with_the_users_lines() -> None:
 
 @pytest.mark.parametrize(
     "signal",
-    [signals.FAIL, signals.TRIGGERFAIL, signals.VALIDATIONFAIL, signals.SKIP, signals.PAUSE, signals.RETRY],
+    [
+        signals.FAIL("why"),
+        signals.TRIGGERFAIL("why"),
+        signals.VALIDATIONFAIL("why"),
+        signals.SKIP("why"),
+        signals.ENDRUN(Failed("over")),
+        signals.ENDRUN(Failed("over", result="no exception")),
+    ],
 )
-def test_signals_come_out_as_themselves(signal: type[signals.Signal]) -> None:
+def test_signals_make_states_as_ever(signal: signals.Signal) -> None:
+    """Prefect 1 lets no signal out of flow.run."""
+
     def body() -> None:
-        raise signal("why")
+        raise signal
 
-    error = raised(flow_of(body))
+    with Flow("asks") as flow:
+        first = task(body, name="first")()
+        task(lambda x: x, name="second")(first)
 
-    assert type(error) is signal
-    assert error.args == ("why",)
+    with raise_on_exception():
+        state = flow.run(executor=LocalExecutor())
+
+    assert type(state.result[first]) is type(signal.state)
+    assert state.is_failed() is signal.state.is_failed()
+
+
+def test_a_retry_that_is_asked_for_ends_nothing() -> None:
+    def body() -> int:
+        if context.task_run_count == 1:
+            raise signals.RETRY("once more")
+        return 1
+
+    assert raised(flow_of(body)) is None
+
+
+def test_a_branch_that_is_skipped_does_not_end_the_run() -> None:
+    with Flow("branches") as flow:
+        with case(task(lambda: "north", name="region")(), "south"):
+            south = task(lambda: 1, name="south")()
+        after = merge(south, task(lambda: 2, name="other")())
+
+    with raise_on_exception():
+        state = flow.run(executor=LocalExecutor())
+
+    assert state.result[after].result == 2
+
+
+def test_a_state_that_a_handler_makes_ends_nothing() -> None:
+    def refuse(task: Any, old: Any, new: Any) -> Any:
+        return Failed("refused") if new.is_successful() else None
+
+    assert raised(flow_of(lambda: 1, state_handlers=[refuse])) is None
+
+
+def test_what_a_handler_raises_comes_out() -> None:
+    def breaks(task: Any, old: Any, new: Any) -> None:
+        raise LookupError("not there")
+
+    assert isinstance(raised(flow_of(lambda: 1, state_handlers=[breaks])), LookupError)
 
 
 def test_a_timeout_comes_out_too() -> None:
@@ -79,14 +138,16 @@ def test_the_first_attempt_counts_though_there_are_retries() -> None:
     assert len(tries) == 1
 
 
-def test_a_failure_without_an_exception_comes_out_as_a_stand_in() -> None:
+def test_an_exception_that_cannot_travel_comes_out_as_its_stand_in() -> None:
+    class Local(Exception):
+        def __reduce__(self) -> Any:
+            raise TypeError("stays here")
+
     def body() -> None:
-        raise signals.ENDRUN(Failed("over", result="no exception"))
+        raise Local("boom")
 
-    error = raised(flow_of(body))
-
-    assert isinstance(error, TaskError)
-    assert str(error) == "Failed: over"
+    with raise_on_exception(), pytest.raises(TaskError, match="Local: boom"):
+        flow_of(body).run(executor=LocalDaskExecutor("processes", num_workers=1))
 
 
 def test_what_goes_well_returns_its_state() -> None:

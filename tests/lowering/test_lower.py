@@ -529,11 +529,16 @@ def test_an_empty_map_is_an_empty_list(bench: Any, spec_of: Any) -> None:
 
 
 def test_a_failure_without_an_exception_reads_as_one() -> None:
-    error = value_of(Cancelled("called off"))
+    error = value_of(Failed("not today"))
     assert isinstance(error, TaskError)
-    assert str(error) == "Cancelled: called off"
+    assert str(error) == "Failed: not today"
     assert value_of(Failed("no", None)) is None
     assert value_of(Skipped("s")) is None
+
+
+def test_what_was_cancelled_is_no_failure_and_reads_as_its_result() -> None:
+    assert value_of(Cancelled("called off")) is None
+    assert value_of(Cancelled("called off", 3)) == 3
     assert value_of(Success("s", 3)) == 3
 
 
