@@ -30,7 +30,6 @@ class _MetaState(State):
     """
 
     __slots__ = ("state",)
-    color = "#fbfbfb"
     extras: ClassVar[tuple[str, ...]] = ("state",)
     state: State | None
 
@@ -64,7 +63,7 @@ class Submitted(_MetaState):
     """The run was handed over to be run."""
 
     __slots__ = ()
-    color = "#ffab00"
+    color = "#ffdf5d"
 
     def is_submitted(self) -> bool:
         """Return whether the run was handed over to be run: it was."""
@@ -90,7 +89,7 @@ class Queued(_MetaState):
     """
 
     __slots__ = ("_start_time",)
-    color = "#ffab00"
+    color = "#ffea7f"
     extras = ("state", "start_time")
     start_time = Moment()
 

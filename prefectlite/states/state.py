@@ -110,7 +110,7 @@ class Pending(State):
     """The run waits for its turn."""
 
     __slots__ = ()
-    color = "#d3d3d3"
+    color = "#7ebdff"
 
 
 class Scheduled(Pending):
@@ -166,7 +166,7 @@ class Resume(Scheduled):
     """The run was approved and may go on; its context says ``resume``."""
 
     __slots__ = ()
-    color = "#ff6f00"
+    color = "#f58c0c"
 
     @classmethod
     def _facts_here(cls) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class Retrying(Scheduled):
     """
 
     __slots__ = ("run_count",)
-    color = "#ff5722"
+    color = "#f66a0a"
     extras = ("start_time", "run_count")
     run_count: int
 
@@ -221,7 +221,7 @@ class Cancelling(Running):
     """The run was called off and has not stopped yet."""
 
     __slots__ = ()
-    color = "#bdbdbd"
+    color = "#e8e8e8"
 
 
 class Finished(State):
@@ -307,7 +307,7 @@ class Mapped(Success):
     """
 
     __slots__ = ("map_states", "n_map_states")
-    color = "#97ffff"
+    color = "#003ccb"
     gives_value = False
     extras = ("map_states", "n_map_states")
     map_states: Sequence[State]
@@ -432,21 +432,21 @@ class TimedOut(Failed):
     """The run was ended at its time limit."""
 
     __slots__ = ()
-    color = "#cd4f39"
+    color = "#ff4e33"
 
 
 class TriggerFailed(Failed):
     """The run's trigger refused it."""
 
     __slots__ = ()
-    color = "#f88"
+    color = "#ff5131"
 
 
 class ValidationFailed(Failed):
     """The run's result was found to be wrong."""
 
     __slots__ = ()
-    color = "#ff7a7a"
+    color = "#ff5131"
 
 
 class Crashed(Failed):

@@ -79,7 +79,7 @@ class StateValue:
     """
 
     __slots__ = ("_cached_inputs", "_held", "context", "message")
-    color: ClassVar[str] = "#000000"
+    color: ClassVar[str] = "#696969"
     #: Names of the attributes that a subclass adds; they are part of equality and of the JSON form.
     extras: ClassVar[tuple[str, ...]] = ()
     #: Those of the ``extras`` that do not count for equality.

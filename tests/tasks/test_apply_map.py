@@ -220,12 +220,14 @@ def func(x: Any, y: Any) -> Any:
     return add(x, y)
 
 
-def test_arguments_of_which_none_is_mapped_are_refused() -> None:
-    with (
-        Flow("none"),
-        pytest.raises(DefinitionError, match=r"no argument to map over; call func\(...\) itself"),
-    ):
-        apply_map(func, unmapped([1]), unmapped(2))
+def test_where_no_argument_is_mapped_the_function_is_called_once() -> None:
+    with Flow("none") as flow:
+        made = apply_map(func, unmapped(1), y=unmapped(2))
+    again = Flow("given")
+    other = apply_map(lambda x, flow: flow.add_task(inc.copy()).bind(x, flow=flow), unmapped(1), flow=again)
+
+    assert flow.run(executor=LocalExecutor()).result[made].result == 3
+    assert again.run(executor=LocalExecutor()).result[other].result == 2
 
 
 def test_outside_a_flow_it_says_where_it_belongs() -> None:

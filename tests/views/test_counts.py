@@ -36,7 +36,7 @@ def test_no_counts_read_as_nothing_yet():
 
 def test_a_style_is_a_full_colour_and_failures_are_bold():
     assert style_of("Success") == "#28a745"
-    assert style_of("TriggerFailed") == "bold #ff8888"
+    assert style_of("TriggerFailed") == "bold #ff5131"
     assert style_of("Approved") == "#00ff00"
     assert style_of("NeverHeardOf") == State.color
 

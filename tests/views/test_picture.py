@@ -107,7 +107,7 @@ def test_it_goes_into_the_language_of_graphviz_whatever_names_hold(monkeypatch: 
     assert "rankdir=LR" in source
     assert r'label="&lt;b&gt;' not in source
     assert r"\"a\":c" in source
-    assert 'fillcolor="#ff7a7a80"' in source
+    assert 'fillcolor="#ff513180"' in source
     assert "shape=box" in source
     assert "style=dashed" in source
 

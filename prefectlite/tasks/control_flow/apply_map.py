@@ -28,7 +28,8 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: FlowGraph | None = Non
 
     Every task that the function calls is mapped: child i of each sees item i of the arguments, and child i of
     the others. A task that waits for no other one of them waits for all arguments, so all maps are of one
-    length. What the function takes from outside by itself, not as an argument, is handed over whole.
+    length. What the function takes from outside by itself, not as an argument, is handed over whole. Where no
+    argument is mapped, this is a plain call.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: FlowGraph | None = Non
     Raises
     ------
     DefinitionError
-        When no flow is being built, no argument is mapped, or ``func`` maps tasks itself.
+        When no flow is being built, or ``func`` maps tasks itself.
     DefinitionTypeError
         When an argument cannot be taken item by item.
 
@@ -94,10 +95,10 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: FlowGraph | None = Non
     by_name = {key: _argument(name, repr(key), value) for key, value in kwargs.items()}
     arguments = [*by_place, *by_name.values()]
     if not any(argument.mapped for argument in arguments):
-        raise DefinitionError(
-            f"apply_map({name}, ...) has no argument to map over; call {name}(...) itself, or leave "
-            "unmapped(...) away."
-        )
+        whole: dict[str, Any] = {key: argument.value for key, argument in by_name.items()}
+        if flow is not None:
+            whole["flow"] = flow
+        return func(*[argument.value for argument in by_place], **whole)
     inside = _Inside(graph, name)
     with no_block(), inside:
         for argument in arguments:
