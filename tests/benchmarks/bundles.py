@@ -103,8 +103,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--reps and --least must be at least 1, --steps at least 2 and --tasks at least 10")
     if found.plot is not None and (found.plot.suffix != ".svg" or not found.plot.parent.is_dir()):
         parser.error(f"--plot {found.plot} is no .svg file in a folder that exists")
-    if found.plot is not None and "metg" not in found.rows:
-        parser.error("--plot draws the row metg, which is not among --rows")
+    if found.plot is not None and not {"metg", "metg-apart"}.intersection(found.rows):
+        parser.error("--plot draws the rows metg and metg-apart, and neither is among --rows")
     return found
 
 
