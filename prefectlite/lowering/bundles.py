@@ -10,7 +10,6 @@ from __future__ import annotations
 import pickle
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from prefectlite.lowering.berths import Berthing, Berths, DaskKey
@@ -90,6 +89,8 @@ class Packer:
         self._maps: list[tuple[int, str]] = []
         self._after_large: set[str] = set()
         self._keeps_step = False
+        #: Tasks of which some went ahead, to see how large their values are.
+        self._tried: set[str] = set()
 
     def pack(self, shipments: Sequence[AnyShipment]) -> list[Shipment | Bundle]:
         """Return a turn's shipments, bundled where that pays.
@@ -105,8 +106,7 @@ class Packer:
             No two of them need each other in a circle.
         """
         packed: list[Shipment | Bundle] = []
-        # Who has a reduce go as a tree means its values to be few at once.
-        self._keeps_step = any(map(_is_fold, shipments))
+        self._keeps_step = any(isinstance(one, BlockShipment) and one.keeps_step for one in shipments)
         for singles, blocks in _waves(shipments):
             for one in singles:
                 if one.fold is not None:
@@ -279,23 +279,25 @@ class Packer:
             or self._pace.is_long(tasks)
         )
         is_free = self._pace.bundle_size is None and not any(mosts)
-        for start, stop in self._cuts(width, size, tasks[0] if is_free else None):
-            yield self._bundle([one.part(start, stop) for one in group], back=back)
-
-    def _cuts(self, width: int, size: int, task: str | None) -> Iterator[tuple[int, int]]:
-        """Cut so many children of a task into stretches of no more than a size; None where that was said."""
-        first = 0
-        if self._keeps_step and size > 1 and task is not None and self._pace.seconds(task) is None:
-            # What they make may be large, and what a first wave makes here and there waits for neighbours.
-            first = min(self._pace.threads(), width)
-            yield from pairwise(range(first + 1))
+        rest = width
+        if self._keeps_step and is_free and size > 1 and self._is_new(tasks[0]):
+            # What they make may be large, and what a first wave makes here and there waits for neighbours. So
+            # a few of them, side by side, go first and alone; if it is large, the workers send others back.
+            self._tried.add(tasks[0])
+            rest -= min(self._pace.threads(), width)
         # Even ones: the last of many should not be a small rest.
-        count = -(-(width - first) // size)
+        count = -(-rest // size)
         for number in range(count):
-            start = first + (width - first) * number // count
-            yield start, first + (width - first) * (number + 1) // count
+            start, stop = rest * number // count, rest * (number + 1) // count
+            yield self._bundle([one.part(start, stop) for one in group], back=back)
+        for at in range(rest, width):
+            yield self._bundle([one.part(at, at + 1) for one in group], back=back, ahead=True)
 
-    def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False) -> Bundle:
+    def _is_new(self, task: str) -> bool:
+        """Return whether nothing is known of a task, and nothing was sent to find out."""
+        return self._pace.seconds(task) is None and task not in self._tried
+
+    def _bundle(self, shipments: Sequence[AnyShipment], *, back: bool = False, ahead: bool = False) -> Bundle:
         first = shipments[0]
         key = self.new_key(_back(_key_of(first)) if back else _key_of(first))
         berths = self._berths
@@ -328,7 +330,7 @@ class Packer:
             tuple([blob for _, blob in tasks.values()]),
             tuple(places),
             pickle.dumps(manifest, 5) if is_plain else dumps(manifest, self._names),
-            first.annotations,
+            self._first(first.annotations) if ahead else first.annotations,
         )
 
     def _block(

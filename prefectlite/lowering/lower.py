@@ -107,6 +107,7 @@ class Lowering:
         self._compiled = compiled
         self._nodes, self._tasks, self._constants = compiled.plan.nodes, compiled.tasks, compiled.constants
         self._options, self._tags = compiled.options, compiled.tags
+        self._keeps_step = any(one.associative for one in set(compiled.options))
         self._run_id = run_id
         self._flow_name = compiled.plan.name if flow_name is None else flow_name
         self._pickles = pickles
@@ -263,6 +264,7 @@ class Lowering:
             kit.annotations,
             submit.left,
             kit.most,
+            self._keeps_step,
         )
 
     def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:

@@ -151,6 +151,8 @@ class BlockShipment(NamedTuple):
         How many children of the map are still to come.
     most : int or None
         As of ``Shipment``.
+    keeps_step : bool
+        Whether some reduce of the flow goes as a tree: who asks for that means values to be few at once.
     """
 
     runs: range
@@ -171,6 +173,7 @@ class BlockShipment(NamedTuple):
     annotations: Mapping[str, Any] | None = None
     left: int = 0
     most: int | None = None
+    keeps_step: bool = False
 
     def part(self, start: int, stop: int) -> BlockShipment:
         """Return some of them.

@@ -315,17 +315,29 @@ def test_what_is_made_from_large_values_and_is_small_travels_together_once_that_
 
 
 @pytest.mark.parametrize(
-    ("is_known", "is_reduced", "expected"),
-    [(False, True, [1, 1, 10]), (True, True, [10, 10, 10]), (False, False, [10, 10, 10])],
+    ("is_known", "keeps_step", "expected"),
+    [(False, True, [10] * 8 + [1, 1]), (True, True, [10] * 8), (False, False, [10] * 8)],
 )
-def test_the_first_values_that_a_tree_reads_are_made_side_by_side(
-    is_known: bool, is_reduced: bool, expected: list[int]
+def test_the_last_values_that_a_tree_is_going_to_read_are_made_first_and_alone(
+    is_known: bool, keeps_step: bool, expected: list[int]
 ) -> None:
+    # The tree itself may be sent much later.
     pace = Pace(None, lambda: 2)
     if is_known:
         pace.note("a", 0.0001, 10)
-    made = block(range(82), columns=(("y", PLAIN, list(range(82))),), blob=0)
-    packed = Packer(pace, Berths()).pack([made, *([reduce_of(99, (0, 1, 82))] if is_reduced else [])])
+    children = range(82 if keeps_step and not is_known else 80)
+    made = block(children, columns=(("y", PLAIN, list(children)),), blob=0)._replace(keeps_step=keeps_step)
+    packed = Packer(pace, Berths()).pack([made])
 
-    sizes = [len(one.shipments[0].runs) for one in packed[:3]]  # type: ignore[union-attr]
-    assert sizes == expected
+    assert [len(one.shipments[0].runs) for one in packed] == expected  # type: ignore[union-attr]
+    assert [one.annotations for one in packed] == [
+        {"priority": 1} if size == 1 else None for size in expected
+    ]
+
+
+def test_only_a_first_few_go_ahead_though_more_are_sent_before_one_has_ended() -> None:
+    packer = Packer(Pace(None, lambda: 2), Berths())
+    children = range(80)
+    made = block(children, columns=(("y", PLAIN, list(children)),), blob=0)._replace(keeps_step=True)
+    packed = packer.pack([made.part(0, 40)]), packer.pack([made.part(40, 80)])
+    assert [[one.annotations is not None for one in some].count(True) for some in packed] == [2, 0]
