@@ -122,6 +122,8 @@ class Report(NamedTuple):
         for one, or of a value that was stored, found, or is kept for later runs.
     location : str or None
         As in ``ResultRef``.
+    signal : str
+        The name of the signal by which the body asked for ``state``; empty for what came to it otherwise.
     """
 
     state: State | None
@@ -137,6 +139,7 @@ class Report(NamedTuple):
     forced: bool = False
     success: Success | None = None
     location: str | None = None
+    signal: str = ""
 
 
 class Results:

@@ -365,7 +365,15 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     if kind.here.pickles:
         state = fit_for_driver(state, pickles=True)
     return Outcome(
-        Report(state, started, ended, retryable=retryable, where=kind.here.where, forced=forced),
+        Report(
+            state,
+            started,
+            ended,
+            retryable=retryable,
+            where=kind.here.where,
+            forced=forced,
+            signal=type(signal).__name__,
+        ),
         is_final=not isinstance(state, Scheduled),
     )
 
