@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def test_a_states_result_says_where_the_value_is_stored(world: Any, tmp_path: Pa
         written.location,
         None,
     ]
-    assert again.result[at_target]._result == Result(4, "t.pkl")
+    assert again.result[at_target]._result.location == "t.pkl"
+    assert state.result[nowhere]._result == Result(6)
+    for one in (stored, given):
+        again_read = state.result[one]._result
+        assert isinstance(again_read, LocalResult)
+        assert again_read.dir == str(tmp_path)
+        assert again_read.exists(str(again_read.location))
+        assert again_read.read(str(again_read.location)) == again_read == copy(again_read)
     assert (given_to := state.result[given]).result == given_to._result.value == 5
     assert store.read(path).value == 3
