@@ -12,7 +12,8 @@ from prefectlite import Flow, LocalExecutor, Parameter, context, task, triggers
 from prefectlite.cache_validators import duration_only
 from prefectlite.errors import DefinitionTypeError, ParameterError
 from prefectlite.results import LocalResult
-from prefectlite.schedules import IntervalSchedule
+from prefectlite.schedules import IntervalSchedule, Schedule
+from prefectlite.schedules.clocks import DatesClock
 from prefectlite.signals import LOOP, PAUSE
 from prefectlite.states import (
     Cached,
@@ -280,3 +281,34 @@ def test_a_flow_run_that_is_over_ends_with_that_state_and_runs_nothing(state: St
     with pytest.raises(DefinitionTypeError, match="clock=3"):
         flow.run(executor=LocalExecutor(), state=state, clock=3)  # type: ignore[arg-type]
     assert flow.run(executor=LocalExecutor(), state=ended) is ended
+
+
+def test_a_flow_run_goes_on_from_the_tasks_states_in_its_own(world: Any) -> None:
+    with Flow("on") as flow:
+        first = goes_on(1)
+        second = goes_on(first)
+    left = Running("left", {first: Success(result=5)})
+
+    state = world.run(flow, state=left)
+    other = world.run(flow, state=left, task_states={first: Success(result=7)})
+    over = world.run(
+        flow, state=Success("over", {first: Success(result=5)}), task_states={second: Failed("no")}
+    )
+
+    assert (state.result[first].result, state.result[second].result[0]) == (5, 5)
+    assert (other.result[first].result, other.result[second].result[0]) == (7, 7)
+    assert over.result[first].result == 5
+    assert over.result[second].is_failed()
+
+
+def test_of_the_runs_of_a_schedule_the_first_begins_with_the_states_that_are_given() -> None:
+    starts: list[datetime] = []
+    with Flow(
+        "twice", schedule=Schedule([DatesClock([FakeTime().moment + timedelta(days=n) for n in (1, 2)])])
+    ) as flow:
+        one = task(lambda: starts.append(context.scheduled_start_time), name="one")()
+
+    state = flow.run(executor=LocalExecutor(), task_states={one: Success("given")}, clock=FakeTime())
+
+    assert starts == [FakeTime().moment + timedelta(days=2)]
+    assert state.result[one].message != "given"
