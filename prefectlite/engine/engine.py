@@ -317,6 +317,8 @@ class Engine(EngineView):
             success, why = Success(DONE, ref, NO_CONTEXT), _returned(report.where)
         else:
             message = report.success.message or DONE
+            if report.success.has_result:
+                ref.given = report.success._result
             success = report.success.replace(message=message, result=ref)
             why = _told(message, report.where)
         if self.plan.nodes[node].policy.handled:

@@ -369,8 +369,11 @@ def _of_state(state: StateValue) -> Result:
     if ref is not None:
         source: object = ref.source
         stored = source.result_for(ref) if isinstance(source, ResultSource) else None
-        plain = plain if stored is None else stored.copy()
-        plain.location = ref.location
+        if stored is None and isinstance(ref.given, Result):
+            plain = ref.given.copy()
+        else:
+            plain = plain if stored is None else stored.copy()
+            plain.location = ref.location
     kind: Any = type(plain)
     found: Result = object.__new__(_class_of_state(kind))
     vars(found).update(vars(plain), _state=state, _plain=plain)

@@ -54,6 +54,8 @@ class ResultRef(Holder):
         The Dask graph that the attempt travelled in.
     location : str or None
         Where the value was stored too, for the task's ``Result``.
+    given : Holder or None
+        The ``Result`` in which a body gave the value, without it, where that says a location of its own.
     """
 
     run: RunKey
@@ -63,6 +65,7 @@ class ResultRef(Holder):
     source: ValueSource | None = field(default=None, repr=False, compare=False)
     submission: int = 1
     location: str | None = None
+    given: Holder | None = field(default=None, repr=False, compare=False)
 
     @property
     def value(self) -> Any:
