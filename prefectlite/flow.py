@@ -114,10 +114,10 @@ class Flow(PortableGraph):
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
         state : State or None
-            The state that the flow run begins with; it runs once then, whatever its schedule says. One that
-            is ``Scheduled`` waits for its time, and what is final is returned as it is: no task runs. States
-            of tasks in its result are as ``task_states``, which goes before them. (For a flow with a
-            parameter of that name, it is the parameter's value.)
+            The state that the flow run begins with; a schedule is followed after it. One that is
+            ``Scheduled`` waits for its time, and what is final is returned as it is: no task runs. States of
+            tasks in its result are as ``task_states``, which goes before them. (For a flow with a parameter
+            of that name, it is the parameter's value.)
         task_states : mapping of Task to State, or None
             The states that tasks begin with, of an earlier run, say, and the children of a map with theirs;
             of the runs of a schedule, in the first. What is final stays, and its body does not run. What
@@ -182,19 +182,23 @@ class Flow(PortableGraph):
                 lambda: watchers,
                 context,
                 ask=ask,
-                state=begins,
                 task_contexts=TaskContexts(self, task_contexts),
                 raises=raises_on_exception(),
                 task_handlers=as_handlers(
                     self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
                 ),
             )
-            begin, make_run = make(given=GivenStates(self, begun)), make()
-            if begins is not None:
-                return drive_from(begins, lambda start: begin(given, start), as_timepiece(clock, self.name))
+            begin, make_run = make(given=GivenStates(self, begun), state=begins), make()
             if run_on_schedule is None:
                 run_on_schedule = current_settings().flows.run_on_schedule
-            if self.schedule is None or not run_on_schedule:
+            schedule = self.schedule if run_on_schedule else None
+            if begins is not None:
+                piece = as_timepiece(clock, self.name)
+                last = drive_from(begins, lambda start: begin(given, start), piece)
+                if schedule is None or not schedule.next(1, after=piece.now()):
+                    return last
+                begin = make_run
+            if schedule is None:
                 return begin(given, None).drive()
             return Service(self, given, make_run, timepiece=clock).follow(begin)
 
