@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Unpack, overload
 
 from prefectlite.core.base import AnyTask
@@ -18,7 +19,7 @@ from prefectlite.driver.echo import Echo
 from prefectlite.driver.given import (
     check_may_start,
     check_named,
-    first_state,
+    first_states,
     given_parameters,
     is_left_out,
 )
@@ -113,15 +114,17 @@ class Flow(PortableGraph):
         wait_for_approval : bool or None
             Whether to ask about paused tasks; by default, whether there is a terminal or notebook.
         state : State or None
-            The state that the flow run begins with; it runs once then, whatever its schedule says. One that
-            is ``Scheduled`` waits for its time, and what is final is returned as it is: no task runs. (For a
-            flow with a parameter of that name, it is the parameter's value.)
+            The state that the flow run begins with; a schedule is followed after it. One that is
+            ``Scheduled`` waits for its time, and what is final is returned as it is: no task runs. States of
+            tasks in its result are as ``task_states``, which goes before them. (For a flow with a parameter
+            of that name, it is the parameter's value.)
         task_states : mapping of Task to State, or None
-            The states that tasks begin with, of an earlier run, say, and the children of a map with theirs.
-            What is final stays, and its body does not run. What waits is gone on from: ``Retrying`` at its
-            time, with the attempts that it has left; ``Paused`` until it is approved, or its time has come;
-            ``Resume`` is an approval; a loop at its iteration. What is ``Cached`` is used if the task's cache
-            agrees. All else begins anew; so do secrets and resources that had ended.
+            The states that tasks begin with, of an earlier run, say, and the children of a map with theirs;
+            of the runs of a schedule, in the first. What is final stays, and its body does not run. What
+            waits is gone on from: ``Retrying`` at its time, with the attempts that it has left; ``Paused``
+            until it is approved, or its time has come; ``Resume`` is an approval; a loop at its iteration.
+            What is ``Cached`` is used if the task's cache agrees. All else begins anew; so do secrets and
+            resources that had ended.
         task_contexts : mapping of Task to mapping, or None
             What ``context`` holds more in bodies and callbacks of single tasks, and of all children of a map:
             ``{task: {"region": "north"}}``. It goes before ``context``.
@@ -165,35 +168,39 @@ class Flow(PortableGraph):
         if state is not None and any(one.name == "state" for one in self.parameters()):
             params, state = {**params, "state": state}, None  # as in Prefect 1, its parameters go first
         given = given_parameters(self, "run", parameters, params)
-        begins = first_state(self, state)
+        begins, begun = first_states(self, state, task_states)
         if is_left_out(self, "run"):
             unrun = Pending("Not run: the file was being read.")
             return unrun.replace(result=dict.fromkeys(self.tasks, unrun))
         waits = is_attended() if wait_for_approval is None else wait_for_approval
         with _watchers(progress) as (watchers, aside):
             ask = Prompt(aside=aside) if waits else None
-            make_run = self._maker(
-                executor,
+            place = place_for(self.executor if executor is None else executor, self.name)
+            make = partial(
+                self._maker,
+                place,
                 lambda: watchers,
                 context,
                 ask=ask,
-                state=begins,
-                given=GivenStates(self, task_states),
                 task_contexts=TaskContexts(self, task_contexts),
                 raises=raises_on_exception(),
                 task_handlers=as_handlers(
                     self.name, "task_runner_state_handlers", task_runner_state_handlers, "of a task runner"
                 ),
             )
-            if begins is not None:
-                return drive_from(
-                    begins, lambda start: make_run(given, start), as_timepiece(clock, self.name)
-                )
+            begin, make_run = make(given=GivenStates(self, begun), state=begins), make()
             if run_on_schedule is None:
                 run_on_schedule = current_settings().flows.run_on_schedule
-            if self.schedule is None or not run_on_schedule:
-                return make_run(given, None).drive()
-            return Service(self, given, make_run, timepiece=clock).follow()
+            schedule = self.schedule if run_on_schedule else None
+            if begins is not None:
+                piece = as_timepiece(clock, self.name)
+                last = drive_from(begins, lambda start: begin(given, start), piece)
+                if schedule is None or not schedule.next(1, after=piece.now()):
+                    return last
+                begin = make_run
+            if schedule is None:
+                return begin(given, None).drive()
+            return Service(self, given, make_run, timepiece=clock).follow(begin)
 
     def serve(
         self,

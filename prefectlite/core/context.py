@@ -317,7 +317,7 @@ def tags(*names: str) -> Iterator[None]:
 
 @contextmanager
 def raise_on_exception() -> Iterator[None]:
-    """Let ``flow.run`` raise the first exception that a task fails with, inside a block; for debugging.
+    """Let ``flow.run`` raise the first exception of user code, inside a block; for debugging.
 
     The flow run is cancelled then, and its other states are lost. Signals make states, as ever: what is
     skipped, also by ``case``, and what fails by ``FAIL`` or by a trigger's word, ends nothing.

@@ -160,10 +160,10 @@ def _caching(task: Task, options: TaskOptions, result: Result, folder: str | Non
     )
 
 
-def stored_value(
-    slugs: Mapping[Task, str], flow_result: Result | None, folder: str | None, slug: str, location: str
-) -> Any:
-    """Return a value that a run of a flow has stored.
+def keeping_by_slug(
+    slugs: Mapping[Task, str], flow_result: Result | None, folder: str | None, slug: str
+) -> Keeping | None:
+    """Return what is stored of the values of a flow's task.
 
     Parameters
     ----------
@@ -172,21 +172,12 @@ def stored_value(
     flow_result, folder
         As of ``keeping_of``.
     slug : str
-        Whose value.
-    location : str
-        As its report says it.
+        Which task.
 
     Returns
     -------
-    object
-        The value.
-
-    Raises
-    ------
-    Exception
-        When it cannot be read any more.
+    Keeping or None
+        As of ``keeping_of``.
     """
     task = next(task for task, one in slugs.items() if one == slug)
-    keeping = keeping_of(task, task.frozen_options, flow_result, folder)
-    assert keeping is not None  # it did store something
-    return keeping.read(location)
+    return keeping_of(task, task.frozen_options, flow_result, folder)

@@ -98,8 +98,8 @@ def check_named(flow: FlowGraph, context: object) -> None:
         )
 
 
-def first_state(flow: FlowGraph, given: object) -> State | None:
-    """Return the state that a run begins with.
+def first_states(flow: FlowGraph, given: object, task_states: Any) -> tuple[State | None, Any]:
+    """Return the state that a run begins with, and those that its tasks begin with.
 
     Parameters
     ----------
@@ -107,12 +107,14 @@ def first_state(flow: FlowGraph, given: object) -> State | None:
         The flow, for the error.
     given : object
         What was given as ``state``.
+    task_states : mapping of Task to State, or None
+        What was given as ``task_states``; it goes before the states that ``given`` has for tasks.
 
     Returns
     -------
-    State or None
+    (State or None, mapping of Task to State, or None)
         None where nothing was given; of a state that wraps another, that one. One that is final has a state
-        for each task, as every flow run has in the end: ``Pending`` where it says none.
+        for each task, as every flow run has in the end: ``Pending`` where nothing says one.
 
     Raises
     ------
@@ -120,22 +122,22 @@ def first_state(flow: FlowGraph, given: object) -> State | None:
         When it is no state.
     """
     if given is None:
-        return None
+        return None, task_states
     if isinstance(given, State):
         state = unwrapped(given)
-        return _with_all_tasks(flow, state) if state.is_finished() else state
+        told = state.result if state.has_result else {}
+        more = {} if task_states is None else task_states
+        if isinstance(told, Mapping) and isinstance(more, Mapping):
+            if not state.is_finished():
+                return state, {**told, **more}
+            if more or not told.keys() >= flow.tasks:
+                unrun = Pending("Not run: the flow run had ended before it began.")
+                state = state.replace(result={**dict.fromkeys(flow.tasks, unrun), **told, **more})
+        return state, task_states
     raise DefinitionTypeError(
         f"Flow {flow.name!r} is run with state={given!r}, which is no state, and it has no parameter of that "
         "name; pass a state, Scheduled(start_time=...) say, or leave it away."
     )
-
-
-def _with_all_tasks(flow: FlowGraph, state: State) -> State:
-    told = state.result if state.has_result else {}
-    if not isinstance(told, Mapping) or told.keys() >= flow.tasks:
-        return state
-    unrun = Pending("Not run: the flow run had ended before it began.")
-    return state.replace(result={**dict.fromkeys(flow.tasks, unrun), **told})
 
 
 def is_left_out(flow: FlowGraph, verb: str) -> bool:

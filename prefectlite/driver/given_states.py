@@ -86,19 +86,21 @@ class GivenStates:
             children = state.map_states if isinstance(state, Mapped) and node.is_mapped else ()
             found[compiled.numbers[task]] = Given(
                 state,
-                measure_of(state) or self._width_of_maps(compiled, node) if reads else None,
+                self._measure(compiled, node, state) if reads else None,
                 [Given(child, measure_of(child) if reads else None) for child in children],
             )
         return found
 
-    def _width_of_maps(self, compiled: Compiled, node: PlanNode) -> Measure:
-        """Return the lengths of a value that was not fetched: the maps over it have ended, so they tell."""
+    def _measure(self, compiled: Compiled, node: PlanNode, state: State) -> Measure | None:
+        """Return the lengths of a value; where it was not fetched, or is left out, the maps over it tell."""
+        if state.has_result and not state.result_ref:
+            return measure_of(state)
         widths: dict[bool, int] = {}
         for edge in node.outs:
             reader = self._states.get(compiled.tasks[edge.downstream])
             if edge.mapped and isinstance(reader, Mapped):
                 widths[edge.flattened] = reader.n_map_states
-        return Measure(widths.get(False), widths.get(True))
+        return Measure(widths.get(False), widths.get(True)) if widths else measure_of(state)
 
     def _with_values(self, graph: FlowGraph, task: Task, state: State) -> State:
         readers = list(_readers_of(graph, task))

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefectlite.engine.events import Measure
 from prefectlite.lowering.elements import flat_length_of, length_of
-from prefectlite.states.state import State
+from prefectlite.states.state import Mapped, State
 
 
 def measure_of(given: Any) -> Measure | None:
@@ -20,10 +20,12 @@ def measure_of(given: Any) -> Measure | None:
     Returns
     -------
     Measure or None
-        None where there is no state, or no value in it.
+        None where there is no state, or its value lies elsewhere.
     """
-    if not isinstance(given, State) or not given.is_successful() or given.result_ref or not given.has_result:
+    if not isinstance(given, State) or not given.is_successful() or given.result_ref:
         return None
+    if isinstance(given, Mapped) and not given.has_result:
+        return Measure(len(given.map_states))  # the list of their values, which may lie anywhere
     value = given.result
     try:
         length, flat = length_of(value), flat_length_of(value)

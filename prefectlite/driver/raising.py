@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 from prefectlite.driver.observer import RunView
 from prefectlite.engine.transitions import Transition
 from prefectlite.errors import TaskError
-from prefectlite.states.signals import FAIL, TRIGGERFAIL, VALIDATIONFAIL
+from prefectlite.rules.verdict import ASKED_FOR_BY
 from prefectlite.states.state import Failed, State
 from prefectlite.worker.logs import LogLine
 
@@ -76,19 +75,14 @@ class FirstRaised:
 
 
 def _raised(change: Transition) -> BaseException | None:
-    """Return the exception that a task has failed with, if there is one.
+    """Return the exception that a task, a handler or a trigger has raised, if one has.
 
-    A signal says what state user code wants, and so does a state that a handler returns: neither is an error.
+    Where user code asked for the state, by a signal, say, nobody raised what it put there; nor was there
+    anybody to raise where a rule refused.
     """
-    state = change.new
-    if not change.key.slug or not isinstance(state, Failed):
-        return None  # the flow's own, or no failure
-    held = state.result
-    if not isinstance(held, BaseException):
+    state, why = change.new, change.why
+    if not isinstance(state, Failed) or why.rule == "width" or ASKED_FOR_BY in dict(why.read):
         return None
-    asked_for = isinstance(held, TaskError) and held.type_name in _FAILING | {type(state).__name__}
-    return None if asked_for else held
-
-
-#: The result of a failure that somebody asked for says by what.
-_FAILING: Final = {signal.__name__ for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL)}
+    held = state.result
+    is_ours = isinstance(held, TaskError) and held.type_name == type(state).__name__
+    return held if isinstance(held, BaseException) and not is_ours else None

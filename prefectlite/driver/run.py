@@ -15,7 +15,7 @@ from typing import Any, Final
 from prefectlite.core.facts import flow_facts
 from prefectlite.core.given_context import around, checked
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.keeping import stored_value
+from prefectlite.core.keeping import keeping_by_slug
 from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.surroundings import run_layer
 from prefectlite.core.task import Task
@@ -412,8 +412,8 @@ class Run:
         self._is_open = True
         if self._values is None:
             secrets = frozenset([self.slugs[task] for task in self.slugs if task.is_secret])
-            stored = partial(stored_value, self.slugs, self._graph.result, self._folder)
-            self._values = Values(self._session, secrets=secrets, stored=stored)
+            keeping = partial(keeping_by_slug, self.slugs, self._graph.result, self._folder)
+            self._values = Values(self._session, secrets=secrets, keeping=keeping)
         else:
             self._values.read_from(self._session)
 

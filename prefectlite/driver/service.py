@@ -111,8 +111,13 @@ class Service:
         self._changed = threading.Condition()
         self._running: list[Run] = []
 
-    def follow(self) -> State:
+    def follow(self, begin: MakeRun | None = None) -> State:
         """Run at each start in this thread, as ``flow.run`` does.
+
+        Parameters
+        ----------
+        begin : callable or None
+            Makes the first run, if that is not as all others.
 
         Returns
         -------
@@ -126,8 +131,10 @@ class Service:
         KeyboardInterrupt
             After Ctrl-C, once everything has ended.
         """
+        make_run = begin or self._make_run
         for event in self._starts:
-            state = self._run_for(event).drive()
+            state = make_run(self._given, event).drive()
+            make_run = self._make_run
         return state
 
     def serve(self) -> dict[str, int]:

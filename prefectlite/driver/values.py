@@ -14,9 +14,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
+from prefectlite.core.keeping import Keeping
 from prefectlite.engine.events import AttemptFinished, CallsFinished, RangeFinished
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.protocol import Parcel, Session
+from prefectlite.results.kept import is_kept
+from prefectlite.results.result import Result
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import ResultRef, Results
 
@@ -26,8 +29,8 @@ RIDES_ALONG: Final = 512
 INLINE_BUDGET: Final = 64 * 1024 * 1024
 
 
-def _not_stored(slug: str, location: str) -> Any:
-    raise ResultUnavailable(f"task {slug!r} stores nothing at {location!r}.")
+def _nothing(slug: str) -> None:
+    return None
 
 
 class Values:
@@ -41,8 +44,8 @@ class Values:
         How many bytes of results that came with their reports to keep.
     secrets : container of str
         The slugs of tasks whose results are secrets.
-    stored : callable
-        Takes a task's slug and a location, and returns the value that was stored there.
+    keeping : callable
+        Takes a task's slug, and returns what is stored of its values.
     """
 
     def __init__(
@@ -51,11 +54,11 @@ class Values:
         budget: int = INLINE_BUDGET,
         *,
         secrets: Container[str] = (),
-        stored: Callable[[str, str], Any] = _not_stored,
+        keeping: Callable[[str], Keeping | None] = _nothing,
     ) -> None:
         self._sessions: list[Session] = []
         self._secrets = secrets
-        self._stored = stored
+        self._keeping = keeping
         self._budget = budget
         # What came alone by its parcel, what came with neighbours by that of the first.
         self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
@@ -181,7 +184,9 @@ class Values:
                 why = str(error)  # not the error: its traceback holds this frame, and so this object
         if ref.location is not None:
             try:
-                return self._stored(ref.run.slug, ref.location)
+                keeping = self._keeping(ref.run.slug)
+                assert keeping is not None  # it did store something
+                return keeping.read(ref.location)
             except Exception as error:
                 why = f"{why} What was stored of it cannot be read: {error}"
         if ref.run.slug in self._secrets:
@@ -190,6 +195,24 @@ class Values:
                 "take it as an argument of the task that needs it."
             )
         raise ResultUnavailable(f"Task run {ref.run}: {why}")
+
+    def result_for(self, ref: ResultRef) -> Result | None:
+        """Return where and how a result was stored.
+
+        Parameters
+        ----------
+        ref : ResultRef
+            Which.
+
+        Returns
+        -------
+        Result or None
+            That of its task; None if it was not stored by one.
+        """
+        if ref.location is None or is_kept(ref.location):
+            return None
+        keeping = self._keeping(ref.run.slug)
+        return None if keeping is None else keeping.result
 
 
 class Numbers:

@@ -18,7 +18,14 @@ from prefectlite.engine.limits import Limits
 from prefectlite.engine.losses import GONE, Losses
 from prefectlite.engine.mapping import unfold, width_of
 from prefectlite.engine.pipeline import before
-from prefectlite.engine.proposal import Next, Proposal, objection, with_exception, without_result
+from prefectlite.engine.proposal import (
+    Next,
+    Proposal,
+    handled,
+    objection,
+    with_exception,
+    without_result,
+)
 from prefectlite.engine.questions import Questions, raised
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.settling import Settling
@@ -29,7 +36,7 @@ from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import LOSSES, decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
-from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
+from prefectlite.rules.verdict import ASKED_FOR_BY, Become, Proceed, Reason, Verdict, Wait
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import (
     Crashed,
@@ -151,15 +158,16 @@ class Conduct:
         if error is None and event.answer:
             self._proceed(run, Reason("trigger", "The task's own trigger passed."))
             return
+        read: tuple[tuple[str, str], ...] = ()
         if error is None:
             state: State = TriggerFailed("The task's own trigger refused it.")
         elif isinstance(error, Signal):
-            state = error.state
+            state, read = error.state, ((ASKED_FOR_BY, type(error).__name__),)
         else:
             state = TriggerFailed(f"The task's own trigger raised {raised(error)}", error)
         if event.measure is not None:
             self._board.measures[run] = event.measure
-        self._refuse(run, state, Reason("trigger", state.message or "The trigger decided."))
+        self._refuse(run, state, Reason("trigger", state.message or "The trigger decided.", read))
 
     def _refuse(self, run: int, state: State, why: Reason) -> None:
         # To go on after a pause that a rule asked for approves the start; any other pause leaves it open.
@@ -301,11 +309,8 @@ class Conduct:
         if wrong is not None:
             state, proposal = wrong, replace(proposal, then="end")
         if state is not proposal.new:
-            why = Reason(
-                "state handler", state.message or "A state handler replaced the state.", proposal.why.read
-            )
             self._measure_given(run, state, event.measure)
-            proposal = replace(proposal, new=state, why=why)
+            proposal = replace(proposal, new=state, why=handled(proposal.why, state, wrong))
         self._go_on(run, proposal)
 
     def _measure_given(self, run: int, state: State, measure: Measure | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
 
@@ -48,7 +49,7 @@ from prefectlite.engine.questions import words
 from prefectlite.engine.view import EngineView
 from prefectlite.errors import EngineError
 from prefectlite.rules.outcome import decide_flow
-from prefectlite.rules.verdict import Reason
+from prefectlite.rules.verdict import ASKED_FOR_BY, Reason
 from prefectlite.states.report import Report, ResultRef, ValueSource
 from prefectlite.states.state import (
     Cancelled,
@@ -245,7 +246,7 @@ class Engine(EngineView):
                 landing = Landing(runs, board.attempt[event.run], event.submission, reports, self._values)
                 together.land(landing, _returned(reports.where))
                 return
-            if together.fail(runs, reports, _told(_text_of(said), said.where)):
+            if together.fail(runs, reports, _reported(said)):
                 return
         for run in runs:
             self._is_current(run, event.submission)  # before the first of them changes anything
@@ -299,7 +300,7 @@ class Engine(EngineView):
             board.measures[run] = Measure(report.length, report.flat_length, report.unmappable)
         if report.state is not None:
             self._conduct.lose(run)
-            why = _told(_text_of(report), report.where)
+            why = _reported(report)
             outcome = Proposal(report.state, why, "weigh", report.ended, report.forced, report.retryable)
             self._conduct.propose(run, outcome)
             return
@@ -316,6 +317,8 @@ class Engine(EngineView):
             success, why = Success(DONE, ref, NO_CONTEXT), _returned(report.where)
         else:
             message = report.success.message or DONE
+            if report.success.has_result:
+                ref.given = report.success._result
             success = report.success.replace(message=message, result=ref)
             why = _told(message, report.where)
         if self.plan.nodes[node].policy.handled:
@@ -463,9 +466,11 @@ class Engine(EngineView):
         self._ledger.out.append(EndRun(self.flow_state))
 
 
-def _text_of(report: Report) -> str:
+def _reported(report: Report) -> Reason:
     state = report.state
-    return getattr(state, "message", None) or f"The body ended {type(state).__name__}."
+    text = getattr(state, "message", None) or f"The body ended {type(state).__name__}."
+    why = _told(text, report.where)
+    return replace(why, read=(*why.read, (ASKED_FOR_BY, report.signal))) if report.signal else why
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from typing import Final
 from prefectlite.engine.events import Answered
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.plan import FlowPlan
-from prefectlite.engine.proposal import objection
+from prefectlite.engine.proposal import handled, objection
 from prefectlite.engine.questions import Questions
 from prefectlite.rules.verdict import Become, Reason
 from prefectlite.states.state import Failed, Finished, Running, State
@@ -120,7 +120,7 @@ class Overall:
         state = wrong or state
         why = proposed.why
         if state is not proposed.state:
-            why = Reason("state handler", state.message or "A state handler replaced the state.", why.read)
+            why = handled(why, state, wrong)
         self._take(Become(state, why))
 
     def _ask(self, proposed: Become) -> None:

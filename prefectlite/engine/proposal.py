@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from prefectlite.engine.questions import raised
 from prefectlite.errors import TaskError
-from prefectlite.rules.verdict import Reason
+from prefectlite.rules.verdict import ASKED_FOR_BY, Reason
 from prefectlite.states.state import Failed, State
 from prefectlite.states.transitions import may_become
 from prefectlite.states.value import NO_RESULT
@@ -76,6 +76,27 @@ def objection(old: State, asked: str, answer: Any, error: BaseException | None) 
     if not may_become(type(old), type(answer)):
         return Failed(f"A state handler made {type(answer).__name__} of {asked}, which cannot follow.")
     return None
+
+
+def handled(why: Reason, state: State, wrong: Failed | None) -> Reason:
+    """Return why a run takes the state that its state handlers made of another one.
+
+    Parameters
+    ----------
+    why : Reason
+        What caused the other one.
+    state : State
+        What they made of it.
+    wrong : Failed or None
+        The objection, if ``state`` is what it comes to.
+
+    Returns
+    -------
+    Reason
+        With what the other one was caused by among its facts.
+    """
+    read = why.read if wrong else (*why.read, (ASKED_FOR_BY, "a state handler"))
+    return Reason("state handler", state.message or "A state handler replaced the state.", read)
 
 
 def without_result(state: State) -> State:

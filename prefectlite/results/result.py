@@ -13,6 +13,8 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
+from prefectlite.kinds import shown
+from prefectlite.masking import mask
 from prefectlite.moments import Named
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.store import FolderStore, Store, folder_name
@@ -177,7 +179,7 @@ class Result(AnyResult):
         Returns
         -------
         Result
-            The copy; without a location, it has none either.
+            The copy; without a location, that is one that no other run's value has.
 
         Raises
         ------
@@ -185,8 +187,7 @@ class Result(AnyResult):
             When the template needs what is not there, or the function gives no text.
         """
         new = self.copy()
-        if self.location is not None:
-            new.location = filled_in(self.location, kwargs)
+        new.location = self.named(**kwargs)
         return new
 
     def from_value(self, value: Any) -> Self:
@@ -234,7 +235,15 @@ class Result(AnyResult):
         ResultError
             As of ``format``.
         """
-        return default_location(**kwargs) if self.location is None else filled_in(self.location, kwargs)
+        if self.location is not None:
+            return filled_in(self.location, kwargs)
+        is_ours = type(self).default_location is Result.default_location
+        return default_location(**kwargs) if is_ours else self.default_location
+
+    @property
+    def default_location(self) -> str:
+        """A name for a value of which nobody says one, from the time; a subclass may have others."""
+        return default_location()
 
     @property
     def logger(self) -> logging.Logger:
@@ -261,8 +270,8 @@ class Result(AnyResult):
     __hash__ = None  # type: ignore[assignment]  # its attributes may change
 
     def __repr__(self) -> str:
-        """Return class and location, not the value."""
-        return f"<{type(self).__name__}: {self.location!r}>"
+        """Return class and value."""
+        return f"<{type(self).__name__}: {mask(shown(self.value))}>"
 
 
 def store_of(result: Result) -> Store | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from copy import copy
+from functools import cache
 from typing import Any, Protocol, Self, runtime_checkable
 
 from prefectlite.errors import ResultError
+from prefectlite.kinds import check_kind
 from prefectlite.masking import hide
-from prefectlite.results.formats import JSONSerializer
+from prefectlite.results.formats import DateTimeSerializer, JSONSerializer
 from prefectlite.results.result import Location, Result
 from prefectlite.states.holders import fill_in
+from prefectlite.states.report import ResultRef
 from prefectlite.states.value import StateValue
 
 
@@ -22,6 +23,8 @@ class ConstantResult(Result):
     ----------
     value : object
         The value.
+    location : str, callable or None
+        Not looked at.
 
     Examples
     --------
@@ -29,8 +32,8 @@ class ConstantResult(Result):
     5
     """
 
-    def __init__(self, value: Any = None) -> None:
-        super().__init__(value)
+    def __init__(self, value: Any = None, location: Location | None = None) -> None:
+        super().__init__(value, location)
 
     def read(self, location: str) -> Self:
         """Return the constant.
@@ -88,14 +91,21 @@ class ConstantResult(Result):
 
 
 class PrefectResult(Result):
-    """A small value whose location is its own JSON text: it is stored wherever the location is written down.
+    """A small value whose location is its own text: it is stored wherever the location is written down.
 
     Parameters
     ----------
     value : object
         The value.
     location : str or None
-        A JSON text.
+        The text.
+    serializer : JSONSerializer or DateTimeSerializer, or None
+        How the value becomes a text; by default, JSON.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When location or serializer is something else.
 
     Examples
     --------
@@ -105,8 +115,16 @@ class PrefectResult(Result):
     [1, None]
     """
 
-    def __init__(self, value: Any = None, location: str | None = None) -> None:
-        super().__init__(value, location, JSONSerializer())
+    def __init__(
+        self,
+        value: Any = None,
+        location: str | None = None,
+        serializer: JSONSerializer | DateTimeSerializer | None = None,
+    ) -> None:
+        given = JSONSerializer() if serializer is None else serializer
+        kinds, mend = JSONSerializer | DateTimeSerializer, "give JSONSerializer() or DateTimeSerializer()."
+        check_kind(type(self).__name__, "serializer", given, kinds, mend)
+        super().__init__(value, location, given)
 
     def read(self, location: str) -> Self:
         """Read a value.
@@ -114,7 +132,7 @@ class PrefectResult(Result):
         Parameters
         ----------
         location : str
-            Its JSON text.
+            Its text.
 
         Returns
         -------
@@ -124,19 +142,19 @@ class PrefectResult(Result):
         Raises
         ------
         ResultError
-            When it is no JSON text.
+            When it is no such text.
         """
         try:
-            value = json.loads(location)
-        except (TypeError, ValueError) as error:
+            value = self.serializer.deserialize(location.encode())
+        except (TypeError, ValueError, AttributeError) as error:
             raise ResultError(
-                f"The location {location!r} of a PrefectResult is no JSON text: {error}; give one that write "
-                "returned, such as '[1, null]'."
+                f"The location {location!r} of a PrefectResult is nothing that {self.serializer!r} reads: "
+                f"{error}; give one that write returned, such as '[1, null]'."
             ) from error
         return self._found(value, location)
 
     def write(self, value: Any, /, **kwargs: Any) -> Self:
-        """Write a value as JSON.
+        """Write a value as a text.
 
         Parameters
         ----------
@@ -153,7 +171,7 @@ class PrefectResult(Result):
         Raises
         ------
         TypeError
-            When JSON has no form for it.
+            When there is none for it.
         """
         return self._found(value, self.serializer.serialize(value).decode())
 
@@ -170,7 +188,7 @@ class PrefectResult(Result):
         Returns
         -------
         bool
-            Whether it is JSON.
+            Whether it can be read.
         """
         try:
             self.read(location(**kwargs) if callable(location) else location)
@@ -303,39 +321,82 @@ class SecretResult(Result):
         return True
 
 
-class StateResult(Result):
-    """What ``state._result`` is: a Result whose value is fetched when it is looked at.
+@runtime_checkable
+class ResultSource(Protocol):
+    """A source of values that knows where and how it stored them."""
 
-    It is equal to a plain ``Result`` of the same value and location, and pickled and copied as one.
+    def result_for(self, ref: ResultRef) -> Result | None:
+        """Return the ``Result`` by which the value was stored that ``ref`` names; None if by none."""
+        ...
 
-    Parameters
-    ----------
-    state : State
-        Whose value it is.
+
+class _OfState(Result):
+    """What ``state._result`` is: the ``Result`` of the task, whose value is fetched when it is looked at.
+
+    It is equal to that one with value and location, and pickled and copied as it.
     """
 
-    def __init__(self, state: StateValue) -> None:
-        ref = state.result_ref
-        super().__init__(location=None if ref is None else ref.location)
-        self._state = state
-        del self.value
+    _state: StateValue
+    _plain: Result
 
     def __getattr__(self, name: str) -> Any:
         """Fetch the value."""
         if name != "value":
             raise AttributeError(f"a Result has no attribute {name!r}")
-        self.value = self._state.result
-        return self.value
+        value = vars(self)["value"] = self._state.result
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: it is a part of its state."""
+        raise AttributeError(
+            f"The state that this Result is of is immutable, so its {name!r} cannot be set; make a changed "
+            "copy with state.replace(result=...), or change a copy(...) of the Result."
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy what it says."""
-        return Result, (self.value, self.location)
+        return _itself, (_plain(self),)
 
     def __eq__(self, other: object) -> bool:
-        """Compare as a plain ``Result``."""
-        return Result(self.value, self.location) == (copy(other) if isinstance(other, StateResult) else other)
+        """Compare what it says."""
+        return _plain(self) == _plain(other)
 
     __hash__ = None  # as of others
 
 
-fill_in(StateResult)
+def _of_state(state: StateValue) -> Result:
+    ref, plain = state.result_ref, Result()
+    if ref is not None:
+        source: object = ref.source
+        stored = source.result_for(ref) if isinstance(source, ResultSource) else None
+        if stored is None and isinstance(ref.given, Result):
+            plain = ref.given.copy()
+        else:
+            plain = plain if stored is None else stored.copy()
+            plain.location = ref.location
+    kind: Any = type(plain)
+    found: Result = object.__new__(_class_of_state(kind))
+    vars(found).update(vars(plain), _state=state, _plain=plain)
+    del vars(found)["value"]
+    return found
+
+
+@cache
+def _class_of_state(kind: type[Result]) -> type[Result]:
+    """Return a class whose instances pass for those of another one; it has the same name."""
+    return type(kind.__name__, (_OfState, kind), {})
+
+
+def _plain(given: object) -> object:
+    """Return the ``Result`` that one of a state passes for, with its value."""
+    if not isinstance(given, _OfState):
+        return given
+    vars(given._plain)["value"] = given.value
+    return given._plain
+
+
+def _itself(plain: Result) -> Result:
+    return plain
+
+
+fill_in(_of_state)

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from prefectlite.errors import DefinitionError
 from prefectlite.rules.verdict import Become, Proceed, Reason, Verdict, Wait
-from prefectlite.states.state import Crashed, Failed, Retrying, TriggerFailed
+from prefectlite.states.state import Crashed, Failed, Retrying
 
 _Facts: TypeAlias = tuple[tuple[str, str], ...]
 #: The last moment that a datetime can hold, less a day; who waits longer than that waits until then.
@@ -111,8 +111,6 @@ class RetryPolicy:
         """
         name = type(state).__name__
         read: _Facts = (("state", name), ("failures", str(failures)), ("max_retries", str(self.max_retries)))
-        if isinstance(state, TriggerFailed):
-            return _stays("A run that its trigger refused is not retried.", read)
         if isinstance(state, Crashed):
             return _stays("A crash draws on max_crashes alone, not on max_retries.", read)
         if self.max_retries == 0:

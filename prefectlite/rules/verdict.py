@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from prefectlite.states.state import State
+
+#: The name of a fact: who wanted the state, where user code asked for it and nothing went wrong by itself.
+ASKED_FOR_BY: Final = "asked for by"
 
 
 @dataclass(frozen=True, slots=True)

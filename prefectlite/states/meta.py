@@ -18,10 +18,12 @@ class _MetaState(State):
 
     Parameters
     ----------
-    message, result, context
+    message, result
         As for ``State``.
     state : State or None
         The state that it wraps; of one that wraps another, that other one.
+    context : mapping or None
+        As for ``State``.
 
     Raises
     ------
@@ -37,9 +39,8 @@ class _MetaState(State):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-        *,
         state: State | None = None,
+        context: Mapping[str, Any] | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
@@ -75,12 +76,14 @@ class Queued(_MetaState):
 
     Parameters
     ----------
-    message, result, context
+    message, result
         As for ``State``.
     state : State or None
         The state that it wraps.
     start_time : datetime or None
         As for ``Scheduled``.
+    context : mapping or None
+        As for ``State``.
 
     Raises
     ------
@@ -97,13 +100,12 @@ class Queued(_MetaState):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-        *,
         state: State | None = None,
         start_time: datetime | None = None,
+        context: Mapping[str, Any] | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
-        super().__init__(message, result, context, state=state, **_others)
+        super().__init__(message, result, state, context, **_others)
         at = moment_here() if start_time is None else start_time
         object.__setattr__(self, "start_time", zoned(type(self), at))
 

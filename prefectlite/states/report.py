@@ -54,6 +54,8 @@ class ResultRef(Holder):
         The Dask graph that the attempt travelled in.
     location : str or None
         Where the value was stored too, for the task's ``Result``.
+    given : Holder or None
+        The ``Result`` in which a body gave the value, without it, where that says a location of its own.
     """
 
     run: RunKey
@@ -63,6 +65,7 @@ class ResultRef(Holder):
     source: ValueSource | None = field(default=None, repr=False, compare=False)
     submission: int = 1
     location: str | None = None
+    given: Holder | None = field(default=None, repr=False, compare=False)
 
     @property
     def value(self) -> Any:
@@ -122,6 +125,8 @@ class Report(NamedTuple):
         for one, or of a value that was stored, found, or is kept for later runs.
     location : str or None
         As in ``ResultRef``.
+    signal : str
+        The name of the signal by which the body asked for ``state``; empty for what came to it otherwise.
     """
 
     state: State | None
@@ -137,6 +142,7 @@ class Report(NamedTuple):
     forced: bool = False
     success: Success | None = None
     location: str | None = None
+    signal: str = ""
 
 
 class Results:

@@ -118,10 +118,12 @@ class Scheduled(Pending):
 
     Parameters
     ----------
-    message, result, context
-        As for ``State``; what a task's code makes has its ``task_run_count`` in the context, too.
+    message, result
+        As for ``State``.
     start_time : datetime or None
         When the run may go on; a time without a zone is taken for UTC. None is now, but for a pause.
+    context : mapping or None
+        As for ``State``; what a task's code makes has its ``task_run_count`` in it, too.
 
     Raises
     ------
@@ -138,9 +140,9 @@ class Scheduled(Pending):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-        *,
         start_time: datetime | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)
@@ -178,7 +180,7 @@ class Retrying(Scheduled):
 
     Parameters
     ----------
-    message, result, context, start_time
+    message, result, start_time, context
         As for ``Scheduled``.
     run_count : int or None
         How many attempts have been made; None is that of the code that makes the state, else 1.
@@ -198,13 +200,13 @@ class Retrying(Scheduled):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-        *,
         start_time: datetime | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
         run_count: int | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
-        super().__init__(message, result, context, start_time=start_time, **_others)
+        super().__init__(message, result, start_time, context=context, **_others)
         if run_count is None:
             run_count = fact_here("task_run_count") or 1
         object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
@@ -293,10 +295,12 @@ class Mapped(Success):
 
     Parameters
     ----------
-    message, result, context
+    message, result
         As for ``State``.
     map_states : iterable of State
         The states of the children, in index order.
+    context : mapping or None
+        As for ``State``.
     n_map_states : int or None
         How many children there are; by default, as many as ``map_states``.
 
@@ -317,9 +321,9 @@ class Mapped(Success):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
+        map_states: Iterable[State] = (),
         context: Mapping[str, Any] | None = None,
         *,
-        map_states: Iterable[State] = (),
         n_map_states: int | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
@@ -493,10 +497,12 @@ class Looped(Finished):
 
     Parameters
     ----------
-    message, result, context
+    message, result
         As for ``State``.
     loop_count : int or None
         The iteration that ended, counted from 1; None is that of the code that makes the state, else 1.
+    context : mapping or None
+        As for ``State``.
 
     Raises
     ------
@@ -513,9 +519,8 @@ class Looped(Finished):
         self,
         message: str | None = None,
         result: Any = NO_RESULT,
-        context: Mapping[str, Any] | None = None,
-        *,
         loop_count: int | None = None,
+        context: Mapping[str, Any] | None = None,
         **_others: Unpack[OldOptions],
     ) -> None:
         super().__init__(message, result, context, **_others)

@@ -81,7 +81,7 @@ _BUILTIN: Final[tuple[type[State], ...]] = (
 
 _WAITING = (Pending, Scheduled, Paused, Resume, Retrying)
 _RUNNING = (Running, Cancelling)
-_BROKEN = (Failed, TimedOut, ValidationFailed, Crashed)
+_BROKEN = (Failed, TimedOut, ValidationFailed, TriggerFailed, Crashed)
 
 _Row = tuple[tuple[type[State], ...], tuple[type[State], ...], str]
 _ROWS: Final[tuple[_Row, ...]] = (

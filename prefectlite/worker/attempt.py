@@ -16,6 +16,9 @@ from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
 from prefectlite.lowering.wrappers import Packed, Succeeded
+from prefectlite.masking import mask
+from prefectlite.results.result import Result
+from prefectlite.states.holders import Holder
 from prefectlite.states.report import Report
 from prefectlite.states.signals import ENDRUN, RETRY, Signal
 from prefectlite.states.state import (
@@ -347,9 +350,9 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     state = fit_for_driver(signal.state, pickles=False)
     if state.gives_value:
         # It travels by itself, on every executor, so that its value can go the way of all values.
-        told = fit_for_driver(unrevealing(state.replace(result=NO_RESULT)), pickles=True)
+        told = fit_for_driver(unrevealing(state.replace(result=_place_in(state))), pickles=True)
         if isinstance(told, Success):
-            is_plain = type(told) is Success and not (told.message or told.context)
+            is_plain = type(told) is Success and not (told.message or told.context or told.has_result)
             return returned(kind, state.result, None if is_plain else told, started, time.time())
         state = told
     state, ended = unrevealing(state), time.time()
@@ -365,9 +368,29 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     if kind.here.pickles:
         state = fit_for_driver(state, pickles=True)
     return Outcome(
-        Report(state, started, ended, retryable=retryable, where=kind.here.where, forced=forced),
+        Report(
+            state,
+            started,
+            ended,
+            retryable=retryable,
+            where=kind.here.where,
+            forced=forced,
+            signal=type(signal).__name__,
+        ),
         is_final=not isinstance(state, Scheduled),
     )
+
+
+def _place_in(state: State) -> Holder:
+    """Return where the value lies that a state was given, if it says so; without the value."""
+    given = state._result
+    if (
+        isinstance(given, Result)
+        and isinstance(given.location, str)
+        and mask(given.location) == given.location
+    ):
+        return given.from_value(None)
+    return NO_RESULT
 
 
 def _failed_by(signal: Signal, state: Failed, note: str, limit: int | None) -> State:

@@ -124,7 +124,7 @@ def told_of(report: Report) -> Item:
     state = report.success
     news: bytes | str | None = None
     if state is not None:
-        is_text = type(state) is Success and not state.context
+        is_text = type(state) is Success and not (state.context or state.has_result)
         news = _sendable(state.message) if is_text else dumps(state)
     return news, _sendable(report.location)
 

@@ -493,10 +493,10 @@ STATES: dict[str, Bad] = {
         TypeError,
         ("Scheduled", "str", "pass a datetime"),
     ),  # type: ignore[arg-type]
-    "a start by its place": (
-        lambda: Scheduled("later", None, datetime(2030, 1, 1)),  # type: ignore[arg-type]  # noqa: DTZ001
+    "a context that is a moment": (
+        lambda: Cached("later", None, datetime(2030, 1, 1)),  # type: ignore[arg-type]  # noqa: DTZ001
         TypeError,
-        ("Scheduled: context is a datetime", "by name"),
+        ("Cached: context is a datetime", "by name"),
     ),
     "children that are no list": (
         lambda: Mapped(map_states=3),  # type: ignore[arg-type]

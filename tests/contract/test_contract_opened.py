@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,14 @@ def test_a_states_result_says_where_the_value_is_stored(world: Any, tmp_path: Pa
     def ends(made: Any, old: State, new: State) -> State | None:
         return Success(result=written) if new.is_finished() else None
 
+    @task
+    def writes(value: int) -> None:
+        raise signals.ENDRUN(Success(result=LocalResult(str(tmp_path), location="w.pkl").write(value)))
+
     written = store.write(5)
     with Flow("places") as flow:
+        wrote = writes(7)
+        read = same(wrote)
         stored = same(
             3, task_args={"result": LocalResult(str(tmp_path), location="s.pkl"), "state_handlers": [sees]}
         )
@@ -101,12 +108,21 @@ def test_a_states_result_says_where_the_value_is_stored(world: Any, tmp_path: Pa
 
     path = str(tmp_path / "s.pkl")
     assert seen[:2] == [(False, None, None), (True, path, 3)]
-    assert [state.result[one]._result.location for one in (stored, at_target, given, nowhere)] == [
+    assert [state.result[one]._result.location for one in (stored, at_target, given, nowhere, wrote)] == [
         path,
         str(tmp_path / "t.pkl"),
         written.location,
         None,
+        str(tmp_path / "w.pkl"),
     ]
-    assert again.result[at_target]._result == Result(4, "t.pkl")
+    assert again.result[at_target]._result.location == "t.pkl"
+    assert state.result[nowhere]._result == Result(6)
+    assert state.result[read].result == 7
+    for one in (stored, given, wrote):
+        again_read = state.result[one]._result
+        assert isinstance(again_read, LocalResult)
+        assert again_read.dir == str(tmp_path)
+        assert again_read.exists(str(again_read.location))
+        assert again_read.read(str(again_read.location)) == again_read == copy(again_read)
     assert (given_to := state.result[given]).result == given_to._result.value == 5
     assert store.read(path).value == 3

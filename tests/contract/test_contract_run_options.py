@@ -12,7 +12,8 @@ from prefectlite import Flow, LocalExecutor, Parameter, context, task, triggers
 from prefectlite.cache_validators import duration_only
 from prefectlite.errors import DefinitionTypeError, ParameterError
 from prefectlite.results import LocalResult
-from prefectlite.schedules import IntervalSchedule
+from prefectlite.schedules import IntervalSchedule, Schedule
+from prefectlite.schedules.clocks import DatesClock
 from prefectlite.signals import LOOP, PAUSE
 from prefectlite.states import (
     Cached,
@@ -252,7 +253,9 @@ def test_a_flow_run_waits_for_the_time_that_it_is_scheduled_for() -> None:
     with Flow("later", schedule=IntervalSchedule(interval=timedelta(days=1))) as flow:
         one = task(lambda: context.scheduled_start_time, name="one")()
 
-    state = flow.run(executor=LocalExecutor(), state=Scheduled(start_time=start), clock=clock)
+    state = flow.run(
+        executor=LocalExecutor(), state=Scheduled(start_time=start), clock=clock, run_on_schedule=False
+    )
 
     assert state.result[one].result == start
     assert clock.moment == start
@@ -280,3 +283,52 @@ def test_a_flow_run_that_is_over_ends_with_that_state_and_runs_nothing(state: St
     with pytest.raises(DefinitionTypeError, match="clock=3"):
         flow.run(executor=LocalExecutor(), state=state, clock=3)  # type: ignore[arg-type]
     assert flow.run(executor=LocalExecutor(), state=ended) is ended
+
+
+def test_a_flow_run_goes_on_from_the_tasks_states_in_its_own(world: Any) -> None:
+    with Flow("on") as flow:
+        first = goes_on(1)
+        second = goes_on(first)
+    left = Running("left", {first: Success(result=5)})
+
+    state = world.run(flow, state=left)
+    other = world.run(flow, state=left, task_states={first: Success(result=7)})
+    over = world.run(
+        flow, state=Success("over", {first: Success(result=5)}), task_states={second: Failed("no")}
+    )
+
+    assert (state.result[first].result, state.result[second].result[0]) == (5, 5)
+    assert (other.result[first].result, other.result[second].result[0]) == (7, 7)
+    assert over.result[first].result == 5
+    assert over.result[second].is_failed()
+
+
+@pytest.mark.parametrize(
+    ("state", "days"), [(Pending(), [0, 1, 2]), (Success("over", {}), [1, 2]), (Running(), [0, 1, 2])]
+)
+def test_a_schedule_is_followed_after_the_run_that_begins_with_a_state(state: State, days: list[int]) -> None:
+    """Prefect 1 makes the first run for the schedule's first start, and that start once more."""
+    begun, clock = FakeTime().moment, FakeTime()
+    ran: list[int] = []
+    with Flow(
+        "goes on", schedule=Schedule([DatesClock([begun + timedelta(days=n) for n in (1, 2)])])
+    ) as flow:
+        one = task(lambda: ran.append((clock.moment - begun).days), name="one")()
+
+    ended = flow.run(executor=LocalExecutor(), state=state, clock=clock)
+
+    assert ran == days
+    assert ended.result[one].is_successful()
+
+
+def test_of_the_runs_of_a_schedule_the_first_begins_with_the_states_that_are_given() -> None:
+    starts: list[datetime] = []
+    with Flow(
+        "twice", schedule=Schedule([DatesClock([FakeTime().moment + timedelta(days=n) for n in (1, 2)])])
+    ) as flow:
+        one = task(lambda: starts.append(context.scheduled_start_time), name="one")()
+
+    state = flow.run(executor=LocalExecutor(), task_states={one: Success("given")}, clock=FakeTime())
+
+    assert starts == [FakeTime().moment + timedelta(days=2)]
+    assert state.result[one].message != "given"

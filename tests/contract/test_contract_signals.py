@@ -161,8 +161,8 @@ def a_fail_with_a_result_hands_that_to_its_readers(ran: Ran) -> Flow:
     return with_reader(body, trigger=triggers.all_finished)
 
 
-@rule("8 TRIGGERFAIL", "Failed", {"body-1": "TriggerFailed(TaskError)"}, {"body": 1})
-def a_triggerfail_is_never_retried(ran: Ran) -> Flow:
+@rule("8 TRIGGERFAIL", "Failed", {"body-1": "TriggerFailed(TaskError)"}, {"body": 3})
+def a_triggerfail_of_a_body_is_a_failure_like_others(ran: Ran) -> Flow:
     def body() -> None:
         ran("body")
         raise signals.TRIGGERFAIL("refused")

@@ -346,3 +346,44 @@ def test_what_is_no_state_of_the_flow_is_refused_by_name_value_and_mend(
 
     with pytest.raises(error, match=text):
         run(flow, task_states=states)
+
+
+@pytest.mark.parametrize(
+    ("made", "values"),
+    [
+        (Mapped("made"), []),
+        (Mapped("made", map_states=[Success(result=1), Success(result=2)]), [2, 3]),
+        (Success("made", [7, 8]), [8, 9]),
+        (Success("made"), None),
+    ],
+    ids=["nobody", "children", "a list", "nothing"],
+)
+def test_a_map_goes_on_over_what_somebody_made_of_a_failed_one(made: State, values: list[int] | None) -> None:
+    """Prefect 1 hangs there, or fails the flow run."""
+
+    def mends(task: Any, old: State, new: State) -> State | None:
+        return made if new.is_failed() else None
+
+    with Flow("mended") as flow:
+        first = inc.map(task(lambda: None, name="nothing")(), task_args={"state_handlers": [mends]})
+        second = inc.map(first)
+
+    for state in (run(flow), run(flow, task_states={first: made})):
+        assert state.result[first].message == "made"
+        assert state.is_successful() is (values is not None)
+        if values is None:
+            assert "input 'x': it is None" in str(state.result[second].message)
+        else:
+            assert state.result[second].result == values
+
+
+def test_a_map_that_is_given_tells_how_long_a_value_is_that_is_left_out() -> None:
+    with Flow("over") as flow:
+        rows = task(lambda: [1, 2], name="rows")()
+        first = inc.map(rows)
+        second = inc.map(first)
+    done = Mapped(map_states=[Success(result=5), Success(result=6)])
+
+    state = run(flow, task_states={rows: Success(), first: done})
+
+    assert state.result[second].result == [6, 7]

@@ -192,3 +192,79 @@ def test_a_run_whose_context_is_given_it_raises_too() -> None:
 
     with pytest.raises(ValueError, match="boom"):
         flow_of(body).run(executor=LocalExecutor(), context={"raise_on_exception": True})
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [signals.FAIL("why", result=KeyError("mine")), signals.ENDRUN(Failed("over", result=KeyError("mine")))],
+)
+def test_an_exception_that_a_signal_brings_was_not_raised(signal: signals.Signal) -> None:
+    """Nobody raised it, as Prefect 1 sees it too."""
+
+    def body() -> None:
+        raise signal
+
+    def trigger(upstreams: Any) -> bool:
+        raise signal
+
+    def handler(task: Any, old: Any, new: Any) -> Any:
+        return signal.state
+
+    assert raised(flow_of(body)) is None
+    assert raised(flow_of(lambda: 1, trigger=trigger)) is None
+    assert raised(flow_of(lambda: 1, state_handlers=[handler])) is None
+
+
+def test_a_signal_brings_no_exception_from_another_process_either() -> None:
+    def body() -> None:
+        raise signals.FAIL("why", result=KeyError("mine"))
+
+    with raise_on_exception():
+        state = flow_of(body).run(executor=LocalDaskExecutor("processes", num_workers=1))
+
+    assert state.is_failed()
+
+
+def test_a_map_without_a_width_raises_nothing() -> None:
+    with Flow("maps nothing") as flow:
+        task(lambda x: x, name="each").map(task(lambda: None, name="nothing")())
+
+    assert raised(flow) is None
+
+
+def test_what_a_trigger_raises_comes_out() -> None:
+    def breaks(upstreams: Any) -> bool:
+        raise LookupError("not there")
+
+    assert isinstance(raised(flow_of(lambda: 1, trigger=breaks)), LookupError)
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_what_a_flows_own_handler_raises_comes_out(ending: bool) -> None:
+    def breaks(flow: Any, old: Any, new: Any) -> None:
+        if new.is_finished() is ending:
+            raise LookupError("not there")
+
+    flow = flow_of(lambda: 1)
+    flow.state_handlers = [breaks]
+
+    assert isinstance(raised(flow), LookupError)
+
+
+def test_what_a_terminal_state_handler_raises_comes_out() -> None:
+    def breaks(flow: Any, state: Any, references: Any) -> None:
+        raise LookupError("not there")
+
+    flow = flow_of(lambda: 1)
+    flow.terminal_state_handler = breaks
+
+    assert isinstance(raised(flow), LookupError)
+
+
+def test_a_flow_that_a_handler_fails_raises_nothing() -> None:
+    flow = flow_of(lambda: 1)
+    flow.state_handlers = [
+        lambda flow, old, new: Failed("no", KeyError("mine")) if new.is_finished() else None
+    ]
+
+    assert raised(flow) is None

@@ -131,10 +131,15 @@ def test_kinds_of_failures_are_tried_again(state: State) -> None:
     assert bench.report("a", state).acts == ["release a.1", "submit a #2.2"]
 
 
-def test_a_trigger_that_the_body_failed_is_not_tried_again() -> None:
-    bench = Bench(task("a", retry=NOW))
+def test_what_its_trigger_refused_is_not_tried_again_and_what_a_body_ends_so_is() -> None:
+    bench = Bench(task("a", retry=NOW), task("b", reads("a"), retry=NOW))
     bench.start()
-    assert bench.report("a", TriggerFailed("no")).acts == ["release a.1", "end Failed"]
+    assert "a TriggerFailed > Retrying" in bench.report("a", TriggerFailed("no")).moves
+    bench.report("a", TriggerFailed("no"))
+    assert bench.report("a", TriggerFailed("no")).moves[-2:] == [
+        "b Pending > TriggerFailed",
+        "flow Running > Failed",
+    ]
 
 
 def test_a_failure_that_was_ordered_is_not_tried_again() -> None:

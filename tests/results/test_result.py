@@ -22,7 +22,7 @@ from prefectlite.results import (
 )
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.result import default_location
-from prefectlite.serializers import JSONSerializer, PickleSerializer
+from prefectlite.serializers import DateTimeSerializer, JSONSerializer, PickleSerializer
 
 
 def names_in(folder: Path) -> list[str]:
@@ -68,7 +68,6 @@ def test_a_location_is_a_template_or_a_function() -> None:
     when = datetime(2030, 1, 2, tzinfo=UTC)
     assert Result(location="{date:%Y}/{x[0]}.pkl").format(date=when, x=["a"]).location == "2030/a.pkl"
     assert Result(location=lambda x, **_: f"{x}.pkl").format(x=1, y=2).location == "1.pkl"
-    assert Result().format(x=1).location is None
     with pytest.raises(
         ResultError, match=r"location '\{x\}' cannot be filled in \(KeyError: 'x'\); it may name y"
     ):
@@ -107,10 +106,34 @@ def test_equality_weighs_class_and_public_attributes(tmp_path: Path) -> None:
     assert one != LocalResult(tmp_path, location="a", serializer=JSONSerializer())
     assert Result() != ConstantResult()
     assert one.copy().serializer == PickleSerializer()
-    assert repr(one) == "<LocalResult: 'a'>"
     assert one.logger.name == "prefectlite.LocalResult"
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
+
+
+def test_a_result_shows_its_value_and_not_all_of_a_long_one() -> None:
+    assert repr(Result(5)) == "<Result: 5>"
+    assert repr(LocalResult(location="a")) == "<LocalResult: None>"
+    assert len(repr(Result("x" * 10_000))) < 400
+
+
+def test_a_subclass_may_store_under_names_that_nobody_said() -> None:
+    class Shelf(Result):
+        def write(self, value: Any, /, **names: Any) -> Result:
+            new = self.format(**names)
+            new.value = value
+            return new
+
+    class Counting(Shelf):
+        @property
+        def default_location(self) -> str:
+            return "first"
+
+    assert Shelf().write(1, task_run_id="8fe2/load-1[3]").location == "8fe2/load-1[3]"
+    assert Counting().write(1, task_run_id="8fe2/load-1[3]").location == "first"
+    assert Counting(location="{x}").write(1, x=2).location == "2"
+    assert str(Shelf().write(1).location) != str(Shelf().write(1).location)
+    assert Shelf().default_location.startswith("result-")
 
 
 def test_a_result_without_a_store_says_what_it_needs() -> None:
@@ -158,7 +181,7 @@ def test_an_attribute_of_a_subclass_may_be_called_store(before: bool, tmp_path: 
 
 
 def test_a_constant_is_always_there_and_is_not_written() -> None:
-    constant = ConstantResult(value=5)
+    constant = ConstantResult(value=5, location="here")
     assert constant.exists("anywhere")
     assert constant.read("anywhere").value == 5
     with pytest.raises(ResultError, match="cannot be written"):
@@ -175,6 +198,21 @@ def test_a_prefect_result_is_its_own_location() -> None:
     assert not result.exists("{a}")
     with pytest.raises(TypeError, match="not JSON serializable"):
         result.write(object())
+    with pytest.raises(
+        ResultError, match=r"'\{a\}' of a PrefectResult is nothing that JSONSerializer\(\) reads"
+    ):
+        result.read("{a}")
+
+
+def test_a_prefect_result_may_be_a_moment() -> None:
+    when = datetime(2030, 1, 2, tzinfo=UTC)
+    result = PrefectResult(serializer=DateTimeSerializer())
+    written = result.write(when)
+    assert written.location == "2030-01-02T00:00:00+00:00"
+    assert result.read(written.location).value == when
+    assert not result.exists("tomorrow")
+    with pytest.raises(TypeError, match=r"serializer=PickleSerializer\(\); give JSONSerializer"):
+        PrefectResult(serializer=PickleSerializer())  # type: ignore[arg-type]
 
 
 class Vault:
@@ -226,7 +264,7 @@ def test_a_value_whose_module_is_missing_is_not_to_be_deleted(tmp_path: Path) ->
 
 def test_a_secret_that_is_read_shows_nowhere() -> None:
     read = SecretResult(Vault()).read("mail")
-    assert repr(read) == "<SecretResult: 'mail'>"
+    assert repr(read) == f"<SecretResult: {MASK!r}>"
     assert mask(f"It is {read.value}.") == f"It is {MASK}."
 
 

@@ -64,17 +64,9 @@ def test_without_delays_a_retry_starts_at_once() -> None:
     assert delay_of(decide(RetryPolicy(1))) == 0
 
 
-@pytest.mark.parametrize("cls", [Failed, TimedOut, ValidationFailed])
+@pytest.mark.parametrize("cls", [Failed, TimedOut, ValidationFailed, TriggerFailed])
 def test_failures_of_the_code_are_retried(cls: type[Failed]) -> None:
     assert isinstance(decide(RetryPolicy(1), state=cls()), Become)
-
-
-def test_a_run_that_its_trigger_refused_is_never_retried() -> None:
-    class Refused(TriggerFailed):
-        pass
-
-    for state in (TriggerFailed(), Refused()):
-        assert isinstance(decide(RetryPolicy(9), state=state), Proceed)
 
 
 def test_a_crash_does_not_draw_on_the_retries_of_the_code() -> None:

@@ -412,8 +412,7 @@ class Oracle:
         self, name: Name, node: PlanNode, cls: str, ending: Ending, budget: _Budget
     ) -> tuple[str, bool]:
         """Return what a failure becomes, and whether the run is tried again."""
-        # A signal in which the body says that its trigger refused it is weighed, and found wanting.
-        if ending.kind in FORCED or cls == "TriggerFailed":
+        if ending.kind in FORCED:
             return cls, False
         policy = node.policy
         if cls == "Crashed":

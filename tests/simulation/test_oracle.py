@@ -153,7 +153,6 @@ def test_an_attempt_is_made_once_more_than_there_are_retries() -> None:
     [
         ("hopeless", "Failed"),
         ("endrun_cached", "Cached"),
-        ("signal_trigger_failed", "TriggerFailed"),
         ("endrun_failed", "Failed"),
         ("refused", "Failed"),
     ],

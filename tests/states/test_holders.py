@@ -86,6 +86,9 @@ def test_the_result_of_a_state_fetches_the_value_when_it_is_looked_at() -> None:
     assert result == Result(42, "x.pkl") == state._result
     assert result != Result(41, "x.pkl")
     assert type(copy.copy(result)) is type(pickle.loads(pickle.dumps(result))) is Result
+    assert repr(result) == "<Result: 42>"
+    with pytest.raises(AttributeError, match="immutable, so its 'value' cannot be set"):
+        result.value = 9
     with pytest.raises(AttributeError, match="a Result has no attribute 'weight'"):
         result.weight  # noqa: B018
 

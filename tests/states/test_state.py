@@ -254,6 +254,17 @@ def test_a_pause_without_a_time_is_over_when_somebody_says_so() -> None:
     assert Paused().start_time is Paused(start_time=None).start_time is None
 
 
+def test_what_a_class_says_more_of_comes_before_the_context() -> None:
+    when, child = datetime(2030, 1, 2, tzinfo=UTC), Success()
+
+    for wait in (Scheduled, Paused, Resume, Retrying):
+        assert wait("m", None, when).start_time == when
+    assert Mapped("m", None, [child], {"x": 1}) == Mapped(map_states=[child], result=None)
+    assert (Looped("m", 5, 3, {"x": 1}).loop_count, Looped("m", 5, 3, {"x": 1}).context["x"]) == (3, 1)
+    assert Submitted("m", None, child, {"x": 1}).state is child
+    assert Queued("m", None, child, when).start_time == when
+
+
 def test_a_time_without_a_zone_is_of_utc() -> None:
     assert Scheduled(start_time=datetime(2030, 1, 1)).start_time == datetime(2030, 1, 1, tzinfo=UTC)  # noqa: DTZ001
 

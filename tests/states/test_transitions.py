@@ -34,7 +34,7 @@ from prefectlite.states.transitions import LAW, builtin_ancestor, may_become
 BUILTIN = [c for c in State.children(include_self=True) if c.__module__ == State.__module__]
 WAITS = (Pending, Scheduled, Paused, Resume, Retrying)
 #: Ends that nothing follows; Success and Cached have one exit of their own.
-DEAD_ENDS = (Skipped, Mapped, TriggerFailed, Cancelled, Finished)
+DEAD_ENDS = (Skipped, Mapped, Cancelled, Finished)
 
 
 def exits(cls: type[State]) -> set[type[State]]:
@@ -115,15 +115,11 @@ def test_a_map_unfolds_before_it_runs() -> None:
     assert {old for old in BUILTIN if may_become(old, Mapped)} == set(WAITS)
 
 
-@pytest.mark.parametrize("failure", [Failed, TimedOut, ValidationFailed, Crashed])
+@pytest.mark.parametrize("failure", [Failed, TimedOut, ValidationFailed, TriggerFailed, Crashed])
 def test_a_failure_is_tried_again_or_ended_otherwise_by_a_handler(failure: type[State]) -> None:
     assert Retrying in exits(failure)
     assert exits(failure) >= {Failed, Success, Skipped, Cancelled}
     assert not exits(failure) & {Pending, Running, Mapped, Looped}
-
-
-def test_a_trigger_that_refused_is_never_asked_again() -> None:
-    assert not may_become(TriggerFailed, Retrying)
 
 
 def test_an_iteration_of_a_loop_is_followed_by_the_next() -> None:
