@@ -152,12 +152,12 @@ STATES: dict[str, Bad] = {
     "a copy with an attribute of no state": (
         lambda: Retrying().replace(colour=3),
         TypeError,
-        ("A Retrying state", "'colour'", "start_time, run_count"),
+        ("A Retrying state", "'colour'", "start_time, context, run_count"),
     ),
     "a signal with an attribute of no state": (
         lambda: signals.PAUSE("why", until=3),
         TypeError,
-        ("A Paused state", "'until'", "The options are message, result, context, start_time"),
+        ("A Paused state", "'until'", "The options are message, result, start_time, context"),
     ),
     "a traceback that is no text": (
         lambda: Failed(traceback=3),  # type: ignore[arg-type]
