@@ -43,6 +43,8 @@ _logger = logging.getLogger(__name__)
 LARGE_GRAPH: Final = 1_000_000
 #: How long a cancel waits for the workers to interrupt their bodies, in seconds.
 INTERRUPT_TIMEOUT: Final = 2.0
+#: How long the end of a run that was called off waits for them once more, in seconds.
+LAST_TIMEOUT: Final = 0.5
 #: How many Dask tasks of a flow run may be on the scheduler at once: a graph of these keeps its loop busy for
 #: half a second.
 TASKS: Final = 4096
@@ -94,6 +96,7 @@ class Link(Again):
         else:
             self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
+        self._is_called_off = False
         #: What is not promised here, in a few words each.
         self.reservations = reservations(place, self.has_plugin)
         listen(self.client, self.route, self, by_name=self.has_plugin)
@@ -250,13 +253,18 @@ class Link(Again):
 
     def cancel(self) -> None:
         """Take everything off the scheduler, and interrupt the bodies that run."""
+        self._is_called_off = True
         self._forget_all()
         self.futures.release_all()
+        self._interrupt_all(INTERRUPT_TIMEOUT)
+
+    def _interrupt_all(self, timeout: float) -> None:
         if not self.place.can_kill:
-            ask_workers(self.client, interrupt_attempts, self.route, timeout=INTERRUPT_TIMEOUT)
+            ask_workers(self.client, interrupt_attempts, self.route, timeout=timeout)
 
     def stop_released(self) -> None:
         """Interrupt the bodies that run though nobody waits for them any more."""
+        self._is_called_off = True
         with self._books:
             wanted = frozenset(self.cargo)
         ask_workers(self.client, interrupt_attempts, self.route, wanted, timeout=INTERRUPT_TIMEOUT)
@@ -276,6 +284,10 @@ class Link(Again):
             with contextlib.suppress(Exception):
                 close = self.client.scheduler.prefectlite_close
                 self.client.sync(close, route=self.route, keeps=bool(keep))
+        if self._is_called_off:
+            # The scheduler may have heard of the first time before it heard what was let go of: a worker that
+            # came in between was given some of it.
+            self._interrupt_all(LAST_TIMEOUT)
 
 
 def _attempts_in(shipment: AnyShipment) -> int:

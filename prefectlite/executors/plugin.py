@@ -19,7 +19,7 @@ from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import Waits, look_for_stalls
 from prefectlite.executors.verdicts import Verdicts
 from prefectlite.worker.timers import look_after
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item
+from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item, is_of
 
 #: How long reports wait for company, in seconds; the first after a silence does not wait.
 FLUSH_EVERY: Final = 0.005
@@ -186,9 +186,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         found = self._routes.get(route)
         if found is None:
             return []
-        return look_for_stalls(
-            self._scheduler, found.waits, lambda key: self.is_ours(key) and key[0][-8:] == route, timeout
-        )
+        return look_for_stalls(self._scheduler, found.waits, lambda key: is_of(key, route), timeout)
 
     async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
         """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""

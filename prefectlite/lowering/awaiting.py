@@ -5,7 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+#: How often a loop in which nothing happens wakes, in seconds: a body cannot be interrupted while it sleeps.
+WAKES_EVERY: Final = 0.1
 
 
 class Awaited:
@@ -42,6 +48,7 @@ class Awaited:
         def run() -> Any:
             # A loop that is made by hand leaves the thread's own alone.
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                _keep_awake(runner.get_loop())
                 return runner.run(self.body(**arguments))
 
         try:
@@ -51,6 +58,10 @@ class Awaited:
         # A notebook calls ``flow.run`` from a loop of its own, and a thread runs one at a time.
         with ThreadPoolExecutor(1) as aside:
             return aside.submit(copy_context().run, run).result()
+
+
+def _keep_awake(loop: AbstractEventLoop) -> None:
+    loop.call_later(WAKES_EVERY, _keep_awake, loop)
 
 
 def awaited(body: Callable[..., Any]) -> Callable[..., Any]:

@@ -165,8 +165,6 @@ def _perform(
         return False
     try:
         try:
-            if desk.is_called_off(active.route):
-                return False
             open_early(flow, *tasks)
             desk.capture(flow)
             active.enter()

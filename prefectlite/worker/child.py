@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ from prefectlite.worker.around import until
 from prefectlite.worker.attempt import Outcome, perform, unopened
 from prefectlite.worker.channel import BEGUN, CAME_TO, LINES, OVER, PRINTED, Channel, Message, pack
 from prefectlite.worker.elsewhere import cannot_leave
-from prefectlite.worker.here import Here, Interruption
+from prefectlite.worker.here import Here
+from prefectlite.worker.interrupts import told_when_lost
 from prefectlite.worker.job import IDLE, Job
 from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.opened import OpenTask, open_flow, open_task
@@ -133,6 +135,7 @@ class _Watched:
         if self._limit is not None:
             until.set(time.monotonic() + self._limit)
         signal.signal(signal.SIGINT, self._server.interrupt)  # an earlier body may have set one of its own
+        self._server.is_interrupted = False
         self._server.is_open = True
         self._server.channel.send(Message(BEGUN))
         try:
@@ -153,6 +156,8 @@ class _Server:
         self.streams = streams
         #: Whether a body runs, so that there is something to interrupt.
         self.is_open = False
+        #: Whether it was interrupted, and not in vain.
+        self.is_interrupted = False
         self._flow = self._task = b""
 
     def perform(self, message: Message) -> None:
@@ -164,9 +169,14 @@ class _Server:
         self.channel.send(told)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.is_open:
-            self.is_open = False
-            raise Interruption
+        if self.is_open and not self.is_interrupted:
+            self.is_interrupted = True
+            raise told_when_lost(partial(self._interrupt_again, threading.get_ident()))
+
+    def _interrupt_again(self, thread: int) -> None:
+        self.is_interrupted = False
+        # To the thread that runs the body, so that it gets out of a sleep too.
+        signal.pthread_kill(thread, signal.SIGINT)
 
     def _outcome(self, message: Message) -> Outcome:
         started, where = time.time(), "the process for its body"

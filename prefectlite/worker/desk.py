@@ -23,7 +23,7 @@ from prefectlite.worker.marks import FILE_NAME, Begun, Marks
 from prefectlite.worker.opened import open_flow
 from prefectlite.worker.records import NOWHERE, Record
 from prefectlite.worker.timers import EVERY, look_after
-from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, route_of
+from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, is_of, route_of
 
 #: An attempt that has run for so long is said to have started, in seconds.
 LONG: Final = 0.25
@@ -118,7 +118,9 @@ class Desk:
         self.address: str = worker.address
         self._active: dict[int, Active] = {}
         self._said: OrderedDict[DataKey | BundleKey, Item] = OrderedDict()
-        self._called_off: OrderedDict[str, bool] = OrderedDict()
+        # Flow runs of which nothing begins here any more, and of others, Dask tasks that don't.
+        self._called_off: OrderedDict[str, None] = OrderedDict()
+        self._dropped: set[DataKey | BundleKey] = set()
         self._levels: set[int] = set()
         self._lock = threading.Lock()
         self._is_awake = False
@@ -148,7 +150,8 @@ class Desk:
         Raises
         ------
         Interruption
-            When this worker was taken for dead, so that it must begin nothing more.
+            When it was called off before it began, or this worker was taken for dead, so that it must begin
+            nothing more.
         """
         marks, begun = self._find_marks(), None
         if marks is not None:
@@ -157,6 +160,10 @@ class Desk:
                 raise Interruption
         active = Active(key, by_topic, begun, ledger)
         self._active[active.thread] = active
+        # Asked only now: who calls off later finds it among those that run.
+        if active.route in self._called_off or key in self._dropped:
+            self.end(active)
+            raise Interruption
         self._last = active.since
         if not self._is_awake:
             self._is_awake = True
@@ -285,14 +292,18 @@ class Desk:
         return self._said.get(key)
 
     def interrupt(self, route: str, wanted: Container[DataKey | BundleKey] | None = None) -> int:
-        """Interrupt the bodies of a flow run.
+        """Interrupt the bodies of a flow run, and begin none that waits here; called in the worker's loop.
+
+        Those that are interrupted make room for what waits, and Dask's word that nobody wants it any more may
+        come later.
 
         Parameters
         ----------
         route : str
             Which flow run.
         wanted : container of tuple or None
-            The Dask tasks that go on; None calls off the flow run, so that no other begins either.
+            The Dask tasks that go on; None calls off the flow run, so that nothing that is sent later begins
+            either.
 
         Returns
         -------
@@ -300,29 +311,25 @@ class Desk:
             How many.
         """
         if wanted is None:
-            self._called_off[route] = True
+            self._called_off[route] = None
             if len(self._called_off) > MEMORY:
                 self._called_off.popitem(last=False)
+        else:
+            tasks = self._worker.state.tasks
+            self._dropped = {key for key in self._dropped if key in tasks}
+            self._dropped.update(
+                key
+                for key, one in tasks.items()
+                if is_of(key, route)
+                and key not in wanted
+                and one.run_spec is not None
+                and one.state != "memory"
+            )
         return sum(
             active.interrupt()
             for active in list(self._active.values())
             if active.route == route and active.key not in (wanted or ())
         )
-
-    def is_called_off(self, route: str) -> bool:
-        """Return whether a flow run's bodies were interrupted here, so that none should begin any more.
-
-        Parameters
-        ----------
-        route : str
-            Which flow run.
-
-        Returns
-        -------
-        bool
-            As far as is remembered.
-        """
-        return route in self._called_off
 
     def rest(self) -> None:
         """Stop listening to log records until the next attempt, unless one runs."""

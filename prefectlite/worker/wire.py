@@ -83,6 +83,24 @@ def route_of(key: DataKey | BundleKey) -> str:
     return key[0][-8:]
 
 
+def is_of(key: Any, route: str) -> bool:
+    """Return whether a Dask task belongs to a flow run.
+
+    Parameters
+    ----------
+    key : tuple or str
+        Its key; it may be anybody's.
+    route : str
+        Which flow run.
+
+    Returns
+    -------
+    bool
+        False for the tasks of other users.
+    """
+    return type(key) is tuple and type(key[0]) is str and key[0][-8:] == route
+
+
 def plain_facts(report: Report) -> Item:
     """Return what a plain success has to say.
 

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from prefectlite import DaskExecutor, Flow, ResourceManager, task
+from prefectlite.executors import futures, link
+from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.dask import LocalDaskExecutor
 from prefectlite.states import Cancelled, Running
 
@@ -81,6 +83,118 @@ def test_cancel_interrupts_bodies_on_a_borrowed_cluster_which_then_runs_the_next
     assert time.monotonic() - started < 10, "the slots were not free"
     assert log.read_text().count("ended") == log.read_text().count("started") == 2
     assert not [key for key in dask_cluster.scheduler.tasks if "endless" in str(key)]
+
+
+class Slow:
+    """Cleans up, slowly, where Python has nobody to hand an exception to."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __del__(self):
+        Path(self.path).touch()
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def spin_after_a_destructor(path):
+    Slow(f"{path}.destructor")
+    spin(path)
+
+
+def test_cancel_interrupts_a_body_though_a_destructor_loses_the_interruption(client, tmp_path):
+    log = tmp_path / "log"
+    with Flow("destructors") as flow:
+        task(spin_after_a_destructor)(str(log))
+    run = flow.start(executor=DaskExecutor(client))
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "log.destructor").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    started = time.monotonic()
+    run.cancel()
+
+    assert isinstance(run.wait(20), Cancelled)
+    with Flow("next") as following:
+        task(lambda x: x, name="one").map(range(4))
+    assert following.run(executor=DaskExecutor(client)).is_successful()
+    while time.monotonic() - started < 10 and not (log.exists() and "ended" in log.read_text()):
+        time.sleep(0.02)
+    assert time.monotonic() - started < 10, "the slot was not free"
+
+
+class Scratch:
+    def __init__(self, path):
+        self.path = path
+
+    def setup(self):
+        return self.path
+
+    def cleanup(self, resource):
+        with Path(resource).open("a") as file:
+            file.write("cleaned\n")
+
+
+@pytest.mark.parametrize("has_to_clean_up", [False, True])
+def test_what_waits_at_a_worker_does_not_begin_after_a_cancel_though_dask_hears_of_it_late(
+    client, tmp_path, monkeypatch, has_to_clean_up
+):
+    release = futures._release
+    late = []
+    monkeypatch.setattr(futures, "_release", lambda *what: client.loop.call_later(0.5, end, what))
+
+    def end(what):
+        release(*what)
+        late.append(what)
+
+    log = tmp_path / "log"
+    with Flow("queued") as flow, contextlib.ExitStack() as stack:
+        upstreams = [stack.enter_context(ResourceManager(Scratch)(str(log)))] if has_to_clean_up else []
+        for _ in range(4):
+            task(spin)(str(log), upstream_tasks=upstreams)
+    run = flow.start(executor=DaskExecutor(client))
+    deadline = time.monotonic() + 30
+    while not log.exists() or log.read_text().count("started") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    started = time.monotonic()
+    run.cancel()
+
+    assert isinstance(run.wait(20), Cancelled)
+    with Flow("next") as following:
+        task(lambda x: x, name="one").map(range(4))
+    assert following.run(executor=DaskExecutor(client)).is_successful()
+    while not late:
+        time.sleep(0.02)
+    assert time.monotonic() - started < 10, "the slots were not free"
+    counts = {word: log.read_text().count(word) for word in ("started", "ended", "cleaned")}
+    assert counts == {"started": 2, "ended": 2, "cleaned": int(has_to_clean_up)}
+
+
+def test_a_body_that_the_cancel_did_not_reach_is_interrupted_at_the_end_of_the_run(
+    client, tmp_path, monkeypatch
+):
+    """As at a worker that came just then, and was given what Dask did not know to be let go of."""
+    log, asked = tmp_path / "log", []
+
+    def ask_but_once(*what, **how):
+        asked.append(what)
+        return {} if len(asked) == 1 else ask_workers(*what, **how)
+
+    monkeypatch.setattr(link, "ask_workers", ask_but_once)
+    with Flow("late") as flow:
+        body = task(spin)(str(log))
+    run = flow.start(executor=DaskExecutor(client))
+    running(run, body)
+    run.cancel()
+
+    assert isinstance(run.wait(20), Cancelled)
+    assert len(asked) == 2
+    deadline = time.monotonic() + 10
+    while "ended" not in log.read_text():
+        assert time.monotonic() < deadline, "the slot is not free"
+        time.sleep(0.02)
 
 
 def test_cancel_leaves_other_runs_on_the_same_cluster_alone(client, tmp_path):

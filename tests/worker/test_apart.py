@@ -582,6 +582,27 @@ def test_an_interruption_ends_the_body(body: Any) -> None:
     assert not is_alive(processes[0])
 
 
+class Slow:
+    """Cleans up, slowly, where Python has nobody to hand an exception to."""
+
+    def __del__(self) -> None:
+        sleeps()
+
+
+def test_a_body_ends_in_order_although_a_destructor_loses_the_first_interruption(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def body() -> None:
+        try:
+            Slow()
+            sleeps()
+        finally:
+            log.write_text("ended")
+
+    assert type(state_of(attempt(body, timeout=0.2))) is TimedOut
+    assert log.read_text() == "ended"
+
+
 def test_where_nobody_can_interrupt_a_question_ends_the_body() -> None:
     asked = iter(range(10))
     here = Here("here", False, None, perform_apart, lambda: next(asked) > 5)
