@@ -347,8 +347,13 @@ FLOWS: dict[str, Bad] = {
         ValueError,
         ("'p'", "'x'", "int", "Give a value of that type"),
     ),
-    "copy of a parameter": (lambda: Parameter("p").copy(), ValueError, ("'p'", "copy(name='...')")),
-    "map of a parameter": (inside(lambda _: Parameter("p").map([1])), ValueError, ("'p'", "task.map(p)")),
+    "copy of a parameter": (lambda: Parameter("p").copy(), TypeError, ("'p'", "copy(name='...')")),
+    "map of a parameter": (inside(lambda _: Parameter("p").map([1])), TypeError, ("'p'", "task.map(p)")),
+    "binding of a parameter": (
+        inside(lambda _: Parameter("p").bind(1)),
+        TypeError,
+        ("'p'", "takes no input", "flow.run(p=...)"),
+    ),
     "parameter twice": (
         inside(lambda opened: [opened.add_task(Parameter("p")) for _ in "ab"]),
         ValueError,

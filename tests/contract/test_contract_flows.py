@@ -653,14 +653,14 @@ def _() -> None:
     with Flow("f") as flow:
         assert x() is x
         for use in (lambda: x.set_upstream(mark), lambda: x.bind(1), lambda: mark | x):
-            with refused(ValueError, "cannot wait for|takes no input"):
+            with refused((TypeError, ValueError), "cannot wait for|takes no input"):
                 use()
     assert flow.root_tasks() == {x}
 
 
 @row("5", "a copy needs a new name")
 def _() -> None:
-    with refused(ValueError, "needs a name of its own"):
+    with refused(TypeError, "needs a name of its own"):
         Parameter("x").copy()
     assert Parameter("x", 3).copy("y").slug == "y"
 
@@ -682,13 +682,20 @@ def _() -> None:
     assert here(flow, x=value).result[got].result == value
 
 
-@row("5", "flow.run: unknown and missing parameters are a ValueError before anything runs")
+@row(
+    "5",
+    "flow.run: unknown and missing parameters are a ValueError before anything runs, unknown keywords a TypeError",
+)
 def _() -> None:
     ran: list[None] = []
     with Flow("f") as flow:
         Parameter("x")(), task(lambda: ran.append(None), name="runs")()
-    with refused(ValueError, "has no parameter 'y'"):
+    with refused(TypeError, "has no parameter 'y'"):
         here(flow, x=1, y=2)
+    with refused(ValueError, "has no parameter 'y'"):
+        flow.run({"x": 1, "y": 2}, executor=LocalExecutor())
+    with refused(TypeError, "have no names"):
+        flow.run(["x"], executor=LocalExecutor())  # type: ignore[arg-type]
     with refused(ValueError, "Parameter 'x' has no value"):
         here(flow)
     assert ran == []

@@ -39,8 +39,8 @@ class Join(Task):
 
 
 def test_a_flow_needs_a_name() -> None:
-    for name in ("", None, 3):
-        with pytest.raises(DefinitionError, match="give a text that is not empty"):
+    for name, error in (("", DefinitionError), (None, DefinitionError), (3, DefinitionTypeError)):
+        with pytest.raises(error, match="give a text that is not empty"):
             FlowGraph(name)
 
 
