@@ -117,9 +117,9 @@ class FlowBuilder(UnusedTasks):
             When an argument has a value already, or the task would wait for itself.
         """
         # What comes first is taken in first, so that the order of coming is an order to run in.
+        before = [] if upstream_tasks is None else upstream_edges(self, task, upstream_tasks, mapped)
         edges, constants = argument_edges(self, task, arguments, mapped)
-        if upstream_tasks is not None:
-            edges.extend(upstream_edges(self, task, upstream_tasks, mapped))
+        edges.extend(before)
         # Only now: the task may be among its own arguments.
         place = self._places.get(task)
         if place is None:
@@ -176,13 +176,14 @@ class FlowBuilder(UnusedTasks):
             When ``downstream_task`` is no task or has no such argument.
         """
         downstream = self._waiting(downstream_task, upstream_task, key)
-        place = self._places[self.add_task(downstream)]
-        if key is not None:
+        place = self._places.get(downstream)
+        if key is not None and place is not None:
             self._check_free(downstream, place, key)
         value, is_mapped, unnested = unwrapped(upstream_task, mapped)
         unnested = unnested or bool(flattened)
         keyed = key is not None and not is_mapped and not unnested
         source = upstream_of(self, value, keyed=keyed)
+        place = self._places[self.add_task(downstream)]
         if source is None:
             assert key is not None  # without a key, a constant is a task too
             constant = value if isinstance(value, Constant) else Constant(value)
@@ -213,8 +214,8 @@ class FlowBuilder(UnusedTasks):
         DefinitionError
             When an edge would close a cycle, or a task takes no input.
         """
-        for task in tasks[:1]:
-            self.add_task(task)
+        if len(tasks) == 1:
+            self.add_task(tasks[0])  # Prefect 1 lost it
         return [self.add_edge(earlier, later) for earlier, later in pairwise(tasks)]
 
     def set_dependencies(
@@ -256,12 +257,12 @@ class FlowBuilder(UnusedTasks):
                 f"Task {task.name!r} has keyword_tasks={keyword_tasks!r}, which has no names; write "
                 "keyword_tasks={'x': task}."
             )
-        for key, value in by_name.items():
-            self.add_edge(value, task, key=key, mapped=mapped)
         for edge in upstream_edges(self, task, upstream_tasks or (), mapped):
             self.add_edge(edge.upstream, task, mapped=edge.mapped, flattened=edge.flattened)
         for later in as_list(f"Task {task.name!r}", "downstream_tasks", downstream_tasks):
             self.add_edge(task, later)
+        for key, value in by_name.items():
+            self.add_edge(value, task, key=key, mapped=mapped)
 
     def take_over(self, edge: Edge) -> None:
         """Draw an edge of another flow, unless it is here already.

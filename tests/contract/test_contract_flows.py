@@ -247,9 +247,11 @@ def _() -> None:
     one, two, three = Mark(), Mark(), Mark()
     assert flow.chain(one, two, three, validate=False) == [Edge(one, two), Edge(two, three)]
     assert flow.chain() == flow.chain(one) == []
-    alone = Mark()
+    alone, later = Mark(), Mark()
     flow.chain(alone)
     assert alone in flow
+    [edge] = flow.chain("a value", later)
+    assert type(edge.upstream) is Constant
 
 
 @row("4.2", "flow.set_dependencies says what is before, after, and in the arguments")
@@ -285,7 +287,7 @@ def _() -> None:
     before = mine.copy()
     mine.update(theirs), mine.update(mine)
     assert mine == before
-    assert list(theirs.tasks) == [other, one, add]
+    assert list(theirs.tasks) == [one, other, add]
 
 
 @row("4.2", "update refuses parameters of one name, slugs that are taken and arguments bound twice")
@@ -867,7 +869,7 @@ def _() -> None:
         got: Any = inc.map([1, 2], upstream_tasks=["first"])
     state = here(flow)
     constants = flow.get_tasks(task_type=Constant)
-    assert [state.result[one].result for one in constants] == [[1, 2], "first"]
+    assert [state.result[one].result for one in constants] == ["first", [1, 2]]
     assert state.result[got].result == [2, 3]
 
 
