@@ -15,7 +15,6 @@ from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
-from prefectlite.core.members import member_place
 from prefectlite.core.operators import OPERATIONS
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
@@ -71,8 +70,23 @@ class FlowBuilder(UnusedTasks):
                 self._incomplete[task] = None
         return task
 
+    def next_slug(self, task: Collection) -> str:
+        """Return the slug for a collection that is still to come, behind what is in it.
+
+        Parameters
+        ----------
+        task : Collection
+            A new task.
+
+        Returns
+        -------
+        str
+            It is the task's from now on.
+        """
+        return self._slug_of(task)
+
     def add_collection(
-        self, task: Collection, members: Mapping[str, Task], constants: dict[str, Any]
+        self, task: Collection, slug: str, members: Mapping[str, Task], constants: dict[str, Any]
     ) -> None:
         """Take in a collection and its members; calls of tasks do this by themselves.
 
@@ -80,12 +94,14 @@ class FlowBuilder(UnusedTasks):
         ----------
         task : Collection
             A new task.
+        slug : str
+            What ``next_slug`` returned for it.
         members : mapping of str to Task
             Tasks of the flow, by argument name.
         constants : dict of str to object
             The members that are no tasks, likewise; it is kept.
         """
-        place = self._add(task)
+        place = self._add(task, slug)
         if constants:
             place.constants = constants
         self._connect(task, place, [Edge(member, task, key) for key, member in members.items()])
@@ -304,8 +320,8 @@ class FlowBuilder(UnusedTasks):
         self.bind(task, dict(zip(task.takes.names, operands, strict=True)))
         return task
 
-    def _add(self, task: Task) -> Place:
-        place = self._stand(task, self._slug_of(task))
+    def _add(self, task: Task, slug: str | None = None) -> Place:
+        place = self._stand(task, self._slug_of(task) if slug is None else slug)
         if self._unused:
             self._unused.pop(task, None)
         return place
@@ -366,7 +382,7 @@ class FlowBuilder(UnusedTasks):
         before.add_out(edge)
         after.add_into(edge)
         if isinstance(edge.downstream, Collection):
-            _arrange(after)
+            _arrange(after, edge.downstream)
         self._terminals.discard(edge.upstream)
         self._roots.discard(edge.downstream)
         self._sorted = None
@@ -413,8 +429,8 @@ class FlowBuilder(UnusedTasks):
             )
 
 
-def _arrange(place: Place) -> None:
+def _arrange(place: Place, task: Collection) -> None:
     """Put the edges to a collection in the order of its members, by which it is put together."""
-    last = [member_place(edge.key) for edge in place.into[-2:]]
+    last = [task.place_of(edge.key) for edge in place.into[-2:]]
     if last != sorted(last):
-        place.into = sorted(place.into, key=lambda edge: member_place(edge.key))
+        place.into = sorted(place.into, key=lambda edge: task.place_of(edge.key))

@@ -200,6 +200,21 @@ class Collection(Task):
         """A value for each member."""
         return members_taken(self.size)
 
+    def place_of(self, key: str | None) -> int:
+        """Return which member an argument is.
+
+        Parameters
+        ----------
+        key : str or None
+            The argument's name; None for what brings no value.
+
+        Returns
+        -------
+        int
+            The member's place, counted from 0; -1 for none.
+        """
+        return member_place(key)
+
     def assembly(self, constants: Mapping[str, Any] | None) -> Assembly:
         """Return how the collection is put together from the values of the tasks in it.
 
@@ -213,7 +228,7 @@ class Collection(Task):
         Assembly
             It takes the values in the order of the edges to this task.
         """
-        fixed = [(member_place(key), value) for key, value in constants.items()] if constants else []
+        fixed = [(self.place_of(key), value) for key, value in constants.items()] if constants else []
         # No two have the same place, so values are not compared.
         fixed.sort()
         return Assembly(self.kind, self.size, self.names, tuple(fixed), self.cls)
@@ -238,9 +253,29 @@ class AutoSet(Collection, Set):
 
 
 class AutoDict(Collection, Dict):
-    """A dict that holds tasks among its values."""
+    """A dict that holds tasks among its values; its members are its keys and the list of its values."""
 
     __slots__ = ()
+
+    @property
+    def takes(self) -> RunSignature:
+        """Keys and values."""
+        return self._takes
+
+    def place_of(self, key: str | None) -> int:
+        """Return which member an argument is.
+
+        Parameters
+        ----------
+        key : str or None
+            ``"keys"`` or ``"values"``; None for what brings no value.
+
+        Returns
+        -------
+        int
+            The member's place, counted from 0; -1 for none.
+        """
+        return -1 if key is None else self.takes.names.index(key)
 
 
 class Record(Collection):

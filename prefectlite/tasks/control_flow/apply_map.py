@@ -149,12 +149,12 @@ class _Inside(FlowGraph):
         self.around = around
         self.function = function
 
-    def _add(self, task: Task) -> Place:
+    def _add(self, task: Task, slug: str | None = None) -> Place:
         if task not in self.around:
-            return super()._add(task)
+            return super()._add(task, slug)
         # Nothing in here makes a task conditional that was there before.
         with no_block():
-            return super()._add(task)
+            return super()._add(task, slug)
 
 
 @dataclass(frozen=True, slots=True)
