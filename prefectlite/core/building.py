@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
@@ -16,6 +16,7 @@ from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstrea
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
 from prefectlite.core.operators import OPERATIONS
+from prefectlite.core.options import TaskArgs
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
@@ -299,7 +300,7 @@ class FlowBuilder(UnusedTasks):
                 self._check_free(edge.downstream, place, edge.key)
             self._insert(self._own(edge))
 
-    def operate(self, kind: str, operands: Iterable[Any], name: str | None = None) -> Task:
+    def operate(self, kind: str, operands: Iterable[Any], **options: Unpack[TaskArgs]) -> Task:
         """Put the task for an operation into the flow; Python's operators do this by themselves.
 
         Parameters
@@ -308,16 +309,17 @@ class FlowBuilder(UnusedTasks):
             The name of a class in ``prefectlite.core.operators``.
         operands : iterable
             What it is done with: tasks or values.
-        name : str or None
-            What the task is called; by default, what its class is called.
+        **options : TaskArgs
+            Those of the task.
 
         Returns
         -------
         Task
             The new task.
         """
-        task = OPERATIONS[kind](name=name)
-        self.bind(task, dict(zip(task.takes.names, operands, strict=True)))
+        task = OPERATIONS[kind](**options)
+        # Behind what an operator gives, GetItem takes a default.
+        self.bind(task, dict(zip(task.takes.names, operands, strict=False)))
         return task
 
     def _add(self, task: Task, slug: str | None = None) -> Place:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection as Sized
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Unpack
 
 from prefectlite.core.arguments import RunSignature
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.members import MemberSignature, in_order, member_place, members_taken
+from prefectlite.core.options import OptionArgs
 from prefectlite.core.plain import short_text
 
 _LONGEST_NAME: Final = 8
@@ -24,16 +25,18 @@ class Constant(Task):
         The value.
     name : str or None
         What the task is called; by default the value's text if it is short, else ``Constant[<type>]``.
+    **options : OptionArgs
+        Slug, tags and the like; it runs nowhere.
     """
 
     __slots__ = ("value",)
     auto_generated: ClassVar[bool] = True
     value: Any
 
-    def __init__(self, value: Any, name: str | None = None) -> None:
+    def __init__(self, value: Any, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
         if name is None:
             name = short_text(value, _LONGEST_NAME) or f"Constant[{type(value).__name__}]"
-        super().__init__(name=name)
+        super().__init__(name=name, **options)
         self.value = value
 
     def run(self) -> Any:

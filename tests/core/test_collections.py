@@ -327,3 +327,10 @@ def test_an_assembly_fills_known_members_in_between() -> None:
     assembly = Assembly("list", 5, fixed=((0, "a"), (3, "d")))
     assert assembly.build(["b", "c", "e"]) == ["a", "b", "c", "d", "e"]
     assert Assembly("tuple", 2).build([1, 2]) == (1, 2)
+
+
+def test_a_constant_has_the_options_of_tasks() -> None:
+    made = Constant(3, tags=["x"], slug="three")
+    with FlowGraph("f") as flow:
+        flow.add_task(made)
+    assert (made.name, set(made.tags), flow.slugs[made]) == ("3", {"x"}, "three")
