@@ -14,7 +14,7 @@ from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
+from prefectlite.core.edge import Edge, FlowOfEdge, check_key, put_flow, twin
 from prefectlite.core.operators import OPERATIONS
 from prefectlite.core.options import TaskArgs
 from prefectlite.core.order import Ranks
@@ -415,6 +415,7 @@ class FlowBuilder(UnusedTasks):
                 "let the tasks that use it wait."
             )
         if key is not None:
+            check_key(key, upstream, task)
             task.takes.check_name(task.name, key)
         return task
 

@@ -99,12 +99,12 @@ class Collector(Protocol):
         ...
 
 
-def as_task(value: Any, flow: Collector | None = None) -> Task:
+def as_task(x: Any, flow: Collector | None = None) -> Task:
     """Return the task that stands for a value.
 
     Parameters
     ----------
-    value : object
+    x : object
         A task, which is its own; any value, which becomes a constant; or a list, tuple, set, dict or
         dataclass that holds tasks, which becomes a collection. An annotation is taken off.
     flow : Flow or None
@@ -123,7 +123,7 @@ def as_task(value: Any, flow: Collector | None = None) -> Task:
     DefinitionTypeError
         When it holds tasks, and ``flow`` is none.
     """
-    bare = value.value if isinstance(value, EdgeAnnotation) else value
+    bare = x.value if isinstance(x, EdgeAnnotation) else x
     if isinstance(bare, Task):
         return bare
     if not holds_tasks(bare):

@@ -269,8 +269,13 @@ CALLS: dict[str, Bad] = {
     ),
     "add_edge with a key that is no name": (
         inside(lambda opened: opened.add_edge(1, inc.copy(), key=[])),  # type: ignore[arg-type]
+        ValueError,
+        ("from 1 to 'inc'", "key=[]", "give the name of an argument"),
+    ),
+    "add_edge with a key that is no argument": (
+        inside(lambda opened: opened.add_edge(1, inc.copy(), key="y")),
         TypeError,
-        ("'inc'", "[] is no argument of it", "correct the name"),
+        ("'inc'", "'y' is no argument of it", "correct the name"),
     ),
 }
 

@@ -414,6 +414,7 @@ def _() -> None:
     made: Any = task(name="other", max_retries=1)(inc.run)
     assert [type(one) for one in (inc, made)] == [FunctionTask, FunctionTask]
     assert (made.name, made.max_retries, FunctionTask(inc.run, name="n").name) == ("other", 1, "n")
+    assert [type(task(fn=inc.run, name="n")), as_task(x=inc)] == [FunctionTask, inc]
     with refused(TypeError, "made from a function, not from 3"):
         FunctionTask(3)  # type: ignore[arg-type]
 
