@@ -25,12 +25,12 @@ _ARGUMENT = "task_"
 class AsBool(Task):
     """Turns a value into True or False, as ``if`` does."""
 
-    def run(self, value: Any) -> bool:
+    def run(self, x: Any) -> bool:
         """Decide.
 
         Parameters
         ----------
-        value : object
+        x : object
             Any value.
 
         Returns
@@ -38,7 +38,7 @@ class AsBool(Task):
         bool
             Its truth.
         """
-        return bool(value)
+        return bool(x)
 
 
 class Merge(Task):
@@ -160,7 +160,7 @@ def ifelse(
     for value, task in cases.items():
         _check_branch(value, task)
     if cases:
-        switch(AsBool(name="as_bool").bind(value=condition, mapped=mapped), cases, mapped)
+        switch(AsBool(name="as_bool").bind(x=condition, mapped=mapped), cases, mapped)
 
 
 def merge(
