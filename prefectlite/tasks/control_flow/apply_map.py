@@ -220,7 +220,8 @@ class _Move:
             for key, value in inside.constants[task].items():
                 graph.add_edge(value, task, key)
             for edge in map(self._edge, inside.edges_to(task)):
-                if isinstance(task, Collection):
+                is_known = isinstance(edge.upstream, Constant) and not edge.mapped
+                if isinstance(task, Collection) and not is_known:
                     graph.add_task(edge.upstream)
                     graph.take_over(edge)
                 else:
