@@ -26,6 +26,10 @@ class ParameterError(PrefectliteError, ValueError):
     """A flow was given a parameter that is unknown, missing or of the wrong type."""
 
 
+class ParameterNameError(ParameterError, TypeError):
+    """A flow was given a value under a name that none of its parameters has, or under no name at all."""
+
+
 class ContextError(PrefectliteError, ValueError):
     """A flow run was given a context that it cannot have."""
 
@@ -40,6 +44,10 @@ class SecretError(PrefectliteError, ValueError):
 
 class FlowLoadError(PrefectliteError):
     """A file or module does not hold the flow that was asked for."""
+
+
+class FlowFileNotFound(FileNotFoundError, FlowLoadError):
+    """There is no file where a saved flow was looked for."""
 
 
 class ExecutorError(PrefectliteError):

@@ -22,9 +22,9 @@ class Assembly:
     kind : {"list", "tuple", "set", "frozenset", "dict", "namedtuple", "record"}
         What is put together.
     size : int
-        How many members there are, known ones included.
+        How many members there are, known ones included. Those of a dict are two: its keys, and its values.
     names : tuple
-        The keys of a dict or the field names of a record, one per member; empty otherwise.
+        The field names of a record, one per member; empty otherwise.
     fixed : tuple of (int, object)
         Place and value of the members that are no tasks, in order of place.
     cls : type or None
@@ -32,8 +32,8 @@ class Assembly:
 
     Examples
     --------
-    >>> Assembly("dict", 2, ("a", "b"), fixed=((1, "known"),)).build([10])
-    {'a': 10, 'b': 'known'}
+    >>> Assembly("list", 2, fixed=((1, "known"),)).build([10])
+    [10, 'known']
     """
 
     kind: AssemblyKind
@@ -67,7 +67,7 @@ class Assembly:
             case "frozenset":
                 return frozenset(members)
             case "dict":
-                return dict(zip(self.names, members, strict=True))
+                return dict(zip(*members, strict=True))
             case "namedtuple":
                 assert self.cls is not None
                 return self.cls(*members)

@@ -263,10 +263,13 @@ def as_slug(slug: object, owner: str) -> str:
     Raises
     ------
     DefinitionError
-        When it is no text, empty, or reads like the name of a map's child or a loop's iteration.
+        When it is empty, or reads like the name of a map's child or a loop's iteration.
+    DefinitionTypeError
+        When it is no text.
     """
     if not isinstance(slug, str) or not slug or RunKey.parse(slug) != RunKey(slug):
-        raise DefinitionError(
+        refusal = DefinitionError if isinstance(slug, str) else DefinitionTypeError
+        raise refusal(
             f"{owner} has slug={shown(slug)}; give a text that is not empty and does not end like '[3]' or "
             "'@2', which name children of a map and iterations of a loop."
         )

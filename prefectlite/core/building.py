@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
 from prefectlite.core.constants import Collection, Constant
-from prefectlite.core.edge import Edge, FlowOfEdge, put_flow, twin
-from prefectlite.core.members import member_place
+from prefectlite.core.edge import Edge, FlowOfEdge, check_key, put_flow, twin
 from prefectlite.core.operators import OPERATIONS
+from prefectlite.core.options import TaskArgs
 from prefectlite.core.order import Ranks
 from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import Place
@@ -71,8 +71,23 @@ class FlowBuilder(UnusedTasks):
                 self._incomplete[task] = None
         return task
 
+    def next_slug(self, task: Collection) -> str:
+        """Return the slug for a collection that is still to come, behind what is in it.
+
+        Parameters
+        ----------
+        task : Collection
+            A new task.
+
+        Returns
+        -------
+        str
+            It is the task's from now on.
+        """
+        return self._slug_of(task)
+
     def add_collection(
-        self, task: Collection, members: Mapping[str, Task], constants: dict[str, Any]
+        self, task: Collection, slug: str, members: Mapping[str, Task], constants: dict[str, Any]
     ) -> None:
         """Take in a collection and its members; calls of tasks do this by themselves.
 
@@ -80,12 +95,14 @@ class FlowBuilder(UnusedTasks):
         ----------
         task : Collection
             A new task.
+        slug : str
+            What ``next_slug`` returned for it.
         members : mapping of str to Task
             Tasks of the flow, by argument name.
         constants : dict of str to object
             The members that are no tasks, likewise; it is kept.
         """
-        place = self._add(task)
+        place = self._add(task, slug)
         if constants:
             place.constants = constants
         self._connect(task, place, [Edge(member, task, key) for key, member in members.items()])
@@ -117,9 +134,9 @@ class FlowBuilder(UnusedTasks):
             When an argument has a value already, or the task would wait for itself.
         """
         # What comes first is taken in first, so that the order of coming is an order to run in.
+        before = [] if upstream_tasks is None else upstream_edges(self, task, upstream_tasks, mapped)
         edges, constants = argument_edges(self, task, arguments, mapped)
-        if upstream_tasks is not None:
-            edges.extend(upstream_edges(self, task, upstream_tasks, mapped))
+        edges.extend(before)
         # Only now: the task may be among its own arguments.
         place = self._places.get(task)
         if place is None:
@@ -176,13 +193,14 @@ class FlowBuilder(UnusedTasks):
             When ``downstream_task`` is no task or has no such argument.
         """
         downstream = self._waiting(downstream_task, upstream_task, key)
-        place = self._places[self.add_task(downstream)]
-        if key is not None:
+        place = self._places.get(downstream)
+        if key is not None and place is not None:
             self._check_free(downstream, place, key)
         value, is_mapped, unnested = unwrapped(upstream_task, mapped)
         unnested = unnested or bool(flattened)
         keyed = key is not None and not is_mapped and not unnested
         source = upstream_of(self, value, keyed=keyed)
+        place = self._places[self.add_task(downstream)]
         if source is None:
             assert key is not None  # without a key, a constant is a task too
             constant = value if isinstance(value, Constant) else Constant(value)
@@ -213,8 +231,8 @@ class FlowBuilder(UnusedTasks):
         DefinitionError
             When an edge would close a cycle, or a task takes no input.
         """
-        for task in tasks[:1]:
-            self.add_task(task)
+        if len(tasks) == 1:
+            self.add_task(tasks[0])  # Prefect 1 lost it
         return [self.add_edge(earlier, later) for earlier, later in pairwise(tasks)]
 
     def set_dependencies(
@@ -256,12 +274,12 @@ class FlowBuilder(UnusedTasks):
                 f"Task {task.name!r} has keyword_tasks={keyword_tasks!r}, which has no names; write "
                 "keyword_tasks={'x': task}."
             )
-        for key, value in by_name.items():
-            self.add_edge(value, task, key=key, mapped=mapped)
         for edge in upstream_edges(self, task, upstream_tasks or (), mapped):
             self.add_edge(edge.upstream, task, mapped=edge.mapped, flattened=edge.flattened)
         for later in as_list(f"Task {task.name!r}", "downstream_tasks", downstream_tasks):
             self.add_edge(task, later)
+        for key, value in by_name.items():
+            self.add_edge(value, task, key=key, mapped=mapped)
 
     def take_over(self, edge: Edge) -> None:
         """Draw an edge of another flow, unless it is here already.
@@ -282,7 +300,7 @@ class FlowBuilder(UnusedTasks):
                 self._check_free(edge.downstream, place, edge.key)
             self._insert(self._own(edge))
 
-    def operate(self, kind: str, operands: Iterable[Any], name: str | None = None) -> Task:
+    def operate(self, kind: str, operands: Iterable[Any], **options: Unpack[TaskArgs]) -> Task:
         """Put the task for an operation into the flow; Python's operators do this by themselves.
 
         Parameters
@@ -291,20 +309,21 @@ class FlowBuilder(UnusedTasks):
             The name of a class in ``prefectlite.core.operators``.
         operands : iterable
             What it is done with: tasks or values.
-        name : str or None
-            What the task is called; by default, what its class is called.
+        **options : TaskArgs
+            Those of the task.
 
         Returns
         -------
         Task
             The new task.
         """
-        task = OPERATIONS[kind](name=name)
-        self.bind(task, dict(zip(task.takes.names, operands, strict=True)))
+        task = OPERATIONS[kind](**options)
+        # Behind what an operator gives, GetItem takes a default.
+        self.bind(task, dict(zip(task.takes.names, operands, strict=False)))
         return task
 
-    def _add(self, task: Task) -> Place:
-        place = self._stand(task, self._slug_of(task))
+    def _add(self, task: Task, slug: str | None = None) -> Place:
+        place = self._stand(task, self._slug_of(task) if slug is None else slug)
         if self._unused:
             self._unused.pop(task, None)
         return place
@@ -365,7 +384,7 @@ class FlowBuilder(UnusedTasks):
         before.add_out(edge)
         after.add_into(edge)
         if isinstance(edge.downstream, Collection):
-            _arrange(after)
+            _arrange(after, edge.downstream)
         self._terminals.discard(edge.upstream)
         self._roots.discard(edge.downstream)
         self._sorted = None
@@ -396,6 +415,7 @@ class FlowBuilder(UnusedTasks):
                 "let the tasks that use it wait."
             )
         if key is not None:
+            check_key(key, upstream, task)
             task.takes.check_name(task.name, key)
         return task
 
@@ -412,8 +432,8 @@ class FlowBuilder(UnusedTasks):
             )
 
 
-def _arrange(place: Place) -> None:
+def _arrange(place: Place, task: Collection) -> None:
     """Put the edges to a collection in the order of its members, by which it is put together."""
-    last = [member_place(edge.key) for edge in place.into[-2:]]
+    last = [task.place_of(edge.key) for edge in place.into[-2:]]
     if last != sorted(last):
-        place.into = sorted(place.into, key=lambda edge: member_place(edge.key))
+        place.into = sorted(place.into, key=lambda edge: task.place_of(edge.key))

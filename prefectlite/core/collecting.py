@@ -50,8 +50,23 @@ class Collector(Protocol):
         """
         ...
 
+    def next_slug(self, task: Collection) -> str:
+        """Return the slug for a collection that is still to come, behind what is in it.
+
+        Parameters
+        ----------
+        task : Collection
+            A new task.
+
+        Returns
+        -------
+        str
+            It is the task's from now on.
+        """
+        ...
+
     def add_collection(
-        self, task: Collection, members: Mapping[str, Task], constants: dict[str, Any]
+        self, task: Collection, slug: str, members: Mapping[str, Task], constants: dict[str, Any]
     ) -> None:
         """Take in a collection and its members.
 
@@ -59,6 +74,8 @@ class Collector(Protocol):
         ----------
         task : Collection
             A new task.
+        slug : str
+            What ``next_slug`` returned for it.
         members : mapping of str to Task
             Tasks that were taken in, by argument name.
         constants : dict of str to object
@@ -82,12 +99,12 @@ class Collector(Protocol):
         ...
 
 
-def as_task(value: Any, flow: Collector | None = None) -> Task:
+def as_task(x: Any, flow: Collector | None = None) -> Task:
     """Return the task that stands for a value.
 
     Parameters
     ----------
-    value : object
+    x : object
         A task, which is its own; any value, which becomes a constant; or a list, tuple, set, dict or
         dataclass that holds tasks, which becomes a collection. An annotation is taken off.
     flow : Flow or None
@@ -106,7 +123,7 @@ def as_task(value: Any, flow: Collector | None = None) -> Task:
     DefinitionTypeError
         When it holds tasks, and ``flow`` is none.
     """
-    bare = value.value if isinstance(value, EdgeAnnotation) else value
+    bare = x.value if isinstance(x, EdgeAnnotation) else x
     if isinstance(bare, Task):
         return bare
     if not holds_tasks(bare):
@@ -205,32 +222,39 @@ def _members(value: Any) -> Sized[Any]:
     return [getattr(value, field.name, None) for field in fields(value)]
 
 
-def _collect(graph: Collector, value: Any, done: dict[int, Task | None]) -> Task:
-    """Return the task for a container that holds tasks; ``done`` maps those seen, None while in progress."""
+def _collect(graph: Collector, value: Any, done: dict[int, tuple[Any, Task | None]]) -> Task:
+    """Return the task for a container that holds tasks.
+
+    ``done`` maps those seen, by their ids, to themselves, so that no other has that id, and to their tasks,
+    which are None while in progress.
+    """
     if id(value) in done:
-        known = done[id(value)]
+        _, known = done[id(value)]
         if known is None:
             raise DefinitionError(
                 f"A {type(value).__name__} that holds tasks also holds itself; it cannot be put together."
             )
         return known
-    done[id(value)] = None
+    done[id(value)] = value, None
     kind, names, members = _parts(graph, value)
-    upstreams: dict[str, Task] = {}
-    constants: dict[str, Any] = {}
-    for place, member in enumerate(members):
-        if isinstance(member, Constant):
-            constants[argument_name(place)] = member.value
-        elif isinstance(member, Task):
-            upstreams[argument_name(place)] = graph.add_task(member)
-        elif holds_tasks(member):
-            upstreams[argument_name(place)] = _collect(graph, member, done)
-        else:
-            constants[argument_name(place)] = member
     cls = type(value) if kind in ("namedtuple", "record") else None
     task = _CLASSES[kind](kind, len(members), names, cls, type(value).__name__ if kind == "record" else None)
-    graph.add_collection(task, upstreams, constants)
-    done[id(value)] = task
+    keys = task.takes.names if kind == "dict" else map(argument_name, range(len(members)))
+    # As in Prefect 1, it is counted before those that it holds.
+    slug = graph.next_slug(task)
+    upstreams: dict[str, Task] = {}
+    constants: dict[str, Any] = {}
+    for key, member in zip(keys, members, strict=True):
+        if isinstance(member, Constant):
+            constants[key] = member.value
+        elif isinstance(member, Task):
+            upstreams[key] = graph.add_task(member)
+        elif holds_tasks(member):
+            upstreams[key] = _collect(graph, member, done)
+        else:
+            constants[key] = member
+    graph.add_collection(task, slug, upstreams, constants)
+    done[id(value)] = value, task
     return task
 
 
@@ -245,7 +269,7 @@ def _parts(graph: Collector, value: Any) -> tuple[AssemblyKind, tuple[Any, ...],
             members = sorted(value, key=lambda member: _order(graph, member))
             return "set" if isinstance(value, set) else "frozenset", (), members
         case dict():
-            return "dict", tuple(value), list(value.values())
+            return "dict", (), [list(value), list(value.values())]
         case _:
             return "record", *_record_parts(value)
 

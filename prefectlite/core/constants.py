@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection as Sized
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Unpack
 
 from prefectlite.core.arguments import RunSignature
 from prefectlite.core.assembly import Assembly, AssemblyKind
 from prefectlite.core.base import Task
 from prefectlite.core.members import MemberSignature, in_order, member_place, members_taken
+from prefectlite.core.options import OptionArgs
 from prefectlite.core.plain import short_text
 
 _LONGEST_NAME: Final = 8
@@ -24,16 +25,18 @@ class Constant(Task):
         The value.
     name : str or None
         What the task is called; by default the value's text if it is short, else ``Constant[<type>]``.
+    **options : OptionArgs
+        Slug, tags and the like; it runs nowhere.
     """
 
     __slots__ = ("value",)
     auto_generated: ClassVar[bool] = True
     value: Any
 
-    def __init__(self, value: Any, name: str | None = None) -> None:
+    def __init__(self, value: Any, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
         if name is None:
             name = short_text(value, _LONGEST_NAME) or f"Constant[{type(value).__name__}]"
-        super().__init__(name=name)
+        super().__init__(name=name, **options)
         self.value = value
 
     def run(self) -> Any:
@@ -200,6 +203,21 @@ class Collection(Task):
         """A value for each member."""
         return members_taken(self.size)
 
+    def place_of(self, key: str | None) -> int:
+        """Return which member an argument is.
+
+        Parameters
+        ----------
+        key : str or None
+            The argument's name; None for what brings no value.
+
+        Returns
+        -------
+        int
+            The member's place, counted from 0; -1 for none.
+        """
+        return member_place(key)
+
     def assembly(self, constants: Mapping[str, Any] | None) -> Assembly:
         """Return how the collection is put together from the values of the tasks in it.
 
@@ -213,7 +231,7 @@ class Collection(Task):
         Assembly
             It takes the values in the order of the edges to this task.
         """
-        fixed = [(member_place(key), value) for key, value in constants.items()] if constants else []
+        fixed = [(self.place_of(key), value) for key, value in constants.items()] if constants else []
         # No two have the same place, so values are not compared.
         fixed.sort()
         return Assembly(self.kind, self.size, self.names, tuple(fixed), self.cls)
@@ -238,9 +256,29 @@ class AutoSet(Collection, Set):
 
 
 class AutoDict(Collection, Dict):
-    """A dict that holds tasks among its values."""
+    """A dict that holds tasks among its values; its members are its keys and the list of its values."""
 
     __slots__ = ()
+
+    @property
+    def takes(self) -> RunSignature:
+        """Keys and values."""
+        return self._takes
+
+    def place_of(self, key: str | None) -> int:
+        """Return which member an argument is.
+
+        Parameters
+        ----------
+        key : str or None
+            ``"keys"`` or ``"values"``; None for what brings no value.
+
+        Returns
+        -------
+        int
+            The member's place, counted from 0; -1 for none.
+        """
+        return -1 if key is None else self.takes.names.index(key)
 
 
 class Record(Collection):

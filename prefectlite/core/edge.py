@@ -11,6 +11,7 @@ from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import Task
 from prefectlite.core.collecting import Collector, as_task
 from prefectlite.errors import DefinitionError
+from prefectlite.kinds import shown
 from prefectlite.printable import label
 
 
@@ -105,12 +106,7 @@ class Edge:
             raise DefinitionError(
                 f"Task {upstream.name!r} would wait for itself; call it once more for a second copy."
             )
-        given: object = key
-        if key is not None and not (isinstance(given, str) and key.isidentifier() and not iskeyword(key)):
-            raise DefinitionError(
-                f"The edge from {upstream.name!r} to {downstream.name!r} has key={key!r}, "
-                "which cannot be an argument's name; give the name of an argument."
-            )
+        check_key(key, upstream, downstream)
         _put_upstream(self, upstream)
         _put_downstream(self, downstream)
         _put_key(self, key)
@@ -184,6 +180,32 @@ _PUT: Final = tuple(vars(Edge)[name].__set__ for name in _SAID)
 _put_upstream, _put_downstream, _put_key, _put_mapped, _put_flattened = _PUT
 #: Note who is asked when an edge is changed: ``put_flow(edge, flow_of_edge)``.
 put_flow: Final = vars(Edge)["_flow"].__set__
+
+
+def check_key(key: object, upstream: object, downstream: Task) -> None:
+    """Refuse a key that cannot be an argument's name.
+
+    Parameters
+    ----------
+    key : object
+        What was given; None is no key, and may be.
+    upstream : object
+        Who comes first, for the error: a task, or a value.
+    downstream : Task
+        Who waits.
+
+    Raises
+    ------
+    DefinitionError
+        When it is no text, no identifier, or a word of Python's own.
+    """
+    if key is None or (isinstance(key, str) and key.isidentifier() and not iskeyword(key)):
+        return
+    name = repr(upstream.name) if isinstance(upstream, Task) else shown(upstream)
+    raise DefinitionError(
+        f"The edge from {name} to {downstream.name!r} has key={shown(key)}, which cannot be an argument's "
+        "name; give the name of an argument."
+    )
 
 
 def rewrite(edge: Edge, new: Edge) -> None:

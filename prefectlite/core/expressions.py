@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from prefectlite.core.plain import LONGEST_IN_NAME, short_text
 from prefectlite.core.relations import Relations
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 
-_LONGEST_KEY: Final = 40
+if TYPE_CHECKING:
+    from prefectlite.core.options import TaskArgs
 
 
 class Expression(Relations):
@@ -19,7 +21,10 @@ class Expression(Relations):
 
     __slots__ = ()
     if TYPE_CHECKING:
+        is_secret: ClassVar[bool]
 
+        @property
+        def checkpoint(self) -> bool | None: ...  # noqa: D102  # an option of Task
         @property
         def nout(self) -> int | None: ...  # noqa: D102  # an option of Task
 
@@ -98,10 +103,16 @@ class Expression(Relations):
                 f"Task {self.name!r} is sliced at the value of a task, which no edge can bring into a slice; "
                 "let a task of your own take both and slice there."
             )
-        shown = key.name if isinstance(key, Expression) else repr(key)
-        if len(shown) > _LONGEST_KEY:
-            shown = type(key).__name__
-        return self._operate("GetItem", self, key, name=f"{self.name}[{shown}]")
+        shown = (
+            key.name
+            if isinstance(key, Expression)
+            else short_text(key, LONGEST_IN_NAME) or type(key).__name__
+        )
+        options: TaskArgs = {"name": f"{self.name}[{shown}]"}
+        if self.is_secret or self.checkpoint is not None:
+            # A part of what is stored nowhere is stored nowhere either.
+            options["checkpoint"] = not self.is_secret and self.checkpoint
+        return self._operate("GetItem", self, key, **options)
 
     def __iter__(self) -> Iterator[Any]:
         """Return a task for each of the values that this one returns."""
@@ -167,5 +178,5 @@ class Expression(Relations):
         """
         return self._operate("Or", self, other)
 
-    def _operate(self, kind: str, *operands: Any, name: str | None = None) -> Any:
-        return self._graph(None).operate(kind, operands, name)
+    def _operate(self, kind: str, *operands: Any, **options: Unpack[TaskArgs]) -> Any:
+        return self._graph(None).operate(kind, operands, **options)

@@ -146,10 +146,13 @@ def as_flow_name(flow_name: str, option: str, value: Any) -> str:
     Raises
     ------
     DefinitionError
-        When it is no text, or empty.
+        When it is None or empty.
+    DefinitionTypeError
+        When it is anything else that is no text.
     """
     if not isinstance(value, str) or not value:
-        raise DefinitionError(f"A flow has name={shown(value)}; give a text that is not empty.")
+        refusal = DefinitionError if isinstance(value, str | None) else DefinitionTypeError
+        raise refusal(f"A flow has name={shown(value)}; give a text that is not empty.")
     return value
 
 

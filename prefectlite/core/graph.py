@@ -147,12 +147,12 @@ class FlowGraph(ChangeableFlow):
                     stacklevel=2,
                 )
 
-    def _add(self, task: Task) -> Place:
+    def _add(self, task: Task, slug: str | None = None) -> Place:
         block: Block | None = current_layer().block
         # Constants and the like run nowhere, so no block can hold them back.
         if block is not None and not isinstance(task, Parameter | Constant | Collection):
             block.take(task, self)
-        return super()._add(task)
+        return super()._add(task, slug)
 
     def set_reference_tasks(self, tasks: Iterable[AnyTask]) -> None:
         """Say which tasks decide how a run of the flow ends.

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefectlite.core.queries import GraphQueries
 from prefectlite.core.schema import parameter_schema
-from prefectlite.errors import ParameterError
+from prefectlite.errors import ParameterError, ParameterNameError
 from prefectlite.kinds import check_kind
 
 
@@ -35,9 +35,10 @@ class FlowInputs(GraphQueries):
 
         Raises
         ------
+        ParameterNameError
+            When a given name is unknown.
         ParameterError
-            When a given name is unknown, a required value is missing, or a value is not what its type asks
-            for.
+            When a required value is missing, or a value is not what its type asks for.
         DefinitionTypeError
             When the values have no names.
         """
@@ -48,7 +49,7 @@ class FlowInputs(GraphQueries):
             )
         for name in given:
             if name not in self._parameters:
-                raise ParameterError(self._unknown(name))
+                raise ParameterNameError(self._unknown(name))
         given = {**given, **more}
         checked: dict[str, Any] = {}
         for name, parameter in self._parameters.items():

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Unpack
 
+from prefectlite.core.attributes import defaults_from_attrs
 from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs
 from prefectlite.core.parameter import NO_DEFAULT
@@ -36,7 +37,6 @@ class Operation(Task):
     """The base of what an operator makes of two values."""
 
     __slots__ = ()
-    auto_generated: ClassVar[bool] = True
     _compute: ClassVar[staticmethod[[Any, Any], Any]]
 
     def run(self, x: Any, y: Any) -> Any:
@@ -172,7 +172,6 @@ class Not(Task):
     """``not x``."""
 
     __slots__ = ()
-    auto_generated: ClassVar[bool] = True
 
     def run(self, x: Any) -> bool:
         """Return whether ``x`` is false."""
@@ -207,7 +206,8 @@ class GetItem(_LookUp):
 
     __slots__ = ()
 
-    def run(self, task_result: Any, key: Any) -> Any:
+    @defaults_from_attrs("default")
+    def run(self, task_result: Any, key: Any, default: Any = NO_DEFAULT) -> Any:
         """Return an item.
 
         Parameters
@@ -216,6 +216,8 @@ class GetItem(_LookUp):
             What holds it.
         key : object
             Its key, index or slice.
+        default : object
+            The value where there is none; by default, the task's own.
 
         Returns
         -------
@@ -225,9 +227,9 @@ class GetItem(_LookUp):
         try:
             return task_result[key]
         except LookupError:
-            if self.default is NO_DEFAULT:
+            if default is NO_DEFAULT:
                 raise
-            return self.default
+            return default
 
 
 class GetAttr(_LookUp):
@@ -245,7 +247,8 @@ class GetAttr(_LookUp):
 
     __slots__ = ()
 
-    def run(self, task_result: Any, attr: str) -> Any:
+    @defaults_from_attrs("default")
+    def run(self, task_result: Any, attr: str, default: Any = NO_DEFAULT) -> Any:
         """Return an attribute.
 
         Parameters
@@ -254,6 +257,8 @@ class GetAttr(_LookUp):
             What has it.
         attr : str
             Its name, or a path of names: ``"shape.width"``.
+        default : object
+            The value where there is none; by default, the task's own.
 
         Returns
         -------
@@ -263,9 +268,9 @@ class GetAttr(_LookUp):
         try:
             return operator.attrgetter(attr)(task_result)
         except AttributeError:
-            if self.default is NO_DEFAULT:
+            if default is NO_DEFAULT:
                 raise
-            return self.default
+            return default
 
 
 #: The tasks that expressions make, by the names of their classes.

@@ -146,10 +146,10 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
         Raises
         ------
-        DefinitionError
+        DefinitionTypeError
             Always.
         """
-        raise DefinitionError(
+        raise DefinitionTypeError(
             f"Parameter {self.name!r} cannot be mapped, because it takes no input; map a task over it: "
             f"task.map({self.name})."
         )
@@ -164,10 +164,10 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
         Raises
         ------
-        DefinitionError
+        DefinitionTypeError
             Always.
         """
-        raise DefinitionError(
+        raise DefinitionTypeError(
             f"Parameter {self.name!r} takes no input; give its value when the flow is run: "
             f"flow.run({self.name}=...)."
         )
@@ -189,11 +189,13 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
 
         Raises
         ------
+        DefinitionTypeError
+            When no name is given.
         DefinitionError
-            When no name is given, or the new default is not what the type asks for.
+            When the new default is not what the type asks for.
         """
         if name is None:
-            raise DefinitionError(
+            raise DefinitionTypeError(
                 f"A copy of parameter {self.name!r} needs a name of its own; write copy(name='...')."
             )
         new = super().copy(**{**task_args, "slug": name, "name": name})

@@ -10,6 +10,8 @@ from typing import Any, Final, cast
 
 #: Types whose values hold no tasks and have short, harmless texts.
 PLAIN: Final = frozenset({int, float, complex, bool, str, bytes, type(None)})
+#: How many characters of a name may tell a value.
+LONGEST_IN_NAME: Final = 200
 # A set has the order of its members' hashes; those of texts differ from one process to the next.
 _ORDERED_IN_SETS: Final = frozenset({int, float, bool})
 
@@ -30,7 +32,7 @@ def short_text(value: Any, longest: int, text_of: Callable[[Any], str] = repr) -
     -------
     str or None
         None if it is longer, or the value is neither plain nor a moment, nor a member of an enumeration, nor
-        a list, tuple, set or dict of such values.
+        a list, tuple, set, dict or slice of such values.
 
     Examples
     --------
@@ -68,6 +70,8 @@ def _members(value: Any, kind: type[Any], room: int) -> Iterable[Any] | None:
         return chain(value, value.values())
     if kind is list or kind is tuple:
         return cast("Iterable[Any]", value)
+    if kind is slice:
+        return (value.start, value.stop, value.step)
     is_small_set = kind in (set, frozenset) and len(value) <= room
     if is_small_set and (len(value) <= 1 or _ORDERED_IN_SETS.issuperset(map(type, value))):
         return cast("Iterable[Any]", value)

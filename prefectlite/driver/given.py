@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.layers import current_layer
-from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError
+from prefectlite.errors import ContextError, DefinitionTypeError, ParameterError, ParameterNameError
 from prefectlite.states.meta import unwrapped
 from prefectlite.states.state import Pending, State
 
@@ -49,8 +49,10 @@ def given_parameters(
 
     Raises
     ------
+    ParameterNameError
+        When ``parameters`` has no names.
     ParameterError
-        When ``parameters`` has no names, or a keyword is one that only Prefect 1 had.
+        When a keyword is one that only Prefect 1 had.
     RuntimeError
         When the flow is still being built.
     """
@@ -64,7 +66,7 @@ def given_parameters(
         layer = layer.outer
     by_name: object = {} if parameters is None else parameters
     if not isinstance(by_name, Mapping):
-        raise ParameterError(
+        raise ParameterNameError(
             f"Flow {flow.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "
             "parameters={'limit': 3}."
         )

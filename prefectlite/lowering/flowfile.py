@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from prefectlite.core.graph import FlowGraph
-from prefectlite.errors import DefinitionError, DefinitionTypeError, FlowLoadError
+from prefectlite.core.home import home_of_flow
+from prefectlite.errors import DefinitionError, DefinitionTypeError, FlowFileNotFound, FlowLoadError
 from prefectlite.lowering.envelope import by_value_names, dumps
 
 #: What a file of ours begins with, and the version of its form.
@@ -23,13 +24,14 @@ _HEADER: Final = b"prefectlite flow 1\n"
 class PortableGraph(FlowGraph):
     """A flow that can be written to a file and read again."""
 
-    def save(self, path: str | os.PathLike[str]) -> str:
+    def save(self, fpath: str | os.PathLike[str] | None = None) -> str:
         """Write the flow to a file; functions of the running script go into it, importable ones by name.
 
         Parameters
         ----------
-        path : str or path
-            The file; one that is there is replaced, as a whole.
+        fpath : str, path or None
+            The file; one that is there is replaced, as a whole. By default, one of the flow's name in the
+            folder ``flows`` of the setting ``home_dir``, which ``load(name)`` finds.
 
         Returns
         -------
@@ -45,7 +47,7 @@ class PortableGraph(FlowGraph):
         SerializationError
             When something in the flow cannot be pickled.
         """
-        target = Path(_path(path, "saved to")).absolute()
+        target = Path(home_of_flow(self.name) if fpath is None else _path(fpath, "saved to")).absolute()
         names = by_value_names()
         content = _HEADER + pickle.dumps(_versions()) + dumps(self, names)
         try:
@@ -67,13 +69,13 @@ class PortableGraph(FlowGraph):
         return str(target)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, fpath: str | os.PathLike[str]) -> Self:
         """Read a flow that ``save`` wrote. Reading runs code from the file: only read files that you trust.
 
         Parameters
         ----------
-        path : str or path
-            The file.
+        fpath : str or path
+            The file; where there is none, the name of a flow that ``save()`` wrote.
 
         Returns
         -------
@@ -82,8 +84,10 @@ class PortableGraph(FlowGraph):
 
         Raises
         ------
+        FlowFileNotFound
+            When there is no such file; it is a ``FileNotFoundError``.
         FlowLoadError
-            When there is no such file, it holds no flow, or needs what is not installed here.
+            When the file cannot be read, holds no flow, or needs what is not installed here.
         DefinitionTypeError
             When it is no path at all.
 
@@ -92,12 +96,13 @@ class PortableGraph(FlowGraph):
         UserWarning
             When it was written by another version of prefectlite or Python.
         """
-        name = _path(path, "read from")
+        name = _path(fpath, "read from")
         try:
-            content = io.BytesIO(Path(name).read_bytes())
+            content = io.BytesIO(_content(name))
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise FlowLoadError(
+            refusal = FlowFileNotFound if isinstance(error, FileNotFoundError) else FlowLoadError
+            raise refusal(
                 f"The flow file {name!r} cannot be read: {why}; give the path that flow.save(...) returned."
             ) from error
         if content.read(len(_HEADER)) != _HEADER:
@@ -126,6 +131,16 @@ class PortableGraph(FlowGraph):
                 f"The file {name!r} holds a {type(flow).__name__}, not a {cls.__name__}; read it with that."
             )
         return flow
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        saved = Path(home_of_flow(path))
+        if not saved.is_file():
+            raise
+        return saved.read_bytes()
 
 
 def _path(given: object, what: str) -> str:

@@ -283,12 +283,12 @@ def _tell_without_effect(said: Mapping[str, Given | None], level: int = 4) -> No
 
 
 @contextmanager
-def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[Config]:
+def set_temporary_config(temp_config: Mapping[str, Any]) -> Iterator[Config]:
     """Let some settings have other values in this process inside a block; meant for tests.
 
     Parameters
     ----------
-    settings : mapping of str to object
+    temp_config : mapping of str to object
         Values by key: ``{"results.inline_limit": 0}``, or ``{"results": {"inline_limit": 0}}``.
 
     Yields
@@ -307,11 +307,11 @@ def set_temporary_config(settings: Mapping[str, Any]) -> Iterator[Config]:
     ...     config.executor, config.context["region"]
     ('local', 'north')
     """
-    layer = _book.put_on(named(settings, "set_temporary_config"))
+    layer = _book.put_on(named(temp_config, "set_temporary_config"))
     try:
         _tell_without_effect(layer)
         _book.open()
-        with _place.amend(settings):
+        with _place.amend(temp_config):
             yield config
     finally:
         _book.take_off(layer)

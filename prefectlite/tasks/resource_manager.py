@@ -249,11 +249,10 @@ class ResourceManager:
 
 
 @overload
-def resource_manager(resource_class: Callable[..., Any], /) -> ResourceManager: ...
+def resource_manager(resource_class: Callable[..., Any]) -> ResourceManager: ...
 @overload
 def resource_manager(
     resource_class: None = None,
-    /,
     *,
     name: str | None = None,
     init_task_kwargs: TaskArgs | None = None,
@@ -262,7 +261,6 @@ def resource_manager(
 ) -> Callable[[Callable[..., Any]], ResourceManager]: ...
 def resource_manager(
     resource_class: Callable[..., Any] | None = None,
-    /,
     *,
     name: str | None = None,
     init_task_kwargs: TaskArgs | None = None,

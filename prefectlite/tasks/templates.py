@@ -64,7 +64,9 @@ class StringFormatter(Task):
         Raises
         ------
         ValueError
-            When there is no template, or when nothing bears the name of one of its fields.
+            When there is no template.
+        KeyError, IndexError
+            When nothing bears the name, or the number, of one of its fields.
         """
         if template is None:
             raise ValueError(
@@ -73,7 +75,7 @@ class StringFormatter(Task):
         try:
             return string.Formatter().vformat(template, (), ChainMap(values, context))
         except (KeyError, IndexError) as error:
-            raise ValueError(
+            raise type(error)(
                 f"The template {template!r} of task {self.name!r} has a field that neither an argument nor "
                 f"the context fills ({error}); pass it to the call by its name."
             ) from None

@@ -372,7 +372,7 @@ FLOWS: dict[str, Bad] = {
     ),
     "@flow by number": (
         lambda: flow(name=3)(lambda: None),  # type: ignore[call-overload]
-        ValueError,
+        TypeError,
         ("name=3", "give a text"),
     ),
     "a flow that is saved nowhere": (lambda: BUILT.save(""), TypeError, ("''", "give one: 'etl.flow'")),

@@ -269,8 +269,13 @@ CALLS: dict[str, Bad] = {
     ),
     "add_edge with a key that is no name": (
         inside(lambda opened: opened.add_edge(1, inc.copy(), key=[])),  # type: ignore[arg-type]
+        ValueError,
+        ("from 1 to 'inc'", "key=[]", "give the name of an argument"),
+    ),
+    "add_edge with a key that is no argument": (
+        inside(lambda opened: opened.add_edge(1, inc.copy(), key="y")),
         TypeError,
-        ("'inc'", "[] is no argument of it", "correct the name"),
+        ("'inc'", "'y' is no argument of it", "correct the name"),
     ),
 }
 
@@ -347,8 +352,13 @@ FLOWS: dict[str, Bad] = {
         ValueError,
         ("'p'", "'x'", "int", "Give a value of that type"),
     ),
-    "copy of a parameter": (lambda: Parameter("p").copy(), ValueError, ("'p'", "copy(name='...')")),
-    "map of a parameter": (inside(lambda _: Parameter("p").map([1])), ValueError, ("'p'", "task.map(p)")),
+    "copy of a parameter": (lambda: Parameter("p").copy(), TypeError, ("'p'", "copy(name='...')")),
+    "map of a parameter": (inside(lambda _: Parameter("p").map([1])), TypeError, ("'p'", "task.map(p)")),
+    "binding of a parameter": (
+        inside(lambda _: Parameter("p").bind(1)),
+        TypeError,
+        ("'p'", "takes no input", "flow.run(p=...)"),
+    ),
     "parameter twice": (
         inside(lambda opened: [opened.add_task(Parameter("p")) for _ in "ab"]),
         ValueError,

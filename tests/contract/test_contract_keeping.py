@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import time
 from collections.abc import Iterator
@@ -20,10 +21,13 @@ import pytest
 from pydantic import SecretStr
 
 from prefectlite import (
+    EnvVarSecret,
     Flow,
     Parameter,
     SecretBase,
+    case,
     context,
+    merge,
     set_temporary_config,
     signals,
     task,
@@ -160,6 +164,29 @@ def _(kit: Kit) -> None:
     assert first["read-1"].result == second["read-1"].result == [[1], [2], [5]]
 
 
+@row(
+    "13",
+    "the flow's result is for operators and merges too; a part of what is not stored is not stored either",
+)
+def _(kit: Kit) -> None:
+    def one_more(x: int) -> int:
+        return x + 1
+
+    pair, inc = task(lambda: (1, 2), name="pair", nout=2), task(one_more, name="inc")
+    with Flow("operators", result=LocalResult(kit.folder, location="{task_name}")) as flow:
+        with case(pair()[0] > 0, True):
+            taken = inc(1)
+        task(lambda x: x, name="read")([merge(taken, 0), {"in": taken}])
+        pair(task_args={"name": "off", "checkpoint": False})[0]
+        EnvVarSecret("HOME")(task_args={"name": "hidden"})[0]
+        inc.map([1], task_args={"target": "{map_index}"})
+
+    found = kit.run(flow)
+
+    assert found["hidden[0]-1"].result == os.environ["HOME"][0]
+    assert kit.files == {"pair", "pair[0]", "GreaterThan", "inc", "Merge", "read", "0"}
+
+
 @row("13", "result: that of the task, else that of the flow, else none; checkpoint=False stores nothing")
 def _(kit: Kit) -> None:
     def body(x: int = 0) -> int:
@@ -176,7 +203,7 @@ def _(kit: Kit) -> None:
     found = kit.run(flow)
 
     assert set(map(type, found.values())) == {Success, type(found["many-1"])}
-    assert kit.files == {"flows/None", "own/own.json", "many/0", "many/1"}
+    assert kit.files == {"flows/None", "Add/None", "own/own.json", "many/0", "many/1"}
     assert json.loads((kit.folder / "own" / "own.json").read_text()) == 4
     assert found["own-1"].result_ref.location == str(kit.folder / "own" / "own.json")
     assert found["off-1"].message == "The body returned."

@@ -67,7 +67,9 @@ JUNK += (Resource, FOREIGN, ANOTHER, states.Success(), NOON)
 NO_CALLS = "FlowRun Injected Moment NoResultType Notice Ran Renderer Report ResultRef RunKey Simulation Store"
 NO_CALLS += " Trigger ValueSource config task flow defaults_from_attrs resource_manager IntervalSchedule"
 #: What rooms of ours call, for tasks, workers and the command line; and what needs a schedule, or graphviz.
-INNER = "add_collection bind checker for_worker note_copied note_made note_used operate parse take_over"
+INNER = (
+    "add_collection bind checker for_worker next_slug note_copied note_made note_used operate parse take_over"
+)
 INNER += " draw erase holds redraw take_out set_constant drop_constant rename serve visualize"
 #: Arguments that take whatever there is, by the reason; some of one call alone.
 TAKES_ANYTHING = {

@@ -25,6 +25,7 @@ from prefectlite import (
     defaults_from_attrs,
     flatten,
     mapped,
+    merge,
     signals,
     tags,
     task,
@@ -248,7 +249,7 @@ def _() -> None:
 @row("1.1", "auto_generated is False but for tasks that the framework made")
 def _() -> None:
     with Flow("f") as flow:
-        inc([inc(1), 2]), inc.map([1])
+        inc([inc(1), 2]), inc.map([1]), inc(1) + 1, merge(inc(1)), inc(1)[0]
     made = {type(one).__name__ for one in flow.tasks if one.auto_generated}
     assert made == {"List", "Constant"}
     assert not inc.auto_generated
@@ -413,6 +414,7 @@ def _() -> None:
     made: Any = task(name="other", max_retries=1)(inc.run)
     assert [type(one) for one in (inc, made)] == [FunctionTask, FunctionTask]
     assert (made.name, made.max_retries, FunctionTask(inc.run, name="n").name) == ("other", 1, "n")
+    assert [type(task(fn=inc.run, name="n")), as_task(x=inc)] == [FunctionTask, inc]
     with refused(TypeError, "made from a function, not from 3"):
         FunctionTask(3)  # type: ignore[arg-type]
 
@@ -597,10 +599,24 @@ def _() -> None:
 def _() -> None:
     with Flow("f") as flow:
         parent: Any = inc(1)
-        items = [parent["a"], parent[1:2], parent[parent], parent["x" * 50]]
+        items = [
+            parent["a"],
+            parent[1:2],
+            parent[parent],
+            parent["x" * 50],
+            parent["x" * 500],
+            parent[inc.run],
+        ]
         with refused(ValueError, "let a task of your own take both"):
             parent[parent:]
-    assert [one.name for one in items] == ["inc['a']", "inc[slice(1, 2, None)]", "inc[inc]", "inc[str]"]
+    assert [one.name for one in items] == [
+        "inc['a']",
+        "inc[slice(1, 2, None)]",
+        "inc[inc]",
+        f"inc['{'x' * 50}']",
+        "inc[str]",
+        "inc[function]",
+    ]
     assert {type(one) for one in items} == {GetItem}
     assert flow.edges_to(items[0]) == {Edge(parent, items[0], "task_result")}
     assert flow.constants[items[0]] == {"key": "a"}
@@ -633,6 +649,7 @@ def _() -> None:
 def _() -> None:
     assert GetAttr().run(inc, "frozen_options.retry.max_retries") == 0
     assert GetAttr(default=None).run(inc, "options.nothing.more") is None
+    assert GetAttr().run(inc, "nothing", default=3) == 3
     with pytest.raises(AttributeError):
         GetAttr().run(inc, "nothing")
 
@@ -647,6 +664,7 @@ def _() -> None:
     for holder, key in (({}, "a"), ([], 3)):
         with pytest.raises(LookupError):
             GetItem().run(holder, key)
+        assert GetItem(default=1).run(holder, key, None) is None
 
 
 @row("2", "And and Or return Python's `x and y` and `x or y`")

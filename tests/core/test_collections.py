@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefectlite.core.annotations import EdgeAnnotation, flatten, mapped, unmapped
 from prefectlite.core.assembly import Assembly
-from prefectlite.core.constants import Collection, Constant, Dict, List, Record, Set, Tuple
+from prefectlite.core.constants import AutoList, Collection, Constant, Dict, List, Record, Set, Tuple
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.task import Task, task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
@@ -111,6 +111,33 @@ def test_a_collection_is_put_together_from_its_members(
     assert type(built) is type(expected)
     assembly = upstream.assembly(flow.constants[upstream])
     assert pickle.loads(pickle.dumps(assembly)) == assembly
+
+
+def test_collections_are_counted_before_those_that_they_hold() -> None:
+    flow, outer = taken([A, {"a": [B], "b": {"c": B}}, [B]], A, B)
+    member = {edge.key: edge.upstream for edge in flow.edges_to(outer)}
+    values, last = *flow.upstream_tasks(member["arg_2"]), member["arg_3"]
+    within = {edge.key: edge.upstream for edge in flow.edges_to(values)}
+    (deepest,) = flow.upstream_tasks(within["arg_2"])
+    assert [flow.slugs[one] for one in (outer, values, within["arg_1"], deepest, last)] == [
+        f"List-{number}" for number in range(1, 6)
+    ]
+    assert [flow.slugs[one] for one in (member["arg_2"], within["arg_2"])] == ["Dict-1", "Dict-2"]
+    assert flow.sorted_tasks() == tuple(flow.tasks)
+
+
+def test_a_dict_has_its_keys_and_the_list_of_its_values_as_arguments() -> None:
+    flow, made = taken({"a": A, "b": 1}, A)
+    (edge,) = flow.edges_to(made)
+    assert (edge.key, type(edge.upstream)) == ("values", AutoList)
+    assert flow.constants[made] == {"keys": ["a", "b"]}
+    flow.constants[made]["keys"] = ("c", "d")
+    assert evaluate(flow, made, VALUES) == {"c": 10, "d": 1}
+    del flow.constants[made]["keys"]
+    flow.add_edge(B, made, key="keys")
+    assert evaluate(flow, made, {A: 10, B: "xy"}) == {"x": 10, "y": 1}
+    with pytest.raises(DefinitionTypeError, match="'arg_3' is no argument of it"):
+        flow.add_edge(B, made, key="arg_3")
 
 
 def test_a_record_is_called_what_its_class_is_called() -> None:
@@ -300,3 +327,10 @@ def test_an_assembly_fills_known_members_in_between() -> None:
     assembly = Assembly("list", 5, fixed=((0, "a"), (3, "d")))
     assert assembly.build(["b", "c", "e"]) == ["a", "b", "c", "d", "e"]
     assert Assembly("tuple", 2).build([1, 2]) == (1, 2)
+
+
+def test_a_constant_has_the_options_of_tasks() -> None:
+    made = Constant(3, tags=["x"], slug="three")
+    with FlowGraph("f") as flow:
+        flow.add_task(made)
+    assert (made.name, set(made.tags), flow.slugs[made]) == ("3", {"x"}, "three")

@@ -43,7 +43,10 @@ def test_a_flow_may_be_called_otherwise() -> None:
     flow.name = "g"
     assert flow == FlowGraph("g")
     for name in ("", None, 3):
-        with pytest.raises(DefinitionError, match=f"A flow has name={name!r}; give a text that is not empty"):
+        with pytest.raises(
+            (DefinitionError, DefinitionTypeError),
+            match=f"A flow has name={name!r}; give a text that is not empty",
+        ):
             flow.name = name  # type: ignore[assignment]
     assert flow.name == "g"
 

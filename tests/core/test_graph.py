@@ -39,8 +39,8 @@ class Join(Task):
 
 
 def test_a_flow_needs_a_name() -> None:
-    for name in ("", None, 3):
-        with pytest.raises(DefinitionError, match="give a text that is not empty"):
+    for name, error in (("", DefinitionError), (None, DefinitionError), (3, DefinitionTypeError)):
+        with pytest.raises(error, match="give a text that is not empty"):
             FlowGraph(name)
 
 
@@ -185,13 +185,32 @@ def test_imperative_edges_in_every_form() -> None:
     assert [*flow.edges_to(b)] == [Edge(a, b)]
     assert [*flow.edges_to(c)] == [Edge(b, c)]
     assert [*flow.edges_to(join)] == [
-        Edge(a, join, "x"),
         Edge(c, join),
+        Edge(a, join, "x"),
         Edge(b, join, "z"),
         Edge(constant, join),
     ]
     assert flow.constants == {join: {"y": 3}}
     assert flow.downstream_tasks(join) == {d}
+
+
+def test_slugs_are_counted_in_the_order_in_which_prefect_1_took_tasks_in() -> None:
+    flow = FlowGraph("f")
+    one, two, three, four, five = (Mark() for _ in range(5))
+    flow.add_edge(one, two)
+    three.set_dependencies(flow, upstream_tasks=[four], downstream_tasks=[five])
+    join = Join()
+    six, seven = Mark(), Mark()
+    join.set_dependencies(flow, upstream_tasks=[six], keyword_tasks={"x": seven})
+    with flow:
+        called = inc.map([1, 2], upstream_tasks=[mapped([1, 2])])
+    assert [flow.slugs[task] for task in (one, two, three, four, five, six, seven)] == [
+        f"Mark-{number}" for number in range(1, 8)
+    ]
+    assert {edge.key: flow.slugs[edge.upstream] for edge in flow.edges_to(called)} == {
+        None: "[1, 2]-1",
+        "x": "[1, 2]-2",
+    }
 
 
 def test_a_constant_with_a_key_is_no_task_and_others_are() -> None:
@@ -458,9 +477,9 @@ def test_set_dependencies_of_a_mapped_task_pairs_it_with_maps() -> None:
         other.set_upstream(plain, mapped=True)
     paired: Any = first
     assert [*flow.edges_to(join)] == [
-        Edge(paired, join, "x", mapped=True),
         Edge(plain, join),
         Edge(paired, join, mapped=True),
+        Edge(paired, join, "x", mapped=True),
     ]
     assert [*flow.edges_to(other)] == [Edge(plain, other, mapped=True)]
 

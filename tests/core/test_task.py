@@ -522,7 +522,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"slug": "load[3]"}, DefinitionError, r"slug='load\[3\]'.*children of a map"),
     ({"slug": "load@2"}, DefinitionError, "iterations of a loop"),
     ({"slug": ""}, DefinitionError, "a text that is not empty"),
-    ({"slug": 3}, DefinitionError, "a text that is not empty"),
+    ({"slug": 3}, DefinitionTypeError, "a text that is not empty"),
     ({"name": 3}, DefinitionTypeError, "name=3; give a text"),
     ({"timeout": "3"}, DefinitionTypeError, "timeout='3'; give seconds"),
     ({"timeout": True}, DefinitionTypeError, "timeout=True; give seconds"),

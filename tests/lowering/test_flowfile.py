@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, Parameter, task
+from prefectlite import Flow, Parameter, set_temporary_config, task
 from prefectlite.core.graph import FlowGraph
 from prefectlite.errors import FlowLoadError, SerializationError
 from prefectlite.lowering import flowfile
@@ -53,6 +53,20 @@ def test_saving_again_replaces_the_file_as_a_whole_and_leaves_no_other(tmp_path:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_flow_that_is_saved_without_a_path_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with set_temporary_config({"home_dir": str(tmp_path / "home")}):
+        path = Flow("Day / one").save()
+        assert Flow("***").save() == str(tmp_path / "home" / "flows" / "flow.prefectlite")
+
+        assert path == str(tmp_path / "home" / "flows" / "day-one.prefectlite")
+        assert Flow.load("Day / one").name == "Day / one"
+        Flow("here").save(fpath="day-one")
+        assert Flow.load(fpath="day-one").name == "here"
+
+
 def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
 
@@ -90,5 +104,6 @@ def test_what_holds_no_flow_is_refused(tmp_path: Path, content: bytes | None, te
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(FlowLoadError, match=text):
+    with pytest.raises(FlowLoadError, match=text) as refused:
         Flow.load(path)
+    assert isinstance(refused.value, FileNotFoundError) == (content is None)

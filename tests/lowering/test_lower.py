@@ -288,7 +288,7 @@ def test_a_reduce_over_children_that_failed_mixes_keys_and_exceptions(bench: Any
 def test_a_collection_is_put_together_by_its_reader(bench: Any, spec_of: Any) -> None:
     with FlowGraph("f") as graph:
         a = inc(1)
-        collect({"a": a, "b": [a, 2], "c": "plain"})
+        collect([a, {"b": [a, 2]}, "plain"])
     shipment = bench(graph).start().shipments[-1]
     ((_, (op, (assembly, members), _, _)),) = spec_of(shipment).recipes
     assert op == ASSEMBLE

@@ -288,3 +288,13 @@ def test_expressions_of_items_are_mapped_too() -> None:
         made = apply_map(func, [1, 2, 3])
 
     assert flow.run(executor=LocalExecutor()).result[made].result == [1, 6, 9]
+
+
+def test_a_known_value_that_is_handed_over_whole_is_a_constant_of_the_lists_that_it_stands_in() -> None:
+    with Flow("known") as flow:
+        made = apply_map(lambda x, whole: add(x, [whole, x]), [1, 2], unmapped(5))
+    [values] = flow.get_tasks(name="List")
+
+    assert flow.constants[values] == {"arg_1": 5}
+    assert flow.get_tasks(name="5") == []
+    assert flow.slugs[made] == "add-1"

@@ -17,14 +17,13 @@ def inc(x: int = 0) -> int:
     return x + 1
 
 
-def test_the_comparisons_of_a_switch_are_tagged_and_made_by_the_framework() -> None:
+def test_the_comparisons_of_a_switch_are_tagged() -> None:
     with Flow("switch") as flow:
         one = inc()
         switch(inc(), {"a": one})
     [compared] = flow.get_tasks(tags=["switch"])
 
     assert compared.name == 'CompareValue: "a"'
-    assert compared.auto_generated
     assert flow.upstream_tasks(one) == {compared}
 
 
@@ -98,3 +97,17 @@ def test_a_filter_logs_what_its_function_says_of_the_kept_values(caplog: pytest.
 
     assert ("prefectlite.even", logging.INFO, "2 kept") in caplog.record_tuples
     assert even.run([1, 2]) == [2]
+
+
+def test_a_merge_has_the_options_of_tasks() -> None:
+    with Flow("merge") as flow:
+        merged = merge(
+            inc(1), inc(2), name="both", tags=["x"], trigger=triggers.all_finished, checkpoint=False
+        )
+        with pytest.raises(DefinitionError, match="skip_on_upstream_skip=True"):
+            merge(inc(1), skip_on_upstream_skip=True)
+        with pytest.raises(TypeError, match="colour"):
+            merge(inc(1), colour=3)  # type: ignore[call-arg]
+
+    assert (flow.slugs[merged], merged.checkpoint) == ("both-x-1", False)
+    assert merged.trigger is triggers.all_finished

@@ -190,3 +190,7 @@ def test_a_copied_flow_knows_what_decides_too() -> None:
     assert copied.reference_tasks() == {used, other}
     assert flow.reference_tasks() == {used}
     assert Flow("plain").reference_tasks() == set()
+
+
+def test_a_class_may_be_given_by_name() -> None:
+    assert resource_manager(resource_class=Cluster.resource_class).name == "Cluster"

@@ -25,9 +25,9 @@ def test_a_text_is_filled_in_with_arguments_and_the_context() -> None:
 
 
 def test_what_cannot_be_filled_in_names_template_field_and_mend() -> None:
-    with pytest.raises(ValueError, match=r"template '\{x\}' of task 'told'.*\('x'\); pass it to the call"):
+    with pytest.raises(KeyError, match=r"template '\{x\}' of task 'told'.*\('x'\); pass it to the call"):
         StringFormatter("{x}", name="told").run()
-    with pytest.raises(ValueError, match="pass it to the call by its name"):
+    with pytest.raises(IndexError, match="pass it to the call by its name"):
         StringFormatter("{}").run()
     with pytest.raises(ValueError, match="'StringFormatter' has no template; give it one"):
         StringFormatter().run()

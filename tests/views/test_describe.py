@@ -44,7 +44,7 @@ def test_a_description_holds_parameters_tasks_and_edges_and_is_json() -> None:
     assert told["parameters"]["properties"]["boxes"]["default"] == [{"width": 1}]
     assert list(told["parameters"]["$defs"]) == ["Box"]
     tasks = {one["slug"]: one for one in told["tasks"]}
-    assert list(tasks) == ["n", "load-a-b-1", "Constant[list]-1", "box", "boxes", "load-1"]
+    assert list(tasks) == ["n", "load-a-b-1", "box", "boxes", "Constant[list]-1", "load-1"]
     assert tasks["load-a-b-1"] == {
         "slug": "load-a-b-1",
         "name": "load",

@@ -269,7 +269,15 @@ def test_arguments_are_made_from_recipes() -> None:
         ("all", (NEEDS, range(2), None, False)),
         ("flat", (NEEDS, (0, 1), None, True)),
         ("many", (MANY, (need, (VALUE, 4, None, False)), None, False)),
-        ("built", (ASSEMBLE, (Assembly("dict", 1, ("k",)), (need,)), None, False)),
+        (
+            "built",
+            (
+                ASSEMBLE,
+                (Assembly("dict", 2, fixed=((0, ["k"]),)), ((MANY, (need,), None, False),)),
+                None,
+                False,
+            ),
+        ),
     )
     outcome = attempt(lambda **kw: kw, given={"a": 0}, recipes=recipes, values=values)
     assert isinstance(outcome.wrapper, Succeeded)

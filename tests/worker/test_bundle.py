@@ -277,7 +277,15 @@ def test_what_children_share_is_one_object_only_where_it_was_before(site):
         ("flat", (NEED, 0, None, True)),
         ("packed", (PACKED_RECIPE, pickle.dumps([1]), None, False)),
         ("many", (MANY, ((NEED, 1, None, False), (VALUE, 4, None, False)), None, False)),
-        ("built", (ASSEMBLE, (Assembly("dict", 1, ("k",)), ((NEED, 1, None, False),)), None, False)),
+        (
+            "built",
+            (
+                ASSEMBLE,
+                (Assembly("dict", 2, fixed=((0, ["k"]),)), ((MANY, ((NEED, 1, None, False),), None, False),)),
+                None,
+                False,
+            ),
+        ),
     )
 
     def body(**kw):

@@ -149,12 +149,12 @@ class _Inside(FlowGraph):
         self.around = around
         self.function = function
 
-    def _add(self, task: Task) -> Place:
+    def _add(self, task: Task, slug: str | None = None) -> Place:
         if task not in self.around:
-            return super()._add(task)
+            return super()._add(task, slug)
         # Nothing in here makes a task conditional that was there before.
         with no_block():
-            return super()._add(task)
+            return super()._add(task, slug)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,8 @@ class _Move:
             for key, value in inside.constants[task].items():
                 graph.add_edge(value, task, key)
             for edge in map(self._edge, inside.edges_to(task)):
-                if isinstance(task, Collection):
+                is_known = isinstance(edge.upstream, Constant) and not edge.mapped
+                if isinstance(task, Collection) and not is_known:
                     graph.add_task(edge.upstream)
                     graph.take_over(edge)
                 else:

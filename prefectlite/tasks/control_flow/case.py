@@ -7,6 +7,7 @@ from typing import Any
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.blocks import enter_block, leave_block
+from prefectlite.core.plain import LONGEST_IN_NAME
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.tasks.control_flow.compare import CompareValue, words
 
@@ -66,7 +67,7 @@ class case:  # noqa: N801  # Prefect 1's name, written like a statement
         block = leave_block()
         if block.tasks:
             # The comparison belongs to the block around this one, so that blocks can be nested.
-            compared = CompareValue(self.value, name=f"case({words(self.value, str)})")
+            compared = CompareValue(self.value, name=f"case({words(self.value, str, LONGEST_IN_NAME)})")
             compared.bind(value=self.task, flow=block.graph)
             for task in block.roots():
                 task.set_upstream(compared, flow=block.graph)

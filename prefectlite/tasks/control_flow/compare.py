@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, Final, Unpack
 
 from prefectlite.core.base import Task
 from prefectlite.core.options import TaskArgs
-from prefectlite.core.plain import short_text
+from prefectlite.core.plain import LONGEST_IN_NAME, short_text
 from prefectlite.states.signals import SKIP
 
 _LONGEST: Final = 32
@@ -24,10 +24,10 @@ class CompareValue(Task):
         Tags and the like; it is called ``CompareValue: "<value>"`` unless ``name`` says otherwise.
     """
 
-    auto_generated: ClassVar[bool] = True
-
     def __init__(self, value: Any, **options: Unpack[TaskArgs]) -> None:
-        options.setdefault("name", f'CompareValue: "{words(value, str)}"')
+        # There is nothing in its None to store.
+        options.setdefault("checkpoint", False)
+        options.setdefault("name", f'CompareValue: "{words(value, str, LONGEST_IN_NAME)}"')
         super().__init__(**options)
         self.value = value
 
@@ -48,7 +48,7 @@ class CompareValue(Task):
             raise SKIP(f"The value is {words(value)}, so this branch, for {words(self.value)}, is skipped.")
 
 
-def words(value: Any, text_of: Callable[[Any], str] = repr) -> str:
+def words(value: Any, text_of: Callable[[Any], str] = repr, longest: int = _LONGEST) -> str:
     """Return a short text for a value; that of a big one costs more than it is worth.
 
     Parameters
@@ -57,11 +57,13 @@ def words(value: Any, text_of: Callable[[Any], str] = repr) -> str:
         The value.
     text_of : callable
         Makes the text of a value that is not big.
+    longest : int
+        How many characters are short.
 
     Returns
     -------
     str
         That text, or ``a <type>``.
     """
-    text = short_text(value, _LONGEST, text_of)
+    text = short_text(value, longest, text_of)
     return f"a {type(value).__name__}" if text is None else text

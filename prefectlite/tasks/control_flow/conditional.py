@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.collecting import holds_tasks
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.context import tags
-from prefectlite.core.options import OptionArgs
+from prefectlite.core.options import TaskArgs
 from prefectlite.core.parameter import Parameter
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.rules.triggers import all_successful, not_all_skipped
@@ -25,14 +25,12 @@ _ARGUMENT = "task_"
 class AsBool(Task):
     """Turns a value into True or False, as ``if`` does."""
 
-    auto_generated: ClassVar[bool] = True
-
-    def run(self, value: Any) -> bool:
+    def run(self, x: Any) -> bool:
         """Decide.
 
         Parameters
         ----------
-        value : object
+        x : object
             Any value.
 
         Returns
@@ -40,7 +38,7 @@ class AsBool(Task):
         bool
             Its truth.
         """
-        return bool(value)
+        return bool(x)
 
 
 class Merge(Task):
@@ -48,8 +46,8 @@ class Merge(Task):
 
     Parameters
     ----------
-    **options : OptionArgs
-        Retries, tags and the like; the trigger is ``not_all_skipped`` unless another is given.
+    **options : TaskArgs
+        Name, retries, tags and the like; the trigger is ``not_all_skipped`` unless another is given.
 
     Raises
     ------
@@ -57,9 +55,7 @@ class Merge(Task):
         When it is to be skipped with its upstreams.
     """
 
-    auto_generated: ClassVar[bool] = True
-
-    def __init__(self, **options: Unpack[OptionArgs]) -> None:
+    def __init__(self, **options: Unpack[TaskArgs]) -> None:
         if options.setdefault("skip_on_upstream_skip", False):
             raise DefinitionError(
                 "A Merge has skip_on_upstream_skip=True, so it would be skipped with the first of its "
@@ -164,11 +160,11 @@ def ifelse(
     for value, task in cases.items():
         _check_branch(value, task)
     if cases:
-        switch(AsBool(name="as_bool").bind(value=condition, mapped=mapped), cases, mapped)
+        switch(AsBool(name="as_bool").bind(x=condition, mapped=mapped), cases, mapped)
 
 
 def merge(
-    *tasks: AnyTask, flow: FlowGraph | None = None, mapped: bool = False, checkpoint: bool | None = None
+    *tasks: AnyTask, flow: FlowGraph | None = None, mapped: bool = False, **options: Unpack[TaskArgs]
 ) -> AnyTask:
     """Bring branches together: the value of the first that was not skipped and whose value is not None.
 
@@ -182,8 +178,8 @@ def merge(
         The flow; by default, the one that is being built.
     mapped : bool
         Whether the branches are mapped, so that they are merged child by child.
-    checkpoint : bool or None
-        The option of that name of the new task; None leaves it away.
+    **options : TaskArgs
+        Name, retries, tags and the like of the new task; see ``Merge``.
 
     Returns
     -------
@@ -193,7 +189,9 @@ def merge(
     Raises
     ------
     DefinitionError
-        When no flow is being built.
+        When no flow is being built, or the merge is to be skipped with its branches.
+    DefinitionTypeError
+        When an option does not exist.
 
     Examples
     --------
@@ -211,10 +209,9 @@ def merge(
     >>> flow.run(executor=LocalExecutor()).result[result].result
     7
     """
-    options: dict[str, Any] = {} if checkpoint is None else {"checkpoint": checkpoint}
     if any(_is_known(task) for task in tasks):
         # A value is never skipped, but no edge tells the trigger of it.
-        options["trigger"] = all_successful
+        options.setdefault("trigger", all_successful)
     branches = {f"{_ARGUMENT}{number}": task for number, task in enumerate(tasks, start=1)}
     return Merge(**options).bind(flow=flow, mapped=mapped, **branches)
 
