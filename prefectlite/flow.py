@@ -35,7 +35,7 @@ from prefectlite.executors.submitting import AnyExecutor
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
-from prefectlite.schedules.schedule import Schedule
+from prefectlite.schedules.schedules import Schedule
 from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, Pending, State

@@ -10,7 +10,7 @@ from prefectlite.core.in_place import OptionList
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.results.result import Result
-from prefectlite.schedules.schedule import Schedule, as_schedule
+from prefectlite.schedules.schedules import Schedule, as_schedule
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import NO_EDGES, Place, Rim
 from prefectlite.errors import DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
-from prefectlite.schedules.schedule import Schedule
+from prefectlite.schedules.schedules import Schedule
 
 
 class FlowGraph(ChangeableFlow):
