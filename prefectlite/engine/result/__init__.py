@@ -1,8 +1,6 @@
 """The base of results, at the path that it had in Prefect 1. Holds nothing itself."""
 
-from prefectlite.results import Result
-from prefectlite.states import NO_RESULT, NoResultType
+from prefectlite.engine.result import base
+from prefectlite.engine.result.base import NoResult, NoResultType, Result
 
-__all__ = ["NoResult", "NoResultType", "Result"]
-
-NoResult = NO_RESULT
+__all__ = ["NoResult", "NoResultType", "Result", "base"]
