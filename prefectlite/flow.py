@@ -7,11 +7,11 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Never, Unpack, overload
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import raises_on_exception
-from prefectlite.core.flow_options import FlowOptions, as_handlers
+from prefectlite.core.flow_options import ABSENT, FlowOptions, as_handlers
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
@@ -35,7 +35,7 @@ from prefectlite.executors.submitting import AnyExecutor
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.flowfile import PortableGraph
-from prefectlite.schedules.schedule import Schedule
+from prefectlite.schedules.schedules import Schedule
 from prefectlite.settings import current as current_settings
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Mapped, Pending, State
@@ -69,6 +69,14 @@ class Flow(PortableGraph):
     >>> state.result[twice].result
     42
     """
+
+    if not TYPE_CHECKING:  # which is to find misspelt names
+
+        def __getattr__(self, name: str) -> Never:
+            """Say what there is instead of what asked a server."""
+            if name in ABSENT:
+                raise AttributeError(f"Flow {self.name!r} has no {name}: {ABSENT[name]}.")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def run(
         self,

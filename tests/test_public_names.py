@@ -132,6 +132,9 @@ import prefectlite as prefect
 
 found = prefect.engine.signals.SKIP, prefect.engine.state.Success, prefect.utilities.logging.get_logger
 found += prefect.executors.LocalExecutor, prefect.tasks.shell.ShellTask, prefect.tasks.core.constants.Constant
+found += prefect.core.flow.Flow, prefect.core.task.Task, prefect.core.edge.Edge, prefect.core.parameter.Parameter
+found += prefect.executors.dask.DaskExecutor, prefect.executors.local.LocalExecutor, prefect.executors.base.Executor
+found += prefect.engine.result.base.Result, prefect.engine.results.local_result.LocalResult
 assert all(map(callable, (*found, prefect.client.Secret)))
 assert prefect.core.Flow is prefect.Flow and prefect.exceptions.PrefectSignal is prefect.signals.Signal
 from prefectlite.core.parameter import DateTimeParameter

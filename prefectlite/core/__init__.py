@@ -4,7 +4,8 @@
 container, ``binding`` the way from a call's arguments to its edges, ``context`` what a body can ask about
 its run.
 
-Prefect 1 had the classes of tasks and flows under this name; here it leads to where they are.
+Prefect 1 had the classes of tasks and flows under this name, and their modules as its attributes; here it
+leads to where they are.
 """
 
 from prefectlite.late import late_names
@@ -16,5 +17,9 @@ __getattr__ = late_names(
         "Flow": "prefectlite.flow:Flow",
         "Parameter": "prefectlite.core.parameter:Parameter",
         "Task": "prefectlite.core.base:Task",
+        "edge": "prefectlite.core.edge",
+        "flow": "prefectlite.core.flow",
+        "parameter": "prefectlite.core.parameter",
+        "task": "prefectlite.core.task",
     },
 )

@@ -9,7 +9,7 @@ from typing import Any, Final, overload
 
 from prefectlite.core import surroundings  # noqa: F401  # states ask it where they are made
 from prefectlite.core.layers import current_layer, own_layer, pop, push, value_in
-from prefectlite.core.standing import STANDING, copied, held, of_the_settings, taken_in
+from prefectlite.core.standing import STANDING, beneath, copied, held, taken_in
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.moments import given_out
@@ -28,7 +28,8 @@ class Context(MutableMapping[str, Any]):
     there holds for flow runs and secrets, as long as other values: ``context.secrets["PW"] = "..."``, ``with
     context(config={"logging": {"level": "DEBUG"}})``. Outside of flow runs, ``config`` is
     ``prefectlite.config`` unless a block has settings of its own, and what the configuration says under
-    ``[context]`` is there too. Inside a task body it holds
+    ``[context]`` is there too. Where no task has its own, ``logger`` is ``get_logger()``, as in handlers of
+    flows. Inside a task body it holds
 
     - of the flow run: ``flow_name``, ``flow_id`` (the same), ``flow_run_id``, ``flow_run_name``,
       ``parameters``, ``scheduled_start_time``, ``date``, ``today``, ``yesterday``, ``tomorrow`` (and the
@@ -166,7 +167,7 @@ class Context(MutableMapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         """Return whether a name is visible."""
-        return name in current_layer().values or name in STANDING or name in of_the_settings()
+        return name in current_layer().values or name in STANDING or name in beneath()
 
     @overload
     def get(self, name: str, /) -> Any | None: ...
@@ -222,7 +223,7 @@ class Context(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         """Return the names that are visible."""
-        return iter(dict.fromkeys((*current_layer().values, *STANDING, *of_the_settings())))
+        return iter(dict.fromkeys((*current_layer().values, *STANDING, *beneath())))
 
     def __len__(self) -> int:
         """Return how many names are visible."""
@@ -281,7 +282,7 @@ def _value(name: str, default: Any) -> Any:
     if name in STANDING:
         return held(name)
     values = current_layer().values
-    return given_out(name, value_in(values, name)) if name in values else of_the_settings().get(name, default)
+    return given_out(name, value_in(values, name)) if name in values else beneath().get(name, default)
 
 
 def _named(given: Any, what: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from prefectlite.core.in_place import OptionList
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.results.result import Result
-from prefectlite.schedules.schedule import Schedule, as_schedule
+from prefectlite.schedules.schedules import Schedule, as_schedule
 
 T = TypeVar("T")
 
@@ -23,6 +23,17 @@ ELSEWHERE: Final = {
     "the flow runs with executor=DaskExecutor(...)",
     "storage": "tells a server where the flow is, and there is no server; leave it out: `prefectlite run "
     "FILE.py` finds the flow in its file",
+}
+#: Methods of Prefect 1 that are not here.
+ABSENT: Final = {
+    "register": "it told a server of the flow, and there is no server; `prefectlite run FILE.py` runs it, "
+    "`prefectlite serve FILE.py` whenever its schedule says",
+    "run_agent": "it ran what a server said, and there is no server; `prefectlite serve FILE.py` runs the "
+    "flow whenever its schedule says",
+    **dict.fromkeys(
+        ("serialize", "serialized_hash"),
+        "it was in a server's form, and there is no server; flow.save(path) writes the flow to a file",
+    ),
 }
 
 

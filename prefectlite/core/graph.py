@@ -31,7 +31,7 @@ from prefectlite.core.parameter import Parameter
 from prefectlite.core.places import NO_EDGES, Place, Rim
 from prefectlite.errors import DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.results.result import Result
-from prefectlite.schedules.schedule import Schedule
+from prefectlite.schedules.schedules import Schedule
 
 
 class FlowGraph(ChangeableFlow):
@@ -113,7 +113,11 @@ class FlowGraph(ChangeableFlow):
         **_others: Unpack[NoOptions],
     ) -> None:
         super().__init__(name)
-        refuse_options(f"Flow {name!r}", _others, FlowGraph, ELSEWHERE)
+        # Who makes flows for others may hand on what he was not given.
+        asked = {
+            option: value for option, value in _others.items() if value is not None or option not in ELSEWHERE
+        }
+        refuse_options(f"Flow {name!r}", asked, FlowGraph, ELSEWHERE)
         self.executor = executor
         self.schedule = schedule
         self.state_handlers = state_handlers

@@ -30,7 +30,7 @@ else:
         __name__, {"DateTimeParameter": "prefectlite.core.moment_parameter:DateTimeParameter"}
     )
 
-__all__ = ["ANY", "NO_DEFAULT", "DateTimeParameter", "NoDefault", "Parameter"]
+__all__ = ["ANY", "NO_DEFAULT", "DateTimeParameter", "NoDefault", "Parameter", "no_default"]
 
 
 class NoDefault:
@@ -45,6 +45,8 @@ class NoDefault:
 
 #: Stands for a default that was never given.
 NO_DEFAULT: Final = NoDefault()
+#: The same, as Prefect 1 wrote it.
+no_default: Final = NO_DEFAULT
 #: The type of a parameter that takes every value.
 ANY: Final = Any
 #: How Python writes what JSON writes otherwise.

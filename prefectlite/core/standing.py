@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from prefectlite.core.layers import current_layer, enter_layer, own_layer, push
+from prefectlite.core.loggers import get_logger
 from prefectlite.errors import ContextError
 from prefectlite.kinds import shown
 from prefectlite.masking import OpenSecrets, Secrets
@@ -23,16 +24,21 @@ STANDING: Final[Mapping[str, str]] = {
     "secrets": "context(secrets={'DB_PASSWORD': ...})",
 }
 
+_BENEATH: Final = {"logger": get_logger()}
 
-def of_the_settings() -> Mapping[str, Any]:
-    """Return what the configuration says for the context.
+
+def beneath() -> Mapping[str, Any]:
+    """Return what the context shows unless a layer says otherwise.
 
     Returns
     -------
     mapping of str to object
-        Values by name; none in a flow run, which brings them along.
+        Values by name: the ``logger`` of all that is no task's, and what the configuration says, which a flow
+        run brings along.
     """
-    return {} if "flow_run_id" in current_layer().values else current().context
+    if "flow_run_id" in current_layer().values:
+        return _BENEATH
+    return {**_BENEATH, **current().context}
 
 
 def held(name: str) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
 from prefectlite.driver.lines import Lines, template
 from prefectlite.driver.outlet import OUTLET
 from prefectlite.printable import hanging
 from prefectlite.settings import LoggingSettings
+from prefectlite.settings import current as current_settings
 from prefectlite.worker.labels import Labelled, current
 from prefectlite.worker.logs import named_of_context
 from prefectlite.worker.prints import Router
@@ -222,6 +224,23 @@ class Ear:
 
 #: The one of this process.
 EAR: Final = Ear()
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Write what prefectlite logs inside a block, also while no flow runs, if nobody set up logging.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    listener = LastResort(current_settings().logging)
+    EAR.listen(listener)
+    try:
+        yield
+    finally:
+        EAR.leave(listener)
 
 
 def is_set_up(logger: logging.Logger) -> bool:

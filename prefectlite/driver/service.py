@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from prefectlite.core.graph import FlowGraph
+from prefectlite.driver.lastresort import heard
 from prefectlite.driver.run import GRACE, Run
 from prefectlite.driver.timetable import (
     CatchUp,
@@ -97,7 +98,7 @@ class Service:
         self._flow_name = graph.name
         self._given = given
         self._make_run = make_run
-        self._tell = self._log if tell is None else tell
+        self._tell = partial(_log, graph.name) if tell is None else tell
         self._max = max_instances
         coming = schedule.events(now)
         first = next(coming, None)
@@ -209,9 +210,6 @@ class Service:
                 run.cancel(why)
             self._changed.wait_for(lambda: not self._running, GRACE)
 
-    def _log(self, text: str) -> None:
-        _logger.info("Flow %r: %s", self._flow_name, text)
-
 
 def drive_from(state: State, make_run: Callable[[ClockEvent | None], Run], timepiece: Timepiece) -> State:
     """Run a flow once, from a state: when its time has come, or not at all if it has ended.
@@ -243,5 +241,10 @@ def drive_from(state: State, make_run: Callable[[ClockEvent | None], Run], timep
     if state.is_finished():
         return state
     if start is not None:
-        wait_until(start.moment, start.wall, timepiece, partial(_logger.info, "Flow %r: %s", run.flow_name))
+        wait_until(start.moment, start.wall, timepiece, partial(_log, run.flow_name))
     return run.drive()
+
+
+def _log(flow_name: str, text: str) -> None:
+    with heard():
+        _logger.info("Flow %r: %s", flow_name, text)

@@ -24,5 +24,9 @@ __getattr__ = late_names(
         "Executor": "prefectlite.executors.submitting:Executor",
         "LocalDaskExecutor": "prefectlite.executors.dask:LocalDaskExecutor",
         "LocalExecutor": "prefectlite.executors.local:LocalExecutor",
+        # As in Prefect 1, attributes without an import of their own.
+        "base": "prefectlite.executors.base",
+        "dask": "prefectlite.executors.dask",
+        "local": "prefectlite.executors.local",
     },
 )

@@ -8,9 +8,9 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Unpack
 
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, NoOptions, refuse_options
 from prefectlite.executors.cluster import Place, start_cluster
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.executors.reach import (
@@ -23,6 +23,7 @@ from prefectlite.executors.reach import (
 )
 from prefectlite.executors.security import ROLES, check_security, security_of
 from prefectlite.executors.session import DaskSession
+from prefectlite.executors.submitting import Executor
 from prefectlite.kinds import check_kind
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import Settings
@@ -35,9 +36,12 @@ _SCHEDULERS: Final = {
     "processes": "processes",
     "multiprocessing": "processes",
 }
+#: What flows of Prefect 1 give to a ``LocalDaskExecutor``, which looked at ``num_workers`` alone.
+_UNREAD: Final = {"n_workers": "Prefect 1 did not look at, either; give num_workers"}
 _PATH: Final = str | os.PathLike
 
 
+@Executor.register
 class DaskExecutor:
     """Runs flows on a Dask cluster.
 
@@ -368,6 +372,8 @@ class LocalDaskExecutor(DaskExecutor):
     ------
     DefinitionError
         When the scheduler's name is unknown or the number is not positive.
+    DefinitionTypeError
+        When there is no such option.
 
     Examples
     --------
@@ -379,7 +385,9 @@ class LocalDaskExecutor(DaskExecutor):
         self,
         scheduler: Literal["threads", "processes", "threading", "multiprocessing"] = "threads",
         num_workers: int | None = None,
+        **_others: Unpack[NoOptions],
     ) -> None:
+        refuse_options("LocalDaskExecutor", _others, LocalDaskExecutor, _UNREAD)
         if scheduler not in tuple(_SCHEDULERS):
             raise DefinitionError(
                 f"LocalDaskExecutor was given scheduler={scheduler!r}; it is 'threads' or 'processes'. "

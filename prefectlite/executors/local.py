@@ -17,6 +17,7 @@ from prefectlite.engine.events import Event
 from prefectlite.executors.held import HeldValues, was_called_off
 from prefectlite.executors.local_block import LocalBlock, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.submitting import Executor
 from prefectlite.executors.tellers import Calls, Children
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.worker.apart import rest
@@ -25,6 +26,7 @@ from prefectlite.worker.attempt import Interruption, Outcome, called_off, perfor
 from prefectlite.worker.strips import Single
 
 
+@Executor.register
 class LocalExecutor:
     """Runs a flow in this process, one task run at a time, in the thread that drives the flow run.
 

@@ -5,7 +5,7 @@ them by its ``adjustments``. A moment without a zone is taken as UTC, everywhere
 """
 
 from prefectlite.schedules import adjustments, clocks, filters
-from prefectlite.schedules.schedule import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
+from prefectlite.schedules.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 
 __all__ = [
     "CronSchedule",

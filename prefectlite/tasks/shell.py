@@ -73,7 +73,7 @@ class ShellTask(Task):
     log_stderr : bool
         Whether the output of a command that failed is logged as an error, at most its last 1000 lines.
     stream_output : bool, int or str
-        Whether lines are logged as they come; a number or name is the level, by default ``INFO``.
+        Whether lines are logged as they come, at ``INFO``, or at the level that a number or name says.
     name : str or None
         What the task is called; by default ``"ShellTask"``.
     **options : OptionArgs
@@ -101,7 +101,7 @@ class ShellTask(Task):
         shell: str = "bash",
         return_all: bool = False,
         log_stderr: bool = False,
-        stream_output: bool | int | str = True,
+        stream_output: bool | int | str = False,
         name: str | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:

@@ -20,6 +20,7 @@ from prefectlite import (
     LocalExecutor,
     Parameter,
     context,
+    get_logger,
     mapped,
     pause_task,
     set_temporary_config,
@@ -458,6 +459,15 @@ def test_handlers_and_triggers_see_the_flow_runs_context(world: Any) -> None:
     }
 
 
+def test_handlers_of_a_flow_have_the_logger_of_what_is_no_tasks(world: Any) -> None:
+    heard: list[Any] = []
+    flow = Flow("told", state_handlers=[lambda flow, old, new: heard.append(context.logger)])
+    flow.add_task(Parameter("p", default=3))
+
+    world.run(flow)
+    assert heard == [get_logger()] * 2
+
+
 @task(max_retries=1)
 def scribble(x: int) -> Any:
     found = context.get("mark"), context.flow_name, context.map_index, len(context.caches)
@@ -492,7 +502,7 @@ def test_what_a_body_sets_lasts_until_its_end_and_no_other_run_sees_it(world: An
     ]
     assert state.result[last].result["flow_name"] == "etl"
     assert not {"mark", "notes"} & set(state.result[last].result["names"])
-    assert (set(context), seen(world)["flow_name"]) == ({"config", "secrets"}, "etl")
+    assert (set(context), seen(world)["flow_name"]) == ({"config", "logger", "secrets"}, "etl")
 
 
 def test_what_a_body_overwrites_misleads_nobody(world: Any, place: str, tmp_path: Path) -> None:
@@ -654,4 +664,4 @@ def test_moments_are_pendulums(world: Any, tmp_path: Path) -> None:
 def test_nothing_of_a_run_shines_into_the_next(world: Any) -> None:
     seen(world, context={"extra": 1})
     assert seen(world)["extra"] is None
-    assert set(context) == {"config", "secrets"}
+    assert set(context) == {"config", "logger", "secrets"}

@@ -110,13 +110,29 @@ def _() -> None:
 @row("4.1", "run_config and storage, which a server needs, are refused by name, as is what does not exist")
 def _() -> None:
     with refused(TypeError, r"Flow 'f' is given the option 'run_config', which .* no server; .* executor="):
-        Flow("f", run_config=None)  # type: ignore[call-arg]
+        Flow("f", run_config="here")  # type: ignore[call-arg]
     with refused(
         TypeError, "the option 'storage', which .* no server; leave it out: `prefectlite run FILE.py`"
     ):
-        Flow("f", storage=None)  # type: ignore[call-arg]
+        Flow("f", storage="here")  # type: ignore[call-arg]
     with refused(TypeError, "the option 'schedul', which does not exist; did you mean 'schedule'"):
         Flow("f", schedul=None)  # type: ignore[call-arg]
+
+
+@row("4.1", "run_config and storage may be None: that asks for no server")
+def _() -> None:
+    assert here(Flow("f", storage=None, run_config=None)).is_successful()  # type: ignore[call-arg]
+
+
+@row("4.1", "what a flow did with a server is missing, and says what there is instead (server)")
+def _() -> None:
+    flow = Flow("f")
+    for name in ("register", "run_agent", "serialize", "serialized_hash"):
+        assert not hasattr(flow, name)
+        with refused(AttributeError, f"Flow 'f' has no {name}: .* server; .*(`prefectlite|flow.save)"):
+            getattr(flow, name)
+    with refused(AttributeError, "'Flow' object has no attribute 'regster'"):
+        flow.regster  # type: ignore[attr-defined]  # noqa: B018
 
 
 # 4.2 Building

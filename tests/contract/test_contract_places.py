@@ -44,6 +44,19 @@ def _() -> None:
             LocalDaskExecutor(name)  # type: ignore[arg-type]
 
 
+@row("19", "LocalDaskExecutor refuses options that 1.x did not look at, by name (S8)")
+def _() -> None:
+    with pytest.raises(TypeError, match=r"the option 'n_workers', which .*; give num_workers\.$"):
+        LocalDaskExecutor("threads", n_workers=4)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"'local_processes', which does not exist.*scheduler, num_workers"):
+        LocalDaskExecutor(local_processes=True)  # type: ignore[call-arg]
+
+
+@row("19", "each executor is an Executor")
+def _() -> None:
+    assert all(isinstance(one(), Executor) for one in (LocalExecutor, LocalDaskExecutor, DaskExecutor))
+
+
 @row("19", "DaskExecutor(address=) is a scheduler that is up; with a cluster beside it, it is a ValueError")
 def _() -> None:
     assert repr(DaskExecutor(address="tcp://10.0.0.1:8786")) == repr(DaskExecutor("tcp://10.0.0.1:8786"))

@@ -15,6 +15,7 @@ from pendulum import DateTime
 
 from prefectlite.core.context import context, idempotency_key, tags
 from prefectlite.core.layers import LazyLayer, current_layer, enter_layer, pop, push
+from prefectlite.core.loggers import get_logger
 from prefectlite.core.surroundings import surroundings
 from prefectlite.errors import ContextError, DefinitionTypeError
 from prefectlite.states.keys import RunKey
@@ -22,7 +23,11 @@ from prefectlite.states.keys import RunKey
 
 def own() -> dict[str, object]:
     """What somebody set in the context."""
-    return {name: value for name, value in context.to_dict().items() if name not in ("config", "secrets")}
+    return {
+        name: value
+        for name, value in context.to_dict().items()
+        if name not in ("config", "secrets", "logger")
+    }
 
 
 def test_values_hold_inside_a_block_and_are_read_as_attributes_and_items() -> None:
@@ -32,12 +37,19 @@ def test_values_hold_inside_a_block_and_are_read_as_attributes_and_items() -> No
         with context(city="Oslo"):
             assert own() == {"city": "Oslo", "rain": True}
         assert context.city == "Bergen"
-        assert list(context) == ["city", "rain", "config", "secrets"]
-        assert len(context) == 4
+        assert list(context) == ["city", "rain", "config", "secrets", "logger"]
+        assert len(context) == 5
         assert "city" in context
-        assert repr(context) == "<Context: city, rain, config, secrets>"
-    assert len(context) == 2
-    assert repr(context) == "<Context: config, secrets>"
+        assert repr(context) == "<Context: city, rain, config, secrets, logger>"
+    assert len(context) == 3
+    assert repr(context) == "<Context: config, secrets, logger>"
+
+
+def test_where_no_task_has_its_own_the_logger_is_that_of_all() -> None:
+    assert context.logger is context["logger"] is context.get("logger") is get_logger()
+    with context(logger=get_logger("mine")):
+        assert context.logger is get_logger("mine")
+    assert "logger" in context
 
 
 def test_a_block_is_left_by_an_error_too() -> None:
@@ -49,7 +61,7 @@ def test_a_block_is_left_by_an_error_too() -> None:
 def test_what_is_not_there_is_named_with_what_is() -> None:
     with context(a=1), pytest.raises(AttributeError, match="no 'map_index' here; it holds a"):
         _ = context.map_index
-    with pytest.raises(AttributeError, match="it holds config, secrets"):
+    with pytest.raises(AttributeError, match="it holds config, logger, secrets"):
         _ = context.map_index
     with pytest.raises(KeyError):
         context["map_index"]

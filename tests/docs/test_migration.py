@@ -32,16 +32,23 @@ OFFERED = {
     "prefect.core.edge": "Edge",
     "prefect.core.flow": "Flow",
     "prefect.core.task": "Task",
-    "prefect.core.parameter": "DateTimeParameter Parameter",
+    "prefect.core.parameter": "DateTimeParameter Parameter no_default",
     "prefect.engine": "FlowRunner TaskRunner cache_validators cloud executors result results serializers signals state",
     "prefect.engine.cloud": "CloudFlowRunner CloudTaskRunner",
     "prefect.engine.executors": "DaskExecutor Executor LocalDaskExecutor LocalExecutor",
+    "prefect.engine.executors.dask": "DaskExecutor LocalDaskExecutor",
+    "prefect.engine.executors.local": "LocalExecutor",
     "prefect.engine.flow_runner": "FlowRunner",
     "prefect.engine.task_runner": "TaskRunner",
     "prefect.engine.cache_validators": "all_inputs all_parameters duration_only never_use partial_inputs_only "
     "partial_parameters_only",
     "prefect.engine.result": "NoResult NoResultType Result",
+    "prefect.engine.result.base": "NoResult NoResultType Result",
     "prefect.engine.results": "AzureResult ConstantResult GCSResult LocalResult PrefectResult S3Result SecretResult",
+    "prefect.engine.results.constant_result": "ConstantResult",
+    "prefect.engine.results.local_result": "LocalResult",
+    "prefect.engine.results.prefect_result": "PrefectResult",
+    "prefect.engine.results.secret_result": "SecretResult",
     "prefect.engine.serializers": "CompressedSerializer DateTimeSerializer JSONSerializer PandasSerializer "
     "PickleSerializer Serializer",
     "prefect.engine.signals": "ENDRUN FAIL LOOP PAUSE RETRY SKIP SUCCESS TRIGGERFAIL VALIDATIONFAIL "
@@ -51,9 +58,13 @@ OFFERED = {
     "prefect.engine.state": "Cached Cancelled Cancelling ClientFailed Failed Finished Looped Mapped Paused Pending "
     "Queued Resume Retrying Running Scheduled Skipped State Submitted Success TimedOut TriggerFailed ValidationFailed",
     "prefect.executors": "DaskExecutor Executor LocalDaskExecutor LocalExecutor",
+    "prefect.executors.base": "Executor",
+    "prefect.executors.dask": "DaskExecutor LocalDaskExecutor",
+    "prefect.executors.local": "LocalExecutor",
     "prefect.triggers": "all_failed all_finished all_successful always_run any_failed any_successful manual_only "
     "not_all_skipped some_failed some_successful",
     "prefect.schedules": "CronSchedule IntervalSchedule RRuleSchedule Schedule adjustments clocks filters",
+    "prefect.schedules.schedules": "CronSchedule IntervalSchedule RRuleSchedule Schedule",
     "prefect.schedules.adjustments": "add next_weekday",
     "prefect.schedules.clocks": "Clock ClockEvent CronClock DatesClock IntervalClock RRuleClock",
     "prefect.schedules.filters": "at_time between_dates between_datetimes between_times is_day_of_week is_month_end "
@@ -70,9 +81,14 @@ OFFERED = {
     "LessThan LessThanOrEqual Mod Mul Not NotEqual Or Pow Sub",
     "prefect.tasks.core.resource_manager": "ResourceManager resource_manager",
     "prefect.tasks.secrets": "EnvVarSecret PrefectSecret SecretBase",
+    "prefect.tasks.secrets.base": "PrefectSecret SecretBase",
+    "prefect.tasks.secrets.env_var": "EnvVarSecret",
     "prefect.tasks.shell": "ShellTask",
     "prefect.tasks.templates": "JinjaTemplate StringFormatter",
+    "prefect.tasks.templates.strings": "StringFormatter",
     "prefect.tasks.files": "Copy Glob Move Remove Unzip Zip",
+    "prefect.tasks.files.compression": "Unzip Zip",
+    "prefect.tasks.files.operations": "Copy Glob Move Remove",
     "prefect.tasks.notifications": "EmailTask PushbulletTask SlackTask",
     "prefect.tasks.prefect": "CancelFlowRun RenameFlowRun StartFlowRun create_flow_run get_task_run_result "
     "wait_for_flow_run",
@@ -92,6 +108,7 @@ OFFERED = {
     "prefect.utilities.logging": "get_logger",
     "prefect.utilities.notifications": "callback_factory gmail_notifier jira_notifier slack_message_formatter "
     "slack_notifier snowflake_logger snowflake_message_formatter",
+    "prefect.utilities.notifications.notifications": "callback_factory gmail_notifier slack_notifier",
     "prefect.utilities.serialization": "from_qualified_name to_qualified_name",
     "prefect.utilities.tasks": "apply_map as_task defaults_from_attrs pause_task tags task",
 }

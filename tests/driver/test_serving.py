@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -289,6 +291,22 @@ class TestServe:
             "Flow 'recorded': the next run starts at 08:04:00.\n"
             "Flow 'recorded': the run for 08:04:00 ended Success: All reference tasks succeeded."
         )
+
+    def test_what_comes_is_told_where_nobody_set_up_logging(self) -> None:
+        code = """
+from datetime import UTC, datetime, timedelta
+from prefectlite import Flow, LocalExecutor
+from prefectlite.schedules import Schedule, clocks
+
+soon = datetime.now(UTC) + timedelta(seconds=0.5)
+flow = Flow("waiting", schedule=Schedule(clocks=[clocks.DatesClock([soon])]), executor=LocalExecutor())
+flow.run()
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+        )
+
+        assert "Flow 'waiting': the next run starts at " in done.stdout.partition("Running.")[0]
 
     def test_runs_overlap_only_when_asked_and_no_more_than_so_many(self) -> None:
         glass = Hourglass()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefectlite.schedules.clocks import Clock, CronClock, IntervalClock
 from prefectlite.schedules.moments import in_order, localized, wall_before
-from prefectlite.schedules.schedule import Schedule
+from prefectlite.schedules.schedules import Schedule
 
 # Lord Howe moves by half an hour, Apia once left out a day, Casablanca moves back in spring.
 ZONES = [

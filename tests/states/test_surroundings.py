@@ -108,7 +108,7 @@ def test_a_signal_makes_its_state_where_it_is_made_and_may_be_made_anew() -> Non
 
 def test_a_flow_run_inside_a_task_takes_nothing_from_that_but_what_a_person_set() -> None:
     with surroundings({**IN_A_TASK, "task_name": "outer"}), context(city="Bergen"), run_layer():
-        assert (context.city, set(context)) == ("Bergen", {"city", "config", "secrets"})
+        assert (context.city, set(context)) == ("Bergen", {"city", "config", "logger", "secrets"})
         assert Success().context == {}
     with context(city="Bergen"):
         before = dict(context)

@@ -92,10 +92,10 @@ def test_it_does_not_wait_for_input() -> None:
     assert ShellTask("read -r word || echo none").run() == "none"
 
 
-def test_lines_are_logged_as_they_come(lines: list[logging.LogRecord]) -> None:
-    ShellTask("echo a; echo b >&2", name="talker").run()
+def test_lines_are_logged_as_they_come_if_that_is_asked_for(lines: list[logging.LogRecord]) -> None:
+    ShellTask("echo a; echo b >&2", name="talker", stream_output=True).run()
     ShellTask("echo c", stream_output="debug").run()
-    ShellTask("echo d", stream_output=False).run()
+    ShellTask("echo d").run()
 
     assert [(one.name, one.levelname, one.getMessage()) for one in lines] == [
         ("prefectlite.talker", "INFO", "a"),

@@ -1,4 +1,4 @@
-"""The base of results, at the path that it had in Prefect 1. Holds nothing itself."""
+"""The base of results, at the path that Prefect 1 defined it in. Holds nothing itself."""
 
 from prefectlite.results import Result
 from prefectlite.states import NO_RESULT, NoResultType
