@@ -1,8 +1,9 @@
-"""The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; reads no clock.
+"""The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; told the time.
 
 A token is a short text that is the same for equal values. A validator is any function of the kept state and
 of what the run is given, as in Prefect 1: a state holds the tokens of inputs, and the values of the flow's
-parameters. Those here compare tokens, and can say what differs.
+parameters. Those here compare tokens, and can say what differs. Called by hand, they ask the place what time
+it is there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.moments import plainly
 from prefectlite.states.state import Cached
+from prefectlite.states.surroundings import moment_here
 from prefectlite.states.value import is_same
 
 __all__ = [
@@ -97,12 +99,13 @@ class Validator:
     parameters: tuple[str, ...] | None = ()
     uses: bool = True
 
-    def __call__(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> bool:
-        """Return whether the value behind a kept state may be used."""
+    def __call__(self, state: Cached, inputs: AnyGiven | None, parameters: AnyGiven | None) -> bool:
+        """Return whether the value behind a kept state may be used; None is nothing given."""
         check_kind(self.name, "state", state, Cached, "give the Cached state that was kept.")
-        for name, given in (("inputs", inputs), ("parameters", parameters)):
-            check_kind(self.name, name, given, Mapping, "give tokens or values by name, in a dict.")
-        return self.objection(state, inputs, parameters) is None
+        given = [{} if one is None else one for one in (inputs, parameters)]
+        for name, one in zip(("inputs", "parameters"), given, strict=True):
+            check_kind(self.name, name, one, Mapping, "give tokens or values by name, in a dict.")
+        return _too_old(state, moment_here()) is None and self.objection(state, *given) is None
 
     @property
     def __name__(self) -> str:
@@ -237,14 +240,21 @@ def objection(
     Exception
         What a validator of the user's own raises.
     """
-    expiration = plainly(state, "cached_result_expiration")
-    if expiration is not None and expiration <= now:
-        return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
+    too_old = _too_old(state, now)
+    if too_old is not None:
+        return too_old
     if isinstance(validator, Validator):
         return validator.objection(state, inputs, parameters)
     if validator(state, inputs, parameters):
         return None
     return f"{getattr(validator, '__name__', type(validator).__name__)} refused what was kept"
+
+
+def _too_old(state: Cached, now: datetime) -> str | None:
+    expiration = plainly(state, "cached_result_expiration")
+    if expiration is None or expiration > now:
+        return None
+    return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _difference(

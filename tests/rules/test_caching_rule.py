@@ -73,7 +73,8 @@ def test_a_validator_says_why_not(validator: Any, inputs: Given, parameters: Giv
     found = objection(validator, KEPT, inputs, parameters, NOW)
 
     assert found is None if why is None else found is not None and found.startswith(why)
-    assert bool(validator(KEPT, inputs, parameters)) is (why is None)
+    forever = KEPT.replace(cached_result_expiration=None)
+    assert bool(validator(forever, inputs, parameters)) is (why is None)
 
 
 def test_what_is_too_old_is_shown_to_no_validator() -> None:
@@ -103,6 +104,33 @@ def test_a_validator_is_shown_as_it_is_written() -> None:
     assert repr(all_inputs) == all_inputs.__name__ == "all_inputs"
     assert repr(partial_inputs_only) == "partial_inputs_only"
     assert repr(partial_parameters_only(validate_on="p")) == "partial_parameters_only(validate_on=['p'])"
+
+
+@pytest.mark.parametrize("old", [timedelta(hours=1), timedelta(0)])
+def test_a_validator_that_is_called_by_hand_knows_what_is_too_old(old: timedelta) -> None:
+    expired = Cached(cached_result_expiration=datetime.now(UTC) - old)
+
+    for validator in (duration_only, all_inputs, all_parameters, partial_inputs_only(validate_on=["x"])):
+        assert not validator(expired, {}, {})
+        assert validator(
+            expired.replace(cached_result_expiration=datetime.now(UTC) + timedelta(hours=1)), {}, {}
+        )
+
+
+def test_a_validator_that_is_called_by_hand_takes_none_for_nothing_given() -> None:
+    some = Cached(hashed_inputs={"x": "#1"}, cached_parameters={"p": 3})
+
+    for validator, uses in [
+        (never_use, False),
+        (duration_only, True),
+        (all_inputs, False),
+        (all_parameters, False),
+        (partial_inputs_only(validate_on=["x"]), False),
+        (partial_parameters_only(validate_on=["p"]), False),
+        (partial_parameters_only, True),
+    ]:
+        assert validator(some, None, None) is uses
+        assert validator(Cached(), inputs=None, parameters=None) is (validator is not never_use)
 
 
 def test_a_plain_mapping_of_inputs_is_taken_for_their_tokens() -> None:
