@@ -30,6 +30,33 @@ __all__ = [
 ]
 
 
+#: Returns the token of any value; None for one that has none.
+TokenOf: TypeAlias = Callable[[Any], str | None]
+
+
+class _Asked:
+    """Who knows tokens."""
+
+    __slots__ = ("token_of",)
+
+    def __init__(self) -> None:
+        self.token_of: TokenOf = lambda value: None
+
+
+_asked: Final = _Asked()
+
+
+def fill_in(token_of: TokenOf) -> None:
+    """Say who knows the tokens of inputs that come without, in a plain mapping.
+
+    Parameters
+    ----------
+    token_of : callable
+        Asked from here on.
+    """
+    _asked.token_of = token_of
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StandIn:
     """In the place of a value that is not kept: it equals each value that has its token.
@@ -43,7 +70,7 @@ class StandIn:
     """
 
     token: str
-    token_of: Callable[[Any], str | None]
+    token_of: TokenOf
 
     def __eq__(self, other: object) -> bool:
         """Compare tokens."""
@@ -76,7 +103,7 @@ class Given(dict[str, Any]):
 
 #: Takes the kept state, inputs and parameters, and answers whether the value may be used.
 CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
-#: What a validator of ours takes: a mapping of inputs that is no ``Given`` is taken for their tokens.
+#: What a validator of ours takes: a mapping of inputs that is no ``Given`` holds them, or their tokens.
 AnyGiven: TypeAlias = Mapping[str, Any]
 
 
@@ -282,6 +309,8 @@ def _is_the_same(kind: str, name: str, kept: Mapping[str, Any], told: AnyGiven) 
             return bool(mine == token)
     elif isinstance(mine, StandIn):
         return mine == theirs
+    elif kind == "input" and name in kept and name in told:
+        return is_same(mine, theirs) or bool(mine == _asked.token_of(theirs))
     return (name in kept) is (name in told) and is_same(mine, theirs)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dask.tokenize import tokenize
 
 from prefectlite.cache_validators import (
     all_inputs,
@@ -136,6 +137,16 @@ def test_a_validator_that_is_called_by_hand_takes_none_for_nothing_given() -> No
 def test_a_plain_mapping_of_inputs_is_taken_for_their_tokens() -> None:
     assert all_inputs(KEPT, {"x": "#1", "y": "#2"}, {})
     assert not all_inputs(KEPT, {"x": "#1", "y": "#3"}, {})
+
+
+def test_a_plain_mapping_of_inputs_may_hold_the_inputs_themselves() -> None:
+    grid = np.arange(3)
+    state = Cached(hashed_inputs={"x": tokenize(1), "grid": tokenize(grid)})
+
+    assert all_inputs(state, {"x": 1, "grid": grid}, {})
+    assert partial_inputs_only(validate_on=["x"])(state, {"x": 1, "grid": 3}, {})
+    for other in ({"x": 2, "grid": grid}, {"x": 1, "grid": grid + 1}, {"x": 1}, {"x": print, "grid": grid}):
+        assert not all_inputs(state, other, {})
 
 
 def hashed(value: Any) -> str:
