@@ -2,6 +2,7 @@
 
 import sys
 
+import prefectlite.lowering.tokens  # noqa: F401  # it fills in what inputs are compared by
 from prefectlite.rules import caching
 from prefectlite.rules.caching import *  # noqa: F403  # a type checker does not see the next line
 

@@ -96,12 +96,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "triggers": frozenset({"rules"}),
     "signals": frozenset({"states"}),
     "serializers": frozenset({"results"}),
-    "cache_validators": frozenset({"rules"}),
+    "cache_validators": frozenset({"lowering", "rules"}),
     # The same under the paths of Prefect 1. `utilities` defines what has no room of its own, too.
     "utilities": frozenset({"core", "lowering", "notifications", "settings", "tasks", "views"}),
     "client": frozenset({"core"}),
     "exceptions": frozenset({"states"}),
-    "former": frozenset({"executors", "flow", "results", "rules", "states"}),
+    "former": frozenset({"cache_validators", "executors", "flow", "results", "rules", "states"}),
 }
 # Where a room may see only a part of another.
 PARTS: dict[tuple[str, str], frozenset[str]] = {

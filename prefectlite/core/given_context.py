@@ -1,7 +1,8 @@
 """What a person may put into the context of a flow run or a task, and in what form it is kept. Knows no run.
 
 A name that Prefect 1 set has what is given, where it did there too: ``parameters`` and ``resume``, say. Where
-the run's own value went before it, it does here, and what is given is left out: ``task_name``.
+the run's own value went before it, it does here, and what is given is left out: ``task_name``, and
+``flow_name`` in the context of the flow run.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from prefectlite.moments import plain, read
 from prefectlite.settings import settings_in
 from prefectlite.states.state import Cached
 
-#: What the run says, whatever is given: as in Prefect 1.
-_OF_THE_RUN: Final = frozenset(
-    {"flow_id", "flow_name", "logger", "task_full_name", "task_id", "task_name", "task_run_count"}
+#: What a task run says, whatever is given: as in Prefect 1.
+_OF_TASK_RUNS: Final = frozenset(
+    {"logger", "task_full_name", "task_id", "task_name", "task_run_count"}
     | {"task_run_id", "task_slug", "task_tags"}
 )
+#: What a flow run says, too; as there, the context of a single task goes before it.
+_OF_FLOW_RUNS: Final = frozenset({"flow_id", "flow_name"})
 #: What the run says, too, but a flow of Prefect 1 would read what it was given; with what to do instead.
 _REFUSED: Final = {
     **dict.fromkeys(("attempt", "idempotency_key", "time_left", "upstream_states"), "choose another name"),
@@ -37,7 +40,7 @@ PER_RUN: Final = frozenset(
 )
 
 
-def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+def checked(given: Mapping[str, Any], owner: str, *, of_task: bool = False) -> dict[str, Any]:
     """Return what a person put into the context of a flow run or of a task, fit for ``flow_facts``.
 
     Parameters
@@ -46,6 +49,8 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
         Values by name.
     owner : str
         Whose, for the error: ``"Flow 'etl'"``.
+    of_task : bool
+        Whether it is the context of a task, which may give the flow another name.
 
     Returns
     -------
@@ -63,6 +68,7 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
         When ``tags`` are none.
     """
     found: dict[str, Any] = {}
+    left_out = _OF_TASK_RUNS if of_task else _OF_TASK_RUNS | _OF_FLOW_RUNS
     for name, value in {"secrets": {}, **given}.items():
         if not isinstance(name, str):
             raise ContextError(
@@ -74,7 +80,7 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
                 f"{owner} is given context={{{name!r}: ...}}, but prefectlite sets {name!r} itself: "
                 f"{_REFUSED[name]}."
             )
-        if name not in _OF_THE_RUN:
+        if name not in left_out:
             as_kept = _AS_KEPT.get(name)
             found[name] = value if as_kept is None else as_kept(value, name, owner)
     return found

@@ -47,7 +47,7 @@ class TaskContexts:
                 )
             if not isinstance(values, Mapping):
                 raise self._wrong(graph, {task: values})
-            own = checked(values, f"Task {graph.slugs[task]!r} of flow {graph.name!r}")
+            own = checked(values, f"Task {graph.slugs[task]!r} of flow {graph.name!r}", of_task=True)
             if "config" in own:
                 own["config"] = to_travel(own["config"])
             secrets = own.pop("secrets")

@@ -1,3 +1,3 @@
 """The cache validators, at the path that they had in Prefect 1. Holds nothing itself."""
 
-from prefectlite.rules.caching import *  # noqa: F403
+from prefectlite.cache_validators import *  # noqa: F403

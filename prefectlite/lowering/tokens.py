@@ -1,8 +1,10 @@
-"""Tokens: short texts that are the same for equal values, in every process. Knows Dask's; knows no rules."""
+"""Tokens: texts that are the same for equal values, in every process. Knows Dask's; rules ask here."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from prefectlite.rules.caching import fill_in
 
 
 def token_of(value: Any) -> str | None:
@@ -33,3 +35,6 @@ def token_of(value: Any) -> str | None:
     except Exception:  # the value's own code may be part of it
         return None
     return token
+
+
+fill_in(token_of)

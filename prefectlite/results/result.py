@@ -39,7 +39,7 @@ class Result(AnyResult):
     location : str, callable or None
         The name under which the value is stored: a template (``"{date:%Y}/{task_name}-{x}.pkl"``) of the
         task's inputs, the context and the flow's parameters, in this order of preference; or a function that
-        takes them by name. By default, a name of the task run's own.
+        takes them by name, which the attribute does not show. By default, a name of the task run's own.
     serializer : Serializer or None
         How the value becomes bytes; by default, pickle.
     store : Store or None
@@ -76,10 +76,12 @@ class Result(AnyResult):
                 "exists."
             )
         self.value = value
-        self.location = location
+        # As in Prefect 1, a function is none yet: it names the value while there is no other name.
+        self.location: Location | None = None if callable(location) else location
         self.serializer = PickleSerializer() if serializer is None else as_serializer(serializer, name)
-        # Not under a name that a subclass could want for its own.
+        # Not under names that a subclass could want for its own.
         self._store = store
+        self._named_by = location if callable(location) else None
 
     def read(self, location: str) -> Self:
         """Read a value.
@@ -228,15 +230,17 @@ class Result(AnyResult):
         Returns
         -------
         str
-            That of the location; without one, a name that no other run's value has.
+            That of the location, or of the function that was given for it; without either, a name that no
+            other run's value has.
 
         Raises
         ------
         ResultError
             As of ``format``.
         """
-        if self.location is not None:
-            return filled_in(self.location, kwargs)
+        location = self._named_by if self.location is None else self.location
+        if location is not None:
+            return filled_in(location, kwargs)
         is_ours = type(self).default_location is Result.default_location
         return default_location(**kwargs) if is_ours else self.default_location
 
@@ -445,5 +449,7 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
 
 def _public(result: Result) -> dict[str, Any]:
     return {
-        name: value for name, value in vars(result).items() if name == "_store" or not name.startswith("_")
+        name: value
+        for name, value in vars(result).items()
+        if name in ("_store", "_named_by") or not name.startswith("_")
     }

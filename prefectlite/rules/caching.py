@@ -1,8 +1,9 @@
-"""The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; reads no clock.
+"""The cache rule: may the value of an earlier run be used? Knows tokens and a kept state; told the time.
 
 A token is a short text that is the same for equal values. A validator is any function of the kept state and
 of what the run is given, as in Prefect 1: a state holds the tokens of inputs, and the values of the flow's
-parameters. Those here compare tokens, and can say what differs.
+parameters. Those here compare tokens, and can say what differs. Called by hand, they ask the place what time
+it is there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.moments import plainly
 from prefectlite.states.state import Cached
+from prefectlite.states.surroundings import moment_here
 from prefectlite.states.value import is_same
 
 __all__ = [
@@ -26,6 +28,33 @@ __all__ = [
     "partial_inputs_only",
     "partial_parameters_only",
 ]
+
+
+#: Returns the token of any value; None for one that has none.
+TokenOf: TypeAlias = Callable[[Any], str | None]
+
+
+class _Asked:
+    """Who knows tokens."""
+
+    __slots__ = ("token_of",)
+
+    def __init__(self) -> None:
+        self.token_of: TokenOf = lambda value: None
+
+
+_asked: Final = _Asked()
+
+
+def fill_in(token_of: TokenOf) -> None:
+    """Say who knows the tokens of inputs that come without, in a plain mapping.
+
+    Parameters
+    ----------
+    token_of : callable
+        Asked from here on.
+    """
+    _asked.token_of = token_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -41,7 +70,7 @@ class StandIn:
     """
 
     token: str
-    token_of: Callable[[Any], str | None]
+    token_of: TokenOf
 
     def __eq__(self, other: object) -> bool:
         """Compare tokens."""
@@ -74,7 +103,7 @@ class Given(dict[str, Any]):
 
 #: Takes the kept state, inputs and parameters, and answers whether the value may be used.
 CacheValidator: TypeAlias = Callable[[Cached, Given, Given], bool]
-#: What a validator of ours takes: a mapping of inputs that is no ``Given`` is taken for their tokens.
+#: What a validator of ours takes: a mapping of inputs that is no ``Given`` holds them, or their tokens.
 AnyGiven: TypeAlias = Mapping[str, Any]
 
 
@@ -97,12 +126,13 @@ class Validator:
     parameters: tuple[str, ...] | None = ()
     uses: bool = True
 
-    def __call__(self, state: Cached, inputs: AnyGiven, parameters: AnyGiven) -> bool:
-        """Return whether the value behind a kept state may be used."""
+    def __call__(self, state: Cached, inputs: AnyGiven | None, parameters: AnyGiven | None) -> bool:
+        """Return whether the value behind a kept state may be used; None is nothing given."""
         check_kind(self.name, "state", state, Cached, "give the Cached state that was kept.")
-        for name, given in (("inputs", inputs), ("parameters", parameters)):
-            check_kind(self.name, name, given, Mapping, "give tokens or values by name, in a dict.")
-        return self.objection(state, inputs, parameters) is None
+        given = [{} if one is None else one for one in (inputs, parameters)]
+        for name, one in zip(("inputs", "parameters"), given, strict=True):
+            check_kind(self.name, name, one, Mapping, "give tokens or values by name, in a dict.")
+        return _too_old(state, moment_here()) is None and self.objection(state, *given) is None
 
     @property
     def __name__(self) -> str:
@@ -237,14 +267,21 @@ def objection(
     Exception
         What a validator of the user's own raises.
     """
-    expiration = plainly(state, "cached_result_expiration")
-    if expiration is not None and expiration <= now:
-        return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
+    too_old = _too_old(state, now)
+    if too_old is not None:
+        return too_old
     if isinstance(validator, Validator):
         return validator.objection(state, inputs, parameters)
     if validator(state, inputs, parameters):
         return None
     return f"{getattr(validator, '__name__', type(validator).__name__)} refused what was kept"
+
+
+def _too_old(state: Cached, now: datetime) -> str | None:
+    expiration = plainly(state, "cached_result_expiration")
+    if expiration is None or expiration > now:
+        return None
+    return f"what was kept expired at {expiration:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _difference(
@@ -272,6 +309,8 @@ def _is_the_same(kind: str, name: str, kept: Mapping[str, Any], told: AnyGiven) 
             return bool(mine == token)
     elif isinstance(mine, StandIn):
         return mine == theirs
+    elif kind == "input" and name in kept and name in told:
+        return is_same(mine, theirs) or bool(mine == _asked.token_of(theirs))
     return (name in kept) is (name in told) and is_same(mine, theirs)
 
 

@@ -18,12 +18,52 @@ __all__ = [
     "TRIGGERFAIL",
     "VALIDATIONFAIL",
     "Signal",
+    "StateSignal",
     "signal_from_state",
 ]
 
 
 class Signal(BaseException):
     """The base of the signals; a user's ``except Exception`` lets them through.
+
+    Parameters
+    ----------
+    state : State
+        What is asked for; of a state that wraps another, that other one.
+
+    Raises
+    ------
+    TypeError
+        When it is no state.
+    """
+
+    def __init__(self, state: s.State) -> None:
+        name = type(self).__name__
+        if not isinstance(state, s.State):
+            raise TypeError(
+                f"{name} was given {state!r}, which is no state; pass the state in which the run is to end, "
+                f'as in {name}(Failed("why")).'
+            )
+        super().__init__(*(() if state.message is None else (state.message,)))
+        self.state = unwrapped(state)
+
+    def anew(self) -> Signal:
+        """Return the signal as if it were made here and now.
+
+        Returns
+        -------
+        Signal
+            Itself: its state was given to it.
+        """
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as class and state."""
+        return _rebuild, (type(self), self.state)
+
+
+class StateSignal(Signal):
+    """The base of the signals that make a state of one class; one of your own says which.
 
     Parameters
     ----------
@@ -36,7 +76,7 @@ class Signal(BaseException):
     state_class: ClassVar[type[s.State]] = s.State
 
     def __init__(self, message: str | None = None, **attributes: Any) -> None:
-        super().__init__(*(() if message is None else (message,)))
+        BaseException.__init__(self, *(() if message is None else (message,)))
         self._given = message, attributes
         self.state = unwrapped(self.state_class(message, **attributes))
 
@@ -53,10 +93,6 @@ class Signal(BaseException):
         message, attributes = self._given
         return _rebuild(type(self), unwrapped(self.state_class(message, **attributes)))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as class and state."""
-        return _rebuild, (type(self), self.state)
-
 
 def _rebuild(cls: type[Signal], state: s.State) -> Signal:
     signal = cls.__new__(cls)
@@ -65,7 +101,7 @@ def _rebuild(cls: type[Signal], state: s.State) -> Signal:
     return signal
 
 
-class FAIL(Signal):
+class FAIL(StateSignal):
     """End the run as ``Failed``; the retry rule weighs it like an exception."""
 
     state_class = s.Failed
@@ -83,31 +119,31 @@ class VALIDATIONFAIL(FAIL):
     state_class = s.ValidationFailed
 
 
-class SUCCESS(Signal):
+class SUCCESS(StateSignal):
     """End the run as ``Success``, with ``result=`` as its value."""
 
     state_class = s.Success
 
 
-class RETRY(Signal):
+class RETRY(StateSignal):
     """Run again at ``start_time``, also when no retries are left."""
 
     state_class = s.Retrying
 
 
-class SKIP(Signal):
+class SKIP(StateSignal):
     """End the run as ``Skipped``."""
 
     state_class = s.Skipped
 
 
-class PAUSE(Signal):
+class PAUSE(StateSignal):
     """Wait for approval, or until ``start_time``."""
 
     state_class = s.Paused
 
 
-class LOOP(Signal):
+class LOOP(StateSignal):
     """End this iteration and start the next one, which finds ``result=`` in its context.
 
     Parameters
@@ -115,7 +151,7 @@ class LOOP(Signal):
     message : str or None
         The state's message.
     **attributes : object
-        As for ``Signal``; ``result`` is by default the text of the signal.
+        As for ``StateSignal``; ``result`` is by default the text of the signal.
     """
 
     state_class = s.Looped
@@ -126,25 +162,10 @@ class LOOP(Signal):
 
 
 class ENDRUN(Signal):
-    """End the run in exactly the state that is given; nothing else is weighed.
-
-    Parameters
-    ----------
-    state : State
-        How the run ends; of a state that wraps another, that other one.
-    """
-
-    def __init__(self, state: s.State) -> None:
-        if not isinstance(state, s.State):
-            raise TypeError(
-                f"ENDRUN was given {state!r}, which is no state; pass the state in which the run is to end, "
-                'as in ENDRUN(Failed("why")).'
-            )
-        BaseException.__init__(self, *(() if state.message is None else (state.message,)))
-        self.state = unwrapped(state)
+    """End the run in exactly the state that is given; nothing else is weighed."""
 
 
-def signal_from_state(state: s.State) -> type[Signal]:
+def signal_from_state(state: s.State) -> type[StateSignal]:
     """Return the signal class that makes states of the class of ``state``.
 
     Parameters
@@ -163,9 +184,9 @@ def signal_from_state(state: s.State) -> type[Signal]:
         When no signal makes that class of state.
     """
     # Breadth first, in order of definition: a user's own signal never takes the place of a built-in one.
-    waiting: list[type[Signal]] = Signal.__subclasses__()
+    waiting: list[type[StateSignal]] = StateSignal.__subclasses__()
     for found in waiting:
-        if found.state_class is type(state) and found is not ENDRUN:
+        if found.state_class is type(state):
             return found
         waiting.extend(found.__subclasses__())
     raise ValueError(f"No signal makes a state of class {type(state).__name__}; raise ENDRUN(state) instead.")

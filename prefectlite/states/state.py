@@ -165,14 +165,10 @@ class Paused(Scheduled):
 
 
 class Resume(Scheduled):
-    """The run was approved and may go on; its context says ``resume``."""
+    """The run was approved and may go on; its body finds ``context.resume``."""
 
     __slots__ = ()
     color = "#f58c0c"
-
-    @classmethod
-    def _facts_here(cls) -> dict[str, Any]:
-        return {**super()._facts_here(), "resume": True}
 
 
 class Retrying(Scheduled):

@@ -268,7 +268,7 @@ class StateValue:
         Parameters
         ----------
         include_self : bool
-            Whether the class itself comes first.
+            Whether the class itself comes last.
         names_only : bool
             Whether their names are wanted.
 
@@ -277,7 +277,7 @@ class StateValue:
         list of type, or of str
             Depth first, in order of definition.
         """
-        return _shown([cls, *classes_below(cls)] if include_self else classes_below(cls), names_only)
+        return _shown([*classes_below(cls), *([cls] if include_self else [])], names_only)
 
     @overload
     @classmethod
@@ -294,7 +294,7 @@ class StateValue:
         Parameters
         ----------
         include_self : bool
-            Whether the class itself comes first.
+            Whether the class itself comes last.
         names_only : bool
             Whether their names are wanted.
 
@@ -303,7 +303,7 @@ class StateValue:
         list of type, or of str
             Up to and including ``State``.
         """
-        above = cls.__mro__ if include_self else cls.__mro__[1:]
+        above = [*cls.__mro__[1:], *([cls] if include_self else [])]
         found = [c for c in above if issubclass(c, StateValue) and c is not StateValue]
         return _shown(cast("list[type[State]]", found), names_only)
 

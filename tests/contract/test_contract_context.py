@@ -198,6 +198,25 @@ def test_names_of_prefect_1_that_are_given_show_where_they_did_there(world: Any)
     assert found["idempotency_key"] != again["idempotency_key"]
 
 
+def test_only_the_context_of_a_task_gives_the_flow_another_name(world: Any) -> None:
+    heard: list[Any] = []
+
+    def hears(task: Any, old: Any, new: Any) -> None:
+        heard.append((context.flow_name, context.flow_id))
+
+    with Flow("etl") as flow:
+        made, many, other = look(task_args={"state_handlers": [hears]}), look.map([1, 2]), look()
+    given = {"flow_name": "nightly", "flow_id": "7"}
+    result = world.run(
+        flow, context=dict.fromkeys(given, "x"), task_contexts=dict.fromkeys([made, many], given)
+    ).result
+
+    found = [result[made].result, *result[many].result, result[other].result]
+    assert [(one["flow_name"], one["flow_id"]) for one in found] == [("nightly", "7")] * 3 + [("etl", "etl")]
+    assert set(heard) == {("nightly", "7")}
+    assert {one["task_name"] for one in found} == {"look"}
+
+
 def test_parameters_that_the_context_is_given_go_before_defaults_alone(world: Any) -> None:
     with Flow("etl") as flow:
         p, q = Parameter("p", default=3), Parameter("q", type=int)

@@ -400,6 +400,7 @@ def _(kit: Kit) -> None:
         "x_only": partial_inputs_only(validate_on=["x"]),
         "q_only": partial_parameters_only(validate_on=["q"]),
         "own": lambda state, inputs, parameters: inputs["y"] < 50 and "x" in state.hashed_inputs,
+        "asks": lambda state, inputs, parameters: all_inputs(state, {"x": inputs["x"], "y": inputs["y"]}, {}),
     }
     with Flow("validators") as flow:
         x, y = Parameter("x", 1), Parameter("y", 1)
@@ -414,9 +415,9 @@ def _(kit: Kit) -> None:
 
     assert runs() == set(validators)
     assert runs() == {"never"}
-    assert runs(y=2) == {"never", "inputs", "parameters"}
-    assert runs(x=2) == {"never", "inputs", "parameters", "x_only"}
-    assert runs(y=99, q=2) == {"never", "inputs", "parameters", "q_only", "own"}
+    assert runs(y=2) == {"never", "inputs", "parameters", "asks"}
+    assert runs(x=2) == {"never", "inputs", "parameters", "x_only", "asks"}
+    assert runs(y=99, q=2) == {"never", "inputs", "parameters", "q_only", "own", "asks"}
 
 
 @row(

@@ -64,7 +64,7 @@ class Parked(Paused):
     __slots__ = ()
 
 
-class PARTIAL(signals.Signal):
+class PARTIAL(signals.StateSignal):
     """A user's own signal."""
 
     state_class = Partial

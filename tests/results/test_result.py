@@ -64,6 +64,22 @@ def test_a_local_result_lies_at_home_unless_it_is_told_where(
     assert LocalResult(tmp_path / "x").read("r/a").value == 1
 
 
+def test_a_result_that_a_function_names_has_no_location_until_it_is_named() -> None:
+    def by_function(**_: Any) -> str:
+        return "x.pkl"
+
+    made = Result(location=by_function)
+
+    assert (made.location, made.from_value(1).location) == (None, None)
+    assert made.format().location == made.copy().format().location == "x.pkl"
+    assert (made == Result(location=by_function), made == Result(location=lambda **_: "x.pkl")) == (
+        True,
+        False,
+    )
+    made.location = "y.pkl"
+    assert made.format().location == "y.pkl"
+
+
 def test_a_location_is_a_template_or_a_function() -> None:
     when = datetime(2030, 1, 2, tzinfo=UTC)
     assert Result(location="{date:%Y}/{x[0]}.pkl").format(date=when, x=["a"]).location == "2030/a.pkl"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dask.tokenize import tokenize
 
 from prefectlite.cache_validators import (
     all_inputs,
@@ -73,7 +74,8 @@ def test_a_validator_says_why_not(validator: Any, inputs: Given, parameters: Giv
     found = objection(validator, KEPT, inputs, parameters, NOW)
 
     assert found is None if why is None else found is not None and found.startswith(why)
-    assert bool(validator(KEPT, inputs, parameters)) is (why is None)
+    forever = KEPT.replace(cached_result_expiration=None)
+    assert bool(validator(forever, inputs, parameters)) is (why is None)
 
 
 def test_what_is_too_old_is_shown_to_no_validator() -> None:
@@ -105,9 +107,46 @@ def test_a_validator_is_shown_as_it_is_written() -> None:
     assert repr(partial_parameters_only(validate_on="p")) == "partial_parameters_only(validate_on=['p'])"
 
 
+@pytest.mark.parametrize("old", [timedelta(hours=1), timedelta(0)])
+def test_a_validator_that_is_called_by_hand_knows_what_is_too_old(old: timedelta) -> None:
+    expired = Cached(cached_result_expiration=datetime.now(UTC) - old)
+
+    for validator in (duration_only, all_inputs, all_parameters, partial_inputs_only(validate_on=["x"])):
+        assert not validator(expired, {}, {})
+        assert validator(
+            expired.replace(cached_result_expiration=datetime.now(UTC) + timedelta(hours=1)), {}, {}
+        )
+
+
+def test_a_validator_that_is_called_by_hand_takes_none_for_nothing_given() -> None:
+    some = Cached(hashed_inputs={"x": "#1"}, cached_parameters={"p": 3})
+
+    for validator, uses in [
+        (never_use, False),
+        (duration_only, True),
+        (all_inputs, False),
+        (all_parameters, False),
+        (partial_inputs_only(validate_on=["x"]), False),
+        (partial_parameters_only(validate_on=["p"]), False),
+        (partial_parameters_only, True),
+    ]:
+        assert validator(some, None, None) is uses
+        assert validator(Cached(), inputs=None, parameters=None) is (validator is not never_use)
+
+
 def test_a_plain_mapping_of_inputs_is_taken_for_their_tokens() -> None:
     assert all_inputs(KEPT, {"x": "#1", "y": "#2"}, {})
     assert not all_inputs(KEPT, {"x": "#1", "y": "#3"}, {})
+
+
+def test_a_plain_mapping_of_inputs_may_hold_the_inputs_themselves() -> None:
+    grid = np.arange(3)
+    state = Cached(hashed_inputs={"x": tokenize(1), "grid": tokenize(grid)})
+
+    assert all_inputs(state, {"x": 1, "grid": grid}, {})
+    assert partial_inputs_only(validate_on=["x"])(state, {"x": 1, "grid": 3}, {})
+    for other in ({"x": 2, "grid": grid}, {"x": 1, "grid": grid + 1}, {"x": 1}, {"x": print, "grid": grid}):
+        assert not all_inputs(state, other, {})
 
 
 def hashed(value: Any) -> str:

@@ -33,7 +33,6 @@ def test_a_paused_run_goes_on_when_it_is_approved(state: State) -> None:
     assert isinstance(verdict, Become)
     assert type(verdict.state) is Resume
     assert verdict.state.start_time == datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
-    assert verdict.state.context == {"resume": True}
     assert verdict.state.message == "The pause is over: Ada said yes."
     assert verdict.why.rule == "resume"
 

@@ -28,6 +28,7 @@ from prefectlite.states.signals import (
     TRIGGERFAIL,
     VALIDATIONFAIL,
     Signal,
+    StateSignal,
     signal_from_state,
 )
 
@@ -46,13 +47,13 @@ LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 @pytest.mark.parametrize(("signal", "state"), PAIRS)
 class TestEachSignal:
-    def test_it_carries_a_state_of_its_class(self, signal: type[Signal], state: type[State]) -> None:
+    def test_it_carries_a_state_of_its_class(self, signal: type[StateSignal], state: type[State]) -> None:
         raised = signal("why", result=3)
         assert type(raised.state) is state
         assert raised.state.message == str(raised) == "why"
         assert raised.state.result == 3
 
-    def test_its_class_can_be_raised(self, signal: type[Signal], state: type[State]) -> None:
+    def test_its_class_can_be_raised(self, signal: type[StateSignal], state: type[State]) -> None:
         with pytest.raises(signal) as caught:
             raise signal
         assert type(caught.value.state) is state
@@ -60,12 +61,12 @@ class TestEachSignal:
         assert not str(caught.value)
 
     def test_a_state_without_a_result_does_not_get_the_signal_for_one(
-        self, signal: type[Signal], state: type[State]
+        self, signal: type[StateSignal], state: type[State]
     ) -> None:
         held = signal("why").state.result
         assert held == ("LOOP('why')" if signal is LOOP else None)
 
-    def test_it_goes_through_except_exception(self, signal: type[Signal], state: type[State]) -> None:
+    def test_it_goes_through_except_exception(self, signal: type[StateSignal], state: type[State]) -> None:
         def body() -> None:
             try:
                 raise signal("why")
@@ -75,7 +76,7 @@ class TestEachSignal:
         with pytest.raises(signal):
             body()
 
-    def test_it_survives_pickling(self, signal: type[Signal], state: type[State]) -> None:
+    def test_it_survives_pickling(self, signal: type[StateSignal], state: type[State]) -> None:
         for raised in (signal("why", result=[1], context={"a": 1}), signal()):
             copy = pickle.loads(pickle.dumps(raised))
             assert type(copy) is signal
@@ -84,7 +85,7 @@ class TestEachSignal:
             assert copy.state.message == raised.state.message
             assert copy.state.context == raised.state.context
 
-    def test_it_is_found_from_its_state(self, signal: type[Signal], state: type[State]) -> None:
+    def test_it_is_found_from_its_state(self, signal: type[StateSignal], state: type[State]) -> None:
         assert signal_from_state(state()) is signal
 
 
@@ -102,6 +103,17 @@ def test_keywords_go_to_the_state() -> None:
 def test_the_special_failures_are_failures() -> None:
     assert issubclass(TRIGGERFAIL, FAIL)
     assert issubclass(VALIDATIONFAIL, FAIL)
+
+
+def test_who_waits_for_signals_that_make_states_lets_an_end_through() -> None:
+    assert all(issubclass(signal, StateSignal) for signal, _ in PAIRS)
+    with pytest.raises(ENDRUN):
+        try:
+            raise ENDRUN(Success())
+        except StateSignal:
+            pytest.fail("taken for a signal that makes a state")
+    assert issubclass(ENDRUN, Signal)
+    assert ENDRUN(Failed()).anew().state == Failed()
 
 
 @pytest.mark.parametrize("state", [Cancelled("off"), Failed("no", result=ValueError("x")), Success()])
@@ -127,7 +139,7 @@ def test_a_users_signal_is_found_and_takes_no_place_of_a_built_in_one() -> None:
     class STALE(FAIL):
         state_class = Stale
 
-    class OTHERFAIL(Signal):
+    class OTHERFAIL(StateSignal):
         state_class = Failed
 
     assert signal_from_state(Stale()) is STALE

@@ -53,7 +53,6 @@ def test_a_state_that_waits_has_the_count_of_the_run_that_makes_it() -> None:
     with context(IN_A_TASK):
         for cls in (Scheduled, Paused, Retrying, Resume):
             assert cls().context["task_run_count"] == 3
-        assert Resume().context["resume"] is True
         assert Retrying().run_count == 3
         assert Retrying(run_count=8).run_count == 8
         assert Looped().loop_count == 5
