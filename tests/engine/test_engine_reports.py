@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from prefectlite.engine.events import AttemptFinished, TimerFired
+from prefectlite.results import LocalResult
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Crashed, Failed, Retrying, Success
@@ -289,6 +290,17 @@ def test_a_value_that_was_found_makes_its_run_cached_and_its_readers_go_on() -> 
     assert bench.succeed("b", success=found).acts == ["release a.1"]
     assert bench.succeed("c").acts == ["release b.1", "end Success"]
     assert bench.states() == ["Cached", "Cached", "Success"]
+
+
+def test_a_result_that_a_body_gave_its_success_goes_on_saying_where_the_value_is() -> None:
+    bench = Bench(task("a"))
+    bench.start()
+    given = LocalResult("results", location="rows.pkl")
+    turn = bench.succeed("a", success=Success("mine", result=given), inline=b"I1\n.")
+    assert turn.words[1] == "a Running > Success"
+    state = bench.state("a")
+    assert (state.result, state._result.location) == (1, "rows.pkl")
+    assert isinstance(state._result, LocalResult)
 
 
 class OwnSuccess(Success):
