@@ -51,6 +51,9 @@ def test_a_function_task_runs_its_function_directly() -> None:
 def test_a_function_task_carries_the_functions_metadata() -> None:
     assert inc.__doc__ == "Add to a number."
     assert inc.__name__ == "inc"
+    assert inc.__module__ == inc.copy().__module__ == __name__
+    assert task(functools.partial(inc.run, by=2), name="by_two").__module__ == "functools"
+    assert FunctionTask.__module__ == "prefectlite.core.task"
     assert inc.__wrapped__ is inc.run
     assert repr(inc) == "<FunctionTask: inc>"
     assert (FunctionTask.__doc__ or "").startswith("A task made from a function.")
