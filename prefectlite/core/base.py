@@ -71,7 +71,9 @@ class Task(Expression):
     __slots__ = ("__weakref__", "frozen_options", "frozen_tags", "name", "slug")
 
     #: Whether the framework made the task.
-    auto_generated: ClassVar[bool] = False
+    auto_generated: bool = False
+    #: Whether the task stands for what is known or put together without a run, so that no rule is for it.
+    is_stand_in: ClassVar[bool] = False
     #: Whether the task puts a list, tuple, set, dict or dataclass together; it is a ``Collection`` then.
     is_collection: ClassVar[bool] = False
     #: What the task does for a resource, if that is what it is for.
@@ -131,7 +133,7 @@ class Task(Expression):
             cls._takes = run_signature(getattr(cls, "run"), cls.__name__)  # noqa: B009  # typed as a method
         elif inspect.isfunction(defined):
             cls._takes = run_signature(defined, cls.__name__, drop_first=True)
-        if "__init__" in vars(cls) and not cls.auto_generated:
+        if "__init__" in vars(cls) and not cls.is_stand_in:
             cls.__init__ = _warning_of_tasks(cls.__init__)  # type: ignore[method-assign]
         for option in (*OPTION_NAMES, "name", "slug", "tags"):
             if option in vars(cls) and not hasattr(vars(cls)[option], "__set__"):
@@ -148,7 +150,7 @@ class Task(Expression):
         self.name = as_name(name)
         self.slug = None
         self.frozen_tags = frozenset(values.get("tags", ()))
-        if self.auto_generated:
+        if self.is_stand_in:
             self.frozen_options = DEFAULTS
         else:
             if options.get("nout") is None and self.takes.nout is not None:
@@ -157,7 +159,7 @@ class Task(Expression):
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")
-        if graph is not None and not self.auto_generated:
+        if graph is not None and not self.is_stand_in:
             graph.note_made(self)
 
     def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None:
