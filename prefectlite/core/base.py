@@ -29,7 +29,14 @@ from prefectlite.core.layers import current_layer
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import asked_resources
 from prefectlite.core.option_forms import cache_for_of, result_of, retry_delay_of, timeout_of
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
+from prefectlite.core.options import (
+    DEFAULTS,
+    OPTION_NAMES,
+    OptionArgs,
+    TaskOptions,
+    default_options,
+    options_by_place,
+)
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.printable import label
 from prefectlite.results.result import Result
@@ -56,6 +63,8 @@ class Task(Expression):
     ----------
     name : str or None
         What the task is called; by default, its class's name.
+    *by_place : object
+        Options by position, in the order of Prefect 1: slug, tags, max_retries, retry_delay and so on.
     **options : OptionArgs
         Retries, trigger, tags and the like.
 
@@ -122,8 +131,10 @@ class Task(Expression):
 
     logger = Replaceable("The logger of the task's own.", lambda task: get_logger(task.name))
 
-    def __init__(self, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
-        self._set_up(type(self).__name__ if name is None else name, options)
+    def __init__(self, name: str | None = None, *by_place: Any, **options: Unpack[OptionArgs]) -> None:
+        if name is None:
+            name = type(self).__name__
+        self._set_up(name, options_by_place(name, by_place, options) if by_place else options)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check what the class's ``run`` takes."""
