@@ -29,7 +29,14 @@ from prefectlite.core.layers import current_layer
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.option_checks import asked_resources
 from prefectlite.core.option_forms import cache_for_of, result_of, retry_delay_of, timeout_of
-from prefectlite.core.options import DEFAULTS, OPTION_NAMES, OptionArgs, TaskOptions, default_options
+from prefectlite.core.options import (
+    DEFAULTS,
+    OPTION_NAMES,
+    OptionArgs,
+    TaskOptions,
+    default_options,
+    options_by_place,
+)
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.printable import label
 from prefectlite.results.result import Result
@@ -56,6 +63,8 @@ class Task(Expression):
     ----------
     name : str or None
         What the task is called; by default, its class's name.
+    *by_place : object
+        Options by position, in the order of Prefect 1: slug, tags, max_retries, retry_delay and so on.
     **options : OptionArgs
         Retries, trigger, tags and the like.
 
@@ -71,7 +80,9 @@ class Task(Expression):
     __slots__ = ("__weakref__", "frozen_options", "frozen_tags", "name", "slug")
 
     #: Whether the framework made the task.
-    auto_generated: ClassVar[bool] = False
+    auto_generated: bool = False
+    #: Whether the task stands for what is known or put together without a run, so that no rule is for it.
+    is_stand_in: ClassVar[bool] = False
     #: Whether the task puts a list, tuple, set, dict or dataclass together; it is a ``Collection`` then.
     is_collection: ClassVar[bool] = False
     #: What the task does for a resource, if that is what it is for.
@@ -120,8 +131,10 @@ class Task(Expression):
 
     logger = Replaceable("The logger of the task's own.", lambda task: get_logger(task.name))
 
-    def __init__(self, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
-        self._set_up(type(self).__name__ if name is None else name, options)
+    def __init__(self, name: str | None = None, *by_place: Any, **options: Unpack[OptionArgs]) -> None:
+        if name is None:
+            name = type(self).__name__
+        self._set_up(name, options_by_place(name, by_place, options) if by_place else options)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check what the class's ``run`` takes."""
@@ -131,7 +144,7 @@ class Task(Expression):
             cls._takes = run_signature(getattr(cls, "run"), cls.__name__)  # noqa: B009  # typed as a method
         elif inspect.isfunction(defined):
             cls._takes = run_signature(defined, cls.__name__, drop_first=True)
-        if "__init__" in vars(cls) and not cls.auto_generated:
+        if "__init__" in vars(cls) and not cls.is_stand_in:
             cls.__init__ = _warning_of_tasks(cls.__init__)  # type: ignore[method-assign]
         for option in (*OPTION_NAMES, "name", "slug", "tags"):
             if option in vars(cls) and not hasattr(vars(cls)[option], "__set__"):
@@ -148,7 +161,7 @@ class Task(Expression):
         self.name = as_name(name)
         self.slug = None
         self.frozen_tags = frozenset(values.get("tags", ()))
-        if self.auto_generated:
+        if self.is_stand_in:
             self.frozen_options = DEFAULTS
         else:
             if options.get("nout") is None and self.takes.nout is not None:
@@ -157,7 +170,7 @@ class Task(Expression):
         if options:
             self._change(options)
         graph: FlowGraph | None = values.get("flow")
-        if graph is not None and not self.auto_generated:
+        if graph is not None and not self.is_stand_in:
             graph.note_made(self)
 
     def _change(self, changes: Mapping[str, Any], *, alone: bool = False) -> None:

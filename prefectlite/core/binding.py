@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import Task
 from prefectlite.core.collecting import Collector, collect, holds_tasks
-from prefectlite.core.constants import Constant
+from prefectlite.core.constants import Constant, constant_for
 from prefectlite.core.edge import Edge
 from prefectlite.core.plain import PLAIN
 from prefectlite.errors import DefinitionTypeError
@@ -156,7 +156,7 @@ def upstream_of(graph: Graph, value: Any, *, keyed: bool) -> Task | None:
         return graph.add_task(value)
     if holds_tasks(value):
         return collect(graph, value)
-    return None if keyed else graph.add_task(Constant(value))
+    return None if keyed else graph.add_task(constant_for(value))
 
 
 def as_list(owner: str, option: str, value: Any) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 from prefectlite.core.attributes import as_slug
 from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.binding import argument_edges, as_list, unwrapped, upstream_edges, upstream_of
-from prefectlite.core.constants import Collection, Constant
+from prefectlite.core.constants import Collection, Constant, constant_for
 from prefectlite.core.edge import Edge, FlowOfEdge, check_key, put_flow, twin
 from prefectlite.core.operators import OPERATIONS
 from prefectlite.core.options import TaskArgs
@@ -203,7 +203,7 @@ class FlowBuilder(UnusedTasks):
         place = self._places[self.add_task(downstream)]
         if source is None:
             assert key is not None  # without a key, a constant is a task too
-            constant = value if isinstance(value, Constant) else Constant(value)
+            constant = value if isinstance(value, Constant) else constant_for(value)
             place.add_constants({key: constant.value})
             return Edge(constant, downstream, key)
         edge = Edge(source, downstream, key, is_mapped, unnested)

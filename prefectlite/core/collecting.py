@@ -22,6 +22,7 @@ from prefectlite.core.constants import (
     Collection,
     Constant,
     Record,
+    constant_for,
 )
 from prefectlite.core.layers import current_layer
 from prefectlite.core.members import argument_name
@@ -127,7 +128,7 @@ def as_task(x: Any, flow: Collector | None = None) -> Task:
     if isinstance(bare, Task):
         return bare
     if not holds_tasks(bare):
-        return Constant(bare)
+        return constant_for(bare)
     graph: Collector | None = current_layer().values.get("flow") if flow is None else flow
     if graph is None:
         raise DefinitionError(

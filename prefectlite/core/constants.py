@@ -29,8 +29,9 @@ class Constant(Task):
         Slug, tags and the like; it runs nowhere.
     """
 
-    __slots__ = ("value",)
-    auto_generated: ClassVar[bool] = True
+    __slots__ = ("auto_generated", "value")
+    is_stand_in: ClassVar[bool] = True
+    auto_generated: bool
     value: Any
 
     def __init__(self, value: Any, name: str | None = None, **options: Unpack[OptionArgs]) -> None:
@@ -38,6 +39,7 @@ class Constant(Task):
             name = short_text(value, _LONGEST_NAME) or f"Constant[{type(value).__name__}]"
         super().__init__(name=name, **options)
         self.value = value
+        self.auto_generated = False
 
     def run(self) -> Any:
         """Return the value.
@@ -48,6 +50,24 @@ class Constant(Task):
             The value.
         """
         return self.value
+
+
+def constant_for(value: Any) -> Constant:
+    """Return a constant that stands for an argument.
+
+    Parameters
+    ----------
+    value : object
+        The argument.
+
+    Returns
+    -------
+    Constant
+        It is known as one that nobody made by hand.
+    """
+    constant = Constant(value)
+    constant.auto_generated = True
+    return constant
 
 
 class _Gatherer(Task):
@@ -175,7 +195,8 @@ class Collection(Task):
     """
 
     __slots__ = ("cls", "kind", "names", "size")
-    auto_generated: ClassVar[bool] = True
+    auto_generated = True
+    is_stand_in: ClassVar[bool] = True
     is_collection: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

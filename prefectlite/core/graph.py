@@ -301,15 +301,16 @@ class FlowGraph(ChangeableFlow):
         old : Task
             A task of the flow, which leaves it.
         new : Task or object
-            What comes instead: a task, in the flow or not, or a value.
+            What comes instead: a task, in the flow or not, or a value, a list of tasks or a parameter, which
+            takes over nothing that ``old`` took.
         validate : bool or None
             Not looked at: every edge is checked when it is made.
 
         Raises
         ------
         DefinitionError
-            When ``old`` is not in the flow, or ``new`` may not wait, has a value for an argument already, or
-            would close a cycle. The flow is as it was then.
+            When ``old`` is not in the flow, or ``new`` has a value for an argument already, would close a
+            cycle, or is a parameter where ``old`` waits for tasks. The flow is as it was then.
         DefinitionTypeError
             When ``new`` does not take an argument that ``old`` has.
         """
@@ -358,13 +359,16 @@ class FlowGraph(ChangeableFlow):
                 draft._incomplete[stands] = None
         for task, place in self._places.items():
             stands = swap.get(task, task)
+            if task is not stands and (
+                stands.is_stand_in or (isinstance(stands, Parameter) and not place.into)
+            ):
+                continue  # it has its value without that
             for edge in place.into:
-                ends = swap.get(edge.upstream, edge.upstream), stands
-                if task is not stands:
-                    draft._waiting(stands, edge.upstream, edge.key)
-                if ends != (edge.upstream, edge.downstream):
-                    edge = Edge(*ends, edge.key, edge.mapped, edge.flattened)  # noqa: PLW2901  # it stands for it
-                draft.take_over(edge)
+                upstream = swap.get(edge.upstream, edge.upstream)
+                if (upstream, stands) == (edge.upstream, task):
+                    draft.take_over(edge)
+                else:
+                    draft.add_edge(upstream, stands, edge.key, edge.mapped, edge.flattened)
             for key, value in (place.constants or {}).items():
                 stands.takes.check_name(stands.name, key)
                 draft._check_free(stands, draft._places[stands], key)

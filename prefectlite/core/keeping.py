@@ -140,7 +140,7 @@ def keeping_of(
 
 
 def _is_by_the_way(task: Task) -> bool:
-    return task.auto_generated or task.resource_role in ("setup", "cleanup")
+    return task.is_stand_in or task.resource_role in ("setup", "cleanup")
 
 
 def _caching(task: Task, options: TaskOptions, result: Result, folder: str | None) -> Caching:

@@ -25,6 +25,28 @@ RetryOn: TypeAlias = (
 )
 _NO_RETRIES: Final = RetryPolicy()
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+# The order of Prefect 1; what it did not have is given by name.
+_PLACES: Final = (
+    "slug",
+    "tags",
+    "max_retries",
+    "retry_delay",
+    "retry_on",
+    "timeout",
+    "trigger",
+    "skip_on_upstream_skip",
+    "cache_for",
+    "cache_validator",
+    "cache_key",
+    "checkpoint",
+    "state_handlers",
+    "on_failure",
+    "log_stdout",
+    "result",
+    "target",
+    "task_run_name",
+    "nout",
+)
 
 
 class OptionArgs(TypedDict, total=False):
@@ -420,6 +442,45 @@ def _warn_of_odd(task_name: str, options: TaskOptions, changes: Mapping[str, Any
             "value is stored at the target.",
             stacklevel=2,
         )
+
+
+def options_by_place(
+    task_name: str, by_place: Sequence[Any], options: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return options by name, of which some were given by position.
+
+    Parameters
+    ----------
+    task_name : str
+        For error texts.
+    by_place : sequence
+        What follows the name, in the order that it has in Prefect 1.
+    options : mapping of str to object
+        The others, by name.
+
+    Returns
+    -------
+    mapping of str to object
+        All of them.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When there are more than have a position, or one is given twice.
+    """
+    if len(by_place) > len(_PLACES):
+        raise DefinitionTypeError(
+            f"Task {task_name!r} is given {len(by_place)} options by position, but only {len(_PLACES)} have "
+            "one; give them by name: max_retries=2."
+        )
+    placed = dict(zip(_PLACES, by_place, strict=False))
+    for option in placed:
+        if option in options:
+            raise DefinitionTypeError(
+                f"Task {task_name!r} is given the option {option!r} both by position and by name; leave out "
+                "one of the two."
+            )
+    return {**placed, **options}
 
 
 #: The options that a task shares with its copies.

@@ -61,6 +61,8 @@ class FunctionTask(Task, Generic[P, R]):
             name = str(getattr(fn, "__name__", "FunctionTask"))
         self._own_takes = run_signature(fn, name)
         self.run = fn  # type: ignore[method-assign]
+        # What collects a module's docstrings asks for it.
+        self.__module__ = getattr(fn, "__module__", __name__)
         self._set_up(name, options)
 
     if TYPE_CHECKING:
@@ -141,7 +143,8 @@ class FunctionTask(Task, Generic[P, R]):
         new.frozen_options = self.frozen_options
         new.run = self.run
         new._own_takes = self._own_takes
-        if self.__dict__:
+        new.__module__ = self.__module__
+        if len(self.__dict__) > 1:
             # What the user wrote on the task.
             new.__dict__.update(self.__dict__)
         if self.slug is not None or "tags" in values:

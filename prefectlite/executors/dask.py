@@ -54,14 +54,25 @@ class DaskExecutor:
     target : str, path, distributed.Client, Cluster, type, callable or None
         The address of a scheduler (``"tcp://host:8786"``), a scheduler file, a live client or cluster, or
         what makes a cluster: a class or its import string.
-    address : str or None
-        The address of a scheduler; the same as giving it as ``target``.
     cluster_class : type, callable, str or None
         What makes a cluster for each flow run; the same as giving it as ``target``.
     cluster_kwargs : mapping or None
         Arguments for what makes the cluster.
     adapt_kwargs : mapping or None
         Arguments of the cluster's ``adapt``, for a cluster that grows and shrinks with its work.
+    client_kwargs : mapping or None
+        Arguments for the client that we open: ``timeout`` (seconds) and others.
+    debug : bool or None
+        Whether Dask's own warnings about a local cluster are let through; by default, the setting ``debug``.
+    performance_report_path : str, path or None
+        Where to write Dask's performance report of each flow run, an HTML page; the scheduler needs bokeh.
+    disable_cancellation_event : bool
+        Not looked at: no task run asks the scheduler whether its flow run was cancelled.
+    watch_worker_status : bool or None
+        Whether workers that come and go are told to the log, at INFO; needs the plugin. By default they are,
+        unless the cluster adapts.
+    address : str or None
+        The address of a scheduler; the same as giving it as ``target``.
     n_workers : int or None
         How many workers a cluster of our own has; by default what the class does, for a LocalCluster what
         the setting ``n_workers`` says.
@@ -70,8 +81,6 @@ class DaskExecutor:
     security : distributed.security.Security, str, path or None
         Certificates for a ``tls://`` cluster, or for one to be started: the directory that ``prefectlite
         tls`` made, or what Dask takes.
-    client_kwargs : mapping or None
-        Arguments for the client that we open: ``timeout`` (seconds) and others.
     keep_limit : int or None
         How many bytes of results stay readable after a flow run's end, as long as its state is held; by
         default, the setting ``results.keep_limit``.
@@ -83,15 +92,6 @@ class DaskExecutor:
         decided by how long they take. Each keeps its own state, retries and result. None lets each travel
         alone; else a task's own ``bundle_size``, if it has one, counts for its runs. By default, the setting
         ``bundle_size``, which is "auto" unless you set another.
-    performance_report_path : str, path or None
-        Where to write Dask's performance report of each flow run, an HTML page; the scheduler needs bokeh.
-    watch_worker_status : bool or None
-        Whether workers that come and go are told to the log, at INFO; needs the plugin. By default they are,
-        unless the cluster adapts.
-    debug : bool or None
-        Whether Dask's own warnings about a local cluster are let through; by default, the setting ``debug``.
-    disable_cancellation_event : bool
-        Not looked at: no task run asks the scheduler whether its flow run was cancelled.
     stall_timeout : float or None
         For how many seconds a task run may lack its inputs on a worker that has a thread for it (and a second
         more for each 10 MB), because the machines that have them cannot be reached. Then another worker gets
@@ -114,22 +114,22 @@ class DaskExecutor:
     def __init__(
         self,
         target: Any = None,
-        *,
-        address: str | None = None,
         cluster_class: Any = None,
         cluster_kwargs: Mapping[str, Any] | None = None,
         adapt_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+        debug: bool | None = None,
+        performance_report_path: str | os.PathLike[str] | None = None,
+        disable_cancellation_event: bool = False,
+        watch_worker_status: bool | None = None,
+        *,
+        address: str | None = None,
         n_workers: int | None = None,
         scheduler_file: str | os.PathLike[str] | None = None,
         security: Any = None,
-        client_kwargs: Mapping[str, Any] | None = None,
         keep_limit: int | None = None,
         plugin: bool = True,
         bundle_size: int | Literal["auto", "config"] | None = "config",
-        performance_report_path: str | os.PathLike[str] | None = None,
-        watch_worker_status: bool | None = None,
-        debug: bool | None = None,
-        disable_cancellation_event: bool = False,
         stall_timeout: float | None = None,
     ) -> None:
         given = {

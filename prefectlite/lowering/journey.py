@@ -36,8 +36,10 @@ def is_serializable(obj: Any, raise_on_error: bool = False) -> bool:
 
     Raises
     ------
-    SerializationError
-        When it does not, if ``raise_on_error`` asks for that; the text says why.
+    Exception
+        What pickle or the object raises when it cannot be pickled, if ``raise_on_error`` asks for that.
+    subprocess.CalledProcessError
+        When it cannot be opened there, if ``raise_on_error`` asks for that; a note says why.
 
     Examples
     --------
@@ -51,11 +53,12 @@ def is_serializable(obj: Any, raise_on_error: bool = False) -> bool:
     try:
         payload = dumps(obj, by_value_names())
     except SerializationError as error:
-        if raise_on_error:
-            raise SerializationError(
-                f"This {kind} cannot be pickled ({error}); make what it refuses in the task that needs it."
-            ) from error
-        return False
+        if not raise_on_error:
+            return False
+        refusal = error.__cause__
+        assert refusal is not None  # it is what the text of the error is of
+        refusal.add_note(f"This {kind} cannot be pickled; make what it refuses in the task that needs it.")
+        raise refusal from None
     opened = subprocess.run(
         [sys.executable, "-c", _OPEN],
         input=pickle.dumps((sys.path, payload)),
@@ -65,8 +68,10 @@ def is_serializable(obj: Any, raise_on_error: bool = False) -> bool:
     if opened.returncode and raise_on_error:
         lines = opened.stderr.decode(errors="replace").strip().splitlines()
         said = lines[-1] if lines else f"exit status {opened.returncode}"
-        raise SerializationError(
+        failure = subprocess.CalledProcessError(opened.returncode, opened.args, opened.stdout, opened.stderr)
+        failure.add_note(
             f"This {kind} can be pickled, but not opened in another process ({said}); install what it "
             "needs where the workers run, and look at its __reduce__ and __setstate__."
         )
+        raise failure
     return not opened.returncode

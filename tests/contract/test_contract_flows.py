@@ -406,6 +406,17 @@ def _() -> None:
     beside = flow.add_task(Join())
     flow.replace(second, beside)
     assert flow.edges_to(beside) == {Edge(first, beside, "x")}
+    # What has its value without that takes neither edges nor constants over.
+    flow.replace(first, 5)
+    assert (flow.edges_to(beside), flow.constants[beside]) == (set(), {"x": 5})
+    for new in (Parameter("p"), [third]):
+        mine, one, two = etl()
+        if isinstance(new, Parameter):
+            mine.edges.difference_update(mine.edges_to(one))
+        mine.replace(one, new)
+        (edge,) = mine.edges_to(two)
+        assert (edge.key, edge.upstream_task.name) == ("x", getattr(new, "name", "List"))
+        assert one not in mine.tasks
     other = Parameter("n", default=9)
     mine, one, _ = etl()
     mine.replace(next(iter(mine.parameters())), other)

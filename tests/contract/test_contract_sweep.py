@@ -75,7 +75,7 @@ INNER += " draw erase holds redraw take_out set_constant drop_constant rename se
 TAKES_ANYTHING = {
     "a value of any kind": "result value default obj x other PrefectResult(value)",
     "a value stands for the task that gives it": "upstream_task downstream_task condition case(task) merge(tasks)"
-    " FunctionTask.set_upstream(task)",
+    " FunctionTask.set_upstream(task) Flow.replace(new)",
     "a flag goes by its truth, as elsewhere in Python": "mapped flattened validate merge_parameters validate_dir"
     " merge_reference_tasks include_self names_only return_events return_all log_stderr raise_if_missing login"
     " raise_on_error day_or debug plugin watch_worker_status progress run_on_schedule wait_for_approval"

@@ -15,12 +15,14 @@ import cloudpickle
 import pytest
 
 from prefectlite.core.annotations import flatten, mapped, unmapped
+from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Constant
 from prefectlite.core.context import context, tags
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.loggers import get_logger
 from prefectlite.core.task import FunctionTask, Task, task
 from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.results import LocalResult
 from prefectlite.rules.caching import all_inputs, duration_only
 from prefectlite.rules.triggers import all_finished, all_successful
 from prefectlite.states.signals import FAIL
@@ -51,6 +53,9 @@ def test_a_function_task_runs_its_function_directly() -> None:
 def test_a_function_task_carries_the_functions_metadata() -> None:
     assert inc.__doc__ == "Add to a number."
     assert inc.__name__ == "inc"
+    assert inc.__module__ == inc.copy().__module__ == __name__
+    assert task(functools.partial(inc.run, by=2), name="by_two").__module__ == "functools"
+    assert FunctionTask.__module__ == "prefectlite.core.task"
     assert inc.__wrapped__ is inc.run
     assert repr(inc) == "<FunctionTask: inc>"
     assert (FunctionTask.__doc__ or "").startswith("A task made from a function.")
@@ -679,3 +684,74 @@ def test_an_isolated_task_runs_apart_without_a_limit() -> None:
     made = task(inc.run, isolate=True)
     assert (made.isolate, made.timeout, inc.isolate) == (True, None, False)
     assert made.frozen_options.runs_apart
+
+
+def test_options_by_position_are_in_the_order_of_prefect_1() -> None:
+    class Old(Task):
+        def __init__(self, name: str, slug: str, tags: list[str]) -> None:
+            super().__init__(name, slug, tags)
+
+    old = Old("load", "the-load", ["db"])
+    assert (old.name, old.slug, set(old.tags)) == ("load", "the-load", {"db"})
+
+    hour, result = timedelta(hours=1), LocalResult("results")
+    by_place: list[Any] = [
+        "the-load",
+        {"db"},
+        2,
+        hour,
+        ValueError,
+        60,
+        all_finished,
+        False,
+        hour,
+        duration_only,
+    ]
+    by_place += ["key", False, [print], print, True, result, "{x}", "load {x}", 3]
+    whole = Task("load", *by_place)
+    names = (
+        "max_retries retry_delay timeout trigger skip_on_upstream_skip cache_for cache_validator cache_key"
+    )
+    names += " checkpoint state_handlers on_failure log_stdout task_run_name target nout"
+    assert {name: getattr(whole, name) for name in names.split()} == {
+        "max_retries": 2,
+        "retry_delay": hour,
+        "timeout": 60,
+        "trigger": all_finished,
+        "skip_on_upstream_skip": False,
+        "cache_for": hour,
+        "cache_validator": duration_only,
+        "cache_key": "key",
+        "checkpoint": False,
+        "state_handlers": [print],
+        "on_failure": print,
+        "log_stdout": True,
+        "target": "{x}",
+        "task_run_name": "load {x}",
+        "nout": 3,
+    }
+    assert (whole.retry_on, type(whole.result)) == ({ValueError}, LocalResult)
+    plain = Task("load", *[None] * 7, True, *[None] * 6, False, *[None] * 4)
+    assert (plain.slug, plain.max_retries, plain.trigger) == (None, 0, all_successful)
+
+
+def test_options_by_position_are_refused_where_they_are_too_many_or_given_twice() -> None:
+    with pytest.raises(
+        DefinitionTypeError, match="20 options by position, but only 19 have one; give them by"
+    ):
+        Task("load", *[None] * 20)
+    with pytest.raises(DefinitionTypeError, match="'slug' both by position and by name; leave out one"):
+        Task("load", "one", slug="two")
+
+
+def test_only_constants_that_stand_for_arguments_are_auto_generated() -> None:
+    made = Constant(5)
+    with FlowGraph("f") as flow:
+        inc.map(made)
+        inc.map([1, 2])
+    assert {one.name: one.auto_generated for one in flow.get_tasks(task_type=Constant)} == {
+        "5": False,
+        "[1, 2]": True,
+    }
+    assert as_task(7).auto_generated
+    assert not pickle.loads(pickle.dumps(made)).auto_generated

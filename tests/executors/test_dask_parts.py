@@ -360,6 +360,15 @@ def test_an_executor_shows_how_it_was_made():
     assert repr(DaskExecutor(scheduler_file="s.json")) == "DaskExecutor('s.json')"
 
 
+def test_an_executors_options_by_position_are_in_the_order_of_prefect_1():
+    given = [None, "a.B", {"x": 1}, {"minimum": 1}, {"timeout": 3}, True, "report.html", False, True]
+    names = ["cluster_class", "cluster_kwargs", "adapt_kwargs", "client_kwargs", "debug"]
+    names += ["performance_report_path", "disable_cancellation_event", "watch_worker_status"]
+    by_place, by_name = DaskExecutor(*given), DaskExecutor(**dict(zip(names, given[1:], strict=True)))
+    assert vars(by_place) == vars(by_name)
+    assert repr(by_place) == "DaskExecutor('a.B', cluster_kwargs={'x': 1}, adapt_kwargs={'minimum': 1})"
+
+
 def test_a_desk_announces_a_long_attempt_once_and_comes_to_rest(bench, monkeypatch):
     monkeypatch.setattr(desks, "LONG", 0.0)
     monkeypatch.setattr(desks, "TICK", 0.01)

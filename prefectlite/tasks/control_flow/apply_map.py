@@ -122,7 +122,8 @@ class Item(Task):
     """
 
     __slots__ = ()
-    auto_generated: ClassVar[bool] = True
+    auto_generated = True
+    is_stand_in: ClassVar[bool] = True
 
     def __init__(self, name: str, nout: int | None) -> None:
         super().__init__(name=name, nout=nout)
