@@ -171,6 +171,22 @@ def refuse_options(
         raise DefinitionTypeError(unknown_option(owner, option, names, elsewhere))
 
 
+def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn the code that called us.
+
+    Parameters
+    ----------
+    text : str
+        Of what, and what to do about it.
+    category : type
+        The class of the warning.
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("prefectlite."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
+
+
 def warn_of_old(text: str) -> None:
     """Warn the code that called us of something that Prefect 1 was about to give up.
 
@@ -179,7 +195,4 @@ def warn_of_old(text: str) -> None:
     text : str
         What, and what to do instead.
     """
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("prefectlite."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, DeprecationWarning, stacklevel=level)
+    warn_caller(text, DeprecationWarning)

@@ -24,7 +24,18 @@ FLOORS = (
     ("executors", "views"),
     ("driver",),
     ("flow", "triggers", "signals", "serializers", "cache_validators"),
-    ("", "cli", "testing", "examples", "pytest_plugin", "utilities", "client", "exceptions", "former"),
+    (
+        "",
+        "cli",
+        "testing",
+        "examples",
+        "pytest_plugin",
+        "utilities",
+        "client",
+        "exceptions",
+        "former",
+        "absent",
+    ),
 )
 # Modules at paths that they had in Prefect 1, inside of rooms that know nothing of what they lead to. They are a room
 # of their own, which holds nothing, and which nobody imports.
@@ -101,6 +112,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "utilities": frozenset({"core", "lowering", "notifications", "settings", "tasks", "views"}),
     "client": frozenset({"core"}),
     "exceptions": frozenset({"states"}),
+    # What is not there: asked by name alone, when Python has found nothing.
+    "absent": frozenset(),
     "former": frozenset({"cache_validators", "executors", "flow", "results", "rules", "states"}),
 }
 # Where a room may see only a part of another.

@@ -33,7 +33,7 @@ def flow_facts(flow_name: str, run_id: str, scheduled: float, given: Mapping[str
     dict
         Values by name.
     """
-    start = given.get("scheduled_start_time") or datetime.fromtimestamp(scheduled, UTC)
+    start = datetime.fromtimestamp(scheduled, UTC)
     return {
         "flow_name": flow_name,
         "flow_id": flow_name,

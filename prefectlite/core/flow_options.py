@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final, Generic, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from prefectlite.core.in_place import OptionList
-from prefectlite.errors import DefinitionError, DefinitionTypeError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, warn_caller
 from prefectlite.kinds import shown
 from prefectlite.results.result import Result
 from prefectlite.schedules.schedules import Schedule, as_schedule
@@ -17,12 +17,12 @@ T = TypeVar("T")
 #: Called with flow, old and new state; returns another new state, or None to let the transition stand.
 FlowHandler: TypeAlias = Callable[[Any, Any, Any], Any]
 
-#: Options of Prefect 1 that are not here.
-ELSEWHERE: Final = {
-    "run_config": "tells a server how to start the flow, and there is no server; leave it out, and say where "
-    "the flow runs with executor=DaskExecutor(...)",
-    "storage": "tells a server where the flow is, and there is no server; leave it out: `prefectlite run "
-    "FILE.py` finds the flow in its file",
+#: Options of Prefect 1 that nothing reads, as there, where the flow runs without a server.
+UNREAD: Final = {
+    "run_config": "tells a server how to start the flow; leave it out, and say where the flow runs with "
+    "executor=DaskExecutor(...)",
+    "storage": "tells a server where the flow is; leave it out: `prefectlite run FILE.py` finds the flow in "
+    "its file",
 }
 #: Methods of Prefect 1 that are not here.
 ABSENT: Final = {
@@ -243,6 +243,26 @@ def as_result(flow_name: str, option: str, value: Any) -> Result | None:
     if value is not None and not isinstance(value, Result):
         mend = "give a Result, as in result=LocalResult(dir='results')."
         raise DefinitionTypeError(_text(flow_name, option, value, mend))
+    return value
+
+
+def as_unread(flow_name: str, option: str, value: Any) -> Any:
+    """Return what only a server would read, with a warning.
+
+    Parameters
+    ----------
+    flow_name, option : str
+        Whose, for the warning.
+    value : object
+        What the user gave.
+
+    Returns
+    -------
+    object
+        The same; None asks for nothing.
+    """
+    if value is not None:
+        warn_caller(f"Flow {flow_name!r} is given {option}, which nothing reads here: it {UNREAD[option]}.")
     return value
 
 

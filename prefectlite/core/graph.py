@@ -15,7 +15,7 @@ from prefectlite.core.collecting import as_task
 from prefectlite.core.constants import Collection, Constant
 from prefectlite.core.edge import Edge, put_flow, twin
 from prefectlite.core.flow_options import (
-    ELSEWHERE,
+    UNREAD,
     FlowHandler,
     FlowOption,
     HandlersOption,
@@ -24,6 +24,7 @@ from prefectlite.core.flow_options import (
     as_limit,
     as_limits,
     as_result,
+    as_unread,
 )
 from prefectlite.core.layers import current_layer, pop, push
 from prefectlite.core.order import Ranks
@@ -93,6 +94,9 @@ class FlowGraph(ChangeableFlow):
     tag_concurrency = FlowOption(as_limits)
     #: Where values of tasks are stored.
     result = FlowOption(as_result)
+    #: Nothing reads these.
+    run_config = FlowOption(as_unread)
+    storage = FlowOption(as_unread)
 
     def __init__(
         self,
@@ -113,11 +117,10 @@ class FlowGraph(ChangeableFlow):
         **_others: Unpack[NoOptions],
     ) -> None:
         super().__init__(name)
-        # Who makes flows for others may hand on what he was not given.
-        asked = {
-            option: value for option, value in _others.items() if value is not None or option not in ELSEWHERE
-        }
-        refuse_options(f"Flow {name!r}", asked, FlowGraph, ELSEWHERE)
+        others: dict[str, Any] = {**_others}
+        for option in UNREAD:
+            setattr(self, option, others.pop(option, None))
+        refuse_options(f"Flow {name!r}", others, FlowGraph, {})
         self.executor = executor
         self.schedule = schedule
         self.state_handlers = state_handlers

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
 from prefectlite.results.result import Location, Result
-from prefectlite.rules.triggers import all_successful
+from prefectlite.rules.triggers import all_successful, some_failed, some_successful
 from prefectlite.states.signals import FAIL
 
 #: A delay: seconds, or a timedelta.
@@ -153,6 +153,8 @@ def _trigger(place: Where, value: Any) -> Callable[..., Any]:
         return all_successful
     if not callable(value):
         raise place.refuse_kind(value, "give a function of the upstreams' states, all_finished say.")
+    if value is some_failed or value is some_successful:
+        raise place.refuse(value, f"it makes a trigger: call it, {value.__name__}(at_least=1) say.")
     return value  # type: ignore[no-any-return]  # as above
 
 

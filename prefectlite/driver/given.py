@@ -74,6 +74,10 @@ def given_parameters(
     own = {one.name for one in flow.parameters()}
     for name, mend in _NOT_HERE.items():
         if name in given and name not in own:
+            # Who runs flows for others may hand on what he was not given.
+            if given[name] is None:
+                del given[name]
+                continue
             raise ParameterError(f"Flow {flow.name!r} is run with {name}={given[name]!r}, but {mend}.")
     return given
 

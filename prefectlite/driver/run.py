@@ -158,7 +158,7 @@ class Run:
         self._inline_limit = settings.results.inline_limit
         self._folder = settings.results.dir
         self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
-        if start is not None and "scheduled_start_time" not in own:
+        if start is not None:
             # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
             own = {"scheduled_start_time": start.wall, "date": start.moment, **own}
         secrets = Secrets({**settings.secrets, **own["secrets"]})

@@ -49,6 +49,10 @@ class DaskExecutor:
     scheduler that the setting ``dask.address`` names, else it starts a ``LocalCluster`` of worker processes
     for each flow run, or what ``dask.cluster_class`` names. What it did not start, it never closes.
 
+    ``address``, ``cluster_class``, ``cluster_kwargs``, ``adapt_kwargs``, ``client_kwargs``,
+    ``performance_report_path`` and ``watch_worker_status`` are attributes, which hold for runs that begin
+    later when they are changed.
+
     Parameters
     ----------
     target : str, path, distributed.Client, Cluster, type, callable or None
@@ -160,21 +164,23 @@ class DaskExecutor:
                 )
             target = address
         check_security(security)
+        # What is up already, and no address: a client or a cluster.
         self._target = target
-        self._cluster_class = cluster_class
+        self.address: str | None = None
+        self.cluster_class = cluster_class
         self._scheduler_file = scheduler_file
-        self._cluster_kwargs = dict(cluster_kwargs or {})
-        self._adapt_kwargs = dict(adapt_kwargs or {})
+        self.cluster_kwargs = dict(cluster_kwargs or {})
+        self.adapt_kwargs = dict(adapt_kwargs or {})
         self._n_workers = n_workers
-        self._client_kwargs = dict(client_kwargs or {})
+        self.client_kwargs = dict(client_kwargs or {})
         self._security = security
         self._keep_limit = keep_limit
         self._plugin = plugin
         if bundle_size not in ("auto", "config"):
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
-        self._report_path = performance_report_path
-        self._watches = watch_worker_status
+        self.performance_report_path = performance_report_path
+        self.watch_worker_status = watch_worker_status
         self._debug = debug
         _check_seconds("stall_timeout", stall_timeout)
         self._stall_timeout = stall_timeout
@@ -182,7 +188,7 @@ class DaskExecutor:
         self._seconds: dict[str, float] = {}
         if target is not None:
             self._sort(target)
-        if self._scheduler_file is not None or self._target is not None:
+        if not (self._scheduler_file is self.address is self._target is None):
             self._refuse_options(named[0])
         if security is not None:
             self._refuse_second_security()
@@ -192,12 +198,10 @@ class DaskExecutor:
         if isinstance(target, os.PathLike) or (isinstance(target, str) and target.endswith(".json")):
             self._scheduler_file, self._target = target, None
         elif (isinstance(target, str) and not is_address(target)) or callable(target):
-            self._cluster_class, self._target = target, None
-        elif (
-            not isinstance(target, str)
-            and not hasattr(target, "scheduler_address")
-            and not _is_client(target)
-        ):
+            self.cluster_class, self._target = target, None
+        elif isinstance(target, str):
+            self.address, self._target = target, None
+        elif not hasattr(target, "scheduler_address") and not _is_client(target):
             raise DefinitionTypeError(
                 f"DaskExecutor was given {target!r} of type {type(target).__name__}; pass a scheduler's "
                 "address, a scheduler file, a Dask Client or Cluster, or a cluster class or its import "
@@ -206,8 +210,8 @@ class DaskExecutor:
 
     def _refuse_options(self, name: str) -> None:
         options = {
-            "cluster_kwargs": self._cluster_kwargs,
-            "adapt_kwargs": self._adapt_kwargs,
+            "cluster_kwargs": self.cluster_kwargs,
+            "adapt_kwargs": self.adapt_kwargs,
             "n_workers": self._n_workers,
         }
         for option, value in options.items():
@@ -218,14 +222,14 @@ class DaskExecutor:
                 )
 
     def _refuse_second_security(self) -> None:
-        if self._target is not None and not isinstance(self._target, str):
+        if self._target is not None:
             raise DefinitionError(
                 f"DaskExecutor was given security={self._security!r} beside {self._target!r}, which is "
                 "connected already; give security to that when you make it, or pass its address here."
             )
         for name, kwargs in (
-            ("client_kwargs", self._client_kwargs),
-            ("cluster_kwargs", self._cluster_kwargs),
+            ("client_kwargs", self.client_kwargs),
+            ("cluster_kwargs", self.cluster_kwargs),
         ):
             if "security" in kwargs:
                 raise DefinitionError(
@@ -266,14 +270,18 @@ class DaskExecutor:
             plugin_allowed=self._plugin,
             bundle_size=most_together(size),
             seconds=self._seconds,
-            watch_workers=not self._adapt_kwargs if self._watches is None else self._watches,
-            report_path=None if self._report_path is None else os.fspath(self._report_path),
+            watch_workers=not self.adapt_kwargs
+            if self.watch_worker_status is None
+            else self.watch_worker_status,
+            report_path=None
+            if self.performance_report_path is None
+            else os.fspath(self.performance_report_path),
             stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
         )
         reach = self._reach(settings.dask.address)
         if reach is None:
             count = self._n_workers
-            if count is None and not (self._class_of(settings) or self._cluster_kwargs or self._adapt_kwargs):
+            if count is None and not (self._class_of(settings) or self.cluster_kwargs or self.adapt_kwargs):
                 count = settings.n_workers
             session.start(lambda: self._start(count, settings))
             return session
@@ -289,24 +297,24 @@ class DaskExecutor:
     @property
     def performance_report(self) -> str:
         """The performance report that was written last; empty, with a warning, if none is asked for."""
-        if self._report_path is None:
+        if self.performance_report_path is None:
             warnings.warn(
                 "This executor writes no performance report; give it performance_report_path='report.html'.",
                 stacklevel=2,
             )
             return ""
-        return Path(self._report_path).read_text(encoding="utf-8")
+        return Path(self.performance_report_path).read_text(encoding="utf-8")
 
     def _reach(self, address: str | None) -> Callable[[], Place] | None:
         """How to get at a cluster that is up, with the settings' address at last; None means to start one."""
-        target, file = self._target, self._scheduler_file
+        target, file, own = self._target, self._scheduler_file, self.address
         if file is not None:
             return lambda: reach_scheduler_file(file, self._connection())
-        if isinstance(target, str):
-            return lambda: reach_address(target, self._connection())
+        if own is not None:
+            return lambda: reach_address(own, self._connection())
         if target is not None:
             return lambda: borrow_client(target) if _is_client(target) else borrow_cluster(target)
-        if self._cluster_class or self._cluster_kwargs or self._adapt_kwargs or self._n_workers is not None:
+        if self.cluster_class or self.cluster_kwargs or self.adapt_kwargs or self._n_workers is not None:
             return None
         client = None if self._security else _active_client()
         if client is not None:
@@ -316,40 +324,40 @@ class DaskExecutor:
     def _connection(self) -> dict[str, Any]:
         """Return the arguments of a client."""
         if self._security is None:
-            return self._client_kwargs
-        return {**self._client_kwargs, "security": security_of(self._security)}
+            return self.client_kwargs
+        return {**self.client_kwargs, "security": security_of(self._security)}
 
     def _class_of(self, settings: Settings) -> Any:
         """Return what makes a cluster; None means Dask's LocalCluster."""
-        return self._cluster_class or settings.dask.cluster_class
+        return self.cluster_class or settings.dask.cluster_class
 
     def _start(self, n_workers: int | None, settings: Settings) -> Place:
         cluster_class = self._class_of(settings)
         debug = settings.debug if self._debug is None else self._debug
         # What Dask does unless it is told otherwise, as it is for clusters of ours.
         aloud = {"silence_logs": logging.WARNING} if debug and cluster_class is None else {}
-        cluster_kwargs = {**aloud, **self._cluster_kwargs}
+        cluster_kwargs = {**aloud, **self.cluster_kwargs}
         if self._security is not None:
             cluster_kwargs["security"] = security_of(self._security, ROLES)
         return start_cluster(
             cluster_class,
             cluster_kwargs,
-            self._adapt_kwargs,
+            self.adapt_kwargs,
             n_workers,
-            self._client_kwargs,
+            self.client_kwargs,
         )
 
     def __repr__(self) -> str:
         """Return how it was made."""
-        shown = self._target or self._cluster_class or self._scheduler_file
+        shown = self.address or self._target or self.cluster_class or self._scheduler_file
         parts = [] if shown is None else [repr(shown)]
         if self._n_workers is not None:
             parts.append(f"n_workers={self._n_workers}")
         parts += [
             f"{name}={value!r}"
             for name, value in (
-                ("cluster_kwargs", self._cluster_kwargs),
-                ("adapt_kwargs", self._adapt_kwargs),
+                ("cluster_kwargs", self.cluster_kwargs),
+                ("adapt_kwargs", self.adapt_kwargs),
                 ("security", self._security),
             )
             if value
@@ -403,16 +411,25 @@ class LocalDaskExecutor(DaskExecutor):
                 "processes": not by_threads,
             }
         )
-        self._shown = repr(_SCHEDULERS[scheduler])
-        if num_workers is not None:
-            self._shown += f", num_workers={num_workers}"
+        self._num_workers = num_workers
+
+    @property
+    def scheduler(self) -> str:
+        """``"threads"`` or ``"processes"``, whichever name it was given."""
+        return "processes" if self.cluster_kwargs["processes"] else "threads"
+
+    @property
+    def dask_config(self) -> dict[str, Any]:
+        """What was said beside the scheduler: ``num_workers``, if it was."""
+        return {} if self._num_workers is None else {"num_workers": self._num_workers}
 
     def _class_of(self, settings: Settings) -> Any:
         return None
 
     def __repr__(self) -> str:
         """Return how it was made."""
-        return f"LocalDaskExecutor({self._shown})"
+        given = [repr(self.scheduler), *(f"{name}={value}" for name, value in self.dask_config.items())]
+        return f"LocalDaskExecutor({', '.join(given)})"
 
 
 def _active_client() -> Any:

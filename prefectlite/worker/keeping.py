@@ -137,7 +137,8 @@ class Keeper:
     def _miss(self, why: str, error: Exception | None = None) -> None:
         self._misses.append(why)
         if error is None or isinstance(error, ResultUnavailable):
-            self._log.info("The body runs: %s.", why)
+            # The state says it, too, and with a target it is so in each first run.
+            self._log.debug("The body runs: %s.", why)
         else:
             self._log.warning("The body runs: %s.", why)
 

@@ -95,6 +95,14 @@ TASKS: dict[str, Bad] = {
         ValueError,
         ("'reserving'", "'flow'", "give it another name"),
     ),
+    **{
+        f"task with {factory.__name__} uncalled": (
+            lambda factory=factory: Mark(trigger=factory),
+            ValueError,
+            ("'Mark'", "trigger=", f"call it, {factory.__name__}(at_least=1)"),
+        )
+        for factory in (triggers.some_failed, triggers.some_successful)
+    },
     "copy with an unknown attribute": (
         lambda: inc.copy(colour=3),
         AttributeError,
@@ -831,6 +839,11 @@ def test_a_parameter_may_bear_a_name_that_flow_run_had_in_prefect_1() -> None:
         read = inc(Parameter("state"))
 
     assert flow.run(state=1, executor=LocalExecutor()).result[read].result == 2
+
+
+def test_a_run_may_be_given_none_for_what_flow_run_had_in_prefect_1() -> None:
+    state = run(flow_run_id=None, flow_run_name=None, runner_cls=None)
+    assert state.result[INCREASED].result == 2
 
 
 def test_what_is_refused_in_a_body_is_its_failure() -> None:

@@ -671,7 +671,9 @@ def test_moments_are_pendulums(world: Any, tmp_path: Path) -> None:
     with Flow("etl") as flow:
         made = load(since, until)
     moment = datetime(2026, 3, 1, 6, tzinfo=UTC)
-    state = world.run(flow, since="2026-02-26T05:00", context={"scheduled_start_time": moment})
+    state = world.run(
+        flow, since="2026-02-26T05:00", context={"scheduled_start_time": moment, "date": moment}
+    )
 
     assert state.is_successful(), state.result[made].message
     assert state.result[made].result == ("2026-02-28", "07:00", "2026-02-01", 3)

@@ -107,14 +107,29 @@ def _() -> None:
     assert (flow.name, flow.schedule, flow.executor) == ("f", schedule, local)
 
 
-@row("4.1", "run_config and storage, which a server needs, are refused by name, as is what does not exist")
+@row("4.1", "run_config and storage, which a server needs, are taken with a warning, also later")
 def _() -> None:
-    with refused(TypeError, r"Flow 'f' is given the option 'run_config', which .* no server; .* executor="):
-        Flow("f", run_config="here")  # type: ignore[call-arg]
-    with refused(
-        TypeError, "the option 'storage', which .* no server; leave it out: `prefectlite run FILE.py`"
-    ):
-        Flow("f", storage="here")  # type: ignore[call-arg]
+    unread = {
+        "run_config": "'f' is given run_config, which nothing reads here: .* executor=DaskExecutor",
+        "storage": "'f' is given storage, which nothing reads here: .* `prefectlite run FILE.py`",
+    }
+    for option, text in unread.items():
+        with pytest.warns(UserWarning, match=text) as told:
+            flow = Flow("f", **{option: "there"})  # type: ignore[arg-type]
+        assert (len(told), told[0].filename) == (1, __file__)
+        assert getattr(flow, option) == "there"
+        assert here(flow).is_successful()
+        later = Flow("f")
+        assert getattr(later, option) is None
+        with pytest.warns(UserWarning, match=text) as told:
+            setattr(later, option, "there")
+        assert (len(told), told[0].filename) == (1, __file__)
+        setattr(later, option, None)
+        assert here(later).is_successful()
+
+
+@row("4.1", "an option that does not exist is refused by name")
+def _() -> None:
     with refused(TypeError, "the option 'schedul', which does not exist; did you mean 'schedule'"):
         Flow("f", schedul=None)  # type: ignore[call-arg]
 

@@ -497,13 +497,16 @@ def _(kit: Kit) -> None:
     handler.emit = records.append  # type: ignore[method-assign]
     logger.addHandler(handler)
     level = logger.level
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     try:
-        assert "It had to run: nothing was kept for 'body'." in of()
+        with set_temporary_config({"logging.level": "DEBUG"}):
+            assert "It had to run: nothing was kept for 'body'." in of()
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    assert [one.getMessage() for one in records] == ["The body runs: nothing was kept for 'body'."]
+    assert [(one.levelname, one.getMessage()) for one in records] == [
+        ("DEBUG", "The body runs: nothing was kept for 'body'.")
+    ]
     assert "input 'x' is another than what was kept for" in of(2)
     assert "the code of 'body' is another than what was last kept for" in of(plus=1)
     assert "has no token that equal values share" in of(Opaque(), cache_key="opaque")

@@ -53,10 +53,11 @@ def test_a_date_that_is_given_decides_what_today_is(given: Any) -> None:
     assert told["scheduled_start_time"] == datetime(1970, 1, 2, tzinfo=UTC)
 
 
-def test_a_start_that_is_given_decides_the_date_too_and_names_of_days_can_be_set() -> None:
-    told = facts(scheduled_start_time="2026-03-01T06:00+01:00", today="a day", region="north")
+def test_a_start_that_is_given_leaves_the_date_and_names_of_days_can_be_set() -> None:
+    told = facts(86400.0, scheduled_start_time="2026-03-01T06:00+01:00", today="a day", region="north")
     assert told["scheduled_start_time"].isoformat() == "2026-03-01T06:00:00+01:00"
-    assert (told["today"], told["yesterday"], told["region"]) == ("a day", "2026-02-28", "north")
+    assert told["date"] == datetime(1970, 1, 2, tzinfo=UTC)
+    assert (told["today"], told["yesterday"], told["region"]) == ("a day", "1970-01-01", "north")
 
 
 def test_what_the_run_says_itself_is_left_out_and_the_rest_is_as_it_is_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -238,6 +239,28 @@ def test_what_is_said_to_be_missing_is_missing() -> None:
 
     assert {name for name in names if name.startswith("prefect.") and is_found(renamed(name))} == set()
     assert {name.rpartition(".")[2] for name in names if not name.startswith("prefect.")} & there == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(name for name in named_in(OUT) if re.fullmatch(r"prefect(\.[a-z_]+)+", name)),
+        *("prefect.tasks.snowflake", "prefect.storage.github", "prefect.tasks.aws.s3"),
+    ],
+)
+def test_a_module_that_is_out_says_what_there_is_instead(name: str) -> None:
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^No module named 'prefectlite\.[a-z_.]+': .+; .+"
+    ) as told:
+        importlib.import_module(renamed(name))
+
+    assert renamed(name).startswith(str(told.value.name))
+
+
+def test_a_module_that_prefect_1_did_not_have_either_is_only_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'prefectlite.stores'$"):
+        importlib.import_module("prefectlite.stores")
+    assert importlib.util.find_spec("prefectlite.stores") is None
 
 
 def is_found(path: str) -> bool:

@@ -106,7 +106,7 @@ class TestFlowRun:
         assert state.result[found].result == ("2026-11-26 09:00:00", "UTC", "2026-11-25")
         given = {"scheduled_start_time": EIGHT}
         state = made.run(executor=HERE, clock=Hourglass(morning.astimezone(UTC) - MINUTE), context=given)
-        assert state.result[found].result == ("2026-11-26 08:00:00", "UTC", "2026-11-26")
+        assert state.result[found].result == ("2026-11-26 08:00:00", "UTC", "2026-11-25")
 
     def test_the_state_is_that_of_the_last_run(self) -> None:  # 11.2
         glass = Hourglass()

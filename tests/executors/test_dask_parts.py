@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster, Worker
@@ -21,7 +22,7 @@ import prefectlite
 from prefectlite.errors import ExecutorError
 from prefectlite.executors import reach
 from prefectlite.executors.cluster import Place, ask_workers, import_object
-from prefectlite.executors.dask import DaskExecutor
+from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
 from prefectlite.executors.ears import listen, unlisten
 from prefectlite.executors.futures import Futures, _release
 from prefectlite.executors.plugin import ReportPlugin
@@ -563,3 +564,23 @@ def test_a_value_with_a_secret_in_it_is_kept_and_not_written(near, near_worker, 
 
     assert spool.read_spool(slot) == value
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b""]
+
+
+def test_executors_have_what_they_were_given_as_attributes_which_may_be_changed() -> None:
+    given: dict[str, Any] = {"cluster_class": "distributed.LocalCluster", "cluster_kwargs": {"n_workers": 2}}
+    more: dict[str, Any] = {
+        "adapt_kwargs": {"minimum": 1},
+        "client_kwargs": {"timeout": 3},
+        "watch_worker_status": True,
+    }
+    executor = DaskExecutor(**given, **more, performance_report_path="report.html")
+    for name, value in {**given, **more, "address": None, "performance_report_path": "report.html"}.items():
+        assert getattr(executor, name) == value, name
+    executor.cluster_kwargs["n_workers"] = 3
+    assert "{'n_workers': 3}" in repr(executor)
+    assert DaskExecutor("tcp://10.0.0.1:8786").address == "tcp://10.0.0.1:8786"
+    assert DaskExecutor(address="tcp://10.0.0.1:8786").address == "tcp://10.0.0.1:8786"
+    assert DaskExecutor("a.B").cluster_class == "a.B"
+    assert (LocalDaskExecutor().scheduler, LocalDaskExecutor().dask_config) == ("threads", {})
+    processes = LocalDaskExecutor("multiprocessing", num_workers=2)
+    assert (processes.scheduler, processes.dask_config) == ("processes", {"num_workers": 2})
