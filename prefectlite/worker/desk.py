@@ -166,8 +166,7 @@ class Desk:
             raise Interruption
         self._last = active.since
         if not self._is_awake:
-            self._is_awake = True
-            self._worker.loop.add_callback(self._wake)
+            self._rouse()
         return active
 
     def end(self, active: Active) -> None:
@@ -349,6 +348,13 @@ class Desk:
         else:
             self._worker.batched_send({"op": SAY, "route": route, "items": items})
 
+    def _rouse(self) -> None:
+        with self._lock:
+            if self._is_awake:
+                return
+            self._is_awake = True
+        self._worker.loop.add_callback(self._wake)
+
     def _wake(self) -> None:
         self._worker.loop.call_later(TICK, self._tick)
         if not self._keeps_time:
@@ -375,6 +381,9 @@ class Desk:
                 self._worker.loop.call_later(TICK, self._tick)
                 return
             self._is_awake = False
+            if self._active:
+                self._rouse()  # what began just now took this for awake
+                return
             self.rest()
         except ReferenceError:
             pass  # the worker is gone

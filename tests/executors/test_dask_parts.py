@@ -451,6 +451,36 @@ def test_a_desk_listens_while_attempts_run_and_not_after(bench):
     bench(test)
 
 
+def test_a_desk_that_goes_to_rest_as_an_attempt_begins_tells_of_it(bench, monkeypatch):
+    monkeypatch.setattr(desks, "LONG", 0.0)
+    monkeypatch.setattr(desks, "REST", -1.0)
+
+    class Seen(dict):
+        """What runs; an attempt begins just after the desk has looked for the first time."""
+
+        def __len__(self):
+            found = super().__len__()
+            if not begun:
+                begun.append(KEY)
+                actives.append(made[0].begin(KEY, True))
+                actives[0].enter()
+            return found
+
+    async def test(b):
+        desk = desks.Desk(await b.worker())
+        made.append(desk)
+        desk._active = Seen()
+        desk._is_awake = True
+        desk._tick()
+        await b.until(lambda: b.heard)
+        assert b.heard[0][0][:2] == (STARTED, KEY)
+        actives[0].leave()
+        desk.end(actives[0])
+
+    begun, actives, made = [], [], []
+    bench(test)
+
+
 def test_threads_that_begin_at_once_share_one_book_of_marks(near_worker):
     """Each with a book of its own, one's death would be told as the other's success."""
     marks = Path(near_worker.local_directory) / FILE_NAME
