@@ -19,6 +19,7 @@ from prefectlite.executors import futures, link
 from prefectlite.executors.cluster import ask_workers
 from prefectlite.executors.dask import LocalDaskExecutor
 from prefectlite.states import Cancelled, Running
+from tests.faults.ground import until
 
 pytestmark = pytest.mark.cluster
 
@@ -30,12 +31,22 @@ def spin(path):
     with Path(path).open("a") as file:
         file.write("started\n")
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             time.sleep(0.01)
     finally:
         with Path(path).open("a") as file:
             file.write("ended\n")
+
+
+def count(log, word):
+    return log.read_text().count(word) if log.exists() else 0
+
+
+def run_another(client):
+    with Flow("next") as following:
+        task(lambda x: x, name="one").map(range(4))
+    assert following.run(executor=DaskExecutor(client)).is_successful()
 
 
 def nap(seconds):
@@ -54,10 +65,7 @@ def is_spawned(process):
 
 
 def running(run, node):
-    deadline = time.monotonic() + 30
-    while not isinstance(run.states()[node], Running):
-        assert time.monotonic() < deadline, run.states()
-        time.sleep(0.02)
+    until(lambda: isinstance(run.states()[node], Running), f"{node!r} to run")
 
 
 def test_cancel_interrupts_bodies_on_a_borrowed_cluster_which_then_runs_the_next_flow(
@@ -67,10 +75,7 @@ def test_cancel_interrupts_bodies_on_a_borrowed_cluster_which_then_runs_the_next
     with Flow("endless") as flow:
         bodies = [task(spin)(str(log)) for _ in range(4)]
     run = flow.start(executor=DaskExecutor(client))
-    deadline = time.monotonic() + 30
-    while not log.exists() or log.read_text().count("started") < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: count(log, "started") >= 2, "two bodies")
     started = time.monotonic()
     run.cancel()
     state = run.wait(20)
@@ -93,8 +98,8 @@ class Slow:
 
     def __del__(self):
         Path(self.path).touch()
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             time.sleep(0.01)
 
 
@@ -108,19 +113,13 @@ def test_cancel_interrupts_a_body_though_a_destructor_loses_the_interruption(cli
     with Flow("destructors") as flow:
         task(spin_after_a_destructor)(str(log))
     run = flow.start(executor=DaskExecutor(client))
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "log.destructor").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until((tmp_path / "log.destructor").exists, "the destructor")
     started = time.monotonic()
     run.cancel()
 
     assert isinstance(run.wait(20), Cancelled)
-    with Flow("next") as following:
-        task(lambda x: x, name="one").map(range(4))
-    assert following.run(executor=DaskExecutor(client)).is_successful()
-    while time.monotonic() - started < 10 and not (log.exists() and "ended" in log.read_text()):
-        time.sleep(0.02)
+    run_another(client)
+    until(lambda: count(log, "ended"), "a free slot", 10)
     assert time.monotonic() - started < 10, "the slot was not free"
 
 
@@ -154,21 +153,15 @@ def test_what_waits_at_a_worker_does_not_begin_after_a_cancel_though_dask_hears_
         for _ in range(4):
             task(spin)(str(log), upstream_tasks=upstreams)
     run = flow.start(executor=DaskExecutor(client))
-    deadline = time.monotonic() + 30
-    while not log.exists() or log.read_text().count("started") < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: count(log, "started") >= 2, "two bodies")
     started = time.monotonic()
     run.cancel()
 
     assert isinstance(run.wait(20), Cancelled)
-    with Flow("next") as following:
-        task(lambda x: x, name="one").map(range(4))
-    assert following.run(executor=DaskExecutor(client)).is_successful()
-    while not late:
-        time.sleep(0.02)
+    run_another(client)
+    until(lambda: late, "Dask's word")
     assert time.monotonic() - started < 10, "the slots were not free"
-    counts = {word: log.read_text().count(word) for word in ("started", "ended", "cleaned")}
+    counts = {word: count(log, word) for word in ("started", "ended", "cleaned")}
     assert counts == {"started": 2, "ended": 2, "cleaned": int(has_to_clean_up)}
 
 
@@ -191,10 +184,7 @@ def test_a_body_that_the_cancel_did_not_reach_is_interrupted_at_the_end_of_the_r
 
     assert isinstance(run.wait(20), Cancelled)
     assert len(asked) == 2
-    deadline = time.monotonic() + 10
-    while "ended" not in log.read_text():
-        assert time.monotonic() < deadline, "the slot is not free"
-        time.sleep(0.02)
+    until(lambda: count(log, "ended"), "a free slot", 10)
 
 
 def test_cancel_leaves_other_runs_on_the_same_cluster_alone(client, tmp_path):
@@ -241,10 +231,7 @@ def test_cancel_cleans_up_on_an_own_cluster_before_its_processes_end(tmp_path, c
     with Flow("stuck") as flow, ResourceManager(Scratch)() as scratch:
         task(spin)(str(log), upstream_tasks=[scratch])
     run = flow.start(executor=DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 1}))
-    deadline = time.monotonic() + 30
-    while not log.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(log.exists, "the body")
     run.cancel()
     state = run.wait(20)
 
