@@ -66,6 +66,8 @@ class Submit(NamedTuple):
         What a map downstream must know of the value.
     past : Past
         What the body may know of what went before.
+    consumes : frozenset of str
+        The arguments that take values of which each is needed no more once this attempt has succeeded.
     """
 
     run: int
@@ -78,6 +80,7 @@ class Submit(NamedTuple):
     drop_value: bool = False
     measure: frozenset[Literal["length", "flat"]] = frozenset()
     past: Past = NO_PAST
+    consumes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class SubmitMany:
         As in ``Submit``.
     left : int
         How many children of the map will keep the cluster busy beside these.
+    consumes : frozenset of str
+        As in ``Submit``, each child of its own.
     """
 
     runs: range
@@ -117,6 +122,7 @@ class SubmitMany:
     drop_value: bool = False
     measure: frozenset[Literal["length", "flat"]] = frozenset()
     left: int = 0
+    consumes: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """Return how many attempts they are."""
@@ -145,6 +151,7 @@ class SubmitMany:
             self.ahead,
             self.drop_value,
             self.measure,
+            consumes=self.consumes,
         )
 
     def __iter__(self) -> Iterator[Submit]:

@@ -20,7 +20,7 @@ from prefectlite.engine.pipeline import before
 from prefectlite.engine.proposal import with_exception
 from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import rows_of
-from prefectlite.engine.wiring import Wiring
+from prefectlite.engine.wiring import NO_ARGUMENTS, Wiring
 from prefectlite.rules.verdict import Become, Reason
 from prefectlite.states.report import Report, Reports
 from prefectlite.states.state import Crashed, Failed, Retrying, Running
@@ -142,6 +142,7 @@ class Together:
                 bool(self._wiring.drops[node]),
                 self._wiring.measures[node],
                 self._left(runs, attempt),
+                self._wiring.consumes.get(node, NO_ARGUMENTS),
             )
         )
         self._ahead.mark_many(runs)

@@ -8,6 +8,8 @@ from typing import Final, Literal
 from prefectlite.engine.plan import FlowPlan, PlanNode
 
 _NOTHING: Final[frozenset[Literal["length", "flat"]]] = frozenset()
+#: What nodes consume that are not in the books.
+NO_ARGUMENTS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Wiring:
     plain : bytearray
         Whether the node is one run of a task, by rules that are known to pass when all went well, and reads
         nothing but such runs, constants and parameters.
+    consumes : dict of int to frozenset
+        By node, the arguments that take the values of a map's children, each of which nobody but the run that
+        takes it has to do with: a value is not needed any more as soon as that run has succeeded.
     """
 
     trusted: bytearray
@@ -48,6 +53,7 @@ class Wiring:
     measures: tuple[frozenset[Literal["length", "flat"]], ...]
     maps: bytearray
     plain: bytearray
+    consumes: dict[int, frozenset[str]]
 
     @classmethod
     def of(cls, plan: FlowPlan) -> Wiring:
@@ -94,7 +100,8 @@ class Wiring:
         for i, wanted in enumerate(measures):
             if wanted:
                 plain[i] = 0
-        return cls(trusted, ahead, keeps, shown, drops, tuple(reads), measures, maps, plain)
+        consumes = _consumes(plan, maps, keeps, trusted)
+        return cls(trusted, ahead, keeps, shown, drops, tuple(reads), measures, maps, plain, consumes)
 
 
 def _reads_runs(node: PlanNode, plan: FlowPlan, maps: bytearray) -> bool:
@@ -119,6 +126,24 @@ def _may_go_ahead(node: PlanNode, plan: FlowPlan, trusted: bytearray, drops: byt
         if edge.key is None and up.kind != "value" and not drops[edge.upstream]:
             return False
     return True
+
+
+def _consumes(
+    plan: FlowPlan, maps: bytearray, keeps: bytearray, trusted: bytearray
+) -> dict[int, frozenset[str]]:
+    found: dict[int, frozenset[str]] = {}
+    up = maps.find(1)
+    while up >= 0:
+        outs = plan.nodes[up].outs
+        # One with handlers may be shown the value, or be made to read its inputs once more.
+        if len(outs) == 1 and trusted[up] and not keeps[up]:
+            down, key = outs[0].downstream, outs[0].key
+            takes_each_once = outs[0].mapped == bool(maps[down]) and not outs[0].flattened
+            are_tasks = plan.nodes[up].kind == plan.nodes[down].kind == "task"
+            if key is not None and takes_each_once and are_tasks and trusted[down]:
+                found[down] = found.get(down, NO_ARGUMENTS) | {key}
+        up = maps.find(1, up + 1)
+    return found
 
 
 def _measures(plan: FlowPlan, maps: bytearray) -> tuple[frozenset[Literal["length", "flat"]], ...]:

@@ -265,6 +265,7 @@ class Lowering:
             submit.left,
             kit.most,
             self._keeps_step,
+            submit.consumes,
         )
 
     def _ship(self, submit: Submit, state_of: StateOf) -> Shipment:

@@ -50,12 +50,15 @@ class Member(NamedTuple):
         Its ``Spec``, as it travels.
     reads : tuple of Stretch
         What its spec finds by position.
+    consumes : tuple of Stretch
+        Values that nobody needs any more once it has succeeded.
     """
 
     key: DataKey
     task: int
     spec: SentSpec
     reads: tuple[Stretch, ...]
+    consumes: tuple[Stretch, ...] = ()
 
 
 class Block(NamedTuple):
@@ -87,6 +90,8 @@ class Block(NamedTuple):
         Whether nobody reads the values.
     measure : tuple of str
         As in ``Spec``.
+    consumes : frozenset of str
+        The columns of values of which nobody needs one any more once the child that takes it has succeeded.
     """
 
     task: int
@@ -103,6 +108,7 @@ class Block(NamedTuple):
     upstreams: tuple[Upstream, ...]
     drop_value: bool
     measure: tuple[str, ...]
+    consumes: frozenset[str] = frozenset()
 
 
 Part: TypeAlias = Member | Block
@@ -139,4 +145,4 @@ def parts_of(parts: Iterable[Block | tuple[Any, ...]]) -> tuple[Part, ...]:
     tuple of Part
         In the same order.
     """
-    return tuple([one if isinstance(one, Block) else Member._make(one) for one in parts])
+    return tuple([one if isinstance(one, Block) else Member(*one) for one in parts])

@@ -54,12 +54,15 @@ class Fold(NamedTuple):
         Data keys of constants, which have the first positions.
     spans : tuple of Span
         The values of the list, in order.
+    consumes : bool
+        Whether each of these values is needed no more once a call that takes it has succeeded.
     """
 
     spec: Spec
     argument: str
     shared: tuple[DataKey, ...]
     spans: tuple[Span, ...]
+    consumes: bool = False
 
 
 class Shipment(NamedTuple):
@@ -153,6 +156,8 @@ class BlockShipment(NamedTuple):
         As of ``Shipment``.
     keeps_step : bool
         Whether some reduce of the flow goes as a tree: who asks for that means values to be few at once.
+    consumes : frozenset of str
+        The columns of values of which each is needed no more once the child that takes it has succeeded.
     """
 
     runs: range
@@ -174,6 +179,7 @@ class BlockShipment(NamedTuple):
     left: int = 0
     most: int | None = None
     keeps_step: bool = False
+    consumes: frozenset[str] = frozenset()
 
     def part(self, start: int, stop: int) -> BlockShipment:
         """Return some of them.

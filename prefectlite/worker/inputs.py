@@ -6,12 +6,21 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, Final
 
-from prefectlite.errors import SerializationError
+from prefectlite.errors import ResultUnavailable, SerializationError
 from prefectlite.lowering.elements import element, flat_element, flatten
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, PACKED, VALUE, Recipe
-from prefectlite.lowering.wrappers import Done, Noted, NotedDone, Packed, Succeeded, Unreadable, Veiled
+from prefectlite.lowering.wrappers import (
+    Done,
+    Noted,
+    NotedDone,
+    Packed,
+    Spent,
+    Succeeded,
+    Unreadable,
+    Veiled,
+)
 
-_PLAIN: Final = frozenset({Succeeded, Veiled, Noted, Done, NotedDone, Packed, Unreadable})
+_PLAIN: Final = frozenset({Succeeded, Veiled, Noted, Done, NotedDone, Spent, Packed, Unreadable})
 
 
 def all_plain(values: Sequence[Any]) -> bool:
@@ -93,6 +102,11 @@ def make(recipe: Recipe, values: Sequence[Any]) -> Any:
 def _value(wrapper: Any) -> Any:
     if isinstance(wrapper, Unreadable):
         raise _unreadable(wrapper.text)
+    if isinstance(wrapper, Spent):
+        raise ResultUnavailable(
+            "it was let go of when the attempt that alone needs it had succeeded, and what came of that was "
+            "lost since"
+        )
     return wrapper.value
 
 

@@ -37,6 +37,9 @@ Maker: TypeAlias = Callable[[int], Any]
 #: Some places of a strip.
 Places: TypeAlias = range | frozenset[int]
 
+#: From so many bytes a value on, on average of its bundle's, it is let go of as soon as it is consumed.
+WORTH: Final = 1024
+
 _SLICED: Final = frozenset({list, tuple, range, str, bytes})
 # The places in a strip of one.
 _NONE: Final = range(0)
@@ -46,7 +49,7 @@ _ONE: Final = range(1)
 class Strip:
     """Attempts that run one after the other and differ in index and some arguments alone."""
 
-    __slots__ = ("_upstreams", "_values", "count", "first", "held", "kind", "making", "slug")
+    __slots__ = ("_upstreams", "_values", "consumed", "count", "first", "held", "kind", "making", "slug")
 
     #: What they have in common.
     kind: Kind
@@ -60,6 +63,9 @@ class Strip:
     held: Places
     #: What could not be made, in words, for the attempt whose arguments were asked for last.
     making: str
+    #: By place, values that nobody needs any more once that attempt has succeeded, and in which slots; empty
+    #: where there are none, or none that is worth it.
+    consumed: Sequence[Sequence[tuple[Slots, int]]]
     _upstreams: Sequence[Upstream]
     _values: Sequence[Any]
 
@@ -130,11 +136,19 @@ class Single(Strip):
         What it is told.
     values : sequence
         What lies under the keys that it needs, in order.
+    consumed : sequence of (Slots, int)
+        Values that nobody needs any more once it has succeeded.
     """
 
     __slots__ = ("_beside", "_given", "_recipes")
 
-    def __init__(self, kinds: Kinds, spec: Spec, values: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        spec: Spec,
+        values: Sequence[Any],
+        consumed: Sequence[tuple[Slots, int]] = (),
+    ) -> None:
         (
             self.slug, self.first, loop, attempt, self._given, self._recipes, self._upstreams,
             drop_value, measure, self._beside,
@@ -143,6 +157,7 @@ class Single(Strip):
         self.count = 1
         self.held = _NONE if all_plain(values) else _ONE
         self.making = ""
+        self.consumed = (consumed,) if consumed else ()
         self._values = values
 
     def arguments(self, place: int) -> dict[str, Any]:
@@ -214,6 +229,12 @@ class Row(Strip):
         self._values = expand(block.reads, values, own)
         self._read = _reads(block, values, own)
         self.held = _held(block, self._values, self._read)
+        consumed = [
+            lying(what, values)
+            for name, kind, what in block.columns
+            if kind == READ and name in block.consumes
+        ]
+        self.consumed = list(zip(*consumed, strict=True)) if all(consumed) else ()
         # A call with ``**arguments`` copies them, so one dict does for all.
         self._made = dict(block.given)
         self._columns: list[tuple[str, Sequence[Any]]] = []
@@ -417,6 +438,30 @@ def expand(stretches: Sequence[Stretch], values: Sequence[Any], own: Sequence[An
             found.extend(value.wrappers[first : first + count])
         else:
             found.extend([value] * count)  # whatever it is, it is no plain success, and is held for
+    return found
+
+
+def lying(stretches: Sequence[Stretch], values: Sequence[Any]) -> list[tuple[Slots, int]]:
+    """Return where values lie that stretches name, if they are large enough to be let go of early.
+
+    Parameters
+    ----------
+    stretches : sequence of Stretch
+        Values of other bundles.
+    values : sequence
+        What was passed by position.
+
+    Returns
+    -------
+    list of (Slots, int)
+        A bundle's values and a slot, for each; empty where it is not worth it.
+    """
+    found: list[tuple[Slots, int]] = []
+    for place, first, count in stretches:
+        slots = None if place == SELF else values[place]
+        if type(slots) is not Slots or (slots.nbytes or 0) < WORTH * len(slots.wrappers):
+            return []
+        found.extend((slots, slot) for slot in range(first, first + count))
     return found
 
 

@@ -11,19 +11,19 @@ import pytest
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.executors import watch
-from prefectlite.executors.sharing import Sharing
+from prefectlite.executors.sharing import Sharing, _far
 
 pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
 def moved(monkeypatch):
-    """What is let go from one worker to another, beside what Dask does by itself."""
+    """How many bytes each has to fetch that is let go to another worker, beside what Dask does by itself."""
     found, to_move = [], Sharing._to_move
 
-    def noted(*arguments):
-        tasks = to_move(*arguments)
-        found.extend(task.key for task in tasks)
+    def noted(self, victim, thief, *arguments):
+        tasks = to_move(self, victim, thief, *arguments)
+        found.extend(_far(task.dependencies, thief) for task in tasks)
         return tasks
 
     monkeypatch.setattr(Sharing, "_to_move", noted)
@@ -83,8 +83,9 @@ def test_what_reads_a_large_value_stays_with_it(client, moved):
 
     state = flow.run(executor=DaskExecutor(client, bundle_size=None))
 
+    # Dask itself may copy it, when the machine is slow: then both have it.
     assert state.is_successful()
-    assert moved == []
+    assert not any(moved)
 
 
 def test_bundles_of_large_values_come_back_and_are_sent_anew_though_nobody_is_asked(client, monkeypatch):

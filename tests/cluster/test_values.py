@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task
 from prefectlite.errors import ResultUnavailable
@@ -155,3 +156,45 @@ def pickle_once(value):
 
     assert pickle.dumps(value)
     return unmapped(value)
+
+
+def lies_here(n):
+    """Return whether this worker holds an array of this number."""
+    from distributed import get_worker
+
+    held = [one for slots in list(get_worker().data.values()) for one in getattr(slots, "wrappers", ())]
+    arrays = [one.value for one in held if isinstance(getattr(one, "value", None), np.ndarray)]
+    return n in [array[0] for array in arrays]
+
+
+def test_a_large_value_that_one_run_alone_needs_is_gone_once_that_has_succeeded(tmp_path):
+    @task
+    def made(n):
+        return np.full(50_000, n)
+
+    @task(max_retries=1)
+    def raised(x):
+        if x[0] == 3 and not (tmp_path / "failed").exists():
+            (tmp_path / "failed").touch()
+            raise ValueError("once")
+        return x + 100
+
+    @task
+    def looked(x):
+        return int(x[0]), lies_here(x[0] - 100)
+
+    numbers = list(range(8))
+    with Flow("consumed") as flow:
+        seen = looked.map(raised.map(made.map(numbers)))
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        state = flow.run(executor=DaskExecutor(client))
+
+    found = state.result[seen].result
+    assert [number for number, _ in found] == [n + 100 for n in numbers]
+    # What is tried again reads it again; then it is the driver that lets go.
+    assert not any(is_here for number, is_here in found if number != 103)
+    assert (tmp_path / "failed").exists()

@@ -111,6 +111,7 @@ class TestSubmit:
             for place, one in enumerate(many):
                 assert (one.run, one.key) == (many.runs[place], RunKey(many.slug, many.first + place))
                 assert (one.ahead, one.drop_value, one.measure) == (many.ahead, many.drop_value, many.measure)
+                assert one.consumes == many.consumes == frozenset({"m"} if many.slug == "n" else ())
         assert bench.sources("m[3]") == "x[3]"
         assert bench.sources("n[4]", "m") == "m[4].1"
         assert bench.sources("n[4]", "k") == "k"

@@ -97,6 +97,39 @@ def test_trust_ends_at_state_handlers_and_at_lists_with_a_handled_member() -> No
 
 
 @pytest.mark.parametrize(
+    ("below", "consumed"),
+    [
+        ([task("b", maps("a"))], {"a"}),
+        ([task("b", "a")], {"a"}),  # a reduce
+        ([task("b", maps("a"), maps("c"))], {"a", "c"}),
+        ([task("b", maps("a"), "c")], {"a"}),  # each child reads all of c
+        ([task("b", maps("a", flat=True))], set()),  # several may read parts of one
+        ([task("b", pairs("a"))], set()),
+        ([task("b", maps("a"), reads("a", "whole"))], set()),
+        ([task("b", maps("a"), handled=True)], set()),
+        ([task("b", maps("h"))], set()),
+        ([task("b", maps("k"))], set()),
+        ([task("b", maps("one"))], set()),  # all children read it
+        ([listed("b", "a"), task("z", "b")], set()),
+        ([task("b", maps("a")), task("z", follows("a"))], set()),  # whose trigger may look at it
+    ],
+)
+def test_what_a_map_made_is_consumed_by_the_one_run_that_has_to_do_with_it(
+    below: list[Spec], consumed: set[str]
+) -> None:
+    above = [
+        value("xs", length=3),
+        task("one"),
+        task("a", maps("xs")),
+        task("c", maps("xs")),
+        task("h", maps("xs"), handled=True),
+        task("k", maps("xs"), keep_result=True),
+    ]
+    wiring = wired(*above, *below)
+    assert wiring.consumes == ({len(above): frozenset(consumed)} if consumed else {})
+
+
+@pytest.mark.parametrize(
     ("spec", "may"),
     [
         (task("b", "a"), True),

@@ -220,6 +220,12 @@ def test_children_of_a_map_read_those_of_another(bench: Any) -> None:
     assert [fact for slug, _, fact in below.upstreams if slug != "each-1"] == [None]
 
 
+def test_children_that_alone_read_those_of_another_consume_them(bench: Any) -> None:
+    with FlowGraph("chain of maps") as flow:
+        each.map(each.map(make.map([1, 2, 3])), more=[4, 5, 6])
+    assert [one.consumes for one in bench(flow).start().shipments] == [frozenset(), {"x"}, {"x"}]
+
+
 def test_what_all_children_read_is_named_once(bench: Any) -> None:
     lowered = bench(shared(), {"p": "y" * 3000}).start()
     block = the_block(lowered)

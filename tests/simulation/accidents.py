@@ -76,6 +76,9 @@ class Accidents:
         elif accident.kind == "retired":
             for parcel in self._at(worker):
                 parcel.worker = (worker + 1) % self._case.workers
+            for parcel in self._cluster.parcels.values():
+                if worker in parcel.spent:
+                    parcel.spent = parcel.spent - {worker} | {(worker + 1) % self._case.workers}
             self._let_go_on()
         elif accident.kind == "parted":
             self._parted_until[frozenset((worker, accident.other))] = self._cluster.now + accident.lasts
@@ -90,6 +93,8 @@ class Accidents:
 
     def _lose(self, worker: int, is_seen: bool = True) -> None:
         """Let what a worker ran crash, and what it held be gone; if it is not seen to be dead, what was sent too."""
+        for parcel in self._cluster.parcels.values():
+            parcel.spent.discard(worker)
         for parcel in self._at(worker):
             if parcel.status == "running":
                 parcel.is_cut_off = not is_seen

@@ -245,6 +245,10 @@ class Cluster:
                 not leader.released or id(leader) not in parcel.reads - parcel.folded,
                 f"{submit.key} started, but its input {leader} was released",
             )
+            require(
+                leader.spent.isdisjoint((leader.worker, parcel.worker)) or id(leader) in parcel.folded,
+                f"{submit.key} started, but its input {leader} was let go of where it lay",
+            )
         folded = self.folded.get(submit.run, {})
         given = {argument.key: self._read(argument.source, folded) for argument in submit.arguments}
         made = value_name(parcel.name, parcel.start)
@@ -287,6 +291,9 @@ class Cluster:
         else:
             report = self._report(parcel, started)
             parcel.status = "done" if report.state is None else "over"
+            if report.state is None:
+                for leader in self._consumed(parcel):
+                    leader.spent.add(parcel.worker)
             self._wires.report(parcel, report)
         for follower in parcel.followers:
             self._fold(parcel, follower)
@@ -299,6 +306,15 @@ class Cluster:
                 follower.status = "ready"
                 self.ready.append(follower)
         self._start_bodies()
+
+    def _consumed(self, parcel: Parcel) -> list[Parcel]:
+        """Return whose values a worker drops when one of its attempts, the last to need them, has succeeded."""
+        return [
+            self.parcels[found.run, found.submission]
+            for argument in parcel.submit.arguments
+            if argument.key in parcel.submit.consumes
+            for found in leaves(argument.source)
+        ]
 
     def _speak_late(self, parcel: Parcel, started: float) -> None:
         """Let an attempt report that was given up long ago, and that nobody waits for any more."""
@@ -320,6 +336,8 @@ class Cluster:
         reader.folded.add(id(parcel))
         first = parcel.submit.run
         self.folded.setdefault(reader.submit.run, {})[first, parcel.submit.submission] = parcel.value
+        if any(one is parcel for one in self._consumed(reader)):
+            parcel.spent.add(parcel.worker)
         run, submission = reader.submit.run, reader.submit.submission
         self._wires.tell([], lambda t: InputsConsumed(t, run, submission, first, 1))
 

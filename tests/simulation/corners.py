@@ -214,3 +214,11 @@ def what_is_paused_is_approved(flow: Sketch) -> None:
         (many, "mapped"), trigger=TriggerSpec("manual_only"), ends={1: ["failed"]}, max_retries=1
     )
     flow.task(manual, trigger=TriggerSpec("manual_only"), ends=["signal_loop"], handled=True)
+
+
+@corner
+def a_handler_lets_a_child_that_succeeded_start_again(flow: Sketch) -> None:
+    above = flow.task((flow.value((-1, -1, -1)), "mapped"))
+    below = flow.task((above, "mapped"), handled=True)
+    flow.handlings[below, 1, "", "Success", 1] = "retrying"
+    flow.task(below)

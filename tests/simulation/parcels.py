@@ -48,6 +48,8 @@ class Parcel:
     is_heard: bool = False
     lost: bool = False
     is_missed: bool = False
+    #: The workers that let go of its value, since who was the last to need it succeeded there.
+    spent: set[int] = field(default_factory=set)
     #: Whether its body runs on, on a worker that was given up.
     is_cut_off: bool = False
 

@@ -30,7 +30,7 @@ from prefectlite.lowering.parts import (
 )
 from prefectlite.lowering.spec import ASSEMBLE, MANY, NEED, NEEDS, VALUE, Spec
 from prefectlite.lowering.spec import PACKED as PACKED_RECIPE
-from prefectlite.lowering.wrappers import Held, Hold, Packed, Slots, Succeeded, Unreadable
+from prefectlite.lowering.wrappers import Held, Hold, Noted, Packed, Slots, Spent, Succeeded, Unreadable
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Success
 from prefectlite.worker import bundle as bundles
@@ -591,6 +591,107 @@ def test_a_bundle_of_a_task_whose_values_are_large_goes_back_whole_but_not_for_e
     assert told(1) == ["told"]  # it would come back alone again
     assert told(1, 1) == ["returned"] * 2
     assert told(1, 1) == ["told", "told"]
+
+
+#: What lies in this process, whose worker it is.
+LIES_HERE = []
+
+
+class Lies:
+    """Is opened as what lies here."""
+
+    def __reduce__(self):
+        return lies_here, ()
+
+
+def lies_here():
+    return LIES_HERE.pop(0)
+
+
+def lie(*sizes, of=Succeeded):
+    """Let values of some sizes lie here; return them."""
+    slots = Slots([of(bytes([place]) * size, 1.0, 2.0, 3) for place, size in enumerate(sizes)], sum(sizes))
+    LIES_HERE.append(slots)
+    return slots
+
+
+def length_but_of_the_second(x):
+    if x[0] == 1:
+        raise ValueError("no")
+    return len(x)
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 60.0}])
+def test_a_large_value_is_let_go_of_when_the_child_that_alone_needs_it_has_succeeded(options, site):
+    slots = lie(2000, 2000, 2000, 2000)
+    reads = [("x", READ, ((0, 1, 3),)), ("y", PLAIN, range(3))]
+    site.bundle(
+        [block(3, columns=reads, consumes=frozenset({"x"}))],
+        [envelope(lambda x, y: length_but_of_the_second(x), **options)],
+        [Lies()],
+    )
+    assert [type(one) for one in slots.wrappers] == [Succeeded, Succeeded, Spent, Spent]
+    assert (slots.wrappers[2].started, slots.wrappers[2].ended, slots.wrappers[2].attempt) == (1.0, 2.0, 3)
+
+
+def test_a_child_that_consumes_two_values_lets_go_of_both(site):
+    one, other = lie(2000, 2000), lie(2000, 2000)
+    reads = [("y", READ, ((1, 0, 2),)), ("x", READ, ((0, 0, 2),))]
+    part = block(2, columns=reads, consumes=frozenset({"x", "y"}))
+    site.bundle([part], [envelope(lambda x, y: len(x + y))], [Lies(), Lies()])
+    assert [type(each) for slots in (one, other) for each in slots.wrappers] == [Spent] * 4
+
+
+def test_a_call_on_a_list_lets_go_of_what_it_consumes_if_it_succeeds(site):
+    def call(body):
+        slots = lie(2000, 2000, 2000)
+        recipe = "xs", (NEEDS, range(2), None, False)
+        one = member(Spec(SLUG, None, 1, 2, {}, (recipe,), (), False, ()), reads=[(0, 0, 2)])
+        site.bundle([one._replace(consumes=((0, 0, 2),))], [envelope(body)], [Lies()])
+        return [type(each) for each in slots.wrappers]
+
+    assert call(lambda xs: len(xs)) == [Spent, Spent, Succeeded]
+    assert call(lambda xs: length_but_of_the_second(xs[1])) == [Succeeded] * 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "of", "consumes"),
+    [((2000, 2000), Succeeded, ""), ((2000, 40), Succeeded, "x"), ((2000, 2000), Noted, "x")],
+)
+def test_a_value_stays_that_others_need_or_is_small_or_of_which_there_is_more_to_tell(
+    sizes, of, consumes, site
+):
+    slots = lie(*sizes, of=of)
+    part = block(2, columns=[("x", READ, ((0, 0, 2),))], consumes=frozenset(consumes))
+    found = site.bundle([part], [envelope(lambda x: len(x))], [Lies()])
+    assert [one.value for one in found.wrappers] == list(sizes)
+    assert [type(one) for one in slots.wrappers] == [of, of]
+
+
+def test_who_reads_what_was_let_go_of_says_so(site):
+    slots = Slots([Spent(), Succeeded(1)], 10_000)
+    recipe = "xs", (NEEDS, range(2), None, False)
+    parts = [
+        block(2, columns=[("x", READ, ((0, 0, 2),))]),
+        member(Spec(SLUG, 7, 1, 2, {}, (recipe,), (), False, ()), reads=[(0, 0, 2)]),
+    ]
+    found = site.bundle(parts, [envelope(lambda x=0, xs=0: x)], [slots])
+    for slot in (0, 2):
+        assert type(found.told[slot].state) is Failed
+        assert "could not be made: ResultUnavailable: it was let go of" in found.told[slot].state.message
+    assert found.wrappers[1].value == 1
+
+
+def test_values_travel_as_they_were_when_some_are_let_go_of_meanwhile():
+    class Spending:
+        def __reduce__(self):
+            slots.spend(1)
+            return str, ("first",)
+
+    slots = Slots([Succeeded(Spending()), Succeeded("second"), Succeeded("third")], 100)
+    assert [one.value for one in pickle.loads(pickle.dumps(slots)).wrappers] == ["first", "second", "third"]
+    assert type(slots.wrappers[1]) is Spent
+    assert [type(one) for one in pickle.loads(pickle.dumps(slots)).wrappers] == [Succeeded, Spent, Succeeded]
 
 
 @pytest.mark.parametrize("by_topic", [False, True])
