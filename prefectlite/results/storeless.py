@@ -11,7 +11,7 @@ from prefectlite.kinds import check_kind
 from prefectlite.masking import hide
 from prefectlite.results.formats import DateTimeSerializer, JSONSerializer
 from prefectlite.results.result import Location, Result
-from prefectlite.states.holders import fill_in
+from prefectlite.states.holders import RESULT_MAKER
 from prefectlite.states.report import ResultRef
 from prefectlite.states.value import StateValue
 
@@ -399,4 +399,4 @@ def _itself(plain: Result) -> Result:
     return plain
 
 
-fill_in(_of_state)
+RESULT_MAKER.fill_in(_of_state)
