@@ -438,7 +438,7 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        with Interrupts(self._interrupted), run_layer():
+        with Interrupts(self._interrupted, self._interrupt_again), run_layer():
             concealing.acquire()
             try:
                 state = self._drive()
@@ -484,6 +484,10 @@ class Run:
         self.cancel(f"interrupted by {how}")
         assert self._session is not None
         self._session.interrupt()
+
+    def _interrupt_again(self) -> None:
+        assert self._session is not None
+        self._session.interrupt_again()
 
     def _conduct(self) -> State:
         session, values = self._session, self._values

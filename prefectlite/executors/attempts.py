@@ -276,6 +276,9 @@ class AttemptSession(HeldValues, ABC):
             if body.thread == threading.get_ident():
                 body.interrupt()
 
+    def interrupt_again(self) -> None:
+        """Do nothing: an ``Interruptible`` sees to what is lost itself."""
+
     def _end(self, attempt: Attempt, event: Event, outcome: Outcome | None) -> None:
         with self._lock:
             parcel = attempt.parcel

@@ -325,6 +325,9 @@ class DaskSession:
     def interrupt(self) -> None:
         """Do nothing: no body runs in the driver's thread."""
 
+    def interrupt_again(self) -> None:
+        """Do nothing, as at first."""
+
     def fetch(self, run: int, submission: int) -> Any:
         """Return the value of a finished submission.
 

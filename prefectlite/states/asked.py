@@ -1,4 +1,4 @@
-"""Who is asked for what only a room above knows, and is named when that is imported. Knows neither of them."""
+"""Who is asked for what only a room above knows: that names itself when it is imported. Knows neither."""
 
 from __future__ import annotations
 
