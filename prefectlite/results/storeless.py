@@ -10,7 +10,8 @@ from prefectlite.errors import ResultError
 from prefectlite.kinds import check_kind
 from prefectlite.masking import hide
 from prefectlite.results.formats import DateTimeSerializer, JSONSerializer
-from prefectlite.results.result import Location, Result
+from prefectlite.results.location import Location
+from prefectlite.results.result import Result
 from prefectlite.states.holders import RESULT_MAKER
 from prefectlite.states.report import ResultRef
 from prefectlite.states.value import StateValue
