@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.executors.restrictions import is_restricted, restrictions_of
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import look_for_stalls
@@ -225,13 +226,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         count = 0
         for victim in victims.values():
             for task in list(victim.processing):
-                key = task.key
-                if (
-                    not self.is_ours(key)
-                    or key in keys
-                    or task.worker_restrictions
-                    or task.resource_restrictions
-                ):
+                if not self.is_ours(task.key) or task.key in keys or is_restricted(task):
                     continue
                 thief = min(loads, key=loads.__getitem__)
                 stealing.move_task_request(task, victim, thief)
@@ -300,7 +295,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
     def _say_placed(self, key: Any, is_placed: bool) -> None:
         """Say that no worker can take a task, or that one can again."""
         route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
-        asked = "" if route is None or task is None else _asked_for(task)
+        asked = "" if route is None or task is None else restrictions_of(task)
         if route is not None and asked:  # else it waits for any worker, as one does while they start
             self._streams.post(route, [(UNPLACED, key, "" if is_placed else asked)])
 
@@ -393,12 +388,3 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 def _frees_much(task: Any) -> bool:
     """Return whether a task that has ended read something large, which nobody may need any more."""
     return any(one.nbytes > LARGE for one in islice(task.dependencies, LOOK_AT))
-
-
-def _asked_for(task: Any) -> str:
-    """Return what a task asks of its worker, in words; empty for one that any worker may run."""
-    asked = [f"{name}={amount:g}" for name, amount in sorted((task.resource_restrictions or {}).items())]
-    parts = [f"the resources {', '.join(asked)}"] if asked else []
-    named = sorted(str(name) for name in (task.worker_restrictions or task.host_restrictions or ()))
-    parts += [f"the name or address {' or '.join(named)}"] if named else []
-    return " and ".join(parts)

@@ -9,6 +9,7 @@ import threading
 import pytest
 from dask._task_spec import Task, TaskRef
 from distributed import Client, get_worker
+from distributed.stealing import WorkStealing
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.executors import relics, streams, verdicts
@@ -197,6 +198,32 @@ def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
         await b.until(lambda: len(b.items) == 301)
         assert [len(items) for items in b.heard] == [1, 256, 44]
         assert [item[1][1] for item in b.items[1:]] == list(range(300))
+
+    bench(test)
+
+
+@pytest.mark.parametrize(
+    ("asks", "count"), [({}, 1), ({"workers": ["127.0.0.1"]}, 0), ({"resources": {"GPU": 1}}, 0)]
+)
+def test_what_waits_behind_a_long_task_is_let_go_of_only_if_any_worker_may_have_it(bench, gate, asks, count):
+    async def test(b):
+        b.scheduler.extensions["stealing"] = WorkStealing(b.scheduler)  # which takes nothing by itself here
+        worker = await b.worker(host="127.0.0.1", resources={"GPU": 1})
+        await b.open()
+        long = b.client.submit(wait, gate, key=KEY)
+        await b.until(gate.is_reached)
+        waits = b.client.submit(value, key=OTHER_KEY, **asks)
+        await b.until(lambda: OTHER_KEY in worker.state.tasks)
+        other = await b.worker(host="127.0.0.2")
+        await b.until(lambda: b.scheduler.workers[other.address] in b.scheduler.running)
+        assert await b.client.scheduler.prefectlite_relieve(keys=[KEY]) == count
+        if count:
+            assert await waits == "value"
+            assert OTHER_KEY in other.data
+        gate.open()
+        assert await long == "waited"
+        assert await waits == "value"
+        assert (OTHER_KEY in worker.data) == (not count)
 
     bench(test)
 
