@@ -579,11 +579,30 @@ class Trap:
         return int, ("no number",)
 
 
-def test_what_came_back_and_cannot_be_opened_here_fails_its_task() -> None:
+class Mute(Exception):
+    """Has nothing to say."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("nothing")
+
+
+def stay_mute() -> None:
+    raise Mute
+
+
+class DeepTrap:
+    """As above, and it is not said why."""
+
+    def __reduce__(self) -> Any:
+        return stay_mute, ()
+
+
+@pytest.mark.parametrize("trap", [Trap(), DeepTrap()])
+def test_what_came_back_and_cannot_be_opened_here_fails_its_task(trap: Any) -> None:
     with Flow("trap") as flow:
         bad = inc(1)
 
-    state = flow.run(executor=Calls(lambda fn, *args: Brought(pickle.dumps(Trap())))).result[bad]
+    state = flow.run(executor=Calls(lambda fn, *args: Brought(pickle.dumps(trap)))).result[bad]
 
     assert type(state) is Failed
     assert "cannot be unpickled" in state.message
