@@ -50,6 +50,7 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.worker.concealed import concealing
+from prefectlite.worker.failures import described
 
 _logger = logging.getLogger(__name__)
 
@@ -584,11 +585,7 @@ class Run:
         is_callers = loop is None or (
             isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
         )
-        why = (
-            "The run was broken off."
-            if by_user
-            else mask(f"The run broke off: {type(error).__name__}: {error}")
-        )
+        why = "The run was broken off." if by_user else f"The run broke off: {described(error)}"
         try:
             self._session.cancel(why)
         except Exception:
