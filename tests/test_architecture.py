@@ -157,7 +157,7 @@ LAZY: dict[str, frozenset[str]] = {
     "lowering": frozenset({"dask"}),
     "lowering.envelope": frozenset({"cloudpickle"}),
     "results.serializers": frozenset({"cloudpickle"}),
-    "results.store": frozenset({"fsspec"}),
+    "results.fsspec_store": frozenset({"fsspec"}),
     "results.formats": frozenset({"pandas"}),
     "views": frozenset({"graphviz", "rich"}),
     "cli": frozenset({"rich"}),
