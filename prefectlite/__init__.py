@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from prefectlite.core.task import task
     from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
     from prefectlite.executors.local import LocalExecutor
-    from prefectlite.flow import Flow, FlowRun, flow
+    from prefectlite.flow import Flow, flow
+    from prefectlite.flow_run import FlowRun
     from prefectlite.lowering.journey import is_serializable
     from prefectlite.settings import config, set_temporary_config
     from prefectlite.tasks.control_flow import FilterTask, apply_map, case, ifelse, merge, switch
@@ -101,7 +102,7 @@ _HOMES: Final = {
     "Task": "core.base",
     "Flow": "flow",
     "flow": "flow",
-    "FlowRun": "flow",
+    "FlowRun": "flow_run",
     "Parameter": "core.parameter",
     "DateTimeParameter": "core.moment_parameter",
     "Secret": "core.secrets",

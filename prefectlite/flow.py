@@ -1,19 +1,17 @@
-"""A Flow is a graph that can be run, a FlowRun a run to be looked at. Knows all below; decides nothing."""
+"""A Flow is a graph that can be run: now, in a thread, at the times of a schedule. Decides nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Never, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, Unpack, overload
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.context import raises_on_exception
 from prefectlite.core.flow_options import ABSENT, FlowOptions, as_handlers
 from prefectlite.core.signature import parameters_from_signature
-from prefectlite.core.task import Task
 from prefectlite.driver.approval import Aside, Prompt, is_attended, is_notebook
 from prefectlite.driver.echo import Echo
 from prefectlite.driver.given import (
@@ -32,23 +30,15 @@ from prefectlite.driver.timetable import CatchUp, Timepiece, as_timepiece
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.executors.default import place_for
 from prefectlite.executors.submitting import AnyExecutor
-from prefectlite.journal.protocol import Entry
-from prefectlite.kinds import check_kind
+from prefectlite.flow_run import FlowRun, drive_in_thread
 from prefectlite.lowering.flowfile import PortableGraph
 from prefectlite.schedules.schedules import Schedule
 from prefectlite.settings import current as current_settings
-from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Mapped, Pending, State
+from prefectlite.states.state import Pending, State
 from prefectlite.views.aftermath import Aftermath
 from prefectlite.views.describe import diagnostics
-from prefectlite.views.explain import explain
 from prefectlite.views.picture import draw, picture_of, render
 from prefectlite.views.terminal import terminal_progress
-
-#: The longest pause between two looks of an awaiting coroutine, in seconds.
-_LOOK: Final = 0.1
-_SECONDS: Final = "give seconds, or leave it out to wait for the end."
-_A_RUN: Final = "give a task of the flow, or a run's name: 'load-1' or 'load-1[3]'."
 
 
 class Flow(PortableGraph):
@@ -348,7 +338,7 @@ class Flow(PortableGraph):
             task_contexts=TaskContexts(self, task_contexts),
         )
         run = make_run(given, None)
-        _drive_in_thread(run)
+        drive_in_thread(run)
         return FlowRun(run)
 
     def diagnostics(self, include_secret_names: bool = False) -> str:
@@ -427,224 +417,6 @@ class Flow(PortableGraph):
             context=context,
             **options,
         )
-
-
-class FlowRun:
-    """A handle on a flow run that goes on in its own thread; made by ``flow.start``.
-
-    ``await run`` waits for its end in a coroutine; cancelling that coroutine cancels the run.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __repr__(self) -> str:
-        """Return flow, identity and counts."""
-        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
-        return f"<FlowRun {self._run.flow_name!r} {self.run_id[:8]}: {counts or 'nothing yet'}>"
-
-    @property
-    def run_id(self) -> str:
-        """The flow run's identity, 32 hexadecimal digits."""
-        return self._run.run_id
-
-    @property
-    def flow_name(self) -> str:
-        """The flow's name."""
-        return self._run.flow_name
-
-    @property
-    def dashboard_link(self) -> str | None:
-        """The address of the Dask dashboard, once it is known and while it lives."""
-        return self._run.dashboard_link
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the run has ended, or was left with paused tasks alone."""
-        return self._run.is_over
-
-    def states(self) -> dict[AnyTask, State]:
-        """Return the state of each task now, as ``state.result`` does at the end.
-
-        Returns
-        -------
-        dict of Task to State
-            Maps with the states of their children.
-        """
-        return self._run.states()
-
-    def counts(self) -> dict[str, int]:
-        """Count task runs by the name of their state's class; children of a map count one by one.
-
-        Returns
-        -------
-        dict of str to int
-            Constants, parameters and collections are left out.
-        """
-        return self._run.counts()
-
-    def wait(self, timeout: float | None = None) -> State:
-        """Wait for the run's end; Ctrl-C in here cancels the run.
-
-        Parameters
-        ----------
-        timeout : float or None
-            Seconds; None waits for ever.
-
-        Returns
-        -------
-        State
-            How the flow ended; ``Running`` for one that was left with paused tasks alone.
-
-        Raises
-        ------
-        TimeoutError
-            When the run is not over by then; it goes on.
-        DefinitionTypeError
-            When ``timeout`` is no number.
-        ExecutorError
-            When the place could not be reached.
-        """
-        check_kind(f"The run of flow {self.flow_name!r}", "timeout", timeout, int | float | None, _SECONDS)
-        # No lock waits longer than that.
-        return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
-
-    def cancel(self) -> None:
-        """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
-        if self._run.cancel():
-            _drive_in_thread(self._run)
-
-    def paused(self) -> dict[RunKey, State]:
-        """Return the task runs that wait for an approval.
-
-        Returns
-        -------
-        dict of RunKey to State
-            By name, children of maps one by one; with those that go on by themselves at a time.
-        """
-        return self._run.paused()
-
-    def resume(self, task: AnyTask | RunKey | str) -> None:
-        """Let a paused task run go on; a run that was left with paused tasks alone is started again.
-
-        The whole task runs again, with ``context.resume`` set.
-
-        Parameters
-        ----------
-        task : Task, RunKey or str
-            A task of the flow, or a run's name: ``"approve-1"``, ``"approve-1[3]"``; a mapped task means all
-            of its children that are paused.
-
-        Raises
-        ------
-        KeyError
-            When the flow has no such task.
-        DefinitionTypeError
-            When it is neither a task nor a name.
-        ValueError
-            When it is not paused.
-        ExecutorError
-            When the place to run cannot be reached again.
-        """
-        if self._run.resume(self._key(task)):
-            _drive_in_thread(self._run)
-
-    def __await__(self) -> Generator[Any, None, State]:
-        """Wait for the run's end without blocking the event loop."""
-        return self._waited().__await__()
-
-    async def _waited(self) -> State:
-        # Imported here: asyncio costs a tenth of a small program's time, and few programs await.
-        import asyncio
-
-        pause = 0.001
-        try:
-            while not self._run.is_over:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LOOK)
-        except asyncio.CancelledError:
-            self._run.cancel("the coroutine that awaited the run was cancelled")
-            raise
-        return self._run.wait()
-
-    def history(self, task: AnyTask | RunKey | str) -> list[Entry]:
-        """Return what the journal knows of a task run, or of the flow.
-
-        Parameters
-        ----------
-        task : Task, RunKey or str
-            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``, ``"double-1@2"`` for the
-            second iteration of one that loops; ``""`` is the flow.
-
-        Returns
-        -------
-        list of Transition or Submitted
-            In order.
-
-        Raises
-        ------
-        KeyError
-            When the flow has no such task.
-        DefinitionTypeError
-            When it is neither a task nor a name.
-        """
-        return self._run.history(self._key(task))
-
-    def explain(self, task: AnyTask | RunKey | str = "") -> str:
-        """Tell in plain words what happened to a task run, or to the flow, and why.
-
-        Parameters
-        ----------
-        task : Task, RunKey or str
-            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; by default the flow.
-
-        Returns
-        -------
-        str
-            Lines of text.
-
-        Raises
-        ------
-        KeyError
-            When the flow has no such task.
-        DefinitionTypeError
-            When it is neither a task nor a name.
-        """
-        key = self._key(task)
-        told = explain(self._run.journal, key, self._run.flow_name)
-        asked = self._run.waiting_for(key)
-        return f"{told}\n  It waits for a worker with {asked}; none has that now." if asked else told
-
-    def _key(self, task: AnyTask | RunKey | str) -> RunKey:
-        slugs = self._run.slugs
-        if isinstance(task, Task):
-            if task not in slugs:
-                raise KeyError(
-                    f"Task {task.name!r} is not in flow {self.flow_name!r}; ask for the task that a call "
-                    "inside the flow returned."
-                )
-            return RunKey(slugs[task])
-        check_kind(f"The run of flow {self.flow_name!r}", "task", task, str | RunKey, _A_RUN)
-        key = RunKey.parse(task) if isinstance(task, str) else task
-        if key.slug and key.slug not in slugs.values():
-            known = ", ".join(sorted(slugs.values())[:10])
-            raise KeyError(f"Flow {self.flow_name!r} has no task run {str(key)!r}; its tasks are {known}.")
-        if key.index is not None:
-            self._check_index(key)
-        return key
-
-    def _check_index(self, key: RunKey) -> None:
-        states = self._run.states()
-        [state] = [states[one] for one, slug in self._run.slugs.items() if slug == key.slug]
-        if isinstance(state, Mapped) and not 0 <= (key.index or 0) < state.n_map_states:
-            raise KeyError(
-                f"Map {key.slug!r} has no child {key.index}; it has {state.n_map_states}, counted from 0."
-            )
 
 
 @overload
@@ -751,21 +523,3 @@ def _watchers(progress: bool | None) -> Iterator[tuple[tuple[Observer, ...], Asi
         return
     with terminal_progress() as shown:
         yield (shown,), shown.aside
-
-
-def _drive_in_thread(run: Run) -> None:
-    """Drive a run on in a thread of its own; raise what comes up before it runs."""
-    # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
-    thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
-    try:
-        run.open()
-        thread.start()
-    except BaseException:
-        run.abandon()
-        raise
-
-
-def _drive(run: Run) -> None:
-    # wait() raises what comes up here, where somebody listens.
-    with contextlib.suppress(BaseException):
-        run.drive()

@@ -16,8 +16,17 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, Parameter, flow, raise_on_exception, task
+from prefectlite import (
+    Flow,
+    LocalExecutor,
+    Parameter,
+    flow,
+    raise_on_exception,
+    resource_manager,
+    task,
+)
 from prefectlite.driver.echo import Echo
+from prefectlite.driver.run import Run
 from prefectlite.errors import DefinitionTypeError, ExecutorError, ParameterError
 from prefectlite.states import Cancelled, RunKey, Success
 from prefectlite.worker.logs import LogLine
@@ -334,6 +343,69 @@ class TestInterrupting:
 
         assert time.monotonic() - began < 10
         assert ran == ["sleeps"]
+        assert type(Flow("next").run(executor=HERE)) is Success
+
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_ctrl_c_ends_a_body_that_lost_it_in_a_destructor(self, times: int) -> None:
+        hit: list[str] = []
+
+        class Loses:
+            def __del__(self) -> None:
+                try:
+                    if not hit:
+                        os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(20)
+                finally:
+                    hit.append("destructor")
+
+        @task
+        def sleeps() -> None:
+            for _ in range(times):
+                Loses()
+            try:
+                time.sleep(20)
+            finally:
+                hit.append("body")
+                time.sleep(0.3)  # what has hit the body comes no second time
+                hit.append("cleaned")
+
+        run = Run(Flow("lost", tasks=[sleeps]), {}, HERE)
+        began = time.monotonic()
+
+        with pytest.raises(KeyboardInterrupt):
+            run.drive()
+
+        assert time.monotonic() - began < 10
+        assert hit == ["destructor"] * times + ["body", "cleaned"]
+        assert {type(one) for one in run.states().values()} == {Cancelled}
+
+    def test_a_body_that_begins_after_a_lost_ctrl_c_is_not_hit_by_it(self) -> None:
+        ran: list[str] = []
+
+        class Loses:
+            def __del__(self) -> None:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(20)
+
+        @task
+        def ends() -> None:
+            Loses()
+
+        class Lent:
+            def setup(self) -> int:
+                return 3
+
+            def cleanup(self, lent: int) -> None:
+                time.sleep(0.5)
+                ran.append("cleaned")
+
+        with Flow("lost") as made, resource_manager(Lent)():
+            ends()
+
+        with pytest.raises(KeyboardInterrupt):
+            made.run(executor=HERE)
+
+        assert ran == ["cleaned"]
         assert type(Flow("next").run(executor=HERE)) is Success
 
     def test_a_script_ends_by_ctrl_c_with_its_states_cancelled(self) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import shown
-from prefectlite.results.result import Location, Result
+from prefectlite.results.location import Location
+from prefectlite.results.result import Result
 from prefectlite.rules.triggers import all_successful, some_failed, some_successful
 from prefectlite.states.signals import FAIL
 

@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from prefectlite.core.option_checks import CHECKS, Delay, DelayFunction, Where
 from prefectlite.errors import DefinitionError, DefinitionTypeError, unknown_option
-from prefectlite.results.result import Location, Result
+from prefectlite.results.location import Location
+from prefectlite.results.result import Result
 from prefectlite.rules.caching import all_inputs, never_use
 from prefectlite.rules.limit import Limit
 from prefectlite.rules.retry import RetryPolicy

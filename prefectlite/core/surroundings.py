@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from prefectlite.core.layers import Layer, current_layer, enter_layer, push
-from prefectlite.states.surroundings import fill_in
+from prefectlite.states.surroundings import HERE
 
 _clock: Final[ContextVar[Callable[[], float] | None]] = ContextVar("prefectlite.clock", default=None)
 
@@ -90,4 +90,4 @@ class _Here:
         return current_layer().fact(name)
 
 
-fill_in(_Here())
+HERE.fill_in(_Here())

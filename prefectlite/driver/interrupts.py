@@ -5,8 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any
+
+from prefectlite.worker.here import Interruption
+from prefectlite.worker.interrupts import told_when_lost
+
+
+def _nothing() -> None:
+    return None
 
 
 class Interrupts:
@@ -19,12 +27,21 @@ class Interrupts:
     ----------
     wish : callable
         Called in the main thread, between any two instructions, with the name of the first one; it may raise.
+    again : callable
+        Called there when an ``Interruption`` that ``wish`` or this has raised was lost: Python has nobody to
+        hand it to while it runs a ``__del__``, say. It raises another, if that is still wanted.
     """
 
-    def __init__(self, wish: Callable[[str], None]) -> None:
+    def __init__(self, wish: Callable[[str], None], again: Callable[[], None] = _nothing) -> None:
         self._wish = wish
+        self._again = again
         self._former: dict[int, Any] = {}
         self._first = 0
+        self._kind: type[Interruption] | None = None
+        self._is_lost = False
+        # Held while a signal is sent, and when none is to be sent any more; reentrant, since the same thread may
+        # lose an Interruption in there.
+        self._sending = threading.RLock()
         self.count = 0
 
     def __enter__(self) -> Interrupts:
@@ -42,10 +59,12 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Give the signals back; after Ctrl-C raise ``KeyboardInterrupt``, after SIGTERM end the process."""
-        for number, former in self._former.items():
-            signal.signal(number, former)
+        with self._sending:
+            former, self._former = self._former, {}
+        for number, handler in former.items():
+            signal.signal(number, handler)
         if self.count:
-            outer = _owner(self._former[self._first])
+            outer = _owner(former[self._first])
             if isinstance(outer, Interrupts):
                 # A flow that a task of another flow ran in this thread: both are meant.
                 outer.handle(self._first, None)
@@ -69,6 +88,10 @@ class Interrupts:
         KeyboardInterrupt
             From the second one on, unless that is a SIGTERM, which ends the process.
         """
+        if self._is_lost:
+            self._is_lost = False
+            self._raise_by(self._again)
+            return
         self.count += 1
         if self.count > 1:
             if signum == signal.SIGTERM:
@@ -76,7 +99,24 @@ class Interrupts:
                 signal.raise_signal(signum)
             raise KeyboardInterrupt
         self._first = signum
-        self._wish("SIGTERM" if signum == signal.SIGTERM else "Ctrl-C")
+        self._raise_by(partial(self._wish, "SIGTERM" if signum == signal.SIGTERM else "Ctrl-C"))
+
+    def _raise_by(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Interruption as error:
+            if type(error) is not Interruption:
+                raise  # whoever raised it hears himself when it is lost
+            if self._kind is None:
+                self._kind = told_when_lost(self._send_again)
+            raise self._kind from None
+
+    def _send_again(self) -> None:
+        with self._sending:
+            if self._former:
+                self._is_lost = True
+                # A signal, so that what runs there gets out of a sleep too.
+                signal.pthread_kill(threading.main_thread().ident or 0, self._first)
 
 
 def _owner(handler: Any) -> Any:

@@ -9,14 +9,10 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final
 
-from prefectlite.core.facts import flow_facts
-from prefectlite.core.given_context import around, checked
 from prefectlite.core.graph import FlowGraph
 from prefectlite.core.keeping import keeping_by_slug
-from prefectlite.core.secret_types import hide_secrets
 from prefectlite.core.surroundings import run_layer
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
@@ -28,11 +24,13 @@ from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
 from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
+from prefectlite.driver.numbers import live_numbers, numbers_of
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
 from prefectlite.driver.raising import FirstRaised
 from prefectlite.driver.task_contexts import TaskContexts
-from prefectlite.driver.values import Numbers, Values
+from prefectlite.driver.terms import terms_of
+from prefectlite.driver.values import Values
 from prefectlite.engine.board import PENDING
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import CancelRequested, ResumeRequested
@@ -45,15 +43,14 @@ from prefectlite.journal.protocol import Entry, Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
-from prefectlite.masking import Secrets, mask
+from prefectlite.masking import mask
 from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.schedules.events import ClockEvent
-from prefectlite.settings import current as current_settings
-from prefectlite.settings import to_travel
 from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, Pending, State
 from prefectlite.states.surroundings import NO_CONTEXT
 from prefectlite.worker.concealed import concealing
+from prefectlite.worker.failures import described
 
 _logger = logging.getLogger(__name__)
 
@@ -138,33 +135,27 @@ class Run:
         state: State | None = None,
     ) -> None:
         graph.validate()
-        settings = current_settings()
-        own = checked({**settings.context, **around(), **(context or {})}, f"Flow {graph.name!r}")
-        self.parameters: Mapping[str, Any] = MappingProxyType(
-            _with_those_of_context(graph, parameters, start, own.pop("parameters", {}), task_contexts)
+        self._terms = terms_of(
+            graph,
+            parameters,
+            start=start,
+            context=context,
+            task_contexts=task_contexts,
+            log_level=log_level,
+            raises=raises,
         )
+        self.parameters: Mapping[str, Any] = self._terms.parameters
         self.run_id = uuid.uuid4().hex if run_id is None else run_id
         self.flow_name: str = graph.name
         self.slugs: Mapping[Any, str] = graph.slugs.copy()
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
         self._executor = executor
-        self._first_raised = FirstRaised() if raises or own.get("raise_on_exception") else None
+        self._first_raised = FirstRaised() if self._terms.raises else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
-        self._scheduled = None if start is None else start.wall
         self._places = 0
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
-        self._inline_limit = settings.results.inline_limit
-        self._folder = settings.results.dir
-        self._log_level = getattr(logging, settings.logging.level) if log_level is None else log_level
-        if start is not None:
-            # As in Prefect 1, the start has the schedule's zone, and the date is that of UTC.
-            own = {"scheduled_start_time": start.wall, "date": start.moment, **own}
-        secrets = Secrets({**settings.secrets, **own["secrets"]})
-        self._context = {**own, "secrets": secrets, "config": to_travel(own.get("config", settings))}
-        self._task_contexts = {} if task_contexts is None else task_contexts.within(self._context)
-        self._hidden = hide_secrets(graph.parameters(), self.parameters)
         self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
         self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
@@ -406,13 +397,13 @@ class Run:
         ExecutorError
             When the place cannot be reached.
         """
-        brief = RunBrief(self.run_id, self.flow_name, self._log_level)
+        brief = RunBrief(self.run_id, self.flow_name, self._terms.log_level)
         # The session gets hold of the inbox and of nothing else: see values.py.
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
         self._is_open = True
         if self._values is None:
             secrets = frozenset([self.slugs[task] for task in self.slugs if task.is_secret])
-            keeping = partial(keeping_by_slug, self.slugs, self._graph.result, self._folder)
+            keeping = partial(keeping_by_slug, self.slugs, self._graph.result, self._terms.folder)
             self._values = Values(self._session, secrets=secrets, keeping=keeping)
         else:
             self._values.read_from(self._session)
@@ -438,7 +429,7 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        with Interrupts(self._interrupted), run_layer():
+        with Interrupts(self._interrupted, self._interrupt_again), run_layer():
             concealing.acquire()
             try:
                 state = self._drive()
@@ -485,6 +476,10 @@ class Run:
         assert self._session is not None
         self._session.interrupt()
 
+    def _interrupt_again(self) -> None:
+        assert self._session is not None
+        self._session.interrupt_again()
+
     def _conduct(self) -> State:
         session, values = self._session, self._values
         assert session is not None
@@ -497,32 +492,33 @@ class Run:
             again = self._engine is not None
             self._result = None
             compiled, engine = self._assembled(values, session.pickles)
+            terms = self._terms
             lowering = Lowering(
                 compiled,
                 run_id=self.run_id,
                 flow_name=self.flow_name,
-                log_level=self._log_level,
-                inline_limit=self._inline_limit,
-                context=self._context,
-                contexts=self._task_contexts,
-                hidden=self._hidden,
+                log_level=terms.log_level,
+                inline_limit=terms.inline_limit,
+                context=terms.context,
+                contexts=terms.task_contexts,
+                hidden=terms.hidden,
                 pickles=session.pickles,
                 scheduled=self._began,
                 place=self._places,
-                folder=self._folder,
+                folder=terms.folder,
             )
             callbacks = Callbacks(
                 compiled.tasks,
                 compiled.options,
                 self._inbox.deliver,
-                self._flow_context(self._began),
+                terms.facts(self.flow_name, self.run_id, self._began),
                 flow=self._flow_handlers,
                 of_tasks=self._task_handlers,
-                contexts=self._task_contexts,
+                contexts=terms.task_contexts,
                 constants=compiled.constants,
                 clock=self._clock,
             )
-            values.number_by(_live_numbers(engine))
+            values.number_by(live_numbers(engine))
             loop = Loop(
                 engine=engine,
                 lowering=lowering,
@@ -547,13 +543,14 @@ class Run:
     def _assembled(self, values: Values, pickles: bool) -> tuple[Compiled, Engine]:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
-            self._began = self._clock() if self._scheduled is None else self._scheduled.timestamp()
+            scheduled = self._terms.scheduled
+            self._began = self._clock() if scheduled is None else scheduled.timestamp()
             with collector_at_rest():
                 compiled = compile_flow(
                     self._graph,
                     self.parameters,
                     handled=bool(self._task_handlers),
-                    approves=self._approves,
+                    approves=self._terms.approves,
                 )
                 # What is changed in the flow from now on is not this run's.
                 self.slugs = self._graph.slugs.copy()
@@ -570,10 +567,6 @@ class Run:
             with self._lock:
                 self._compiled, self._engine = compiled, engine
         return self._compiled, self._engine
-
-    def _approves(self, task: Task) -> bool:
-        """Return whether the context says that what waits for approval has it."""
-        return bool(self._task_contexts.get(task, self._context).get("resume", self._context.get("resume")))
 
     def _finish(self, flow_state: State, keep: Sequence[Span]) -> State:
         """Build the state that the user gets, and close the place."""
@@ -592,11 +585,7 @@ class Run:
         is_callers = loop is None or (
             isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
         )
-        why = (
-            "The run was broken off."
-            if by_user
-            else mask(f"The run broke off: {type(error).__name__}: {error}")
-        )
+        why = "The run was broken off." if by_user else f"The run broke off: {described(error)}"
         try:
             self._session.cancel(why)
         except Exception:
@@ -622,7 +611,7 @@ class Run:
     def _last_states(self) -> dict[Task, State]:
         states = self.states()
         if self._compiled is not None and self._engine is not None and self._values is not None:
-            self._values.number_by(_numbers(self._compiled, self._engine))
+            self._values.number_by(numbers_of(self._compiled, self._engine))
         return states
 
     def _close(self, keep: Sequence[Span]) -> None:
@@ -632,27 +621,6 @@ class Run:
             self._session.close(keep)
         except Exception:
             _logger.exception("The place where flow %r ran could not be closed in order.", self.flow_name)
-
-    def _flow_context(self, scheduled: float) -> dict[str, Any]:
-        return {
-            **flow_facts(self.flow_name, self.run_id, scheduled, self._context),
-            "parameters": dict(self.parameters),
-        }
-
-
-def _with_those_of_context(
-    graph: FlowGraph,
-    given: Mapping[str, Any],
-    start: ClockEvent | None,
-    of_context: Mapping[str, Any],
-    of_tasks: TaskContexts | None,
-) -> dict[str, Any]:
-    """Return the values of a run's parameters, and what its context was given beside them."""
-    known = {one.name for one in graph.parameters()}
-    named = {name: value for name, value in of_context.items() if name in known}
-    own = {} if of_tasks is None else of_tasks.parameters
-    of_clock = None if start is None else start.parameter_defaults
-    return {**of_context, **graph.check_parameters({**named, **given, **own}, of_clock)}
 
 
 def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:
@@ -664,21 +632,3 @@ def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:
         return found.states()
 
     return states
-
-
-def _live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:
-    # Values must not keep the engine alive, whose states keep Values alive.
-    known = weakref.ref(engine)
-
-    def number_of(key: RunKey) -> int | None:
-        engine = known()
-        return None if engine is None else engine.run_of(key)
-
-    return number_of
-
-
-def _numbers(compiled: Compiled, engine: Engine) -> Numbers:
-    nodes = compiled.plan.nodes
-    families = {number: engine.children(number) for number, node in enumerate(nodes) if node.is_mapped}
-    numbers = {node.slug: number for number, node in enumerate(nodes)}
-    return Numbers(numbers, {number: family for number, family in families.items() if family})

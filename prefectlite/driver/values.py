@@ -11,7 +11,7 @@ import pickle
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 from prefectlite.core.keeping import Keeping
@@ -213,41 +213,6 @@ class Values:
             return None
         keeping = self._keeping(ref.run.slug)
         return None if keeping is None else keeping.result
-
-
-class Numbers:
-    """Run numbers of a flow run that is over, by run key; refers to nothing else.
-
-    Parameters
-    ----------
-    nodes : mapping of str to int
-        The number of each slug's run.
-    families : mapping of int to range
-        The numbers of each map's children.
-    """
-
-    def __init__(self, nodes: Mapping[str, int], families: Mapping[int, range]) -> None:
-        self._nodes = nodes
-        self._families = families
-
-    def __call__(self, key: RunKey) -> int | None:
-        """Return the number of a run.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name.
-
-        Returns
-        -------
-        int or None
-            None when there was no such run.
-        """
-        node = self._nodes.get(key.slug)
-        if node is None or key.index is None:
-            return node
-        family = self._families.get(node, range(0))
-        return family[key.index] if key.index < len(family) else None
 
 
 def _unknown(_: RunKey) -> None:

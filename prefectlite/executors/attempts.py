@@ -23,7 +23,7 @@ from prefectlite.lowering.parts import READ
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.around import Kinds
-from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
+from prefectlite.worker.attempt import Outcome, called_off, perform_at
 from prefectlite.worker.inputs import is_plain
 from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.opened import OpenTask
@@ -276,6 +276,9 @@ class AttemptSession(HeldValues, ABC):
             if body.thread == threading.get_ident():
                 body.interrupt()
 
+    def interrupt_again(self) -> None:
+        """Do nothing: an ``Interruptible`` sees to what is lost itself."""
+
     def _end(self, attempt: Attempt, event: Event, outcome: Outcome | None) -> None:
         with self._lock:
             parcel = attempt.parcel
@@ -316,23 +319,11 @@ class AttemptSession(HeldValues, ABC):
 
     def _perform(self, parcel: Parcel, run: Callable[[], Outcome]) -> Outcome:
         began, body = time.time(), Interruptible()
-        outcome: Outcome | None = None
         with self._lock:
             self._bodies[parcel] = body
             # It may have been let go of between its beginning and now.
             body.is_called_off = parcel not in self._shipments
-        try:
-            body.enter()
-            outcome = run()
-        except Interruption:
-            pass
-        while True:
-            try:
-                body.leave()
-                break
-            except Interruption:
-                # Sent while the body returned; there is one at most.
-                continue
+        outcome = body.call(run)
         with self._lock:
             del self._bodies[parcel]
         return Outcome(called_off(began, self._here)) if outcome is None else outcome

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.attempts import Attempt, AttemptSession
+from prefectlite.executors.guest import NONE, RUNS, Guest
 from prefectlite.executors.held import was_called_off
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
 from prefectlite.masking import mask
@@ -88,8 +89,8 @@ class ErrandSession(AttemptSession):
         self._silent: dict[Parcel, Flight] = {}
         # Of those that call back, which have.
         self._called: deque[Parcel] = deque()
-        # The thread that runs code of the executor's; 0 when none does.
-        self._lent_to = 0
+        # Code of the executor's.
+        self._guest = Guest()
 
     @property
     def leaves_behind(self) -> str:
@@ -181,9 +182,18 @@ class ErrandSession(AttemptSession):
         """
         super().interrupt()
         here = threading.get_ident()
-        if self._lent_to == here and all(body.thread != here for body in list(self._bodies.values())):
-            self._lent_to = 0
-            raise Interruption
+        if all(body.thread != here for body in list(self._bodies.values())):
+            self._guest.interrupt()
+
+    def interrupt_again(self) -> None:
+        """Interrupt the executor once more, if it runs on; a body is seen to by itself.
+
+        Raises
+        ------
+        Interruption
+            As at first.
+        """
+        self._guest.interrupt_again()
 
     def close(self, keep: Sequence[Span]) -> None:
         """Leave ``start``, and let go of all values but some.
@@ -203,7 +213,8 @@ class ErrandSession(AttemptSession):
 
     def _is_to_end(self) -> bool:
         """Return whether the body that this thread waits for is to end since the driver cannot say so."""
-        return self._called_off and self._lent_to == threading.get_ident()
+        guest = self._guest
+        return self._called_off and guest.state != NONE and guest.thread == threading.get_ident()
 
     def _start(self) -> None:
         try:
@@ -300,11 +311,12 @@ class ErrandSession(AttemptSession):
 
     def _lend(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call what is the executor's; Ctrl-C may interrupt it."""
-        self._lent_to = threading.get_ident()
+        guest = self._guest
+        guest.thread, guest.state = threading.get_ident(), RUNS
         try:
             return call(*args, **kwargs)
         finally:
-            self._lent_to = 0
+            guest.state = NONE
 
 
 #: What executors that are in use were before they were started, by identity.

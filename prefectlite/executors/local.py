@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from prefectlite.engine.events import Event
+from prefectlite.executors.guest import NONE, RUNS, Guest
 from prefectlite.executors.held import HeldValues, was_called_off
 from prefectlite.executors.local_block import LocalBlock, open_block
 from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
@@ -78,6 +79,8 @@ class LocalSession(HeldValues):
     def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
         super().__init__(brief, deliver, deliver_logs)
         self._here = replace(self._here, is_called_off=lambda: self._is_held)
+        # The body that runs now.
+        self._guest = Guest()
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
         # Of the attempts of a task, by the identity of its blob.
@@ -85,9 +88,8 @@ class LocalSession(HeldValues):
         # The block whose children run now, and children that are not to run.
         self._block: LocalBlock | None = None
         self._gone: set[Parcel] = set()
-        self._thread = 0
-        self._interruptible = False
-        self._called_off = self._is_held = False
+        # Whether no further body is to begin.
+        self._is_held = False
 
     def submit(self, lowered: Lowered) -> None:
         """Queue a turn's shipments; ``work`` runs them.
@@ -117,12 +119,12 @@ class LocalSession(HeldValues):
         queue = self._queue
         if not queue:
             return False
-        self._thread = threading.get_ident()
+        self._guest.thread = threading.get_ident()
         until = time.monotonic() + budget
         events: list[Event] = []
         calls = Calls(events)
         try:
-            while queue and not self._called_off:
+            while queue and not self._is_held:
                 parcel, shipment = next(iter(queue.items()))
                 if isinstance(shipment, Shipment):
                     del queue[parcel]
@@ -168,12 +170,12 @@ class LocalSession(HeldValues):
         self._block = None
 
     def stop_released(self) -> None:
-        """Let bodies begin again after ``interrupt``: what was let go of is not in the queue any more."""
-        self._called_off = self._is_held = False
+        """Let bodies begin again after ``hold``: what was let go of is not in the queue any more."""
+        self._is_held = False
 
     def hold(self) -> None:
         """Begin no further body before the driver has read that the run is called off, and end one apart."""
-        self._called_off = self._is_held = True
+        self._is_held = True
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
@@ -183,10 +185,17 @@ class LocalSession(HeldValues):
         Interruption
             A ``KeyboardInterrupt`` that passes through the body and ends its attempt as called off.
         """
-        self._called_off = True
-        if self._interruptible and self._thread == threading.get_ident():
-            self._interruptible = False
-            raise Interruption
+        self._guest.interrupt()
+
+    def interrupt_again(self) -> None:
+        """Raise it once more in the same body, if that runs on.
+
+        Raises
+        ------
+        Interruption
+            As at first.
+        """
+        self._guest.interrupt_again()
 
     def close(self, keep: Sequence[Span]) -> None:
         """End the session and let go of all values but some.
@@ -209,7 +218,7 @@ class LocalSession(HeldValues):
         submission, strip = shipment.submission, block.strip
         teller = Children(events, submission, bool(shipment.measure))
         try:
-            while not block.is_over and not self._called_off:
+            while not block.is_over and not self._is_held:
                 place = block.place
                 block.place += 1
                 run = shipment.runs[place]
@@ -217,16 +226,16 @@ class LocalSession(HeldValues):
                     continue
                 began = time.time()
                 try:
-                    self._interruptible = True
+                    self._guest.state = RUNS
                     outcome = perform_at(strip, place)
                 except Interruption:
                     # It came between the body and its report.
                     outcome = Outcome(called_off(began, self._here))
                 finally:
-                    self._interruptible = False
+                    self._guest.state = NONE
                 if outcome.wrapper is not None:
                     self._values[run, submission] = outcome.wrapper
-                if not (self._is_held and was_called_off(outcome)):
+                if outcome.wrapper is not None or not self._is_withdrawn(outcome):
                     teller.add(run, outcome)
                 if time.monotonic() >= until:
                     break
@@ -243,17 +252,21 @@ class LocalSession(HeldValues):
         try:
             assert shipment.live is not None
             strip = Single(self._kinds_of(shipment), shipment.live, values)
-            self._interruptible = True
+            self._guest.state = RUNS
             outcome = perform_at(strip, 0)
         except Interruption:
             # It came between the body and its report.
             outcome = Outcome(called_off(began, self._here))
         finally:
-            self._interruptible = False
+            self._guest.state = NONE
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
-        if not (self._is_held and was_called_off(outcome)):
+        if outcome.wrapper is not None or not self._is_withdrawn(outcome):
             calls.add(run, submission, bool(shipment.measure), outcome)
+
+    def _is_withdrawn(self, outcome: Outcome) -> bool:
+        """Return whether the driver, which has yet to read of a cancel, says what becomes of an attempt."""
+        return self._is_held and was_called_off(outcome)
 
     def _kinds_of(self, shipment: Shipment) -> Kinds:
         blob = id(shipment.task)

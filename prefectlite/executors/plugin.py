@@ -14,51 +14,19 @@ from typing import Any, Final
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.executors.restrictions import is_restricted, restrictions_of
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
-from prefectlite.executors.stalls import Waits, look_for_stalls
+from prefectlite.executors.stalls import look_for_stalls
+from prefectlite.executors.streams import Route, Streams
 from prefectlite.executors.verdicts import Verdicts
 from prefectlite.worker.timers import look_after
 from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item, is_of
 
-#: How long reports wait for company, in seconds; the first after a silence does not wait.
-FLUSH_EVERY: Final = 0.005
-#: How long they wait in a crowd, where each delivery costs more than what it carries.
-FLUSH_CROWD_EVERY: Final = 0.025
-#: How long they wait while what comes next was lowered ahead, so that the work does not wait for the driver.
-FLUSH_AHEAD_EVERY: Final = 0.05
-#: How many reports in one delivery make a crowd.
-CROWD: Final = 8
-#: How many reports leave at once at the latest.
-FLUSH_AT: Final = 256
 #: Over how many bytes a value that waits for a report to be let go of is worth a hurry.
 LARGE: Final = 1024 * 1024
 #: So many of what a task reads are looked at.
 LOOK_AT: Final = 16
-
-
-class Route:
-    """The stream of one flow run.
-
-    Parameters
-    ----------
-    name : str
-        From ``wire.route_of``.
-    client : str
-        The identity of the driver's client.
-    shares_disk : bool
-        Whether what its attempts begin is noted where workers share the scheduler's machine, to be read
-        after a worker's death.
-    """
-
-    __slots__ = ("client", "items", "name", "shares_disk", "waits")
-
-    def __init__(self, name: str, client: str, shares_disk: bool) -> None:
-        self.name = name
-        self.client = client
-        self.shares_disk = shares_disk
-        self.items: list[Item] = []
-        self.waits = Waits()
 
 
 class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
@@ -70,11 +38,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
         self._scheduler: Any = None
-        self._timer: Any = None
-        self._last_flush = 0.0
-        self._due = 0.0
-        self._patience = FLUSH_EVERY
         self._shares_disk = False
+        self._streams: Streams
         self.seals: Seals
         self._verdicts: Verdicts
         self._sharing: Sharing
@@ -92,6 +57,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             Whom to listen to.
         """
         self._scheduler = scheduler
+        self._streams = Streams(scheduler, self._routes)
         scheduler.handlers["prefectlite_open"] = self._open_ready
         scheduler.handlers["prefectlite_close"] = self.end
         scheduler.handlers["prefectlite_recall"] = self.recall
@@ -260,13 +226,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         count = 0
         for victim in victims.values():
             for task in list(victim.processing):
-                key = task.key
-                if (
-                    not self.is_ours(key)
-                    or key in keys
-                    or task.worker_restrictions
-                    or task.resource_restrictions
-                ):
+                if not self.is_ours(task.key) or task.key in keys or is_restricted(task):
                     continue
                 thief = min(loads, key=loads.__getitem__)
                 stealing.move_task_request(task, victim, thief)
@@ -328,16 +288,16 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             route = self._routes.get(key[0][-8:])
             # A held attempt has said why; the others have nobody else to speak for them.
             if route is not None and facts.get("exception_text") != "Hold()":
-                self._post(route, [(ERRED, key)])
+                self._streams.post(route, [(ERRED, key)])
         elif finish == "no-worker" or start == "no-worker":
             self._say_placed(key, finish != "no-worker")
 
     def _say_placed(self, key: Any, is_placed: bool) -> None:
         """Say that no worker can take a task, or that one can again."""
         route, task = self._routes.get(key[0][-8:]), self._scheduler.tasks.get(key)
-        asked = "" if route is None or task is None else _asked_for(task)
+        asked = "" if route is None or task is None else restrictions_of(task)
         if route is not None and asked:  # else it waits for any worker, as one does while they start
-            self._post(route, [(UNPLACED, key, "" if is_placed else asked)])
+            self._streams.post(route, [(UNPLACED, key, "" if is_placed else asked)])
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Provide a new worker with a place for its marks, if they can be read here, and tell of it.
@@ -371,7 +331,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     def _tell_all(self, item: Item) -> None:
         for route in self._routes.values():
-            self._post(route, [item], is_urgent=False)
+            self._streams.post(route, [item], is_urgent=False)
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)
@@ -384,11 +344,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             # The driver has nothing to add where a reader is waiting for the value already.
             is_urgent = task is None or not task.dependents or _frees_much(task)
             if isinstance(said[0], float):  # a plain success: its time
-                self._post(route, [(PLAIN, key, worker, said)], is_urgent)
+                self._streams.post(route, [(PLAIN, key, worker, said)], is_urgent)
             elif said[0] == BUNDLE:
-                self._post(route, [said], is_urgent and not self._has_queue(worker))
+                self._streams.post(route, [said], is_urgent and not self._has_queue(worker))
             else:
-                self._post(route, [said])
+                self._streams.post(route, [said])
 
     def _has_queue(self, worker: str) -> bool:
         """Return whether a worker has more to do than it can begin, so that it needs no news to go on."""
@@ -409,7 +369,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         """
         found = self._routes.get(route)
         if found is not None:
-            self._post(found, items)
+            self._streams.post(found, items)
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """Forget the streams of a client that went away.
@@ -424,45 +384,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         for route in [name for name, found in self._routes.items() if found.client == client]:
             self.end(route)
 
-    def _post(self, route: Route, items: Sequence[Item], is_urgent: bool = True) -> None:
-        route.items.extend(items)
-        if len(route.items) >= FLUSH_AT:
-            self._send(route)
-            return
-        due = self._last_flush + (self._patience if is_urgent else FLUSH_AHEAD_EVERY)
-        if self._timer is not None:
-            if due >= self._due:
-                return
-            self._timer.cancel()
-        loop = self._scheduler.loop.asyncio_loop
-        self._due = due
-        self._timer = loop.call_later(max(due - loop.time(), 0.0), self._flush)
-
-    def _flush(self) -> None:
-        self._timer = None
-        self._last_flush = self._scheduler.loop.asyncio_loop.time()
-        count = 0
-        for route in self._routes.values():
-            if route.items:
-                count += len(route.items)
-                self._send(route)
-        self._patience = FLUSH_CROWD_EVERY if count >= CROWD else FLUSH_EVERY
-
-    def _send(self, route: Route) -> None:
-        items, route.items = route.items, []
-        event = (0.0, (route.name, items))
-        self._scheduler.report({"op": "event", "topic": MARK, "event": event}, client=route.client)
-
 
 def _frees_much(task: Any) -> bool:
     """Return whether a task that has ended read something large, which nobody may need any more."""
     return any(one.nbytes > LARGE for one in islice(task.dependencies, LOOK_AT))
-
-
-def _asked_for(task: Any) -> str:
-    """Return what a task asks of its worker, in words; empty for one that any worker may run."""
-    asked = [f"{name}={amount:g}" for name, amount in sorted((task.resource_restrictions or {}).items())]
-    parts = [f"the resources {', '.join(asked)}"] if asked else []
-    named = sorted(str(name) for name in (task.worker_restrictions or task.host_restrictions or ()))
-    parts += [f"the name or address {' or '.join(named)}"] if named else []
-    return " and ".join(parts)

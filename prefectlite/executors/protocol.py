@@ -134,6 +134,10 @@ class Session(Protocol):
         """Interrupt the body that runs in the driver's own thread, if one does (called by Ctrl-C)."""
         ...
 
+    def interrupt_again(self) -> None:
+        """Do so once more, if that body runs on: Python lost what ``interrupt`` raised."""
+        ...
+
     def fetch(self, run: int, submission: int) -> Any:
         """Return the value of a finished submission; callable from any thread, also after ``close``.
 

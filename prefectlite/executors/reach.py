@@ -25,6 +25,11 @@ _HOST_AND_PORT: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+$")
 # What is asked of the scheduler and of each worker. It goes as text, since a process that lacks prefectlite
 # could not look up a function of ours.
 _VERSION: Final = "(__import__('socket').gethostname(), __import__('prefectlite').__version__)"
+# Of a scheduler: what Dask tells its workers apart by, by address. A process may hold several schedulers.
+_WORKERS: Final = (
+    "{address: worker.server_id for one in __import__('distributed').Scheduler._instances"
+    " if %r in one.clients for address, worker in one.workers.items()}"
+)
 _PATIENCE: Final = 0.3
 #: By client, which workers said the right version: what Dask tells each apart by, by address.
 _said: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
@@ -269,7 +274,7 @@ def check_versions(place: Place) -> None:
     """Make sure that scheduler and workers have this very prefectlite.
 
     Through a client that was in use before, new workers alone are asked: others have said it, and one that
-    is busy might take long to say it again.
+    is busy might take long to say it again. Where the scheduler cannot say who is new, all of them are.
 
     Parameters
     ----------
@@ -282,30 +287,36 @@ def check_versions(place: Place) -> None:
         When one of them lacks it or has another version; the text names host, versions and the mend.
     """
     client = place.client
-    said = _said.get(client)
-    there = None if said is None else _workers_of(client)
-    if said is None or there is None:
-        answers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return")
-        place.count = len(answers)
-        _judge(_scheduler_s(client) | _by_name(answers))
-        _said[client] = {}
-        return
-    place.count = len(there)
-    new = [address for address, identity in there.items() if said.get(address) != identity]
-    if new:
+    said = _said.get(client, {})
+    there = _workers_by_plugin(client) if client in _said else None
+    if there is None:
+        _judge(_scheduler_s(client))
+        there = _workers_by_scheduler(client)
+    new = None if there is None else [one for one, identity in there.items() if said.get(one) != identity]
+    answers: dict[str, Any] = {}
+    if new is None or new:
         answers = ask_workers(client, eval, _VERSION, timeout=ANSWER_TIMEOUT, on_error="return", workers=new)
-        _judge(_by_name(answers))
-        _said[client] = {
-            address: identity
-            for address, identity in there.items()
-            if address not in new or isinstance(answers.get(address), tuple)
-        }
+        _judge({f"the worker {address}": answer for address, answer in answers.items()})
+    place.count = len(answers if there is None else there)
+    _said[client] = {
+        one: identity
+        for one, identity in (there or {}).items()
+        if said.get(one) == identity or isinstance(answers.get(one), tuple)
+    }
 
 
-def _workers_of(client: Any) -> dict[str, str] | None:
+def _workers_by_plugin(client: Any) -> dict[str, str] | None:
     """Return what tells workers apart, by address; None where our plugin is not there to ask."""
     try:
         return dict(client.sync(client.scheduler.prefectlite_workers))
+    except Exception:
+        return None
+
+
+def _workers_by_scheduler(client: Any) -> dict[str, str] | None:
+    """Return the same as the scheduler itself says it; None from one that answers no such questions."""
+    try:
+        return dict(client.run_on_scheduler(eval, _WORKERS % client.id))
     except Exception:
         return None
 
@@ -318,10 +329,6 @@ def _scheduler_s(client: Any) -> dict[str, Any]:
         return {"the scheduler": error}
     except ValueError:
         return {}
-
-
-def _by_name(answers: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"the worker {address}": answer for address, answer in answers.items()}
 
 
 def _judge(found: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from dask._task_spec import Task
 
 from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
+from prefectlite.executors.restrictions import lift
 from prefectlite.executors.retiring import HEARING, Retirement, install, stays
 from prefectlite.lowering.wrappers import open_shelf
 from prefectlite.worker.losses import Loss, lose_bundle, run_lost
@@ -193,7 +194,7 @@ class Seals:
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return None
         # What stands in for it may be run by any worker: the one that it asked for may never come again.
-        task.worker_restrictions = task.host_restrictions = task.resource_restrictions = None
+        lift(task)
         if len(task.key) == 5:
             task.run_spec = Task(task.key, run_lost, *loss)
         else:

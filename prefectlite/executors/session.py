@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-import tempfile
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from prefectlite.errors import ExecutorError, ResultUnavailable
-from prefectlite.executors.cluster import Place, ask_workers, import_object
+from prefectlite.errors import ExecutorError
+from prefectlite.executors.cluster import Place, import_object
+from prefectlite.executors.holdings import Holdings
 from prefectlite.executors.performance import PerformanceReport
 from prefectlite.executors.promises import left_by_cancel
-from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrief, Span
+from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief, Span
 from prefectlite.executors.security import warn_if_open
-from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.shipment import Lowered
-from prefectlite.lowering.wrappers import Held, Hold, Slots, Succeeded
 from prefectlite.worker.desk import rest_all
-from prefectlite.worker.spool import Berth, Slot, read_spool, write_spool
 
 if TYPE_CHECKING:
     from prefectlite.executors.link import Link
@@ -31,8 +26,6 @@ _logger = logging.getLogger(__name__)
 
 #: How many task runs may wait for a cluster that is starting.
 ROOM: Final = 4096
-#: How long the workers may take to write down what is to outlive them, in seconds.
-SPOOL_TIMEOUT: Final = 120.0
 
 
 class DaskSession:
@@ -82,7 +75,6 @@ class DaskSession:
         self._brief = brief
         self._deliver = deliver
         self._deliver_logs = deliver_logs
-        self._keep_limit = keep_limit
         self._plugin_allowed = plugin_allowed
         self._bundle_size = bundle_size
         self._seconds = seconds
@@ -100,9 +92,7 @@ class DaskSession:
         self._over = ""
         self._cancelled = False
         self._dashboard_link: str | None = None
-        self._spooled: dict[Parcel, Slot] = {}
-        self._too_much: set[Parcel] = set()
-        self._remove_spool: Any = None
+        self._holdings = Holdings(brief, keep_limit)
 
     # While it starts
 
@@ -325,6 +315,9 @@ class DaskSession:
     def interrupt(self) -> None:
         """Do nothing: no body runs in the driver's thread."""
 
+    def interrupt_again(self) -> None:
+        """Do nothing, as at first."""
+
     def fetch(self, run: int, submission: int) -> Any:
         """Return the value of a finished submission.
 
@@ -343,58 +336,7 @@ class DaskSession:
         ResultUnavailable
             When it is gone.
         """
-        parcel = (run, submission)
-        slot = self._spooled.get(parcel)
-        if slot is not None:
-            try:
-                return read_spool(slot)
-            except OSError as error:
-                raise ResultUnavailable(f"The file that the result was kept in is gone ({error}).") from error
-        link = self._link
-        berth = None if link is None else link.berths.find(run, submission)
-        future = None if link is None or berth is None else link.futures.get(berth[0])
-        if future is None or berth is None:
-            raise ResultUnavailable(self._why_gone(parcel))
-        status = future.status
-        if status in ("error", "cancelled"):
-            raise ResultUnavailable(
-                f"The attempt left no result on the cluster: its Dask future is {status}."
-            )
-        try:
-            wrapper = future.result()
-        except Exception as error:
-            why = "" if isinstance(error, Hold) else f" ({type(error).__name__}: {error})"
-            raise ResultUnavailable(
-                f"The result could not be fetched from {self.description}{why}; the cluster, or the worker "
-                "that held it, is gone."
-            ) from error
-        if isinstance(wrapper, Slots):
-            wrapper = wrapper.wrappers[berth[1]]
-        if isinstance(wrapper, Held):
-            raise ResultUnavailable("The worker that held the result has ended, and nobody else has it.")
-        if not isinstance(wrapper, Succeeded):
-            raise ResultUnavailable(
-                "The result was dropped where it was made, since no task reads it; give the task "
-                "keep_result=True."
-            )
-        return wrapper.value
-
-    def _why_gone(self, parcel: Parcel) -> str:
-        if parcel in self._too_much:
-            return (
-                "The result was released when the flow run ended: results of more than "
-                f"{self._keep_limit} bytes in all are not kept. Write large results to storage in the "
-                "task, or give DaskExecutor a larger keep_limit."
-            )
-        if self._over:
-            return (
-                "The result was released when its last reader had finished, or when the flow run "
-                f"{self._over}; give its task keep_result=True to keep it as long as the flow run's state."
-            )
-        return (
-            "The result was released when its last reader had finished; give its task keep_result=True to "
-            "keep it as long as the flow run's state."
-        )
+        return self._holdings.read((run, submission), self._link, self.description, self._over)
 
     # The end
 
@@ -421,93 +363,16 @@ class DaskSession:
         if link is None:
             place.close(force=True)
             return
-        if self._cancelled or self._failure:
-            keep = ()
-        refused = self._too_many(link, keep)
-        if place.cluster is None:
-            kept = self._homes(link, keep, refused)
-            link.close(kept)
-            if not kept:
-                place.close()
-        else:
-            self._spool(place, link, keep, refused)
-            link.close(())
+        kept = self._holdings.keep(place, link, () if self._cancelled or self._failure else keep)
+        link.close(kept)
+        if not kept:
             place.close(force=self._cancelled)
         # Workers that are threads of this process may have any address.
         rest_all()
 
-    def _too_many(self, link: Link, keep: Sequence[Span]) -> set[Parcel]:
-        """Return the values that are too large to be kept beside the others."""
-        left, sizes = self._keep_limit, link.nbytes
-        for first, submission, count in keep if sizes else ():
-            for run in range(first, first + count):
-                nbytes = sizes.get((run, submission), 0)
-                if nbytes > left:
-                    self._too_much.add((run, submission))
-                else:
-                    left -= nbytes
-        if self._too_much:
-            _logger.warning(
-                "%d results of flow run %s are not kept: together with the others they exceed the limit "
-                "of %d bytes.",
-                len(self._too_much),
-                self._brief.run_id,
-                self._keep_limit,
-            )
-        return self._too_much
-
-    def _homes(self, link: Link, keep: Sequence[Span], refused: set[Parcel]) -> set[DaskKey]:
-        """Return the Dask tasks whose values stay, since one of their attempts' is kept."""
-        homes: set[DaskKey] = set()
-        for span in keep:
-            first, submission, count = span
-            if refused and any((run, submission) in refused for run in range(first, first + count)):
-                for run in range(first, first + count):
-                    berth = None if (run, submission) in refused else link.berths.find(run, submission)
-                    if berth is not None:
-                        homes.add(berth[0])
-            else:
-                homes.update(key for key, _, _ in link.berths.known(span))
-        return homes
-
-    def _spool(self, place: Place, link: Link, keep: Sequence[Span], refused: set[Parcel]) -> None:
-        """Let the workers write to disk what is to outlive them."""
-        by_berth: dict[Berth, Parcel] = {}
-        for first, submission, count in keep if link.must_keep else ():
-            for run in range(first, first + count):
-                parcel = (run, submission)
-                berth = link.berths.find(run, submission)
-                if berth is not None and parcel not in refused and link.is_needed(parcel):
-                    by_berth[berth] = parcel
-        if not by_berth:
-            return
-        if not place.is_local:
-            _logger.warning(
-                "%d results of flow run %s ended with the cluster %s; run on a cluster of your own making "
-                "to keep them.",
-                len(by_berth),
-                self._brief.run_id,
-                place.name,
-            )
-            return
-        directory = tempfile.mkdtemp(prefix="prefectlite-")
-        self._remove_spool = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
-        answers = ask_workers(place.client, write_spool, directory, list(by_berth), timeout=SPOOL_TIMEOUT)
-        for slots in answers.values():
-            self._spooled |= {by_berth[berth]: slot for berth, slot in slots.items()}
-        if len(self._spooled) < len(by_berth):
-            _logger.warning(
-                "%d results of flow run %s could not be written to %s, so they ended with their cluster.",
-                len(by_berth) - len(self._spooled),
-                self._brief.run_id,
-                directory,
-            )
-
     def drop(self) -> None:
         """Let go of the kept values."""
-        self._spooled.clear()
-        if self._remove_spool is not None:
-            self._remove_spool()
+        self._holdings.drop()
         link, place = self._link, self._place
         if link is not None and place is not None and place.cluster is None:
             link.futures.release_all()

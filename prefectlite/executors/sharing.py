@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import dask
 
+from prefectlite.executors.restrictions import is_restricted
+
 #: How long a look waits for company, in seconds, and how long after one that moved nothing.
 LOOK_AFTER: Final = 0.001
 LOOK_AGAIN: Final = 0.01
@@ -115,13 +117,7 @@ class Sharing:
         return found[: min(-(-surplus // 2), AT_ONCE * thief.nthreads)]
 
     def _may_move(self, task: Any, thief: Any) -> bool:
-        return (
-            self._is_ours(task.key)
-            and not task.worker_restrictions
-            and not task.host_restrictions
-            and not task.resource_restrictions
-            and _far(task.dependencies, thief) <= NEAR
-        )
+        return self._is_ours(task.key) and not is_restricted(task) and _far(task.dependencies, thief) <= NEAR
 
 
 def _surplus(worker: Any) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
-from prefectlite.results.result import Location
+from prefectlite.results.location import Location
 
 #: Exception types, or a question about the exception; None accepts every failure.
 RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None

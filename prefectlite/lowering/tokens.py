@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefectlite.rules.caching import fill_in
+from prefectlite.rules.caching import TOKEN_OF
 
 
 def token_of(value: Any) -> str | None:
@@ -37,4 +37,4 @@ def token_of(value: Any) -> str | None:
     return token
 
 
-fill_in(token_of)
+TOKEN_OF.fill_in(token_of)

@@ -4,8 +4,9 @@
 serializers are in ``prefectlite.serializers``.
 """
 
+from prefectlite.results.fsspec_store import FsspecStore
 from prefectlite.results.result import LocalResult, Result
-from prefectlite.results.store import FolderStore, FsspecStore, Store
+from prefectlite.results.store import FolderStore, Store
 from prefectlite.results.storeless import ConstantResult, PrefectResult, SecretResult
 
 __all__ = [

@@ -5,26 +5,17 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
-from urllib.parse import quote
+from typing import Any, Self
 
-from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
+from prefectlite.errors import DefinitionTypeError, ResultCorrupt
 from prefectlite.kinds import shown
 from prefectlite.masking import mask
-from prefectlite.moments import Named
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
+from prefectlite.results.location import Location, default_location, filled_in
 from prefectlite.results.store import FolderStore, Store, folder_name
 from prefectlite.settings import current
 from prefectlite.states.holders import AnyResult
-
-#: A template for ``str.format``, or a function of the same names that returns a text.
-Location: TypeAlias = str | Callable[..., str]
-#: The longest name of a file on the usual file systems is 255 bytes; a store adds to it.
-_LONGEST: Final = 200
 
 
 class Result(AnyResult):
@@ -369,82 +360,6 @@ def default_folder() -> str:
         ``results`` in the folder of the setting ``home_dir``.
     """
     return str(Path(current().home_dir, "results"))
-
-
-def default_location(**kwargs: Any) -> str:
-    """Return a name for a value of which nobody says one.
-
-    Parameters
-    ----------
-    **kwargs : object
-        The context of a task run; its ``task_run_id`` makes the name, with its ``task_run_count`` from the
-        second attempt on.
-
-    Returns
-    -------
-    str
-        Another for each attempt: one that was given up may go on, and store its value last. Outside of a task
-        run, from the time.
-
-    Examples
-    --------
-    >>> default_location(task_run_id="8fe2/load-1[3]", task_run_count=1)
-    '8fe2/load-1[3]'
-    >>> default_location(task_run_id="8fe2/load-1[3]", task_run_count=2)
-    '8fe2/load-1[3]#2'
-    """
-    run = kwargs.get("task_run_id")
-    if not isinstance(run, str):
-        return f"result-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.urandom(4).hex()}"
-    flow_run, _, name = run.partition("/")
-    attempt = kwargs.get("task_run_count")
-    ending = f"#{attempt}" if isinstance(attempt, int) and attempt > 1 else ""
-    # A slug may hold anything.
-    safe = quote(name, safe=" []@()+,=", errors="backslashreplace").replace("..", "%2E%2E")
-    if len(safe) > _LONGEST or safe in ("", "."):
-        digest = blake2b(run.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
-        safe = f"{safe[: _LONGEST - 40]}-{digest}"
-    return f"{flow_run}/{safe}{ending}"
-
-
-def filled_in(template: Location, names: Mapping[str, Any], what: str = "location") -> str:
-    """Return the text that a template or a function makes.
-
-    Parameters
-    ----------
-    template : str or callable
-        A text with fields, or a function that takes what they may name.
-    names : mapping of str to object
-        What may be named.
-    what : str
-        What it is, for the error.
-
-    Returns
-    -------
-    str
-        The text.
-
-    Raises
-    ------
-    ResultError
-        When the template needs what is not there, or the function gives no text.
-    """
-    if callable(template):
-        named = Named(names)
-        found: object = template(**{name: named[name] for name in named})
-        if not isinstance(found, str):
-            raise ResultError(f"The {what} function {template!r} returned {found!r}, which is no text.")
-        return found
-    given: object = template
-    if not isinstance(given, str):
-        raise ResultError(f"The {what} {template!r} is no text; give one, or a function that returns one.")
-    try:
-        return template.format_map(Named(names))
-    except (LookupError, ValueError, AttributeError, TypeError) as error:
-        raise ResultError(
-            f"The {what} {template!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
-            f"{', '.join(sorted(names)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
-        ) from error
 
 
 def _public(result: Result) -> dict[str, Any]:

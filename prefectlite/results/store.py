@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from prefectlite.errors import (
     DefinitionTypeError,
@@ -134,6 +134,24 @@ def parts_of(location: str, store: object) -> tuple[str, ...]:
     return parts
 
 
+def check_content(store: Store, content: object) -> None:
+    """Refuse to write what are no bytes.
+
+    Parameters
+    ----------
+    store : Store
+        Where it was to be written.
+    content : object
+        What was given.
+
+    Raises
+    ------
+    DefinitionTypeError
+        When it is something else.
+    """
+    check_kind(repr(store), "content", content, BYTES, _A_CONTENT)
+
+
 class FolderStore:
     """Files in a folder, whole and checked.
 
@@ -196,7 +214,7 @@ class FolderStore:
                     content = file.read()
                 told = _told_sum(path)
             except (OSError, ValueError) as error:
-                raise _unreadable(self, location, error) from error
+                raise unreadable(self, location, error) from error
             if told is None or told == _sum(content):
                 return content
             # File and sum are written one after the other, perhaps just now by somebody else.
@@ -225,7 +243,7 @@ class FolderStore:
         DefinitionTypeError
             When what it is to hold is something else.
         """
-        check_kind(repr(self), "content", content, BYTES, _A_CONTENT)
+        check_content(self, content)
         path = self.path(location)
         # A name that no other thread or process has; it is short, as names have limits.
         draft = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{os.urandom(4).hex()}.part")
@@ -316,135 +334,23 @@ class FolderStore:
         return f"FolderStore({self.folder!r})"
 
 
-class FsspecStore:
-    """Files of anything that fsspec knows: ``s3://bucket/results``, ``sftp://host/path``, ``memory://x``.
+def unreadable(store: Store, location: str, error: Exception) -> ResultUnavailable:
+    """Return what is raised where a file cannot be read.
 
     Parameters
     ----------
-    url : str
-        The folder, with its protocol.
-    **options : object
-        What fsspec's file system takes.
+    store : Store
+        Where it was to lie.
+    location : str
+        Its path there.
+    error : Exception
+        Why it cannot be read.
 
-    Raises
-    ------
-    DefinitionTypeError
-        When the URL is no text.
-
-    Examples
-    --------
-    >>> store = FsspecStore("memory://results")
-    >>> store.write("rows", b"1 2 3")
-    >>> store.read("rows")
-    b'1 2 3'
+    Returns
+    -------
+    ResultUnavailable
+        ``ResultNotFound`` when there is no such file.
     """
-
-    def __init__(self, url: str, **options: Any) -> None:
-        given: object = url
-        if not isinstance(given, str):
-            raise DefinitionTypeError(
-                f"FsspecStore: url={url!r} is no text; give one: 's3://bucket/results'."
-            )
-        self.url = url.rstrip("/")
-        self.options = options
-
-    def read(self, location: str) -> bytes:
-        """Return the bytes of a file.
-
-        Parameters
-        ----------
-        location : str
-            Its path in the folder.
-
-        Returns
-        -------
-        bytes
-            All of them.
-
-        Raises
-        ------
-        ResultNotFound
-            When there is no such file.
-        ResultUnavailable
-            When it cannot be read.
-        ResultError
-            When the location names no file inside the folder.
-        """
-        system, path = self._open(location)
-        try:
-            content: bytes = system.cat_file(path)
-        except OSError as error:
-            raise _unreadable(self, location, error) from error
-        return content
-
-    def write(self, location: str, content: bytes) -> None:
-        """Write a file under another name, and rename it.
-
-        Parameters
-        ----------
-        location : str
-            Its path in the folder.
-        content : bytes
-            What it is to hold.
-
-        Raises
-        ------
-        ResultError
-            When it cannot be written, or the location names no file inside the folder.
-        DefinitionTypeError
-            When what it is to hold is something else.
-        """
-        check_kind(repr(self), "content", content, BYTES, _A_CONTENT)
-        system, path = self._open(location)
-        try:
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            draft = f"{path}.{os.urandom(4).hex()}.part"
-            system.pipe_file(draft, content)
-            system.mv(draft, path)
-        except OSError as error:
-            raise ResultError(f"Nothing can be written at {location!r} of {self!r}: {error}.") from error
-
-    def exists(self, location: str) -> bool:
-        """Return whether there is such a file.
-
-        Parameters
-        ----------
-        location : str
-            Its path in the folder.
-
-        Returns
-        -------
-        bool
-            As the file system says.
-
-        Raises
-        ------
-        ResultError
-            When the location names no file inside the folder.
-        """
-        system, path = self._open(location)
-        return bool(system.isfile(path))
-
-    def _open(self, location: str) -> tuple[Any, str]:
-        import fsspec
-
-        system, folder = fsspec.core.url_to_fs(self.url, **self.options)
-        return system, "/".join((folder.rstrip("/"), *parts_of(location, self)))
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether both are the same folder, opened alike."""
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        """Return a hash of the folder's name."""
-        return hash(self.url)
-
-    def __repr__(self) -> str:
-        """Return the folder, not the options, which may be secrets."""
-        return f"FsspecStore({self.url!r})"
-
-
-def _unreadable(store: Store, location: str, error: Exception) -> ResultUnavailable:
     cls = ResultNotFound if isinstance(error, FileNotFoundError) else ResultUnavailable
     return cls(f"Nothing can be read at {location!r} of {store!r}: {error}.")
 

@@ -10,8 +10,9 @@ from prefectlite.errors import ResultError
 from prefectlite.kinds import check_kind
 from prefectlite.masking import hide
 from prefectlite.results.formats import DateTimeSerializer, JSONSerializer
-from prefectlite.results.result import Location, Result
-from prefectlite.states.holders import fill_in
+from prefectlite.results.location import Location
+from prefectlite.results.result import Result
+from prefectlite.states.holders import RESULT_MAKER
 from prefectlite.states.report import ResultRef
 from prefectlite.states.value import StateValue
 
@@ -399,4 +400,4 @@ def _itself(plain: Result) -> Result:
     return plain
 
 
-fill_in(_of_state)
+RESULT_MAKER.fill_in(_of_state)

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.kinds import check_kind
 from prefectlite.moments import plainly
+from prefectlite.states.asked import Asked
 from prefectlite.states.state import Cached
 from prefectlite.states.surroundings import moment_here
 from prefectlite.states.value import is_same
@@ -34,27 +35,8 @@ __all__ = [
 TokenOf: TypeAlias = Callable[[Any], str | None]
 
 
-class _Asked:
-    """Who knows tokens."""
-
-    __slots__ = ("token_of",)
-
-    def __init__(self) -> None:
-        self.token_of: TokenOf = lambda value: None
-
-
-_asked: Final = _Asked()
-
-
-def fill_in(token_of: TokenOf) -> None:
-    """Say who knows the tokens of inputs that come without, in a plain mapping.
-
-    Parameters
-    ----------
-    token_of : callable
-        Asked from here on.
-    """
-    _asked.token_of = token_of
+#: Knows the tokens of inputs that come without, in a plain mapping.
+TOKEN_OF: Final[Asked[TokenOf]] = Asked(lambda value: None)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -310,7 +292,7 @@ def _is_the_same(kind: str, name: str, kept: Mapping[str, Any], told: AnyGiven) 
     elif isinstance(mine, StandIn):
         return mine == theirs
     elif kind == "input" and name in kept and name in told:
-        return is_same(mine, theirs) or bool(mine == _asked.token_of(theirs))
+        return is_same(mine, theirs) or bool(mine == TOKEN_OF.who(theirs))
     return (name in kept) is (name in told) and is_same(mine, theirs)
 
 

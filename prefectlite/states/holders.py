@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
+from prefectlite.states.asked import Asked
+
 if TYPE_CHECKING:
     from prefectlite.states.value import StateValue
 
@@ -104,27 +106,8 @@ def holding(value: Any) -> Any:
 ResultMaker: TypeAlias = "Callable[[StateValue], Holder]"
 
 
-class _Asked:
-    """Who is asked for results of states."""
-
-    __slots__ = ("make",)
-
-    def __init__(self) -> None:
-        self.make: ResultMaker = lambda state: AsItIs(state.result)
-
-
-_asked: Final = _Asked()
-
-
-def fill_in(make: ResultMaker) -> None:
-    """Say how the ``Result`` of a state is made.
-
-    Parameters
-    ----------
-    make : callable
-        Takes a state, whose value it fetches when that is looked at.
-    """
-    _asked.make = make
+#: Makes the ``Result`` of a state, whose value is fetched when that is looked at.
+RESULT_MAKER: Final[Asked[ResultMaker]] = Asked(lambda state: AsItIs(state.result))
 
 
 def result_of(state: StateValue) -> Holder:
@@ -140,4 +123,4 @@ def result_of(state: StateValue) -> Holder:
     Holder
         A ``Result``, once there are such.
     """
-    return _asked.make(state)
+    return RESULT_MAKER.who(state)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from prefectlite.states.asked import Asked
+
 
 class Facts(dict[str, Any]):
     """What the context of a state holds; without tags, ``["tags"]`` says that there are none."""
@@ -59,27 +61,8 @@ class _Anywhere:
         return None
 
 
-class _Asked:
-    """Who is asked."""
-
-    __slots__ = ("surroundings",)
-
-    def __init__(self) -> None:
-        self.surroundings: Surroundings = _Anywhere()
-
-
-_asked: Final = _Asked()
-
-
-def fill_in(surroundings: Surroundings) -> None:
-    """Say who knows the places where states are made in this process.
-
-    Parameters
-    ----------
-    surroundings : Surroundings
-        Asked from here on.
-    """
-    _asked.surroundings = surroundings
+#: Knows the places where states are made in this process.
+HERE: Final[Asked[Surroundings]] = Asked(_Anywhere())
 
 
 def moment_here() -> datetime:
@@ -90,7 +73,7 @@ def moment_here() -> datetime:
     datetime
         With a zone.
     """
-    return _asked.surroundings.moment()
+    return HERE.who.moment()
 
 
 def fact_here(name: str) -> Any:
@@ -106,7 +89,7 @@ def fact_here(name: str) -> Any:
     object
         None when it tells nothing of it.
     """
-    return _asked.surroundings.fact(name)
+    return HERE.who.fact(name)
 
 
 def settled(facts: Mapping[str, Any]) -> Mapping[str, Any]:

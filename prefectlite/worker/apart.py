@@ -28,10 +28,10 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed, TimedOut
 from prefectlite.worker.around import Kind
-from prefectlite.worker.attempt import Outcome, called_off, ended_by, failed
+from prefectlite.worker.attempt import Outcome, called_off, ended_by
 from prefectlite.worker.beginnings import announce
 from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
-from prefectlite.worker.elsewhere import told_elsewhere, why_not_told
+from prefectlite.worker.elsewhere import cannot_return, told_elsewhere, why_not_told
 from prefectlite.worker.failures import is_retryable
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.job import IDLE, Job, Surroundings
@@ -167,8 +167,7 @@ class Child:
         try:
             return Outcome._make(message.open())
         except Exception as error:
-            text = f"What the body returned cannot be unpickled ({type(error).__name__}: {error})."
-            return failed(kind, SerializationError(text), started)
+            return cannot_return(kind, error, started)
 
     def _job(self, kind: Kind, spec: Spec) -> Message:
         here, flow, task = kind.here, kind.flow.payload, kind.task.payload

@@ -18,7 +18,7 @@ from prefectlite.core.keeping import Keeping
 from prefectlite.core.layers import Later, LazyLayer, current_layer, enter_layer, push, value_in
 from prefectlite.core.loggers import run_logger
 from prefectlite.lowering.spec import Upstream
-from prefectlite.results.result import Location, filled_in
+from prefectlite.results.location import Location, filled_in
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.beginnings import HEARERS, announce
 from prefectlite.worker.here import Here

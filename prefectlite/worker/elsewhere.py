@@ -7,6 +7,9 @@ from prefectlite.lowering.envelope import by_value_names, dumps
 from prefectlite.lowering.spec import VALUE, Spec
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed
+from prefectlite.worker.around import Kind
+from prefectlite.worker.attempt import failed
+from prefectlite.worker.failures import described
 from prefectlite.worker.outcomes import Outcome
 from prefectlite.worker.strips import Strip
 from prefectlite.worker.upstreams import UpstreamStates
@@ -90,6 +93,27 @@ def cannot_leave(outcome: Outcome, error: SerializationError) -> Outcome:
     assert report is not None
     text = f"What the body ended with cannot be pickled ({error}), so that it cannot leave its process."
     return cannot_travel(text, report.started, report.ended, report.where)
+
+
+def cannot_return(kind: Kind, error: Exception, started: float) -> Outcome:
+    """Return the outcome of an attempt whose own cannot be unpickled where it came from.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    error : Exception
+        What unpickling it raised.
+    started : float
+        When it began, in seconds since the epoch.
+
+    Returns
+    -------
+    Outcome
+        A failure, which may be tried again.
+    """
+    text = f"What the body returned cannot be unpickled ({described(error)})."
+    return failed(kind, SerializationError(text), started)
 
 
 def cannot_travel(text: str, started: float, ended: float, where: str) -> Outcome:

@@ -191,21 +191,9 @@ def _run(
 def _perform(
     desk: Desk, active: Active, flow: bytes | Packed, task: bytes | Packed, spec: bytes, values: Any
 ) -> Outcome | None:
-    outcome: Outcome | None = None
-    try:
-        open_early(flow, task)
-        desk.capture(flow)
-        active.enter()
-        outcome = perform_packed(flow, task, spec, values, desk.here(active))
-    except Interruption:
-        pass
-    while True:
-        try:
-            active.leave()
-            return outcome
-        except Interruption:
-            # Sent while the body returned; there is one for each attempt at most.
-            continue
+    open_early(flow, task)
+    desk.capture(flow)
+    return active.call(lambda: perform_packed(flow, task, spec, values, desk.here(active)))
 
 
 def open_early(flow: bytes | Packed, *tasks: bytes | Packed) -> None:

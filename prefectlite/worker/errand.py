@@ -19,8 +19,14 @@ from prefectlite.lowering.envelope import by_value_names, dumps
 from prefectlite.lowering.spec import Spec
 from prefectlite.masking import hide_texts, secrets_in
 from prefectlite.worker.apart import perform_apart
-from prefectlite.worker.attempt import Outcome, ended_by, failed, perform_packed
-from prefectlite.worker.elsewhere import cannot_leave, cannot_travel, told_elsewhere, why_not_told
+from prefectlite.worker.attempt import Outcome, ended_by, perform_packed
+from prefectlite.worker.elsewhere import (
+    cannot_leave,
+    cannot_return,
+    cannot_travel,
+    told_elsewhere,
+    why_not_told,
+)
 from prefectlite.worker.here import Here
 from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.opened import open_flow
@@ -154,8 +160,7 @@ class Errand:
         try:
             return brought.open()
         except Exception as error:
-            text = f"What the body returned cannot be unpickled ({type(error).__name__}: {error})."
-            return failed(self._strip.kind, SerializationError(text), started), []
+            return cannot_return(self._strip.kind, error, started), []
 
 
 class SentErrand:

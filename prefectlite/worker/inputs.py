@@ -19,6 +19,7 @@ from prefectlite.lowering.wrappers import (
     Unreadable,
     Veiled,
 )
+from prefectlite.worker.failures import described
 
 _PLAIN: Final = frozenset({Succeeded, Veiled, Noted, Done, NotedDone, Spent, Packed, Unreadable})
 
@@ -85,7 +86,7 @@ def make(recipe: Recipe, values: Sequence[Any]) -> Any:
         try:
             value = pickle.loads(what)
         except Exception as error:
-            raise _unreadable(f"{type(error).__name__}: {error}") from error
+            raise _unreadable(described(error)) from error
     elif op == NEEDS:
         value = [_value(values[place]) for place in what]
     elif op == MANY:

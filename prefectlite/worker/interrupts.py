@@ -17,12 +17,14 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from prefectlite.worker.here import Interruption
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+
+T = TypeVar("T")
 
 #: How long to wait before an interruption is raised again that was lost for the first time, the second and so
 #: on, in seconds; what has hit one destructor is not to hit each of the many that may follow.
@@ -79,6 +81,33 @@ class Interruptible:
                 time.sleep(0)
         except Interruption:
             return
+
+    def call(self, act: Callable[[], T]) -> T | None:
+        """Call something that may be interrupted meanwhile.
+
+        Parameters
+        ----------
+        act : callable
+            It takes nothing.
+
+        Returns
+        -------
+        object
+            What it returns; None when it was interrupted, or called off before.
+        """
+        result: T | None = None
+        try:
+            self.enter()
+            result = act()
+        except Interruption:
+            pass
+        while True:
+            try:
+                self.leave()
+                return result
+            except Interruption:
+                # Sent while it returned; there is one at most.
+                continue
 
     def interrupt(self) -> bool:
         """Raise ``Interruption`` in the attempt's thread, if its body runs; else keep it from starting.

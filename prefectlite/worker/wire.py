@@ -18,6 +18,7 @@ from prefectlite.results.serializers import dumps, dumps_failure
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Success
 from prefectlite.states.surroundings import NO_CONTEXT
+from prefectlite.worker.failures import described
 from prefectlite.worker.logs import LogLine
 
 #: What travels: the kind, then what the kind says.
@@ -178,7 +179,7 @@ def _opened(payload: bytes) -> Success:
             return state
         reason = f"it is a {type(state).__name__}"
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = described(error)
     return Success(
         f"The body ended well, but the state that it asked for cannot be read here: {reason}",
         context=NO_CONTEXT,
@@ -416,7 +417,7 @@ def decode(item: Sequence[Any]) -> Report:
             return report._replace(started=started, ended=ended)
         reason = f"it is a {type(report).__name__}"
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = described(error)
     stand_in = TaskError(name, text, "")
     return Report(
         Failed(

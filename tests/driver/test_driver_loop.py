@@ -41,6 +41,11 @@ def returned(value: Any = None) -> Report:
     )
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("nothing to say")
+
+
 class Place:
     """A place to run that answers each slug from a script, or keeps silent."""
 
@@ -417,7 +422,7 @@ class TestBreaking:
         assert watcher.seen == ["started", ("ended", "Failed")]
 
     @pytest.mark.parametrize(
-        "error", [RuntimeError("bug"), ExecutorError("the scheduler is gone"), MemoryError()]
+        "error", [RuntimeError("bug"), ExecutorError("the scheduler is gone"), MemoryError(), Mute()]
     )
     def test_an_error_of_our_own_ends_the_run_with_all_states(
         self, error: Exception, caplog: pytest.LogCaptureFixture

@@ -27,6 +27,8 @@ from prefectlite.driver.timers import Timers
 from prefectlite.engine.events import AttemptHeld, Measure, TimerFired
 from prefectlite.engine.instructions import Ask, SetTimer
 from prefectlite.states import Failed, Paused, RunKey, Running, Success
+from prefectlite.worker.here import Interruption
+from prefectlite.worker.interrupts import PAUSES
 from prefectlite.worker.logs import LogLine
 
 
@@ -373,6 +375,29 @@ class TestInterrupts:
             reached.append(1)
 
         assert reached == []
+
+    def test_what_it_raises_in_a_body_is_raised_again_only_while_it_is_open(self) -> None:
+        again: list[str] = []
+
+        class Loses:
+            def __del__(self) -> None:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(10)
+
+        def wish(how: str) -> None:
+            raise Interruption
+
+        with pytest.raises(KeyboardInterrupt), Interrupts(wish, lambda: again.append("again")) as interrupts:
+            Loses()
+            until = time.monotonic() + 10
+            while not again and time.monotonic() < until:
+                time.sleep(0.01)
+            assert interrupts.count == 1
+
+        with pytest.raises(KeyboardInterrupt), Interrupts(wish, lambda: again.append("late")):
+            Loses()
+        time.sleep(2 * PAUSES[0])
+        assert again == ["again"]
 
     def test_without_one_nothing_is_raised(self) -> None:
         with Interrupts(lambda _: None) as interrupts:

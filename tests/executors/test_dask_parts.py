@@ -19,6 +19,7 @@ import pytest
 from distributed import Client, LocalCluster, Worker
 
 import prefectlite
+from prefectlite import Flow, Task
 from prefectlite.errors import ExecutorError
 from prefectlite.executors import reach
 from prefectlite.executors.cluster import Place, ask_workers, import_object
@@ -240,8 +241,12 @@ def test_a_scheduler_that_may_not_be_asked_is_not_asked(cluster_of):
         client.run_on_scheduler(abs, -1)
     place = Place(client, "here", False)
     reach.check_versions(place)
-
     assert place.description == "here, 0 workers"
+
+    client.cluster.scale(1)
+    client.wait_for_workers(1)
+    reach.check_versions(place)
+    assert place.description == "here, 1 worker"
 
 
 def test_workers_that_have_said_their_version_are_not_asked_again(cluster_of, until, monkeypatch):
@@ -256,23 +261,39 @@ def test_workers_that_have_said_their_version_are_not_asked_again(cluster_of, un
 
     monkeypatch.setattr(reach, "ask_workers", ask)
     place = Place(client, "here", False)
-    reach.check_versions(place)
-    assert asked == [None]
-    reach.check_versions(place)
-    assert asked == [None, None], "without our plugin nobody tells who is new"
-
-    client.register_plugin(ReportPlugin())
     for _ in range(2):
         reach.check_versions(place)
-    assert asked == [None, None, [old]]
+    client.register_plugin(ReportPlugin())
+    reach.check_versions(place)
+    assert asked == [[old]]
 
     client.cluster.scale(2)
     until(lambda: len(scheduler.workers) == 2)
     (new,) = {*scheduler.workers} - {old}
     for _ in range(2):
         reach.check_versions(place)
-    assert asked == [None, None, [old], [new]]
+    assert asked == [[old], [new]]
     assert place.description == "here, 2 workers"
+
+
+def test_only_workers_of_the_client_s_own_scheduler_are_asked(cluster_of, near):
+    place = Place(cluster_of(0), "here", False)
+    reach.check_versions(place)
+    assert place.description == "here, 0 workers"
+
+
+def test_the_second_run_on_a_client_asks_no_worker_again(cluster_of, monkeypatch):
+    client = cluster_of(1)
+    asked = []
+
+    def ask(*arguments, workers=None, **options):
+        asked.append(workers)
+        return ask_workers(*arguments, workers=workers, **options)
+
+    monkeypatch.setattr(reach, "ask_workers", ask)
+    for _ in range(2):
+        assert Flow("again", tasks=[Task()]).run(executor=DaskExecutor(client)).is_successful()
+    assert asked == [[*client.cluster.scheduler.workers]]
 
 
 def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatch):
@@ -280,6 +301,8 @@ def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatc
     client.register_plugin(ReportPlugin())
     place = Place(client, "here", False)
     reach.check_versions(place)
+    client.cluster.scale(2)
+    client.wait_for_workers(2)
     monkeypatch.setattr(reach, "ask_workers", lambda *_, **__: {"tcp://w": ("host", "0.0.1")})
     for _ in range(2):
         with pytest.raises(ExecutorError, match=r"0\.0\.1 on the worker tcp://w \(host host\)"):
@@ -288,9 +311,7 @@ def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatc
 
 def test_a_worker_that_could_not_say_its_version_is_asked_again(cluster_of, monkeypatch):
     client = cluster_of(1)
-    client.register_plugin(ReportPlugin())
     place = Place(client, "here", False)
-    reach.check_versions(place)
     (address,) = client.cluster.scheduler.workers
     asked = []
 

@@ -186,7 +186,7 @@ def test_a_cancel_before_the_cluster_is_up_sends_nothing(session, near):
     session.close([(1, 1, 1)])
 
     assert session._link.sent == []
-    assert place.closed == [False]
+    assert place.closed == [True]
     assert not session.work(0.1)
 
 
@@ -289,7 +289,7 @@ def test_results_that_workers_cannot_write_down_are_told(session, near, until, c
 
 
 def test_a_spool_that_somebody_removed_is_told(session):
-    session._spooled[1, 1] = ("/nowhere/at/all", 0, 1)
+    session._holdings._spooled[1, 1] = ("/nowhere/at/all", 0, 1)
 
     with pytest.raises(ResultUnavailable, match="is gone"):
         session.fetch(1, 1)
@@ -342,5 +342,5 @@ def test_values_over_the_limit_are_not_kept_and_their_neighbours_are(session, ne
     session.close([(5, 1, 3)])
 
     assert "1 results of flow run" in caplog.text
-    assert session._too_much == {(7, 1)}
+    assert session._holdings._too_much == {(7, 1)}
     assert session.fetch(5, 1) == 1

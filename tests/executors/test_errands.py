@@ -304,6 +304,64 @@ def test_ctrl_c_gets_through_to_wait_and_start_is_left_by_it() -> None:
     assert executor.log[-1] == "left by KeyboardInterrupt"
 
 
+def test_ctrl_c_that_is_lost_in_a_destructor_of_wait_gets_through_to_it_all_the_same() -> None:
+    executor = Calls(lambda *args: object())
+    heard: list[str] = []
+
+    class Loses:
+        def __del__(self) -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                threading.Event().wait(30)
+            finally:
+                heard.append("lost")
+
+    def wait(futures: Any) -> Any:
+        Loses()
+        try:
+            threading.Event().wait(30)
+        finally:
+            heard.append("heard")
+
+    executor.wait = wait  # type: ignore[method-assign]
+    with Flow("interrupted") as flow:
+        inc(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        flow.run(executor=executor)
+
+    assert heard == ["lost", "heard"]
+    assert executor.log[-1] == "left by KeyboardInterrupt"
+
+
+def test_ctrl_c_that_is_lost_in_a_destructor_of_a_body_in_the_drivers_thread_ends_the_body() -> None:
+    heard: list[str] = []
+
+    class Loses:
+        def __del__(self) -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                threading.Event().wait(30)
+            finally:
+                heard.append("lost")
+
+    @task
+    def loops() -> None:
+        Loses()
+        try:
+            while True:
+                threading.Event().wait(0.01)
+        finally:
+            heard.append("heard")
+
+    executor = Calls()
+    with pytest.raises(KeyboardInterrupt):
+        Flow("loops", tasks=[loops]).run(executor=executor)
+
+    assert heard == ["lost", "heard"]
+    assert executor.log[-1] == "left by KeyboardInterrupt"
+
+
 def test_ctrl_c_in_a_body_in_the_drivers_thread_ends_it_and_no_other_begins() -> None:
     begun: list[int] = []
 
@@ -521,11 +579,30 @@ class Trap:
         return int, ("no number",)
 
 
-def test_what_came_back_and_cannot_be_opened_here_fails_its_task() -> None:
+class Mute(Exception):
+    """Has nothing to say."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("nothing")
+
+
+def stay_mute() -> None:
+    raise Mute
+
+
+class DeepTrap:
+    """As above, and it is not said why."""
+
+    def __reduce__(self) -> Any:
+        return stay_mute, ()
+
+
+@pytest.mark.parametrize("trap", [Trap(), DeepTrap()])
+def test_what_came_back_and_cannot_be_opened_here_fails_its_task(trap: Any) -> None:
     with Flow("trap") as flow:
         bad = inc(1)
 
-    state = flow.run(executor=Calls(lambda fn, *args: Brought(pickle.dumps(Trap())))).result[bad]
+    state = flow.run(executor=Calls(lambda fn, *args: Brought(pickle.dumps(trap)))).result[bad]
 
     assert type(state) is Failed
     assert "cannot be unpickled" in state.message

@@ -9,10 +9,10 @@ import threading
 import pytest
 from dask._task_spec import Task, TaskRef
 from distributed import Client, get_worker
+from distributed.stealing import WorkStealing
 
 from prefectlite.core.keeping import Keeping
-from prefectlite.executors import plugin as plugins
-from prefectlite.executors import relics, verdicts
+from prefectlite.executors import relics, streams, verdicts
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
@@ -202,8 +202,34 @@ def test_a_lonely_report_leaves_at_once_and_a_crowd_together(bench):
     bench(test)
 
 
+@pytest.mark.parametrize(
+    ("asks", "count"), [({}, 1), ({"workers": ["127.0.0.1"]}, 0), ({"resources": {"GPU": 1}}, 0)]
+)
+def test_what_waits_behind_a_long_task_is_let_go_of_only_if_any_worker_may_have_it(bench, gate, asks, count):
+    async def test(b):
+        b.scheduler.extensions["stealing"] = WorkStealing(b.scheduler)  # which takes nothing by itself here
+        worker = await b.worker(host="127.0.0.1", resources={"GPU": 1})
+        await b.open()
+        long = b.client.submit(wait, gate, key=KEY)
+        await b.until(gate.is_reached)
+        waits = b.client.submit(value, key=OTHER_KEY, **asks)
+        await b.until(lambda: OTHER_KEY in worker.state.tasks)
+        other = await b.worker(host="127.0.0.2")
+        await b.until(lambda: b.scheduler.workers[other.address] in b.scheduler.running)
+        assert await b.client.scheduler.prefectlite_relieve(keys=[KEY]) == count
+        if count:
+            assert await waits == "value"
+            assert OTHER_KEY in other.data
+        gate.open()
+        assert await long == "waited"
+        assert await waits == "value"
+        assert (OTHER_KEY in worker.data) == (not count)
+
+    bench(test)
+
+
 def test_after_a_crowd_reports_wait_for_company(bench, monkeypatch):
-    monkeypatch.setattr(plugins, "FLUSH_CROWD_EVERY", 3600.0)
+    monkeypatch.setattr(streams, "FLUSH_CROWD_EVERY", 3600.0)
 
     async def test(b):
         worker = await b.worker()
@@ -213,15 +239,15 @@ def test_after_a_crowd_reports_wait_for_company(bench, monkeypatch):
             items = [(HELD, (KEY[0], number)) for number in range(count)]
             worker.batched_send({"op": SAY, "route": ROUTE, "items": items})
 
-        say(plugins.CROWD)
+        say(streams.CROWD)
         await b.until(lambda: b.heard)
         for key in (KEY, OTHER_KEY):
             assert await b.client.submit(succeed, key=key) is None
         assert len(b.heard) == 1
-        say(plugins.FLUSH_AT - 2)
+        say(streams.FLUSH_AT - 2)
         await b.until(lambda: len(b.heard) == 2)
         assert b.heard[1][:2] == [plain(KEY, worker), plain(OTHER_KEY, worker)]
-        assert len(b.heard[1]) == plugins.FLUSH_AT
+        assert len(b.heard[1]) == streams.FLUSH_AT
 
     bench(test)
 
@@ -229,7 +255,7 @@ def test_after_a_crowd_reports_wait_for_company(bench, monkeypatch):
 def test_a_report_whose_reader_was_lowered_ahead_waits_for_company_but_not_behind_urgent_ones(
     bench, monkeypatch, gate
 ):
-    monkeypatch.setattr(plugins, "FLUSH_AHEAD_EVERY", 3600.0)
+    monkeypatch.setattr(streams, "FLUSH_AHEAD_EVERY", 3600.0)
 
     async def test(b):
         worker = await b.worker(nthreads=2)

@@ -21,7 +21,7 @@ from prefectlite.results import (
     SecretResult,
 )
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
-from prefectlite.results.result import default_location
+from prefectlite.results.location import default_location
 from prefectlite.serializers import DateTimeSerializer, JSONSerializer, PickleSerializer
 
 

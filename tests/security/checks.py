@@ -35,7 +35,7 @@ from prefectlite.executors.dask import DaskExecutor
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.lowering.keys import data_key, key_prefix
 from prefectlite.results import FolderStore, Result
-from prefectlite.results.result import default_location
+from prefectlite.results.location import default_location
 from prefectlite.rules.verdict import Reason
 from prefectlite.settings import Setting
 from prefectlite.states import Failed, Paused, Pending, RunKey, Skipped, State, Success

@@ -39,18 +39,8 @@ class Body:
 
     def _work(self):
         self.here = Interruptible()
-        try:
-            self.here.enter()
-            self._ready.set()
-            self.ended.append(self._call())
-        except Interruption:
-            self.ended.append("interrupted")
-        while True:
-            try:
-                self.here.leave()
-                break
-            except Interruption:
-                continue
+        ended = self.here.call(lambda: self._ready.set() or [self._call()])
+        self.ended += ["interrupted"] if ended is None else ended
         try:
             spin(0.15)  # what comes after it in the same thread is not hit
         except Interruption as error:

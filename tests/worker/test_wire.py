@@ -22,8 +22,22 @@ class Unopenable(Exception):
         return _refuse, ()
 
 
+class Mute(Exception):
+    """Cannot be opened, and has no word to say about it."""
+
+    def __reduce__(self):
+        return _stay_mute, ()
+
+    def __str__(self):
+        raise RuntimeError("nothing")
+
+
 class Own(Success):
     __slots__ = ()
+
+
+def _stay_mute():
+    raise Mute
 
 
 def _refuse():
@@ -51,7 +65,9 @@ def test_what_there_is_to_tell_of_a_success_arrives_as_it_was_written():
         assert (again.success.message, again.success.context) == (success.message, success.context)
 
 
-@pytest.mark.parametrize("payload", [pickle.dumps(Unopenable()), pickle.dumps("no state")])
+@pytest.mark.parametrize(
+    "payload", [pickle.dumps(Unopenable()), pickle.dumps(Mute()), pickle.dumps("no state")]
+)
 def test_a_state_of_a_success_that_cannot_be_opened_here_is_a_success_that_says_so(payload):
     found = wire.noted(Report(None, 1.0, 2.0), (payload, None)).success
 
@@ -65,15 +81,16 @@ def test_another_report_arrives_as_it_was_written():
     assert wire.decode(wire.encode(KEY, report)) == report
 
 
-def test_a_report_that_cannot_be_opened_here_is_a_failure_that_says_so():
-    report = Report(Failed("it broke", Unopenable()), 1.0, 2.0)
+@pytest.mark.parametrize(("error", "why"), [(Unopenable(), "theirs"), (Mute(), "Mute: <its text raised")])
+def test_a_report_that_cannot_be_opened_here_is_a_failure_that_says_so(error, why):
+    report = Report(Failed("it broke", error), 1.0, 2.0)
 
     found = wire.decode(wire.encode(KEY, report))
 
     assert isinstance(found.state, Failed)
     assert isinstance(found.state.result, TaskError)
     assert "it broke" in found.state.message
-    assert "theirs" in found.state.message
+    assert why in found.state.message
     assert (found.started, found.ended) == (1.0, 2.0)
 
 

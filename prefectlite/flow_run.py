@@ -1,0 +1,272 @@
+"""A handle on a flow run that goes on in a thread of its own: to wait for, question, resume or cancel it.
+
+Knows runs and what is told of them; knows neither executors nor how a run is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Generator
+from typing import Any, Final
+
+from prefectlite.core.base import AnyTask
+from prefectlite.core.task import Task
+from prefectlite.driver.run import Run
+from prefectlite.journal.protocol import Entry
+from prefectlite.kinds import check_kind
+from prefectlite.states.keys import RunKey
+from prefectlite.states.state import Mapped, State
+from prefectlite.views.explain import explain
+
+#: The longest pause between two looks of an awaiting coroutine, in seconds.
+_LOOK: Final = 0.1
+_SECONDS: Final = "give seconds, or leave it out to wait for the end."
+_A_RUN: Final = "give a task of the flow, or a run's name: 'load-1' or 'load-1[3]'."
+
+
+class FlowRun:
+    """A handle on a flow run that goes on in its own thread; made by ``flow.start``.
+
+    ``await run`` waits for its end in a coroutine; cancelling that coroutine cancels the run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __repr__(self) -> str:
+        """Return flow, identity and counts."""
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        return f"<FlowRun {self._run.flow_name!r} {self.run_id[:8]}: {counts or 'nothing yet'}>"
+
+    @property
+    def run_id(self) -> str:
+        """The flow run's identity, 32 hexadecimal digits."""
+        return self._run.run_id
+
+    @property
+    def flow_name(self) -> str:
+        """The flow's name."""
+        return self._run.flow_name
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of the Dask dashboard, once it is known and while it lives."""
+        return self._run.dashboard_link
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, or was left with paused tasks alone."""
+        return self._run.is_over
+
+    def states(self) -> dict[AnyTask, State]:
+        """Return the state of each task now, as ``state.result`` does at the end.
+
+        Returns
+        -------
+        dict of Task to State
+            Maps with the states of their children.
+        """
+        return self._run.states()
+
+    def counts(self) -> dict[str, int]:
+        """Count task runs by the name of their state's class; children of a map count one by one.
+
+        Returns
+        -------
+        dict of str to int
+            Constants, parameters and collections are left out.
+        """
+        return self._run.counts()
+
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait for the run's end; Ctrl-C in here cancels the run.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        State
+            How the flow ended; ``Running`` for one that was left with paused tasks alone.
+
+        Raises
+        ------
+        TimeoutError
+            When the run is not over by then; it goes on.
+        DefinitionTypeError
+            When ``timeout`` is no number.
+        ExecutorError
+            When the place could not be reached.
+        """
+        check_kind(f"The run of flow {self.flow_name!r}", "timeout", timeout, int | float | None, _SECONDS)
+        # No lock waits longer than that.
+        return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+
+    def cancel(self) -> None:
+        """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
+        if self._run.cancel():
+            drive_in_thread(self._run)
+
+    def paused(self) -> dict[RunKey, State]:
+        """Return the task runs that wait for an approval.
+
+        Returns
+        -------
+        dict of RunKey to State
+            By name, children of maps one by one; with those that go on by themselves at a time.
+        """
+        return self._run.paused()
+
+    def resume(self, task: AnyTask | RunKey | str) -> None:
+        """Let a paused task run go on; a run that was left with paused tasks alone is started again.
+
+        The whole task runs again, with ``context.resume`` set.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"approve-1"``, ``"approve-1[3]"``; a mapped task means all
+            of its children that are paused.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
+        ValueError
+            When it is not paused.
+        ExecutorError
+            When the place to run cannot be reached again.
+        """
+        if self._run.resume(self._key(task)):
+            drive_in_thread(self._run)
+
+    def __await__(self) -> Generator[Any, None, State]:
+        """Wait for the run's end without blocking the event loop."""
+        return self._waited().__await__()
+
+    async def _waited(self) -> State:
+        # Imported here: asyncio costs a tenth of a small program's time, and few programs await.
+        import asyncio
+
+        pause = 0.001
+        try:
+            while not self._run.is_over:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LOOK)
+        except asyncio.CancelledError:
+            self._run.cancel("the coroutine that awaited the run was cancelled")
+            raise
+        return self._run.wait()
+
+    def history(self, task: AnyTask | RunKey | str) -> list[Entry]:
+        """Return what the journal knows of a task run, or of the flow.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``, ``"double-1@2"`` for the
+            second iteration of one that loops; ``""`` is the flow.
+
+        Returns
+        -------
+        list of Transition or Submitted
+            In order.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
+        """
+        return self._run.history(self._key(task))
+
+    def explain(self, task: AnyTask | RunKey | str = "") -> str:
+        """Tell in plain words what happened to a task run, or to the flow, and why.
+
+        Parameters
+        ----------
+        task : Task, RunKey or str
+            A task of the flow, or a run's name: ``"double-1"``, ``"double-1[3]"``; by default the flow.
+
+        Returns
+        -------
+        str
+            Lines of text.
+
+        Raises
+        ------
+        KeyError
+            When the flow has no such task.
+        DefinitionTypeError
+            When it is neither a task nor a name.
+        """
+        key = self._key(task)
+        told = explain(self._run.journal, key, self._run.flow_name)
+        asked = self._run.waiting_for(key)
+        return f"{told}\n  It waits for a worker with {asked}; none has that now." if asked else told
+
+    def _key(self, task: AnyTask | RunKey | str) -> RunKey:
+        slugs = self._run.slugs
+        if isinstance(task, Task):
+            if task not in slugs:
+                raise KeyError(
+                    f"Task {task.name!r} is not in flow {self.flow_name!r}; ask for the task that a call "
+                    "inside the flow returned."
+                )
+            return RunKey(slugs[task])
+        check_kind(f"The run of flow {self.flow_name!r}", "task", task, str | RunKey, _A_RUN)
+        key = RunKey.parse(task) if isinstance(task, str) else task
+        if key.slug and key.slug not in slugs.values():
+            known = ", ".join(sorted(slugs.values())[:10])
+            raise KeyError(f"Flow {self.flow_name!r} has no task run {str(key)!r}; its tasks are {known}.")
+        if key.index is not None:
+            self._check_index(key)
+        return key
+
+    def _check_index(self, key: RunKey) -> None:
+        states = self._run.states()
+        [state] = [states[one] for one, slug in self._run.slugs.items() if slug == key.slug]
+        if isinstance(state, Mapped) and not 0 <= (key.index or 0) < state.n_map_states:
+            raise KeyError(
+                f"Map {key.slug!r} has no child {key.index}; it has {state.n_map_states}, counted from 0."
+            )
+
+
+def drive_in_thread(run: Run) -> None:
+    """Drive a run on in a thread of its own.
+
+    Parameters
+    ----------
+    run : Run
+        One that has not begun, or was left.
+
+    Raises
+    ------
+    ExecutorError
+        When the place to run cannot be reached.
+    """
+    # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
+    thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
+    try:
+        run.open()
+        thread.start()
+    except BaseException:
+        run.abandon()
+        raise
+
+
+def _drive(run: Run) -> None:
+    # wait() raises what comes up here, where somebody listens.
+    with contextlib.suppress(BaseException):
+        run.drive()
