@@ -39,8 +39,7 @@ class Interrupts:
         self._first = 0
         self._kind: type[Interruption] | None = None
         self._is_lost = False
-        # Held while a signal is sent, and when none is to be sent any more; reentrant, since the same thread may
-        # lose an Interruption in there.
+        # Held while a signal is sent, and when none is to be sent any more; the same thread may lose one there.
         self._sending = threading.RLock()
         self.count = 0
 

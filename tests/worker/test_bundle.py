@@ -622,6 +622,7 @@ def length_but_of_the_second(x):
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 60.0}])
+@pytest.mark.usefixtures("patient")
 def test_a_large_value_is_let_go_of_when_the_child_that_alone_needs_it_has_succeeded(options, site):
     slots = lie(2000, 2000, 2000, 2000)
     reads = [("x", READ, ((0, 1, 3),)), ("y", PLAIN, range(3))]
@@ -634,6 +635,7 @@ def test_a_large_value_is_let_go_of_when_the_child_that_alone_needs_it_has_succe
     assert (slots.wrappers[2].started, slots.wrappers[2].ended, slots.wrappers[2].attempt) == (1.0, 2.0, 3)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_child_that_consumes_two_values_lets_go_of_both(site):
     one, other = lie(2000, 2000), lie(2000, 2000)
     reads = [("y", READ, ((1, 0, 2),)), ("x", READ, ((0, 0, 2),))]
@@ -642,6 +644,7 @@ def test_a_child_that_consumes_two_values_lets_go_of_both(site):
     assert [type(each) for slots in (one, other) for each in slots.wrappers] == [Spent] * 4
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_call_on_a_list_lets_go_of_what_it_consumes_if_it_succeeds(site):
     def call(body):
         slots = lie(2000, 2000, 2000)
@@ -658,6 +661,7 @@ def test_a_call_on_a_list_lets_go_of_what_it_consumes_if_it_succeeds(site):
     ("sizes", "of", "consumes"),
     [((2000, 2000), Succeeded, ""), ((2000, 40), Succeeded, "x"), ((2000, 2000), Noted, "x")],
 )
+@pytest.mark.usefixtures("patient")
 def test_a_value_stays_that_others_need_or_is_small_or_of_which_there_is_more_to_tell(
     sizes, of, consumes, site
 ):
@@ -668,6 +672,7 @@ def test_a_value_stays_that_others_need_or_is_small_or_of_which_there_is_more_to
     assert [type(one) for one in slots.wrappers] == [of, of]
 
 
+@pytest.mark.usefixtures("patient")
 def test_who_reads_what_was_let_go_of_says_so(site):
     slots = Slots([Spent(), Succeeded(1)], 10_000)
     recipe = "xs", (NEEDS, range(2), None, False)
