@@ -39,7 +39,7 @@ class Interrupts:
         self._first = 0
         self._kind: type[Interruption] | None = None
         self._is_lost = False
-        # Held while a signal is sent, and when none is to be sent any more; the same thread may lose one there.
+        # Held while a signal is sent, and when none is to be any more; the same thread may lose one in there.
         self._sending = threading.RLock()
         self.count = 0
 
