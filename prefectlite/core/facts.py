@@ -102,7 +102,8 @@ def shared_facts(task_name: str, tags: frozenset[str], attempt: int) -> dict[str
     """
     return {
         "task_name": task_name,
-        "task_tags": tags,
+        # A set of its own, as in Prefect 1: what the context is asked for may be changed.
+        "task_tags": set(tags),
         "task_run_count": attempt,
         "attempt": attempt,
     }
