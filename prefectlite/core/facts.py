@@ -79,8 +79,12 @@ def task_facts(
     dict
         Values by name.
     """
-    shared = shared_facts(task_name, tags, attempt)
-    return {**shared, **own_facts(key, run_id, task_name, given), "time_left": time_left}
+    return {
+        **shared_facts(task_name, tags, attempt),
+        **own_facts(key, run_id, task_name, given),
+        "task_tags": set(tags),
+        "time_left": time_left,
+    }
 
 
 def shared_facts(task_name: str, tags: frozenset[str], attempt: int) -> dict[str, Any]:
