@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self, Unpack
 
@@ -387,7 +387,7 @@ class Mapped(Success):
     color = "#003ccb"
     gives_value = False
     extras = ("map_states", "n_map_states")
-    map_states: Sequence[State]
+    map_states: ChildStates
     n_map_states: int
 
     def __init__(
@@ -404,8 +404,8 @@ class Mapped(Success):
         cls: type[State] = type(self)
         if not isinstance(map_states, Iterable):
             raise refused(cls, "map_states", map_states, "pass a list of states.")
-        states = map_states if isinstance(map_states, ChildStates) else tuple(map_states)
-        given: Iterable[object] = () if isinstance(states, ChildStates) else states
+        states = ChildStates.of(map_states)
+        given: Iterable[object] = () if states is map_states else states
         for one in given:
             if not isinstance(one, State):
                 raise refused(cls, "one of map_states", one, "pass states only.")
