@@ -165,9 +165,7 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}; its names are {', '.join(__all__)}"
-        )
+        raise AttributeError(importlib.import_module(f"{__name__}.absent").lacking(__name__, name, __all__))
     if name != "flow":
         globals()[name] = found
     return found
@@ -184,7 +182,9 @@ class _Absent:
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
         """Find nothing."""
-        if fullname.startswith(f"{__name__}."):
+        # `importlib.util.find_spec` asks whether there is such a module, and imports none.
+        asked_by = sys._getframe(2).f_globals.get("__name__")  # nothing else tells
+        if fullname.startswith(f"{__name__}.") and asked_by != "importlib.util":
             importlib.import_module(f"{__name__}.absent").refuse(fullname)
 
 

@@ -26,9 +26,8 @@ def late_names(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     def find(name: str) -> Any:
         if name not in homes:
-            raise AttributeError(
-                f"module {module!r} has no attribute {name!r}; its names are {', '.join(homes)}"
-            )
+            absent = importlib.import_module("prefectlite.absent")
+            raise AttributeError(absent.lacking(module, name, homes))
         home, _, thing = homes[name].partition(":")
         found: Any = importlib.import_module(home)
         if thing:

@@ -17,7 +17,7 @@ PACKAGE = "prefectlite"
 # DESIGN.md, the picture of the house, in which FlowRun is on the floor of the Flow that hands it out. The package's
 # own ``__init__`` is the room "".
 FLOORS = (
-    ("states", "settings", "errors", "kinds", "late", "masking", "moments", "printable"),
+    ("states", "settings", "errors", "faces", "kinds", "late", "masking", "moments", "printable"),
     ("rules", "results", "schedules"),
     ("core", "engine"),
     ("lowering", "tasks"),
@@ -67,13 +67,14 @@ def _below(floor: int, *but: str) -> frozenset[str]:
     return frozenset(room for room, number in FLOOR.items() if number < floor and room not in but)
 
 
-# DESIGN.md, the column "may import of ours". All may import errors, and kinds, late, masking, moments and printable:
+# DESIGN.md, the column "may import of ours". All may import errors, and faces, kinds, late, masking, moments and printable:
 # whoever takes an argument may have to refuse it, whoever writes a text may have to keep a secret out of it, and has to
 # keep a hostile name from driving the terminal, whoever has to do with moments tells a user's from ours, and any room
 # may have names that are dear to import.
-BY_ALL = frozenset({"errors", "kinds", "late", "masking", "moments", "printable"})
+BY_ALL = frozenset({"errors", "faces", "kinds", "late", "masking", "moments", "printable"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "faces": frozenset(),
     "kinds": frozenset(),
     "late": frozenset(),
     "masking": frozenset(),

@@ -82,6 +82,12 @@ class EdgeAnnotation(Pipeable, _Fitting):  # type: ignore[misc]  # see above
         else:
             self.value, self.mapped, self.flattened = value, None, False
 
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """What is said of the value: ``mapped`` and ``flattened``, as far as it is."""
+        said = {} if self.mapped is None else {"mapped": self.mapped}
+        return {**said, "flattened": True} if self.flattened else said
+
     def __repr__(self) -> str:
         """Return the annotation as it was written."""
         return f"{type(self).__name__}({self.value!r})"

@@ -163,6 +163,15 @@ class OfFunction:
         return doc
 
 
+class HintsOfFunction(dict[str, Any]):
+    """Annotations that are the function's for instances; the class has none."""
+
+    __slots__ = ()
+
+    def __get__(self, task: Any, owner: type[Any]) -> Any:
+        return self if task is None else getattr(task.run, "__annotations__", {})
+
+
 def defaults_from_attrs(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let arguments of ``run`` that a call does not give come from the task's attributes of the same names.
 

@@ -6,7 +6,7 @@ that build flows at the same time do not see each other's blocks, and one object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -31,14 +31,23 @@ class Block:
         The block around it.
     graph : FlowGraph or None
         The flow; None leaves it to the first task.
+    earlier : sequence of Block
+        Those that the same object opened before.
     """
 
-    __slots__ = ("graph", "kind", "outer", "tasks")
+    __slots__ = ("earlier", "graph", "kind", "outer", "tasks")
 
-    def __init__(self, kind: Kind, outer: Block | None = None, graph: FlowGraph | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        outer: Block | None = None,
+        graph: FlowGraph | None = None,
+        earlier: Sequence[Block] = (),
+    ) -> None:
         self.kind = kind
         self.outer = outer
         self.graph = graph
+        self.earlier = earlier
         #: The tasks, in the order in which they came.
         self.tasks: dict[Task, None] = {}
 
@@ -72,24 +81,26 @@ class Block:
                 block.tasks[task] = None
 
     def roots(self) -> list[Task]:
-        """Return the tasks that wait for no other task of the block.
+        """Return the tasks that wait for no other task of the block, nor for one of an earlier block.
 
         Returns
         -------
         list of Task
             In the order in which they came.
         """
-        return [task for task in self.tasks if self.tasks.keys().isdisjoint(self.upstreams(task))]
+        inside = self._inside()
+        return [task for task in self.tasks if inside.isdisjoint(self.upstreams(task))]
 
     def leaves(self) -> list[Task]:
-        """Return the tasks that no other task of the block waits for.
+        """Return the tasks that no other task of the block waits for, nor one of an earlier block.
 
         Returns
         -------
         list of Task
             In the order in which they came.
         """
-        return [task for task in self.tasks if self.tasks.keys().isdisjoint(self.downstreams(task))]
+        inside = self._inside()
+        return [task for task in self.tasks if inside.isdisjoint(self.downstreams(task))]
 
     def upstreams(self, task: Task) -> Set[Task]:
         """Return the tasks that a task waits for.
@@ -123,6 +134,11 @@ class Block:
         assert self.graph is not None  # as above
         return through_collections(task, self.graph.downstream_tasks)
 
+    def _inside(self) -> set[Task]:
+        # An object may open blocks in several flows, and a task may be in several.
+        blocks = (self, *(block for block in self.earlier if block.graph is self.graph))
+        return {task for block in blocks for task in block.tasks}
+
     def _around(self) -> Iterator[Block]:
         block: Block | None = self
         while block is not None:
@@ -130,7 +146,7 @@ class Block:
             block = block.outer
 
 
-def enter_block(kind: Kind, graph: FlowGraph | None = None) -> None:
+def enter_block(kind: Kind, graph: FlowGraph | None = None, earlier: Sequence[Block] = ()) -> None:
     """Open a block; tasks are noted in it until ``leave_block``.
 
     Parameters
@@ -139,8 +155,10 @@ def enter_block(kind: Kind, graph: FlowGraph | None = None) -> None:
         What opens it.
     graph : FlowGraph or None
         The flow; None leaves it to the first task.
+    earlier : sequence of Block
+        Those that the same object opened before.
     """
-    push_block(Block(kind, current_layer().block, graph))
+    push_block(Block(kind, current_layer().block, graph, earlier))
 
 
 def leave_block() -> Block:

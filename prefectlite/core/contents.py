@@ -15,6 +15,7 @@ from prefectlite.core.base import AnyTask, Task
 from prefectlite.core.edge import Edge
 from prefectlite.core.places import NO_CONSTANTS
 from prefectlite.core.sets import Ordered
+from prefectlite.faces import passes_for
 
 if TYPE_CHECKING:
     from prefectlite.core.changing import ChangeableFlow
@@ -109,6 +110,7 @@ class Slugs(Mapping[AnyTask, str]):
     """
 
     __slots__ = ("_flow",)
+    __class__ = passes_for(dict)
 
     def __init__(self, flow: ChangeableFlow) -> None:
         self._flow = flow
@@ -166,6 +168,7 @@ class TaskConstants(MutableMapping[str, Any]):
     """
 
     __slots__ = ("_flow", "_task")
+    __class__ = passes_for(dict)
 
     def __init__(self, flow: ChangeableFlow, task: Task) -> None:
         self._flow = flow
@@ -219,6 +222,7 @@ class Constants(MutableMapping[AnyTask, TaskConstants]):
     """
 
     __slots__ = ("_flow",)
+    __class__ = passes_for(dict)
 
     def __init__(self, flow: ChangeableFlow) -> None:
         self._flow = flow

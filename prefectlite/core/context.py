@@ -237,6 +237,16 @@ class Context(MutableMapping[str, Any]):
         """Pickle as a reference: a function that reads the context reads the one where it runs."""
         return "context"
 
+    def copy(self) -> dict[str, Any]:
+        """Return a copy of what is visible, as ``to_dict`` does.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        return self.to_dict()
+
     def to_dict(self) -> dict[str, Any]:
         """Return a copy of what is visible.
 

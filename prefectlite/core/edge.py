@@ -162,9 +162,9 @@ class Edge:
         self.downstream = task
 
     @property
-    def tasks(self) -> frozenset[Task]:
+    def tasks(self) -> set[Task]:
         """Both ends."""
-        return frozenset((self.upstream, self.downstream))
+        return {self.upstream, self.downstream}
 
     def __repr__(self) -> str:
         """Return both ends' names, and how the value is handed over."""

@@ -79,8 +79,12 @@ def task_facts(
     dict
         Values by name.
     """
-    shared = shared_facts(task_name, tags, attempt)
-    return {**shared, **own_facts(key, run_id, task_name, given), "time_left": time_left}
+    return {
+        **shared_facts(task_name, tags, attempt),
+        **own_facts(key, run_id, task_name, given),
+        "task_tags": set(tags),
+        "time_left": time_left,
+    }
 
 
 def shared_facts(task_name: str, tags: frozenset[str], attempt: int) -> dict[str, Any]:
@@ -102,7 +106,8 @@ def shared_facts(task_name: str, tags: frozenset[str], attempt: int) -> dict[str
     """
     return {
         "task_name": task_name,
-        "task_tags": tags,
+        # A set of its own, as in Prefect 1: what the context is asked for may be changed.
+        "task_tags": set(tags),
         "task_run_count": attempt,
         "attempt": attempt,
     }

@@ -11,6 +11,7 @@ from typing import Any, SupportsIndex, TypeVar, overload
 
 from prefectlite.core.sets import Ordered
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.faces import passes_for
 from prefectlite.kinds import shown
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class OptionList(MutableSequence[T]):
     """
 
     __slots__ = ("_read", "_write")
+    __class__ = passes_for(list)
 
     def __init__(self, read: Callable[[], Sequence[T]], write: Callable[[list[T]], None]) -> None:
         self._read = read

@@ -198,7 +198,7 @@ class EnvVarSecret(SecretBase):
         **options: Unpack[OptionArgs],
     ) -> None:
         check_kind(f"EnvVarSecret {shown(name)}", "cast", cast, Callable | None, "give a function: cast=int.")
-        self.variable = name
+        self.secret_name = name
         self.cast = cast
         self.raise_if_missing = raise_if_missing
         super().__init__(name, **options)
@@ -221,7 +221,7 @@ class EnvVarSecret(SecretBase):
         SecretError
             When it has no name, or is not set and must be.
         """
-        wanted = name or self.variable
+        wanted = name or self.secret_name
         if not wanted or not isinstance(wanted, str):
             raise SecretError(
                 f"Task {self.name!r} knows no name of a variable, but {wanted!r}; give one: "

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Self, TypeVar
 
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.faces import passes_for
 from prefectlite.kinds import shown
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class Ordered(MutableSet[T]):
     """
 
     __slots__ = ()
+    __class__ = passes_for(set)
 
     @abstractmethod
     def _take(self, new: Collection[T]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
 from prefectlite.core.arguments import RunSignature, run_signature
-from prefectlite.core.attributes import OfFunction, OfInstance
+from prefectlite.core.attributes import HintsOfFunction, OfFunction, OfInstance
 from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs, TaskArgs
 from prefectlite.errors import DefinitionTypeError
@@ -48,7 +48,7 @@ class FunctionTask(Task, Generic[P, R]):
     # The function itself lies in the slot ``run``, so a body's traceback has no frame of ours below it.
     __slots__ = ("__dict__", "_own_takes", "run")
     __doc__ = OfFunction(__doc__)
-    _own_takes: RunSignature | None
+    __annotations__ = HintsOfFunction()
 
     def __init__(self, fn: Callable[P, R], name: str | None = None, **options: Unpack[OptionArgs]) -> None:
         given: object = fn
@@ -59,7 +59,7 @@ class FunctionTask(Task, Generic[P, R]):
             )
         if name is None:
             name = str(getattr(fn, "__name__", "FunctionTask"))
-        self._own_takes = run_signature(fn, name)
+        self._own_takes: RunSignature | None = run_signature(fn, name)
         self.run = fn  # type: ignore[method-assign]
         # What collects a module's docstrings asks for it.
         self.__module__ = getattr(fn, "__module__", __name__)
@@ -120,6 +120,17 @@ class FunctionTask(Task, Generic[P, R]):
     def __name__(self) -> str:
         """The function's name."""
         return getattr(self.run, "__name__", self.name)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what the function has under a name that the task has not."""
+            # While it is unpickled or copied, there is no function yet.
+            if name != "run" and (name == "__qualname__" or name in getattr(self.run, "__dict__", ())):
+                return getattr(self.run, name)
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
 
     @OfInstance
     def __wrapped__(self) -> Callable[P, R]:

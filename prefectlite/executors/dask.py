@@ -180,6 +180,8 @@ class DaskExecutor:
             _check_count("bundle_size", bundle_size, "of task runs")
         self._bundle_size = bundle_size
         self.performance_report_path = performance_report_path
+        # Read by nobody: attempts are called off by the driver.
+        self.disable_cancellation_event = disable_cancellation_event
         self.watch_worker_status = watch_worker_status
         self._debug = debug
         _check_seconds("stall_timeout", stall_timeout)

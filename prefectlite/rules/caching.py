@@ -110,6 +110,9 @@ class Validator:
 
     def __call__(self, state: Cached, inputs: AnyGiven | None, parameters: AnyGiven | None) -> bool:
         """Return whether the value behind a kept state may be used; None is nothing given."""
+        if not self.uses:
+            # As in Prefect 1, whatever it is asked about.
+            return False
         check_kind(self.name, "state", state, Cached, "give the Cached state that was kept.")
         given = [{} if one is None else one for one in (inputs, parameters)]
         for name, one in zip(("inputs", "parameters"), given, strict=True):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import check_kind
+from prefectlite.moments import Moment, pendular
 from prefectlite.schedules.events import PARAMETERS, ClockEvent
 from prefectlite.schedules.moments import (
     after_or_now,
@@ -17,6 +18,9 @@ from prefectlite.schedules.moments import (
     read_by_its_zone,
     wall_before,
 )
+
+if TYPE_CHECKING:
+    from pendulum import DateTime
 
 __all__ = ["Clock", "ClockEvent", "CronClock", "DatesClock", "IntervalClock", "RRuleClock"]
 
@@ -48,6 +52,11 @@ class Clock:
         When a date is no datetime, or the parameters have no names.
     """
 
+    start_date = Moment()
+    end_date = Moment()
+    _start_date: datetime | None
+    _end_date: datetime | None
+
     def __init__(
         self,
         start_date: datetime | None = None,
@@ -65,7 +74,7 @@ class Clock:
     def __repr__(self) -> str:
         """Return what was given; of parameters the names alone, since their values may be secret."""
         shown = {**vars(self), "parameter_defaults": list(self.parameter_defaults)}
-        given = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value)
+        given = ", ".join(f"{name.removeprefix('_')}={value!r}" for name, value in shown.items() if value)
         return f"{type(self).__name__}({given})"
 
     def events(self, after: datetime | None = None) -> Iterator[ClockEvent]:
@@ -91,13 +100,13 @@ class Clock:
     def _from(self, after: datetime | None) -> datetime:
         """Return, in UTC, what all events must be later than."""
         moment = after_or_now(after)
-        if self.start_date is None:
+        if self._start_date is None:
             return moment
-        return max(moment, self.start_date.astimezone(UTC) - _INSTANT)
+        return max(moment, self._start_date.astimezone(UTC) - _INSTANT)
 
     def _told(self, moments: Iterable[datetime], after: datetime) -> Iterator[ClockEvent]:
         """Make events of moments in order, within this clock's bounds and each once."""
-        last, end = after, self.end_date
+        last, end = after, self._end_date
         for moment in moments:
             utc = moment.astimezone(UTC)
             if end is not None and utc > end:
@@ -168,7 +177,7 @@ class IntervalClock(Clock):
         yield from self._told(self._moments(begin), begin)
 
     def _moments(self, begin: datetime) -> Iterator[datetime]:
-        start = self.start_date or EPOCH
+        start = self._start_date or EPOCH
         # One too early where the wall clock lags behind: what is too early is dropped later.
         number = max((begin - start.astimezone(UTC)) // self.interval - 1, 0)
         while True:
@@ -249,7 +258,7 @@ class CronClock(Clock):
             Each later than ``after``.
         """
         begin = self._from(after)
-        zone = (self.start_date or EPOCH).tzinfo or UTC
+        zone = (self._start_date or EPOCH).tzinfo or UTC
         walls = self._walls(wall_before(begin, zone))
         # Of two equal times the second one, as Prefect 1 has it.
         yield from self._told(in_order(wall.replace(tzinfo=zone, fold=1) for wall in walls), begin)
@@ -301,8 +310,13 @@ class DatesClock(Clock):
             raise DefinitionError(
                 "A DatesClock has dates=[], so it has no event; give at least one datetime."
             )
-        self.dates = sorted(moments, key=datetime.timestamp)
-        super().__init__(self.dates[0], self.dates[-1], parameter_defaults, labels)
+        self._dates = sorted(moments, key=datetime.timestamp)
+        super().__init__(self._dates[0], self._dates[-1], parameter_defaults, labels)
+
+    @property
+    def dates(self) -> list[DateTime]:
+        """The moments, in order."""
+        return [pendular(date) for date in self._dates]
 
     def events(self, after: datetime | None = None) -> Iterator[ClockEvent]:
         """Give the events after a moment, soonest first.
@@ -317,7 +331,7 @@ class DatesClock(Clock):
         ClockEvent
             Each later than ``after``.
         """
-        yield from self._told(self.dates, self._from(after))
+        yield from self._told(self._dates, self._from(after))
 
 
 class RRuleClock(Clock):
@@ -397,7 +411,7 @@ class RRuleClock(Clock):
         except ImportError as error:
             raise _missing(error, "An RRuleClock made of a text", "python-dateutil") from error
         try:
-            return rrulestr(text, dtstart=self.start_date or EPOCH)
+            return rrulestr(text, dtstart=self._start_date or EPOCH)
         except (ValueError, TypeError) as error:
             raise DefinitionError(
                 f"An RRuleClock has rrule_obj={text!r}, which is no recurrence rule: {error} "

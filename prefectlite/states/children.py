@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from prefectlite.errors import DefinitionTypeError
+from prefectlite.faces import passes_for
 from prefectlite.kinds import check_kind
 from prefectlite.states.value import StateValue
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class ChildStates(Sequence["State"]):
     """The states of a map's children at one moment; those that ended among many are made when looked at.
+
+    It can do what a list can that nobody changes, and passes for one.
 
     Parameters
     ----------
@@ -30,6 +33,7 @@ class ChildStates(Sequence["State"]):
     """
 
     __slots__ = ("_change", "_common", "_complete", "_states")
+    __class__ = passes_for(list)
 
     def __init__(
         self,
@@ -63,6 +67,25 @@ class ChildStates(Sequence["State"]):
             return cls(states._states, states._common, states._complete, change)
         return cls(states, None, states.__getitem__, change)
 
+    @classmethod
+    def of(cls, states: Iterable[State]) -> ChildStates:
+        """Return states that are known.
+
+        Parameters
+        ----------
+        states : iterable of State
+            One for each child.
+
+        Returns
+        -------
+        ChildStates
+            As many; what is one already as it is.
+        """
+        if isinstance(states, ChildStates):
+            return states
+        known = tuple(states)
+        return cls(known, None, known.__getitem__)
+
     def __len__(self) -> int:
         """Return how many children there are."""
         return len(self._states)
@@ -71,12 +94,12 @@ class ChildStates(Sequence["State"]):
     def __getitem__(self, place: int) -> State: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[State]: ...
+    def __getitem__(self, place: slice) -> list[State]: ...
 
-    def __getitem__(self, place: int | slice) -> State | Sequence[State]:
-        """Return the state of a child, or a tuple of some."""
+    def __getitem__(self, place: int | slice) -> State | list[State]:
+        """Return the state of a child, or a list of some."""
         if isinstance(place, slice):
-            return tuple([self[one] for one in range(*place.indices(len(self._states)))])
+            return [self[one] for one in range(*place.indices(len(self._states)))]
         state = self._states[place]
         if state is self._common:
             state = self._complete(place % len(self._states))
@@ -99,14 +122,32 @@ class ChildStates(Sequence["State"]):
 
     __hash__ = None  # type: ignore[assignment]  # it compares by its content, which may be a million states
 
+    def __add__(self, other: object) -> list[State]:
+        """Return a list of these states and those of another one."""
+        return [*self, *other] if isinstance(other, list) else NotImplemented
+
+    def __radd__(self, other: object) -> list[State]:
+        """Return a list of another one's states and these."""
+        return [*other, *self] if isinstance(other, list) else NotImplemented
+
+    def copy(self) -> list[State]:
+        """Return a list of one's own with the same states.
+
+        Returns
+        -------
+        list of State
+            The copy.
+        """
+        return list(self)
+
     def __repr__(self) -> str:
-        """Return the states, the first few of many."""
+        """Return it as a list's text, with the first few of many."""
         shown = ", ".join(map(repr, self[:5]))
-        return f"({shown}{', ...' if len(self) > 5 else ''})"
+        return f"[{shown}{', ...' if len(self) > 5 else ''}]"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a tuple: what is looked up here cannot be looked up elsewhere."""
-        return tuple, (list(self),)
+        """Pickle as a list: what is looked up here cannot be looked up elsewhere."""
+        return list, (list(self),)
 
     def classes(self) -> Iterator[type[State]]:
         """Return the class of each child's state, without making one.

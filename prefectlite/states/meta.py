@@ -4,53 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 from prefectlite.moments import Moment
-from prefectlite.states.arguments import refused, zoned
-from prefectlite.states.state import Pending, State
+from prefectlite.states.arguments import zoned
+from prefectlite.states.state import Pending, State, _MetaState
 from prefectlite.states.surroundings import moment_here
 from prefectlite.states.value import NO_RESULT, OldOptions
-
-
-class _MetaState(State):
-    """What somebody said of a run on its way to another state.
-
-    Parameters
-    ----------
-    message, result
-        As for ``State``.
-    state : State or None
-        The state that it wraps; of one that wraps another, that other one.
-    context : mapping or None
-        As for ``State``.
-
-    Raises
-    ------
-    TypeError
-        When ``state`` is something else.
-    """
-
-    __slots__ = ("state",)
-    extras: ClassVar[tuple[str, ...]] = ("state",)
-    state: State | None
-
-    def __init__(
-        self,
-        message: str | None = None,
-        result: Any = NO_RESULT,
-        state: State | None = None,
-        context: Mapping[str, Any] | None = None,
-        **_others: Unpack[OldOptions],
-    ) -> None:
-        super().__init__(message, result, context, **_others)
-        if not isinstance(state, State | None):
-            raise refused(type(self), "state", state, "pass the state that it wraps.")
-        object.__setattr__(self, "state", state.state if isinstance(state, _MetaState) else state)
-
-    def is_meta_state(self) -> bool:
-        """Return whether the state wraps another one: it does."""
-        return True
 
 
 class ClientFailed(_MetaState):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self, Unpack
 
@@ -208,6 +208,46 @@ class Retrying(Scheduled):
         object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
 
 
+class _MetaState(State):
+    """What somebody said of a run on its way to another state.
+
+    Parameters
+    ----------
+    message, result
+        As for ``State``.
+    state : State or None
+        The state that it wraps; of one that wraps another, that other one.
+    context : mapping or None
+        As for ``State``.
+
+    Raises
+    ------
+    TypeError
+        When ``state`` is something else.
+    """
+
+    __slots__ = ("state",)
+    extras: ClassVar[tuple[str, ...]] = ("state",)
+    state: State | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        state: State | None = None,
+        context: Mapping[str, Any] | None = None,
+        **_others: Unpack[OldOptions],
+    ) -> None:
+        super().__init__(message, result, context, **_others)
+        if not isinstance(state, State | None):
+            raise refused(type(self), "state", state, "pass the state that it wraps.")
+        object.__setattr__(self, "state", state.state if isinstance(state, _MetaState) else state)
+
+    def is_meta_state(self) -> bool:
+        """Return whether the state wraps another one: it does."""
+        return True
+
+
 class Running(State):
     """The run is in progress."""
 
@@ -219,7 +259,7 @@ class Cancelling(Running):
     """The run was called off and has not stopped yet."""
 
     __slots__ = ()
-    color = "#e8e8e8"
+    color = "#E8E8E8"
 
 
 class Finished(State):
@@ -227,6 +267,43 @@ class Finished(State):
 
     __slots__ = ()
     color = "#003ccb"
+
+
+class Looped(Finished):
+    """One iteration is done and another follows at once; never the last state of a run.
+
+    Parameters
+    ----------
+    message, result
+        As for ``State``.
+    loop_count : int or None
+        The iteration that ended, counted from 1; None is that of the code that makes the state, else 1.
+    context : mapping or None
+        As for ``State``.
+
+    Raises
+    ------
+    TypeError
+        When ``loop_count`` is something else.
+    """
+
+    __slots__ = ("loop_count",)
+    color = "#003ccb"
+    extras = ("loop_count",)
+    loop_count: int
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = NO_RESULT,
+        loop_count: int | None = None,
+        context: Mapping[str, Any] | None = None,
+        **_others: Unpack[OldOptions],
+    ) -> None:
+        super().__init__(message, result, context, **_others)
+        if loop_count is None:
+            loop_count = fact_here("task_loop_count") or 1
+        object.__setattr__(self, "loop_count", counted(type(self), loop_count, "loop_count"))
 
 
 class Success(Finished):
@@ -310,7 +387,7 @@ class Mapped(Success):
     color = "#003ccb"
     gives_value = False
     extras = ("map_states", "n_map_states")
-    map_states: Sequence[State]
+    map_states: ChildStates
     n_map_states: int
 
     def __init__(
@@ -327,8 +404,8 @@ class Mapped(Success):
         cls: type[State] = type(self)
         if not isinstance(map_states, Iterable):
             raise refused(cls, "map_states", map_states, "pass a list of states.")
-        states = map_states if isinstance(map_states, ChildStates) else tuple(map_states)
-        given: Iterable[object] = () if isinstance(states, ChildStates) else states
+        states = ChildStates.of(map_states)
+        given: Iterable[object] = () if states is map_states else states
         for one in given:
             if not isinstance(one, State):
                 raise refused(cls, "one of map_states", one, "pass states only.")
@@ -387,6 +464,13 @@ class Skipped(Success):
     __slots__ = ()
     color = "#62757f"
     gives_value = False
+
+
+class Cancelled(Finished):
+    """The run was called off; neither a success nor a failure."""
+
+    __slots__ = ()
+    color = "#bdbdbd"
 
 
 class Failed(Finished):
@@ -486,47 +570,3 @@ class Crashed(Failed):
         if not isinstance(given, str):
             raise refused(type(self), "cause", cause, 'pass a short name: "worker-lost".')
         object.__setattr__(self, "cause", cause)
-
-
-class Looped(Finished):
-    """One iteration is done and another follows at once; never the last state of a run.
-
-    Parameters
-    ----------
-    message, result
-        As for ``State``.
-    loop_count : int or None
-        The iteration that ended, counted from 1; None is that of the code that makes the state, else 1.
-    context : mapping or None
-        As for ``State``.
-
-    Raises
-    ------
-    TypeError
-        When ``loop_count`` is something else.
-    """
-
-    __slots__ = ("loop_count",)
-    color = "#003ccb"
-    extras = ("loop_count",)
-    loop_count: int
-
-    def __init__(
-        self,
-        message: str | None = None,
-        result: Any = NO_RESULT,
-        loop_count: int | None = None,
-        context: Mapping[str, Any] | None = None,
-        **_others: Unpack[OldOptions],
-    ) -> None:
-        super().__init__(message, result, context, **_others)
-        if loop_count is None:
-            loop_count = fact_here("task_loop_count") or 1
-        object.__setattr__(self, "loop_count", counted(type(self), loop_count, "loop_count"))
-
-
-class Cancelled(Finished):
-    """The run was called off; neither a success nor a failure."""
-
-    __slots__ = ()
-    color = "#bdbdbd"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from prefectlite.states.asked import Asked
 
 
 class Facts(dict[str, Any]):
-    """What the context of a state holds; without tags, ``["tags"]`` says that there are none."""
+    """What the context of a state holds, unchanged; without tags, ``["tags"]`` says that there are none."""
+
+    __slots__ = ()
 
     def __missing__(self, name: str) -> list[str]:
         """Return no tags, and nothing else that is not there."""
@@ -23,9 +24,33 @@ class Facts(dict[str, Any]):
             return []
         raise KeyError(name)
 
+    def _refuse(self, *args: object, **others: object) -> NoReturn:
+        """Refuse to be changed: states are values.
+
+        Parameters
+        ----------
+        *args, **others : object
+            What a dict takes there.
+
+        Raises
+        ------
+        TypeError
+            Which says what to do instead.
+        """
+        raise TypeError(
+            "The context of a state cannot be changed; make a copy with state.replace(context={...})."
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as a dict, which may be changed."""
+        return dict, (dict(self),)
+
 
 #: The context of states that were told to have none.
-NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType(Facts())
+NO_CONTEXT: Final = Facts()
 
 
 class Surroundings(Protocol):
@@ -92,7 +117,7 @@ def fact_here(name: str) -> Any:
     return HERE.who.fact(name)
 
 
-def settled(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def settled(facts: Mapping[str, Any]) -> Facts:
     """Return a context to which nothing comes where the state is made.
 
     Parameters
@@ -102,7 +127,7 @@ def settled(facts: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Returns
     -------
-    mapping
+    Facts
         A copy that cannot be changed.
     """
-    return MappingProxyType(Facts(facts)) if facts else NO_CONTEXT
+    return Facts(facts) if facts else NO_CONTEXT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -24,7 +23,7 @@ from prefectlite.printable import printable
 from prefectlite.states.arguments import named, refused
 from prefectlite.states.holders import Holder, holding, is_result, result_of, value_of
 from prefectlite.states.report import ResultRef
-from prefectlite.states.surroundings import fact_here, settled
+from prefectlite.states.surroundings import Facts, fact_here, settled
 
 if TYPE_CHECKING:
     from prefectlite.states.state import State
@@ -98,7 +97,7 @@ class StateValue:
         **_others: Unpack[OldOptions],
     ) -> None:
         if _others:
-            self._take_old(dict(_others), warns=type(context) is not MappingProxyType)
+            self._take_old(dict(_others), warns=type(context) is not Facts)
         # Prefect 1 took anything, and people give the exception itself.
         said: object = message
         # As a text alone: a class of the user's that is made from it could not go everywhere.
@@ -107,7 +106,7 @@ class StateValue:
         _put_message(self, said)
         _put_held(self, result)
         # The context of another state is whole; what a user gives has more by itself.
-        _put_context(self, context if type(context) is MappingProxyType else _facts(type(self), context))
+        _put_context(self, context if type(context) is Facts else _facts(type(self), context))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -336,7 +335,7 @@ def _shown(classes: list[type[_S]], names_only: bool) -> list[type[_S]] | list[s
     return [cls.__name__ for cls in public] if names_only else public
 
 
-def _facts(owner: type[StateValue], given: object) -> Mapping[str, Any]:
+def _facts(owner: type[StateValue], given: object) -> Facts:
     if not given:
         return settled(owner._facts_here())
     if not isinstance(given, Mapping):
@@ -347,7 +346,7 @@ def _facts(owner: type[StateValue], given: object) -> Mapping[str, Any]:
 def _rebuild(cls: type[_S], attributes: dict[str, Any]) -> _S:
     """Make a state of what another one was made of, wherever that is."""
     context = attributes["context"] or {}
-    if type(context) is not MappingProxyType and isinstance(context, Mapping):
+    if type(context) is not Facts and isinstance(context, Mapping):
         attributes["context"] = settled(context)
     return cls(**attributes)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from prefectlite.core.base import AnyTask, ResourceRole, Task
-from prefectlite.core.blocks import enter_block, leave_block
+from prefectlite.core.blocks import Block, enter_block, leave_block
 from prefectlite.core.layers import current_layer
 from prefectlite.core.options import TaskArgs
 from prefectlite.core.task import FunctionTask
@@ -114,10 +114,11 @@ class ResourceContext:
         self.setup_task = setup_task
         self.cleanup_task = cleanup_task
         self._flow = flow
+        self._blocks: list[Block] = []
 
     def __enter__(self) -> AnyTask:
         """Begin the block; return the task whose value is the resource, or None if there is no such task."""
-        enter_block("resource", self._flow)
+        enter_block("resource", self._flow, self._blocks)
         return self.setup_task
 
     def __exit__(self, *exc: object) -> None:
@@ -129,6 +130,7 @@ class ResourceContext:
                 task.set_upstream(made, flow=self._flow)
         for task in block.leaves():
             task.set_downstream(self.cleanup_task, flow=self._flow)
+        self._blocks.append(block)
 
 
 class ResourceManager:

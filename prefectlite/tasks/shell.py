@@ -154,7 +154,7 @@ class ShellTask(Task):
         FileNotFoundError
             When the shell is not installed here.
         FAIL
-            When the command fails.
+            When the command fails; its result is what it said, as above.
         """
         if command is None:
             raise DefinitionTypeError(
@@ -173,9 +173,7 @@ class ShellTask(Task):
                 status = _status(process)
         if status:
             self._fail(status, command, list(kept))
-        if self.return_all:
-            return list(kept)
-        return kept[-1] if kept else None
+        return self._value(list(kept))
 
     @contextlib.contextmanager
     def _started(self, script: str, env: Mapping[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
@@ -212,6 +210,9 @@ class ShellTask(Task):
             yield process
             _tell(pipe, "over")
 
+    def _value(self, lines: list[str]) -> str | list[str] | None:
+        return lines if self.return_all else lines[-1] if lines else None
+
     def _fail(self, status: int, command: str, lines: list[str]) -> None:
         if self.log_stderr and lines:
             self.logger.error("%s", "\n".join(lines[-LOGGED:]))
@@ -219,7 +220,9 @@ class ShellTask(Task):
         last = lines[-SHOWN:]
         said = "\n".join(["Its last lines:", *last]) if last else "It said nothing."
         cause = subprocess.CalledProcessError(status, command, "\n".join(last))
-        raise FAIL(f"The command {ended}. {said}") from cause
+        # As in Prefect 1, the output is the result of a failure, too; without any, it is an exception.
+        given = {"result": self._value(lines)} if lines else {}
+        raise FAIL(f"The command {ended}. {said}", **given) from cause
 
     def _variables(self, env: Mapping[str, str]) -> dict[str, str]:
         check_kind(f"Task {self.name!r}", "env", env, Mapping, "write env={'NAME': 'value'}.")

@@ -322,6 +322,7 @@ class Around(LazyLayer):
             **own,
             "logger": Later(run_logger, own["task_full_name"]) if has_index else kind.task.logger,
             # Each body's own: it may change them in place.
+            "task_tags": set(shared["task_tags"]),
             "parameters": dict(shared.get("parameters", facts.parameters)),
             "caches": {name: list(found) for name, found in caches.items()} if caches else {},
             "upstream_states": UpstreamStates(*told.upstreams(index)),

@@ -65,6 +65,27 @@ def seen(world: Any, **options: Any) -> dict[str, Any]:
     return found
 
 
+def test_the_tags_are_a_set_of_each_bodys_and_each_callbacks_own(executor: Any) -> None:
+    heard: list[set[str]] = []
+
+    def handler(told: Any, old: Any, new: Any) -> None:
+        heard.append(context.task_tags.copy())
+        context.task_tags.add("heard")
+
+    @task(tags=["a"], state_handlers=[handler])
+    def look_and_add(x: int) -> list[str]:
+        context.task_tags |= {f"b{x}"}
+        context.task_tags.add("c")
+        return sorted(context.task_tags)
+
+    with Flow("tags") as flow:
+        made = look_and_add.map([0, 1, 2])
+    state = flow.run(executor=executor)
+    assert state.result[made].result == [["a", f"b{x}", "c"] for x in range(3)]
+    assert heard
+    assert all(tags == {"a"} for tags in heard)
+
+
 def test_a_body_reads_each_variable_of_prefect_1_and_ours(world: Any) -> None:
     found = seen(world)
     assert set(found["names"]) == {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -504,6 +505,24 @@ def _() -> None:
     assert (state.result[third].result, here(flow, n=1).result[third].result) == (12, 2)
     with refused(ValueError, "for its argument 'x' already"):
         flow.edges.add(Edge(first, third, "x"))
+
+
+@row("4.2", "what a flow and its tasks show are sets, lists and dicts to isinstance")
+def _() -> None:
+    flow, first, _ = etl()
+    first.tags.add("etl")
+    edge = next(iter(flow.edges))
+    for shown in (flow.tasks, flow.edges, flow.root_tasks(), flow.edges_to(first), edge.tasks, first.tags):
+        assert isinstance(shown, set)
+        assert set(shown) == shown == {*shown}
+        assert shown
+    for shown in (flow.state_handlers, first.state_handlers):
+        assert isinstance(shown, list)
+        assert list(shown) == shown
+    for shown in (flow.slugs, flow.constants, flow.constants[first]):
+        assert isinstance(shown, dict)
+        assert {**shown} == dict(shown) == shown
+    assert pickle.loads(pickle.dumps(first.tags)) == copy.copy(first.tags) == first.tags
 
 
 @row("4.2", "an edge of a flow that is changed is what runs: its key, mapped, flattened, either end")

@@ -311,6 +311,12 @@ def test_a_constant_is_called_by_its_text_if_that_is_short(value: Any, name: str
 # Annotations
 
 
+def test_annotations_say_what_they_say_of_a_value() -> None:
+    assert (mapped(1).annotations, unmapped(1).annotations) == ({"mapped": True}, {"mapped": False})
+    assert flatten(1).annotations == {"flattened": True}
+    assert mapped(flatten(1)).annotations == {"mapped": True, "flattened": True}
+
+
 def test_annotations_wrap_each_other_and_the_outer_one_counts() -> None:
     one = mapped(flatten(unmapped([1])))
     assert (one.value, one.mapped, one.flattened) == ([1], True, True)

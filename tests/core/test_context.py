@@ -301,3 +301,13 @@ def test_a_lazy_layer_makes_its_values_at_the_first_look_and_once() -> None:
     assert "map_index" not in context
     with pytest.raises(NotImplementedError):
         _ = LazyLayer().values
+
+
+def test_a_copy_of_the_context_is_a_dict_of_ones_own() -> None:
+    with context(day=3):
+        copied = context.copy()
+    copied["day"] += 1
+    with context(copied):
+        assert context.day == 4
+    assert "day" not in context
+    assert copied.keys() == {*context, "day"}

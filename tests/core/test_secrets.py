@@ -71,6 +71,7 @@ def test_a_secret_is_a_task_of_the_flow_without_being_called() -> None:
 def test_variables_are_read_cast_and_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PL_TEST_CODE", "123456")
     assert EnvVarSecret("PL_TEST_CODE").run() == "123456"
+    assert EnvVarSecret("PL_TEST_CODE").secret_name == "PL_TEST_CODE"
     assert (
         EnvVarSecret("PL_TEST_CODE", cast=int).run() == EnvVarSecret(cast=int).run("PL_TEST_CODE") == 123456
     )

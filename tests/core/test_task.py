@@ -9,7 +9,7 @@ import logging
 import pickle
 import warnings
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 import cloudpickle
 import pytest
@@ -60,6 +60,27 @@ def test_a_function_task_carries_the_functions_metadata() -> None:
     assert repr(inc) == "<FunctionTask: inc>"
     assert (FunctionTask.__doc__ or "").startswith("A task made from a function.")
     assert FunctionTask.__name__ == "FunctionTask"
+    assert (inc.__qualname__, inc.copy(name="other").__qualname__) == ("inc", "inc")
+    assert inc.copy().__annotations__ is inc.run.__annotations__
+    assert get_type_hints(inc) == get_type_hints(inc.run)
+    assert FunctionTask.__annotations__ == {}
+
+
+def test_a_function_task_has_what_was_set_on_its_function() -> None:
+    def load(day: int = 1) -> int:
+        return day
+
+    vars(load).update(version=2, max_retries=7, name="other")
+    made: Any = task(load)
+    with FlowGraph("attributes"):
+        called: Any = made()
+    for one in (made, called, made.copy(), copy.copy(made), cloudpickle.loads(cloudpickle.dumps(made))):
+        assert (one.version, one.max_retries, one.name) == (2, 0, "load")
+    made.version = 3
+    assert (made.version, called.version, vars(load)["version"]) == (3, 2, 2)
+    assert not hasattr(made, "author")
+    with pytest.raises(AttributeError, match=r"'FunctionTask' object has no attribute 'author'"):
+        made.author  # noqa: B018
     assert not hasattr(FunctionTask, "__wrapped__")
 
 

@@ -94,6 +94,7 @@ OFFERED = {
     "prefect.tasks.prefect": "CancelFlowRun RenameFlowRun StartFlowRun create_flow_run get_task_run_result "
     "wait_for_flow_run",
     "prefect.client": "Client Secret",
+    "prefect.client.secrets": "Secret",
     "prefect.utilities": "agent aws backend collections configuration context datetimes debug diagnostics edges executors "
     "filesystems gcp git graphql importtools kubernetes logging notifications plugins serialization storage tasks",
     "prefect.utilities.collections": "CompoundKey DotDict as_nested_dict dict_to_flatdict flatdict_to_dict flatten_seq "
@@ -249,12 +250,39 @@ def test_what_is_said_to_be_missing_is_missing() -> None:
     ],
 )
 def test_a_module_that_is_out_says_what_there_is_instead(name: str) -> None:
-    with pytest.raises(
-        ModuleNotFoundError, match=r"^No module named 'prefectlite\.[a-z_.]+': .+; .+"
-    ) as told:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'prefectlite\.[a-z_.]+': .+; .+"):
         importlib.import_module(renamed(name))
 
-    assert renamed(name).startswith(str(told.value.name))
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("prefect.Client", "prefect.storage", "prefect.run_configs", "prefect.client.Client"),
+        *("prefect.engine.TaskRunner", "prefect.engine.flow_runner", "prefect.engine.results.S3Result"),
+        *("prefect.tasks.aws", "prefect.utilities.graphql", "prefect.utilities.notifications.jira_notifier"),
+    ],
+)
+def test_a_name_that_is_out_says_what_there_is_instead_wherever_it_is_asked_for(name: str) -> None:
+    package, _, last = renamed(name).rpartition(".")
+    with pytest.raises(ImportError, match=rf"^No module named '{package}\.{last}': .+; .+"):
+        exec(f"from {package} import {last}")
+    room = importlib.import_module(package)
+    assert not hasattr(room, last)
+    assert importlib.util.find_spec(renamed(name)) is None
+
+
+@pytest.mark.parametrize("name", ["prefect.Client", "prefect.engine.TaskRunner", "prefect.tasks.aws"])
+def test_an_attribute_that_is_out_says_what_there_is_instead(name: str) -> None:
+    package, _, last = renamed(name).rpartition(".")
+    with pytest.raises(AttributeError, match=rf"has no attribute '{last}': .+; .+; its names are "):
+        getattr(importlib.import_module(package), last)
+
+
+@pytest.mark.parametrize("name", ["prefectlite.tusks", "prefectlite.tasks.control_flow.swich"])
+def test_a_name_that_is_misspelt_is_only_not_found(name: str) -> None:
+    package, _, last = name.rpartition(".")
+    with pytest.raises(ImportError, match=rf"^cannot import name '{last}' from '{package}'"):
+        exec(f"from {package} import {last}")
 
 
 def test_a_module_that_prefect_1_did_not_have_either_is_only_not_found() -> None:

@@ -623,6 +623,7 @@ def test_executors_have_what_they_were_given_as_attributes_which_may_be_changed(
         "adapt_kwargs": {"minimum": 1},
         "client_kwargs": {"timeout": 3},
         "watch_worker_status": True,
+        "disable_cancellation_event": True,
     }
     executor = DaskExecutor(**given, **more, performance_report_path="report.html")
     for name, value in {**given, **more, "address": None, "performance_report_path": "report.html"}.items():

@@ -20,7 +20,7 @@ from prefectlite.cache_validators import (
 )
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.rules.caching import Given, StandIn, objection
-from prefectlite.states import Cached
+from prefectlite.states import Cached, Success
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
@@ -132,6 +132,11 @@ def test_a_validator_that_is_called_by_hand_takes_none_for_nothing_given() -> No
     ]:
         assert validator(some, None, None) is uses
         assert validator(Cached(), inputs=None, parameters=None) is (validator is not never_use)
+
+
+@pytest.mark.parametrize("state", [None, Success(), Cached()])
+def test_a_validator_that_uses_nothing_says_so_of_anything(state: Any) -> None:
+    assert never_use(state, None, None) is False
 
 
 def test_a_plain_mapping_of_inputs_is_taken_for_their_tokens() -> None:

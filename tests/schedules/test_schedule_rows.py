@@ -706,3 +706,18 @@ def test_a_missing_library_is_named_with_its_extra(
 
     with pytest.raises(ImportError, match=r"pip install 'prefectlite\[schedules\]'"):
         act()
+
+
+def test_the_moments_that_a_clock_was_given_are_pendulums_as_in_prefect_1() -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    end = start + 3 * DAY
+    hours = clocks.IntervalClock(HOUR, start, end_date=end)
+    dates = clocks.DatesClock([end, start])
+
+    given = [hours.start_date, hours.end_date]
+    assert dates.dates == [dates.start_date, dates.end_date] == given == [start, end]
+    assert all(isinstance(date, pendulum.DateTime) for date in (*given, *dates.dates))
+    assert isinstance(Schedule(clocks=[hours, dates]).start_date, pendulum.DateTime)
+    assert clocks.CronClock("0 6 * * *").start_date is None
+    assert repr(hours) == repr(cloudpickle.loads(cloudpickle.dumps(hours)))
+    assert ", start_date=datetime" in repr(hours)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 from array import array
+from operator import add
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.states import Failed, Mapped, Report, RunKey, Skipped, State, Success
+from prefectlite.states import Failed, Mapped, Pending, Report, RunKey, Skipped, State, Success
 from prefectlite.states.children import ChildStates, count_by_class
 from prefectlite.states.report import Reports, ResultRef, Results
 
@@ -101,8 +102,8 @@ class TestChildStates:
         assert len(found) == 3
         assert list(found) == [complete(0), failed, complete(2)]
         assert [found[place] for place in (0, 1, -1)] == [complete(0), failed, complete(2)]
-        assert found[1:] == (failed, complete(2))
-        assert found[::-2] == (complete(2), complete(0))
+        assert found[1:] == [failed, complete(2)]
+        assert found[::-2] == [complete(2), complete(0)]
         with pytest.raises(IndexError):
             found[3]
 
@@ -131,14 +132,30 @@ class TestChildStates:
         with pytest.raises(TypeError):
             hash(found)
 
+    @pytest.mark.parametrize(
+        "states", [children(COMMON, Failed("no")), Mapped(map_states=[Success(), Skipped()]).map_states]
+    )
+    def test_they_are_as_a_list_to_who_changes_nothing(self, states: ChildStates) -> None:
+        assert isinstance(states, list)
+        assert isinstance(states, ChildStates)
+        listed = list(states)
+        assert states == listed
+        more = [Pending()]
+        assert (add(states, more), add(more, states)) == ([*listed, *more], [*more, *listed])
+        assert (states.copy(), states[:1]) == (listed, listed[:1])
+        assert [type(each) for each in (add(states, more), states.copy(), states[:1])] == [list] * 3
+        for wrong in ((states, ()), ((), states)):
+            with pytest.raises(TypeError):
+                add(*wrong)
+
     def test_a_long_one_shows_the_first_few(self) -> None:
-        assert repr(children(COMMON)) == f"({complete(0)!r})"
-        assert repr(children(*[COMMON] * 6)).endswith(", ...)")
+        assert repr(children(COMMON)) == f"[{complete(0)!r}]"
+        assert repr(children(*[COMMON] * 6)).endswith(", ...]")
         assert repr(children(*[COMMON] * 6)).count("made") == 5
 
-    def test_they_travel_as_a_tuple(self) -> None:
+    def test_they_travel_as_a_list(self) -> None:
         copied: Any = pickle.loads(pickle.dumps(children(COMMON, Failed("no"))))
-        assert type(copied) is tuple
+        assert type(copied) is list
         assert [type(state) for state in copied] == [Success, Failed]
         assert copied[0].result == 0
 

@@ -1,5 +1,7 @@
 """State values: construction, predicates, copies, equality, pickling."""
 
+import copy
+import json
 import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -277,7 +279,12 @@ def test_a_message_that_is_no_text_is_told_as_one() -> None:
 
 
 def test_the_base_is_above_all_others() -> None:
-    assert State.children()[0] is Pending
+    ours = [cls.__name__ for cls in State.children() if cls in BUILTIN]
+    assert ours == [
+        "Pending", "Scheduled", "Paused", "Resume", "Retrying", "ClientFailed", "Submitted", "Queued", "Running",
+        "Cancelling", "Finished", "Looped", "Success", "Cached", "Mapped", "Skipped", "Cancelled", "Failed",
+        "TimedOut", "TriggerFailed", "ValidationFailed", "Crashed",
+    ]  # fmt: skip
     assert set(BUILTIN) <= set(State.children(include_self=True))
     assert Crashed.parents() == [Failed, Finished, State]
     assert Crashed.parents(include_self=True) == [Failed, Finished, State, Crashed]
@@ -312,6 +319,20 @@ class TestResults:
 
     def test_a_state_that_holds_its_value_has_no_reference(self) -> None:
         assert Success(result=1).result_ref is None
+
+    @pytest.mark.parametrize("state", [Success(), Success(context={"a": [1]})])
+    def test_a_context_is_a_dict_that_nobody_changes(self, state: State) -> None:
+        facts: Any = state.context
+        plain = {"a": [1]} if facts else {}
+        assert isinstance(facts, dict)
+        assert (json.dumps(facts), repr(facts)) == (json.dumps(plain), repr(plain))
+        for again in (pickle.loads(pickle.dumps(facts)), copy.deepcopy(facts), facts.copy(), facts | {}):
+            assert (type(again), again) == (dict, plain)
+        for change in ("clear", "popitem", "update", "setdefault"):
+            with pytest.raises(TypeError, match=r"state\.replace\(context="):
+                getattr(facts, change)()
+        with pytest.raises(TypeError, match="cannot be changed"):
+            facts["b"] = 1
 
     def test_a_context_is_a_copy(self) -> None:
         given = {"a": 1}

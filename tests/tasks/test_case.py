@@ -131,6 +131,32 @@ def test_one_case_may_open_several_blocks_also_in_itself() -> None:
     assert [type(state.result[each]) for each in (one, two, three)] == [Success] * 3
 
 
+def test_a_task_that_waits_for_one_of_an_earlier_block_of_its_case_follows_it() -> None:
+    with Flow("once more") as flow:
+        same = case(inc(), 1)
+        with same:
+            one = inc()
+        with same:
+            two = inc(one)
+        with same:
+            three, four = inc(two), inc()
+        with case(inc(), 2):
+            five = inc(two)
+    with Flow("other") as other, same:
+        six = inc.copy().bind(one.bind(flow=other), flow=other)
+
+    assert [names_above(flow, each) for each in (one, two, three, four, five)] == [
+        ["case(1)"],
+        ["inc"],
+        ["inc"],
+        ["case(1)"],
+        ["inc", "case(2)"],
+    ]
+    assert len(flow.get_tasks(name="case(1)")) == 2
+    assert names_above(other, one) == ["case(1)"]
+    assert names_above(other, six) == ["inc"]
+
+
 def test_blocks_of_threads_do_not_see_each_other() -> None:
     ready, flows = threading.Barrier(4), {}
 

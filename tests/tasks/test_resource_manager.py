@@ -70,6 +70,21 @@ def test_a_manager_may_be_used_again_and_in_several_flows() -> None:
     assert two.run(executor=LocalExecutor()).result[used].result == "3 workers"
 
 
+def test_a_block_that_is_opened_again_goes_on() -> None:
+    with Flow("again") as flow:
+        block = Cluster(1)
+        with block as cluster:
+            first = use()
+        with block as same:
+            second, third = use(first), use()
+    [cleanup] = flow.get_tasks(name="Cluster.cleanup")
+
+    assert same is cluster
+    assert names(flow.upstream_tasks(second)) == ["use"]
+    assert names(flow.upstream_tasks(third)) == ["Cluster.setup"]
+    assert {first, second, third} <= flow.upstream_tasks(cleanup)
+
+
 def test_a_manager_of_a_function_has_a_setup() -> None:
     def make(size: int) -> Any:
         return Cluster.resource_class(size)

@@ -252,7 +252,21 @@ def test_in_a_flow_it_takes_its_command_from_a_task_and_maps() -> None:
     failed = state.result[fails]
     assert type(failed) is Failed
     assert failed.message == "The command failed with exit status 7. Its last lines:\nbefore"
-    assert isinstance(failed.result, subprocess.CalledProcessError)
+    assert failed.result == "before"
+
+
+@pytest.mark.parametrize(
+    ("command", "returns_all", "expected"),
+    [("seq 20; exit 3", False, "20"), ("seq 20; exit 3", True, [*map(str, range(1, 21))])],
+)
+def test_the_output_is_the_result_of_a_failure_too(command: str, returns_all: bool, expected: Any) -> None:
+    with Flow("fails") as flow:
+        fails = ShellTask(command, return_all=returns_all, stream_output=False)()
+        silent = ShellTask("exit 3", return_all=returns_all)()
+    state = flow.run(executor=LocalExecutor())
+
+    assert state.result[fails].result == expected
+    assert isinstance(state.result[silent].result, subprocess.CalledProcessError)
 
 
 @pytest.mark.parametrize("manners", ["", "trap '' TERM;"])

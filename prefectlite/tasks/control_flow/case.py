@@ -6,7 +6,7 @@ from typing import Any
 
 from prefectlite.core.annotations import EdgeAnnotation
 from prefectlite.core.base import AnyTask, Task
-from prefectlite.core.blocks import enter_block, leave_block
+from prefectlite.core.blocks import Block, enter_block, leave_block
 from prefectlite.core.plain import LONGEST_IN_NAME
 from prefectlite.errors import DefinitionTypeError
 from prefectlite.tasks.control_flow.compare import CompareValue, words
@@ -57,20 +57,22 @@ class case:  # noqa: N801  # Prefect 1's name, written like a statement
             )
         self.task = task
         self.value = value
+        self._blocks: list[Block] = []
 
     def __enter__(self) -> None:
         """Begin the block."""
-        enter_block("case")
+        enter_block("case", earlier=self._blocks)
 
     def __exit__(self, *exc: object) -> None:
         """End the block; what came into the flow inside is conditional, also after an error."""
         block = leave_block()
-        if block.tasks:
+        if roots := block.roots():
             # The comparison belongs to the block around this one, so that blocks can be nested.
             compared = CompareValue(self.value, name=f"case({words(self.value, str, LONGEST_IN_NAME)})")
             compared.bind(value=self.task, flow=block.graph)
-            for task in block.roots():
+            for task in roots:
                 task.set_upstream(compared, flow=block.graph)
+        self._blocks.append(block)
 
     def __repr__(self) -> str:
         """Return how it was made."""
