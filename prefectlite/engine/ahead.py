@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefectlite.engine.board import FLYING, Board, add, all_are
+from prefectlite.engine.board import FINAL, FLYING, Board, add, all_are
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.plan import PlanEdge
@@ -249,7 +249,7 @@ class Ahead:
                     stack.append(reader)
 
     def forfeit(self, run: int) -> None:
-        """Take back the mark of a success whose value was lost, and of the collections that it is part of.
+        """Take back the mark of a success whose value was lost, and of what may become a collection with it.
 
         What flies may have the value, and goes on.
 
@@ -269,7 +269,7 @@ class Ahead:
                 readers.extend(board.children(edge.downstream))
         for reader in readers:
             board.unsent[reader] += 1
-            if board.plan_node(reader).kind == "collection":
+            if board.plan_node(reader).kind == "collection" and board.stage[reader] != FINAL:
                 self.forfeit(reader)
 
     def _behind(self, run: int) -> Iterator[int]:

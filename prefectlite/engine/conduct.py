@@ -486,6 +486,8 @@ class Conduct:
         board.open -= 1
         if board.laps:
             board.end_lap(run)
+        if run in board.lost:
+            self.losses.clear(run)
         if run in board.again:
             self.losses.settle(run)
         else:

@@ -322,7 +322,7 @@ class Engine(EngineView):
             success = report.success.replace(message=message, result=ref)
             why = _told(message, report.where)
         if self.plan.nodes[node].policy.handled:
-            self._conduct.propose(run, Proposal(success, why, "weigh", report.ended))
+            self._conduct.propose(run, Proposal(success, why, "weigh", report.ended, report.forced))
         else:
             self._conduct.end(run, success, why, report.ended)
 

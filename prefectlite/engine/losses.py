@@ -79,6 +79,23 @@ class Losses:
             self._readers.claim(reads)
             self._board.lost[run] = Loss(text, reads)
 
+    def clear(self, run: int) -> None:
+        """Take in how a run ended whose value was lost before: one that was stored too is none after all.
+
+        Parameters
+        ----------
+        run : int
+            A run that has just become final.
+        """
+        board = self._board
+        if self._is_stored(run):
+            self._ledger.free(run)
+            # Those who would have gone ahead, had it not been lost.
+            readers = [
+                one for one in self._readers_of(run) if board.stage[one] == WAITING and board.unmet[one]
+            ]
+            self._frontier.push(readers)
+
     def _needed_for(self, run: int) -> tuple[int, ...]:
         """Return whose values must stay for what was lost: none if it will not be missed, or made again."""
         if not self._readers.is_read(run) or not self.may_be_made_again(run) or self._lacks_input(run):
@@ -207,15 +224,10 @@ class Losses:
         return not self.are_none and bool(self._missing(run))
 
     def _missing(self, run: int) -> list[int]:
-        """Return whose values are gone that a run would read; what turned out to be stored is let go of."""
+        """Return whose values are gone that a run would read, or are being made again."""
         board = self._board
-        missing = []
-        for up in dict.fromkeys(upstreams_of(board, run)):
-            if up in board.lost and self._is_stored(up):
-                self._ledger.free(up)  # it was lost before its state was known
-            elif up in board.lost or up in board.again:
-                missing.append(up)
-        return missing
+        ups = dict.fromkeys(upstreams_of(board, run))
+        return [up for up in ups if up in board.lost or up in board.again]
 
     def _crash(self, run: int, text: str) -> Crashed:
         board = self._board
@@ -286,16 +298,25 @@ class Losses:
             self._ahead.forfeit(run)
             # They may have been let through for a success.
             board.doubtful.update(one for one in self._readers_of(run) if board.stage[one] != FINAL)
-            has_value = state.is_successful() and not state.is_skipped()
-            for one in () if has_value else self._collections_over(run):
-                old = board.states[one]
-                if board.stage[one] == FINAL and old.__class__ is Success:
-                    crashed = with_exception(Crashed(_MEMBER, cause="result-lost"))
-                    self._ledger.commit(one, crashed, Reason("result-lost", _MEMBER), self._ledger.now)
-                    self._count(one, old, -1)
-                    self._count(one, crashed, 1)
-                    self._ahead.forfeit(one)
+            self._take_lists_along(run)
         self._frontier.push(self._waiting.pop(run, ()))
+
+    def _take_lists_along(self, run: int) -> None:
+        """Let the lists crash, with those over them, that by their rules are no successes any more."""
+        board = self._board
+        state = board.states[run]
+        for one in self._below(run):
+            node, old = board.plan_node(one), board.states[one]
+            bears_it = state.is_successful() and not (
+                state.is_skipped() and node.policy.skip_on_upstream_skip
+            )
+            if node.kind == "collection" and old.__class__ is Success and not bears_it:
+                crashed = with_exception(Crashed(_MEMBER, cause="result-lost"))
+                self._ledger.commit(one, crashed, Reason("result-lost", _MEMBER), self._ledger.now)
+                self._count(one, old, -1)
+                self._count(one, crashed, 1)
+                self._ahead.forfeit(one)
+                self._take_lists_along(one)
 
     def _readers_of(self, run: int) -> Iterator[int]:
         """Yield the runs that read a run's value, through collections too."""
@@ -304,13 +325,6 @@ class Losses:
                 yield from self._readers_of(one)
             else:
                 yield one
-
-    def _collections_over(self, run: int) -> Iterator[int]:
-        """Yield the collections that a run's value is part of, inner ones first."""
-        for one in self._below(run):
-            if self._board.plan_node(one).kind == "collection":
-                yield one
-                yield from self._collections_over(one)
 
     def _below(self, run: int) -> Iterator[int]:
         """Yield the runs that take a run's value; where each child takes an element of it, all of them."""

@@ -127,6 +127,8 @@ def _row(board: Board, edge: PlanEdge, runs: range) -> RowSource | None:
     if not flat and board.plan.nodes[up].kind == "collection":
         return None
     source = _whole(board, up, None, flat)
+    if source == _whole(board, up, place, flat):
+        return source  # the exception of what was lost for good has no elements
     return None if isinstance(source, FromMany) else FromElements(source, place)
 
 

@@ -333,6 +333,12 @@ def test_an_order_to_fail_that_a_handler_agrees_to_is_not_retried() -> None:
     assert bench.agree("a").acts == ["end Failed"]
 
 
+def test_an_order_to_succeed_that_a_handler_makes_a_failure_of_is_not_retried() -> None:
+    bench = running(retry=RETRIES)
+    bench.succeed("a", success=Success("over"), forced=True)
+    assert bench.answer("a", Failed("not so")).acts == ["release a.1", "end Failed"]
+
+
 # What handlers get wrong
 
 

@@ -222,3 +222,16 @@ def a_handler_lets_a_child_that_succeeded_start_again(flow: Sketch) -> None:
     below = flow.task((above, "mapped"), handled=True)
     flow.handlings[below, 1, "", "Success", 1] = "retrying"
     flow.task(below)
+
+
+@corner
+def a_handler_makes_a_failure_of_a_success_that_the_body_ordered(flow: Sketch) -> None:
+    ordered: dict[EndingKind, str] = {
+        "endrun_success": "Success",
+        "endrun_cached": "Cached",
+        "endrun_own_success": "OwnSuccess",
+        "value": "Success",
+    }
+    for kind, new in ordered.items():
+        failed = flow.task(ends=[kind, "value"], handled=True, max_retries=1)
+        flow.handlings[failed, -1, "", new, 1] = "failed"

@@ -82,7 +82,8 @@ class Moments:
     def _check_loss(self, step: Transition) -> None:
         run = step.run
         if self._is_list(run):
-            require(not self.missed.isdisjoint(self._read_by(run)), f"{step}, but no member of it was lost")
+            require(not self.missed.isdisjoint(self._members(run)), f"{step}, but no member of it was lost")
+            require(self._verdict(run) is not None, f"{step}, but by its members now it is a success")
             return
         parcel = self.sim.cluster.parcels[run, self.sim.last[run]]
         require(parcel.name[0] not in self.case.stored, f"{step}, but its value is stored")
@@ -127,7 +128,7 @@ class Moments:
             state, key = self.now(run), self._key(run)
             require(state.is_finished() or running, f"{key} was left {state!r}")
             if self._is_list(run) and type(state) is Success:
-                whole = all(self.now(up).is_successful() for up in self.missed & self._read_by(run))
+                whole = all(self.now(up).is_successful() for up in self.missed & self._members(run))
                 require(whole or running, f"{key} is a success, but one of its members was lost for good")
             chain = self.sim.journal.get(run, [])
             started = sum(isinstance(step.new, Running) for step in chain)
@@ -246,6 +247,16 @@ class Moments:
                 for up in self.sim.promises.shown(edge, index):
                     read |= self._read_by(up) if self._is_list(up) else {up}
         return read
+
+    def _members(self, run: int) -> set[int]:
+        """Return the runs that a list's success speaks for: not those in lists that were skipped themselves."""
+        members: set[int] = set()
+        for up in self._shown_to(run):
+            if not self._is_list(up):
+                members.add(up)
+            elif type(self.now(up)).__name__ not in SKIPS:
+                members |= self._members(up)
+        return members
 
     def _whole(self, node: int) -> list[int]:
         children = self.sim.engine.children(node)

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine import conduct
+from prefectlite.engine import conduct, sources
 from prefectlite.engine.board import FLYING, Board
 from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptFinished, ResultLost
-from prefectlite.engine.inputs import FromDriver
+from prefectlite.engine.inputs import FromDriver, FromElements
 from prefectlite.engine.losses import Losses
+from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.readers import Readers
 from prefectlite.engine.sources import arguments_of
 from prefectlite.rules.verdict import Proceed, Reason
-from prefectlite.states.state import Crashed
+from prefectlite.states.state import Crashed, State
 from tests.simulation.case import Accident, Case, EndingKind, Faults, TriggerSpec
 from tests.simulation.changed import replace
 from tests.simulation.kinds import KINDS
@@ -130,7 +131,33 @@ def readers_of_what_was_lost_for_good_are_not_asked_again(patch: Patch) -> None:
 
 
 def a_list_does_not_crash_with_its_member(patch: Patch) -> None:
-    patch.setattr(Losses, "_collections_over", lambda self, run: iter(()))
+    patch.setattr(Losses, "_take_lists_along", lambda self, run: None)
+
+
+def a_list_crashes_with_the_member_of_one_that_was_skipped(patch: Patch) -> None:
+    honest = Losses._take_lists_along
+
+    def faulty(self: Losses, run: int) -> None:
+        honest(self, run)
+        for one in self._below(run):
+            if self._board.plan_node(one).kind == "collection":
+                states = self._board.states
+                state, states[one] = states[one], Crashed(cause="result-lost")
+                faulty(self, one)
+                states[one] = state
+
+    patch.setattr(Losses, "_take_lists_along", faulty)
+
+
+def a_list_crashes_that_runs_after_skips(patch: Patch) -> None:
+    honest = Losses._take_lists_along
+
+    def faulty(self: Losses, run: int) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(State, "is_successful", lambda state: False)
+            honest(self, run)
+
+    patch.setattr(Losses, "_take_lists_along", faulty)
 
 
 def an_approved_run_is_paused_again(patch: Patch) -> None:
@@ -148,6 +175,16 @@ def an_exception_is_taken_apart(patch: Patch) -> None:
         )
 
     patch.setattr(conduct, "arguments_of", faulty)
+
+
+def children_that_go_together_take_an_exception_apart(patch: Patch) -> None:
+    honest = sources._row
+
+    def faulty(board: Board, edge: PlanEdge, runs: range) -> Any:
+        found = honest(board, edge, runs)
+        return FromElements(found, board.index(runs[0])) if isinstance(found, FromDriver) else found
+
+    patch.setattr(sources, "_row", faulty)
 
 
 def a_map_unfolds_over_what_is_made_again(patch: Patch) -> None:
@@ -196,8 +233,11 @@ FAULTS: tuple[Fault, ...] = (
     readers_do_not_wait_for_what_is_made_again,
     readers_of_what_was_lost_for_good_are_not_asked_again,
     a_list_does_not_crash_with_its_member,
+    a_list_crashes_with_the_member_of_one_that_was_skipped,
+    a_list_crashes_that_runs_after_skips,
     an_approved_run_is_paused_again,
     an_exception_is_taken_apart,
+    children_that_go_together_take_an_exception_apart,
     a_map_unfolds_over_what_is_made_again,
     a_report_that_comes_after_the_next_attempt_began_is_taken,
     a_report_of_what_was_given_up_is_taken_in_the_place_of_its_crash,
@@ -250,7 +290,34 @@ def followed_late(seed: int) -> Case:
     return flow.case(seed, workers=3, accidents=(Accident(4.0, "killed", 0),))
 
 
+def failing_together(seed: int) -> Case:
+    """A case in which children fail alike, and start again, that may have lost for good what they map over."""
+    flow = Sketch()
+    ends: dict[int, list[EndingKind]] = {child: ["failed", "value"] for child in range(4)}
+    made = flow.task(ends=["value"], shape=(-1,) * 4)
+    flow.task(ends=["value"], lasts=3.0, max_crashes=2)
+    flow.task((made, "mapped"), ends=ends, trigger=TriggerSpec("all_finished"), max_retries=1, max_crashes=1)
+    faults = Faults(latency=0.01, together=1.0)
+    return flow.case(seed, slots=1, workers=2, faults=faults, accidents=(Accident(1.0, "killed", 0),))
+
+
+def skipped_among_lists(seed: int) -> Case:
+    """A case in which a member may be lost of a list that was skipped, or that may skip when it is made again."""
+    flow = Sketch()
+    lost = flow.task(ends=["value"])
+    inner = flow.task(lost, flow.task(ends=["signal_skip"]), kind="collection")
+    flow.task(inner, flow.task(ends=["value"]), kind="collection", skip_on_upstream_skip=False)
+    skips = flow.task(ends=["value", "signal_skip"], max_crashes=1)
+    flow.task(skips, kind="collection", skip_on_upstream_skip=False)
+    flow.task(
+        lost, skips, flow.task(ends=["value"], lasts=3.0, max_crashes=2), trigger=TriggerSpec("all_finished")
+    )
+    return flow.case(seed, workers=2, accidents=(Accident(1.0, "killed", 0),))
+
+
 def cases() -> Iterator[Case]:
+    yield from map(failing_together, range(20))
+    yield from map(skipped_among_lists, range(20))
     yield from map(spoken_late, range(100))
     yield from map(approved_late, range(10))
     yield from map(unfolded_late, range(60))

@@ -12,7 +12,6 @@ from prefectlite.engine.conduct import Conduct
 from prefectlite.engine.engine import Engine
 from prefectlite.engine.events import AttemptCrashed
 from prefectlite.engine.losses import Losses
-from prefectlite.engine.sources import upstreams_of
 from prefectlite.rules import crash
 from tests.simulation.case import Accident, Case, Faults
 from tests.simulation.kinds import KINDS
@@ -38,11 +37,18 @@ def readers_are_sent_to_where_a_stored_value_lay(patch: Patch) -> None:
 
 
 def what_was_lost_before_it_was_known_to_be_stored_stays_lost(patch: Patch) -> None:
-    def faulty(self: Losses, run: int) -> list[int]:
-        board = self._board
-        return [up for up in upstreams_of(board, run) if up in board.lost or up in board.again]
+    patch.setattr(Losses, "clear", lambda self, run: None)
 
-    patch.setattr(Losses, "_missing", faulty)
+
+def who_did_not_go_ahead_for_a_loss_stays_when_it_is_none(patch: Patch) -> None:
+    honest = Losses.clear
+
+    def faulty(self: Losses, run: int) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Losses, "_readers_of", lambda self, run: iter(()))
+            honest(self, run)
+
+    patch.setattr(Losses, "clear", faulty)
 
 
 def what_is_made_again_does_not_read_what_is_stored(patch: Patch) -> None:
@@ -190,10 +196,28 @@ def lost_unheard(seed: int) -> Case:
     return flow.case(seed, faults=Faults(lost=0.4), workers=2, accidents=accidents)
 
 
+def stored_unheard(seed: int) -> Case:
+    """A case in which a stored value's loss may be heard of before its state, while its reader could go ahead."""
+    flow = Sketch()
+    stored = flow.task(flow.task())
+    slow = flow.task(lasts=3.0, ends=["value"])
+    many = flow.task((slow, "mapped"), ends={child: ["value"] for child in range(2)}, lasts=40.0)
+    flow.task(stored, many)
+    accidents = (Accident(1.0, "killed", 0),)
+    return flow.case(
+        seed, faults=Faults(lost=0.4), workers=3, stored=frozenset({stored}), accidents=accidents
+    )
+
+
 def cases() -> Iterator[Case]:
     for seed in range(20):
         yield parted(seed, lasts=300.0)
-    for made, count in ((lost_in_turn, 100), (lost_together, 250), (lost_unheard, 100)):
+    for made, count in (
+        (lost_in_turn, 100),
+        (lost_together, 250),
+        (lost_unheard, 100),
+        (stored_unheard, 100),
+    ):
         yield from map(made, range(count))
     yield from map(KINDS["random, beset"], range(300))
     yield from map(KINDS["branches, beset"], range(200))
@@ -217,6 +241,14 @@ def test_what_comes_by_its_inputs_in_time_begins_where_it_is() -> None:
 def test_who_holds_no_input_may_be_where_all_can_be_had() -> None:
     stalled = [play(parted(seed, 300.0, workers=3)) for seed in range(0, 40, 2)]
     assert {type(sim.state_of(6)).__name__ for sim in stalled} == {"Success", "Crashed"}
+
+
+def test_who_did_not_go_ahead_for_a_loss_is_missed_when_it_stays_though_that_is_none(
+    monkeypatch: Patch,
+) -> None:
+    assert not is_found(map(stored_unheard, range(20)))
+    who_did_not_go_ahead_for_a_loss_stays_when_it_is_none(monkeypatch)
+    assert is_found(map(stored_unheard, range(20)))
 
 
 @pytest.mark.slow
