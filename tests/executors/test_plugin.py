@@ -94,6 +94,25 @@ def is_sealed(task):
     return task.run_spec.func is losses.run_lost
 
 
+def test_a_plugin_that_another_client_brings_goes_on_with_the_books_of_the_first(bench):
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        marks = b.plugin.seals.relics._marks[worker.address]
+        b.plugin.end(ROUTE, keeps=True)
+        async with Client(b.scheduler.address, asynchronous=True, set_as_default=False) as another:
+            await another.register_plugin(plugins.ReportPlugin())
+            await b.open(another, shares_disk=True)
+            brought = b.scheduler.plugins[MARK]
+            assert brought is not b.plugin
+            assert brought.seals.relics._marks == {worker.address: marks}
+            assert brought.is_ours(KEY)
+            brought.end(ROUTE)
+        assert MARK not in b.scheduler.plugins
+
+    bench(test)
+
+
 def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
     async def test(b):
         worker = await b.worker()
