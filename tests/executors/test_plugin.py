@@ -804,6 +804,26 @@ def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_
     bench(test)
 
 
+def test_what_stands_in_for_a_lost_attempt_does_not_wait_for_what_was_lost_with_it(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, value), KEY: Task(KEY, wait, gate, TaskRef(OTHER_KEY))}
+        made, reader = b.client.get(graph, [OTHER_KEY, KEY], sync=False)
+        await b.until(gate.is_reached)
+        made.release()
+        await b.until(lambda: not b.scheduler.tasks[OTHER_KEY].who_wants)
+        await b.lose(victim)
+        assert is_sealed(b.scheduler.tasks[KEY])
+        assert not b.scheduler.tasks[KEY].dependencies
+        await b.worker()
+        with pytest.raises(Hold):
+            await reader
+        await b.until(lambda: list(b.scheduler.tasks) == [KEY])
+
+    bench(test)
+
+
 @pytest.mark.parametrize("is_over", [False, True])
 def test_what_a_bundle_had_read_is_not_made_again_when_what_stands_in_for_it_is_lost_too(
     bench, gate, is_over
