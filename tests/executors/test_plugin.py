@@ -13,6 +13,7 @@ from distributed.stealing import WorkStealing
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.executors import relics, streams, verdicts
+from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
@@ -101,7 +102,7 @@ def test_a_plugin_that_another_client_brings_goes_on_with_the_books_of_the_first
         marks = b.plugin.seals.relics._marks[worker.address]
         b.plugin.end(ROUTE, keeps=True)
         async with Client(b.scheduler.address, asynchronous=True, set_as_default=False) as another:
-            await another.register_plugin(plugins.ReportPlugin())
+            await another.register_plugin(ReportPlugin())
             await b.open(another, shares_disk=True)
             brought = b.scheduler.plugins[MARK]
             assert brought is not b.plugin
