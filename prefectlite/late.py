@@ -1,10 +1,11 @@
-"""Names of a module that are imported when they are first used. Knows none of them."""
+"""Modules and names that are imported when they are first used, or not at all. Knows none of them."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 
@@ -36,3 +37,22 @@ def late_names(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return found
 
     return find
+
+
+def loaded(module: str) -> ModuleType | None:
+    """Return a module if this process has it; what another thread is importing just now is waited for.
+
+    Parameters
+    ----------
+    module : str
+        A library's: the user's may be what runs the flow while it is imported.
+
+    Returns
+    -------
+    module or None
+        Never one that lacks names still.
+    """
+    found = sys.modules.get(module)
+    if found is not None and getattr(found.__spec__, "_initializing", False):
+        return importlib.import_module(module)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prefectlite.engine.board import FINAL, FLYING, Board, add, all_are
+from prefectlite.engine.events import AttemptCrashed
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.plan import PlanEdge
@@ -239,6 +240,10 @@ class Ahead:
             # What reads a lost value flies on though marks are missing on its way.
             for reader in self._behind(run) if board.doubtful else readers:
                 if board.stage[reader] == FLYING:
+                    if isinstance(board.early.get(reader), AttemptCrashed):
+                        # It may have begun, if what it reads had ended: its rules say what follows.
+                        stack.append(reader)
+                        continue
                     # Nothing was started, so nothing of it shows in the run's history.
                     self._ledger.land(reader)
                     self._ledger.free(reader)

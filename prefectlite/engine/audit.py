@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, Board
+from prefectlite.engine.events import AttemptCrashed
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import AuditError
@@ -63,8 +64,9 @@ def audit(board: Board, wiring: Wiring, window: int, *, under_way: bool, cancell
 def _check_flight(board: Board, wiring: Wiring, run: int) -> None:
     if board.live[run] != board.submission[run]:
         raise AuditError(f"A run in flight is not held: {board.story(run)}.")
-    # What flies may have had a value before it was lost.
-    unsent = board.unsent[run] and run not in board.doubtful
+    # What flies may have had a value before it was lost, or have gone down with what it read.
+    may_have_begun = run in board.doubtful or isinstance(board.early.get(run), AttemptCrashed)
+    unsent = board.unsent[run] and not may_have_begun
     if board.unmet[run] and (unsent or not wiring.ahead[board.node[run]]):
         raise AuditError(f"A run flies ahead of an upstream that may not succeed: {board.story(run)}.")
 

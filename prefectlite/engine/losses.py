@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from prefectlite.engine.ahead import Ahead, paired_child
@@ -42,7 +42,7 @@ class Losses:
         Where readers come up that wait no longer.
     """
 
-    __slots__ = ("_ahead", "_board", "_frontier", "_ledger", "_readers", "_waiting")
+    __slots__ = ("_ahead", "_awaited", "_board", "_frontier", "_ledger", "_readers", "_waiting")
 
     def __init__(
         self,
@@ -57,7 +57,9 @@ class Losses:
         self._ahead = ahead
         self._readers = readers
         self._frontier = frontier
-        self._waiting: dict[int, list[int]] = {}
+        # By what is made again: who waits for it. By who waits: for how many.
+        self._waiting: dict[int, dict[int, None]] = {}
+        self._awaited: dict[int, int] = {}
 
     def note(self, run: int, submission: int, text: str) -> None:
         """Note that a value is gone; one that was stored too is none.
@@ -165,10 +167,7 @@ class Losses:
             loss = board.forget_loss(up)
             if loss is not None:
                 weigh(up, self._crash(up, loss.text))
-        waits = [up for up in missing if up in board.again]
-        for up in waits:
-            self._waiting.setdefault(up, []).append(run)
-        if not waits:
+        if not self._wait(run, missing):
             board.doubtful.discard(run)
             self._frontier.push((run,))
         return True
@@ -186,12 +185,25 @@ class Losses:
         bool
             Whether it waits; it comes up again when all that it waits for is final.
         """
-        if not self._board.again:
-            return False
-        waits = [up for up in dict.fromkeys(self._above(run)) if up in self._board.again]
-        for up in waits:
-            self._waiting.setdefault(up, []).append(run)
-        return bool(waits)
+        return run in self._awaited or bool(self._board.again and self._wait(run, self._above(run)))
+
+    def _wait(self, run: int, ups: Iterable[int]) -> bool:
+        """Let a run come up again when the last of these is back that are made again, if any is."""
+        for up in ups:
+            if up in self._board.again:
+                waiting = self._waiting.setdefault(up, {})
+                if run not in waiting:
+                    waiting[run] = None
+                    self._awaited[run] = self._awaited.get(run, 0) + 1
+        return run in self._awaited
+
+    def _called(self, run: int) -> Iterator[int]:
+        """Yield the runs that waited for this one, and now for none."""
+        for one in self._waiting.pop(run, ()):
+            self._awaited[one] -= 1
+            if not self._awaited[one]:
+                del self._awaited[one]
+                yield one
 
     def _above(self, run: int) -> Iterator[int]:
         """Yield the runs that a run waits for, those in maps and collections one by one."""
@@ -299,7 +311,7 @@ class Losses:
             # They may have been let through for a success.
             board.doubtful.update(one for one in self._readers_of(run) if board.stage[one] != FINAL)
             self._take_lists_along(run)
-        self._frontier.push(self._waiting.pop(run, ()))
+        self._frontier.push(list(self._called(run)))
 
     def _take_lists_along(self, run: int) -> None:
         """Let the lists crash, with those over them, that by their rules are no successes any more."""

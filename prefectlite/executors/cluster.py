@@ -12,10 +12,11 @@ import logging
 import math
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ from prefectlite.errors import ExecutorError
 #: How long to wait for worker processes that were killed, in seconds.
 CLOSE_TIMEOUT: Final = 1.5
 _DEFAULT_SATURATION: Final = 1.1
+# Dask imports parts of itself when a scheduler starts, and not all are there for a thread that comes second.
+_starting: Final = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -236,6 +239,12 @@ def start_cluster(
         cluster_class = import_object(cluster_class)
     if cluster_class is None:
         cluster_class = distributed.LocalCluster
+    if cluster_class is distributed.LocalCluster and _has_processes(cluster_kwargs) and is_daemon():
+        raise ExecutorError(
+            "A LocalCluster of processes cannot start here: this process may start none, as a Dask worker "
+            "with a nanny may not. Give the flow run executor=LocalExecutor(), LocalDaskExecutor('threads') "
+            "or DaskExecutor(ADDRESS), or set distributed.worker.daemon: False in the worker's Dask settings."
+        )
     name = getattr(cluster_class, "__name__", repr(cluster_class))
     cluster = growth = None
     try:
@@ -283,7 +292,7 @@ def _local_cluster(
 
     count = kwargs.pop("n_workers", None) if n_workers is None else n_workers
     threads = kwargs.pop("threads_per_worker", None)
-    processes = kwargs.setdefault("processes", not kwargs.get("worker_class"))
+    processes = kwargs.setdefault("processes", _has_processes(kwargs))
     if count is None and threads is None:
         count, threads = nprocesses_nthreads() if processes else (1, CPU_COUNT)
     elif count is None:
@@ -305,7 +314,8 @@ def _local_cluster(
     kwargs.setdefault("silence_logs", logging.CRITICAL)
     # Without workers at first: then the client, the plugin and the first graph are under way while they
     # start.
-    cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=threads, **kwargs)
+    with _starting:
+        cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=threads, **kwargs)
     scheduler = cluster.scheduler
     if scheduler.WORKER_SATURATION == _DEFAULT_SATURATION:
         # Dask keeps wide layers back in the scheduler and hands them out one by one, a message each way for
@@ -315,6 +325,21 @@ def _local_cluster(
     if adaptive or not count:
         return cluster, None
     return cluster, asyncio.run_coroutine_threadsafe(_grow(cluster, count), cluster.loop.asyncio_loop)
+
+
+def _has_processes(kwargs: Mapping[str, Any]) -> bool:
+    return bool(kwargs.get("processes", not kwargs.get("worker_class")))
+
+
+def is_daemon() -> bool:
+    """Return whether Python lets this process start no other by multiprocessing.
+
+    Returns
+    -------
+    bool
+        True in a Dask worker with a nanny.
+    """
+    return bool(current_process().daemon)
 
 
 async def _grow(cluster: Any, count: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from prefectlite.executors.security import ROLES, check_security, security_of
 from prefectlite.executors.session import DaskSession
 from prefectlite.executors.submitting import Executor
 from prefectlite.kinds import check_kind
+from prefectlite.late import loaded
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import Settings
 from prefectlite.settings import current as current_settings
@@ -318,7 +318,7 @@ class DaskExecutor:
             return lambda: borrow_client(target) if _is_client(target) else borrow_cluster(target)
         if self.cluster_class or self.cluster_kwargs or self.adapt_kwargs or self._n_workers is not None:
             return None
-        client = None if self._security else _active_client()
+        client = None if self._security else active_client()
         if client is not None:
             return lambda: borrow_client(client)
         return None if address is None else lambda: reach_address(address, self._connection())
@@ -434,9 +434,16 @@ class LocalDaskExecutor(DaskExecutor):
         return f"LocalDaskExecutor({', '.join(given)})"
 
 
-def _active_client() -> Any:
+def active_client() -> Any:
+    """Return the Dask client that this process uses by default.
+
+    Returns
+    -------
+    distributed.Client or None
+        None when there is none.
+    """
     # Without Dask in the process there is no client, and asking need not bring it in.
-    distributed = sys.modules.get("distributed")
+    distributed: Any = loaded("distributed")
     if distributed is None:
         return None
     try:
@@ -446,7 +453,7 @@ def _active_client() -> Any:
 
 
 def _is_client(target: Any) -> bool:
-    distributed = sys.modules.get("distributed")
+    distributed: Any = loaded("distributed")
     return distributed is not None and isinstance(target, distributed.Client)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from prefectlite.errors import DefinitionTypeError, ExecutorError
-from prefectlite.executors.cluster import import_object
-from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
+from prefectlite.executors.cluster import import_object, is_daemon
+from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor, active_client
 from prefectlite.executors.local import LocalExecutor
 from prefectlite.executors.protocol import Executor
 from prefectlite.executors.reach import is_address
@@ -72,7 +72,8 @@ def default_executor() -> Executor:
     Returns
     -------
     Executor
-        ``DaskExecutor()`` unless somebody set another.
+        ``DaskExecutor()`` unless somebody set another; ``LocalExecutor()`` in a process that may start no
+        cluster and knows of none, as a Dask worker with a nanny: a flow that a body runs is run by that body.
 
     Raises
     ------
@@ -81,9 +82,12 @@ def default_executor() -> Executor:
     ExecutorError
         When it is a class of the user's own that cannot be made.
     """
-    name = current().executor
+    settings = current()
+    name = settings.executor
     if name == "dask":
-        return DaskExecutor()
+        dask = settings.dask
+        is_alone = not (dask.address or dask.cluster_class) and active_client() is None
+        return LocalExecutor() if is_alone and is_daemon() else DaskExecutor()
     if name == "local":
         return LocalExecutor()
     if name == "threads":

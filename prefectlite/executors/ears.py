@@ -52,6 +52,30 @@ _ears: weakref.WeakKeyDictionary[Any, Ear] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 
 
+def attend(client: Any) -> Ear:
+    """Let a client hear what comes to it by its name.
+
+    Dask finds fault with what comes to a client that does not listen, and the scheduler may speak to one as
+    soon as it knows of the run.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client.
+
+    Returns
+    -------
+    Ear
+        Its ear, which passes on nothing before somebody listens.
+    """
+    with _guard:
+        ear = _ears.get(client)
+        if ear is None:
+            ear = _ears[client] = Ear()
+        client._event_handlers.setdefault(MARK, ear)
+        return ear
+
+
 def listen(client: Any, route: str, listener: Listener, *, by_name: bool) -> None:
     """Let a flow run hear what comes to a client for it.
 
@@ -67,13 +91,9 @@ def listen(client: Any, route: str, listener: Listener, *, by_name: bool) -> Non
         Whether the client is told by its name, so that the scheduler need not know of a subscription. One
         that is sent would go ahead of the first graph, and Dask sends a client's messages 10 ms apart.
     """
+    ear = attend(client)
     with _guard:
-        ear = _ears.get(client)
-        if ear is None:
-            ear = _ears[client] = Ear()
-        if by_name:
-            client._event_handlers.setdefault(MARK, ear)
-        elif not ear.is_subscribed:
+        if not by_name and not ear.is_subscribed:
             client.subscribe_topic(MARK, ear)
             ear.is_subscribed = True
         ear.listeners[route] = listener

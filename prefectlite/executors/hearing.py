@@ -375,7 +375,8 @@ class Hearing(Trees):
             self._close(cargo, slot, slot + 1)
         if slots and is_tree(cargo.parts[0]):
             self._end_tree(cargo.parcel(0), keep=False)
-        return [AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in slots]
+        # Readers first: what crashed may have begun, though nobody knows that what it reads had ended.
+        return [AttemptCrashed(now, *cargo.parcel(slot), cause, text) for slot in reversed(slots)]
 
     def hint(self, keys: Sequence[DaskKey]) -> None:
         """Say of Dask tasks that they never ran, since an upstream was no plain success.

@@ -19,7 +19,7 @@ from prefectlite.executors.again import Again
 from prefectlite.executors.books import is_tree
 from prefectlite.executors.cargo import Cargo
 from prefectlite.executors.cluster import Place, ask_workers
-from prefectlite.executors.ears import listen, unlisten
+from prefectlite.executors.ears import attend, listen, unlisten
 from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.executors.promises import WITHOUT_PLUGIN, reservations
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
@@ -103,6 +103,7 @@ class Link(Again):
 
     def _install(self) -> bool:
         client = self.client
+        attend(client)
         try:
             try:
                 # It stays on the scheduler, so most runs of a client need not bring it.

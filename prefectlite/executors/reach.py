@@ -31,6 +31,8 @@ _WORKERS: Final = (
     " if %r in one.clients for address, worker in one.workers.items()}"
 )
 _PATIENCE: Final = 0.3
+#: How often to look whether a client is connected, in seconds.
+_GLANCE: Final = 0.01
 #: By client, which workers said the right version: what Dask tells each apart by, by address.
 _said: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
@@ -69,6 +71,7 @@ def borrow_client(client: Any) -> Place:
     ExecutorError
         When the client is closed, or cannot be used from here.
     """
+    _await_connection(client)
     if client.status != "running":
         raise ExecutorError(
             f"The Dask client {client!r} is {client.status}, so nothing can be sent through it; pass a "
@@ -85,6 +88,15 @@ def borrow_client(client: Any) -> Place:
             "which works in notebooks too."
         )
     return _connect(address, {"security": client.security})
+
+
+def _await_connection(client: Any) -> None:
+    """Wait for a client that another thread has just opened; not in the loop that would have to open it."""
+    if _running_loop() is client.loop.asyncio_loop:
+        return
+    deadline = time.monotonic() + CONNECT_TIMEOUT
+    while client.status in ("newly-created", "connecting") and time.monotonic() < deadline:
+        time.sleep(_GLANCE)
 
 
 def borrow_cluster(cluster: Any) -> Place:

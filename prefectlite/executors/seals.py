@@ -188,8 +188,10 @@ class Seals:
 
     def _replace(self, task: Any, loss: Loss) -> Loss | None:
         """Have something else run in place of a task; return what was lost, unless that was done before."""
-        if loss.cause == "result-lost":
-            self._detach(task)
+        # What stands in for it reads nothing; what it had read and is there goes when it has run.
+        self._detach(
+            task, [one for one in task.dependencies if loss.cause == "result-lost" or not one.who_has]
+        )
         spec = task.run_spec
         if type(spec) is Task and (spec.func is run_lost or spec.func is lose_bundle):
             return None
@@ -201,12 +203,17 @@ class Seals:
             task.run_spec = Task(task.key, lose_bundle, spec.args[0], *loss)
         return loss
 
-    def _detach(self, task: Any) -> None:
-        """Let a task need nothing any more: Dask would make again what it had read and nobody has."""
-        needless = [one for one in task.dependencies if one.dependents == {task}]
-        for one in task.dependencies:
+    def _detach(self, task: Any, lost: Sequence[Any]) -> None:
+        """Let a task need some others no more, which nobody has.
+
+        Dask would make it again, or, where that cannot be, take the task for one that never ran.
+        """
+        needless = [one for one in lost if one.dependents == {task}]
+        for one in lost:
             one.dependents.discard(task)
-        task.dependencies.clear()
+            if one.waiters:
+                one.waiters.discard(task)
+        task.dependencies.difference_update(lost)
         if needless:
             self._scheduler.loop.add_callback(self._forget, needless)
 
@@ -216,7 +223,7 @@ class Seals:
         gone = {
             one.key: "forgotten"
             for one in tasks
-            if one.state in ("released", "erred")
+            if one.state in ("released", "erred", "waiting", "queued", "no-worker")
             and known.get(one.key) is one
             and not (one.dependents or one.who_wants or one.waiters)
         }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError
+from prefectlite.executors.aside import step_aside
 from prefectlite.executors.cluster import Place, import_object
 from prefectlite.executors.holdings import Holdings
 from prefectlite.executors.performance import PerformanceReport
@@ -93,6 +94,7 @@ class DaskSession:
         self._cancelled = False
         self._dashboard_link: str | None = None
         self._holdings = Holdings(brief, keep_limit)
+        self._come_back: Callable[[], None] | None = None
 
     # While it starts
 
@@ -133,6 +135,8 @@ class DaskSession:
             When it cannot be used, or its workers cannot start.
         """
         self._place = place
+        if place.cluster is None:
+            self._come_back = step_aside()
         warn_if_open(place.client)
         # By name: it imports Dask, and naming an executor must not.
         link_class: type[Link] = import_object("prefectlite.executors.link:Link")
@@ -360,6 +364,8 @@ class DaskSession:
             self._report.end()
         if place is None:
             return
+        if self._come_back is not None:
+            self._come_back()
         if link is None:
             place.close(force=True)
             return

@@ -7,7 +7,8 @@ entries.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+import threading
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -29,64 +30,59 @@ class Row(NamedTuple):
 
     Parameters
     ----------
-    runs : range
-        Without gaps.
+    start, stop : int
+        The first run, and the one behind the last.
     key : tuple
         The bundle.
     slot : int
         That of the first.
     """
 
-    runs: range
+    start: int
+    stop: int
     key: BundleKey
     slot: int
 
 
 class _Rows:
-    """The rows of one submission, which do not overlap, in order of their runs."""
+    """The rows of one submission, which do not overlap, in order of their runs.
 
-    __slots__ = ("_rows", "_starts")
+    One thread changes them while others look.
+    """
+
+    __slots__ = ("_changing", "_rows")
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
         self._rows: list[Row] = []
+        self._changing = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows)
+        return iter(self._rows[:])
 
     def at(self, run: int) -> Row | None:
         """Return the row with a run in it."""
-        at = bisect_right(self._starts, run) - 1
-        row = self._rows[at] if at >= 0 else None
-        return row if row is not None and run < row.runs.stop else None
+        with self._changing:
+            at = bisect_left(self._rows, (run + 1,)) - 1
+            row = self._rows[at] if at >= 0 else None
+        return row if row is not None and run < row.stop else None
 
-    def put(self, runs: range, *rows: Row) -> None:
+    def put(self, runs: range, *new: Row) -> None:
         """Have these rows, all of them within some runs, in place of whatever stood there."""
-        found = [*self._cut(runs), *rows]
-        if found:
-            found.sort(key=lambda row: row.runs.start)
-            at = bisect_left(self._starts, found[0].runs.start)
-            self._starts[at:at] = [row.runs.start for row in found]
-            self._rows[at:at] = found
-
-    def _cut(self, runs: range) -> Iterator[Row]:
-        """Take out the rows that overlap with some runs, and yield what is left of them."""
-        first = max(bisect_right(self._starts, runs.start) - 1, 0)
-        if first < len(self._rows) and self._rows[first].runs.stop <= runs.start:
-            first += 1
-        last = bisect_left(self._starts, runs.stop)
-        overlapping = self._rows[first:last]
-        del self._rows[first:last], self._starts[first:last]
-        for row in overlapping:
-            if row.runs.start < runs.start:
-                yield row._replace(runs=range(row.runs.start, runs.start))
-            if row.runs.stop > runs.stop:
-                yield row._replace(
-                    runs=range(runs.stop, row.runs.stop), slot=row.slot + runs.stop - row.runs.start
-                )
+        rows = self._rows
+        with self._changing:
+            first, last = bisect_left(rows, (runs.start + 1,)), bisect_left(rows, (runs.stop,))
+            if first and rows[first - 1].stop > runs.start:
+                first -= 1
+            left = []
+            for row in rows[first:last]:
+                if row.start < runs.start:
+                    left.append(row._replace(stop=runs.start))
+                if row.stop > runs.stop:
+                    left.append(row._replace(start=runs.stop, slot=row.slot + runs.stop - row.start))
+            rows[first:last] = sorted([*left, *new])
 
 
 class Berths:
@@ -131,7 +127,7 @@ class Berths:
         rows = self._rows.get(submission)
         if rows is None:
             rows = self._rows[submission] = _Rows()
-        rows.put(runs, Row(runs, key, slot))
+        rows.put(runs, Row(runs.start, runs.stop, key, slot))
 
     def move(self, run: int, submission: int, key: BundleKey, slot: int) -> None:
         """Note that a value lies elsewhere from now on.
@@ -168,7 +164,7 @@ class Berths:
             return alone[:2]
         rows = self._rows.get(submission)
         row = None if rows is None else rows.at(run)
-        return None if row is None else (row.key, row.slot + run - row.runs.start)
+        return None if row is None else (row.key, row.slot + run - row.start)
 
     def lying_in(self, keys: Container[DaskKey]) -> Iterator[tuple[Berth, Span]]:
         """Yield the values that lie in some Dask tasks; O(entries).
@@ -183,13 +179,14 @@ class Berths:
         (Berth, Span)
             Where the first one lies, and which they are: those side by side together.
         """
-        for span, (key, slot, _) in self._alone.items():
+        # What is sent and let go of meanwhile comes from another thread.
+        for span, (key, slot, _) in self._alone.copy().items():
             if key in keys:
                 yield (key, slot), span
-        for submission, rows in self._rows.items():
+        for submission, rows in self._rows.copy().items():
             for row in rows:
                 if row.key in keys:
-                    yield (row.key, row.slot), (row.runs.start, submission, len(row.runs))
+                    yield (row.key, row.slot), (row.start, submission, row.stop - row.start)
 
     def known(self, span: Span) -> Iterator[Berthing]:
         """Yield the same as ``stretches``, and leave out what lies nowhere.
@@ -210,8 +207,8 @@ class Berths:
         while run < stop:
             row = None if rows is None else rows.at(run)
             if row is not None:
-                reach = min(row.runs.stop, stop) - run
-                yield row.key, row.slot + run - row.runs.start, reach
+                reach = min(row.stop, stop) - run
+                yield row.key, row.slot + run - row.start, reach
                 run += reach
                 continue
             found = self._alone.get((run, submission, 1))

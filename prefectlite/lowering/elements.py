@@ -8,9 +8,10 @@ what cannot be iterated).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Set
 from typing import Any
+
+from prefectlite.late import loaded
 
 _PLAIN = (list, tuple, str, range, bytes)
 
@@ -169,5 +170,5 @@ def _span(part: Any) -> int:
 
 
 def _is_series(value: Any) -> bool:
-    pandas = sys.modules.get("pandas")
+    pandas: Any = loaded("pandas")
     return pandas is not None and isinstance(value, pandas.Series)

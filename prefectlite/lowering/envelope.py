@@ -5,7 +5,6 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-import sys
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
+from prefectlite.late import loaded
 from prefectlite.results.location import Location
 
 #: Exception types, or a question about the exception; None accepts every failure.
@@ -124,8 +124,8 @@ def by_value_names() -> tuple[bytes, ...]:
     tuple of bytes
         ``__main__`` and whatever was registered with ``cloudpickle.register_pickle_by_value``.
     """
-    loaded = sys.modules.get("cloudpickle")
-    registered = () if loaded is None else sorted(loaded.list_registry_pickle_by_value())
+    cloudpickle: Any = loaded("cloudpickle")
+    registered = () if cloudpickle is None else sorted(cloudpickle.list_registry_pickle_by_value())
     return (b"__main__", *[name.encode() for name in registered])
 
 

@@ -8,6 +8,7 @@ from array import array
 from itertools import repeat
 from typing import Any
 
+from prefectlite.late import loaded
 from prefectlite.masking import hide_texts
 
 
@@ -350,6 +351,6 @@ def open_literal(payload: bytes) -> Succeeded | Unreadable:
 
 def _size(value: Any) -> int:
     # Dask's estimate knows arrays and frames; without Dask in the process nobody asks.
-    sizes = sys.modules.get("dask.sizeof")
+    sizes: Any = loaded("dask.sizeof")
     size = sys.getsizeof(value) if sizes is None else sizes.sizeof(value)
     return int(size)

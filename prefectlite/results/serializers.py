@@ -6,11 +6,11 @@ import copyreg
 import io
 import pickle
 import struct
-import sys
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError
+from prefectlite.late import loaded
 
 _PROTOCOL: Final = 5
 _TBLIB: Final = b"tblib.pickling_support"
@@ -153,7 +153,7 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
         if len(value) > limit:
             return Weight(len(value))
     else:
-        numpy = sys.modules.get("numpy")
+        numpy: Any = loaded("numpy")
         if numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject and value.nbytes > limit:
             return Weight(int(value.nbytes))
     try:

@@ -84,6 +84,7 @@ TAKES_ANYTHING = {
     "kept for flows that were written for Prefect 1; nobody reads it": "labels",
     "values by names of the user's own": "kwargs values FsspecStore(options)",
     "a name of the user's own, as in any dict": "Context.setdefault(name)",
+    "says no to whatever it is asked about, as in Prefect 1": "never_use(state) never_use(inputs) never_use(parameters)",
     "asks whether it is there": "Flow.number(task) Context.get(name)",
     "read where it is used, and refused there": "Flow(executor) @flow(executor) Flow.run(clock) Parameter(type)"
     " Edge(flow) as_task(flow) partial_inputs_only(inputs) partial_inputs_only(parameters)"

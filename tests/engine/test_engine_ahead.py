@@ -248,3 +248,24 @@ def test_a_map_over_a_finished_map_reads_what_is_there() -> None:
     bench.succeed("m[0]")
     assert bench.succeed("a").acts == ["submit n[0]"]
     assert bench.turn.submit("n[0]").ahead is False
+
+
+def test_a_reader_that_went_down_with_its_upstream_may_have_begun_and_is_not_tried_anew_uncounted() -> None:
+    bench = Bench(task("a", max_crashes=1), task("b", "a", max_crashes=1), task("c", "b"))
+    bench.start()
+    bench.crash("b")
+    bench.crash("a")
+    turn = bench.succeed("a")
+    assert "submit b #2.2" in turn.acts
+    bench.succeed("b")
+    bench.succeed("c")
+    assert bench.states() == ["Success", "Success", "Success"]
+
+
+def test_a_reader_that_may_have_begun_crashes_whatever_becomes_of_its_upstream() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("c", "b"))
+    bench.start()
+    bench.crash("b")
+    bench.crash("a")
+    assert bench.states() == ["Crashed", "Crashed", "TriggerFailed"]
+    assert bench.engine.ended

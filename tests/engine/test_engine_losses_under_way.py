@@ -435,3 +435,23 @@ def test_nobody_follows_what_is_known_to_have_succeeded_and_is_gone() -> None:
     bench.lose("a")
     sent = [one for one in bench.fail("z") if isinstance(one, Submit) and one.key.slug == "b"]
     assert [(one.ahead, one.after) for one in sent] == [(True, ())]
+
+
+def test_a_reader_of_many_that_are_made_again_comes_up_once_when_the_last_is_back() -> None:
+    many = 16
+    bench = Bench(value("v", length=many), task("a", maps("v"), max_crashes=1), task("b", reads("a")))
+    bench.start()
+    children = [f"a[{place}]" for place in range(many)]
+    for child in children:
+        bench.succeed(child)
+    for child in children:
+        bench.lose(child)
+    bench.hold("b")
+    losses = bench.engine._conduct.losses
+    waiting = []
+    for child in children:
+        bench.succeed(child)
+        waiting.append(sum(len(those) for those in losses._waiting.values()))
+    assert waiting == list(range(many - 1, -1, -1))
+    bench.succeed("b")
+    assert bench.engine.ended

@@ -26,6 +26,7 @@ from prefectlite.executors.cluster import Place, ask_workers, import_object
 from prefectlite.executors.dask import DaskExecutor, LocalDaskExecutor
 from prefectlite.executors.ears import listen, unlisten
 from prefectlite.executors.futures import Futures, _release
+from prefectlite.executors.link import Link
 from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.lowering.envelope import FlowFacts
 from prefectlite.lowering.wrappers import Done, Held, Noted, Succeeded
@@ -356,6 +357,22 @@ def test_a_client_that_is_told_by_its_name_does_not_subscribe(cluster_of, until)
     until(lambda: second.heard)
     assert (first.heard, second.heard) == (["early"], ["word"])
     assert MARK not in client.cluster.scheduler._broker._topics
+
+
+def test_a_client_can_hear_before_its_scheduler_knows_of_the_run(near, monkeypatch):
+    could_hear, opened = [], Link._open
+
+    def open_late(link):
+        could_hear.append(MARK in link.client._event_handlers)
+        return opened(link)
+
+    monkeypatch.setattr(Link, "_open", open_late)
+    near._event_handlers.pop(MARK, None)
+    with prefectlite.Flow("heard") as flow:
+        prefectlite.task(lambda: 1, name="one")()
+
+    assert flow.run(executor=DaskExecutor(near)).is_successful()
+    assert all(could_hear)
 
 
 def test_a_client_that_is_told_through_a_topic_subscribes_while_a_run_listens(cluster_of, until):

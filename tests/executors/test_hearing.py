@@ -54,8 +54,8 @@ def test_a_lost_bundle_that_left_nothing_behind_takes_all_with_it(
 
     crashed = [one for one in events if isinstance(one, AttemptCrashed)]
     assert [(one.run, one.submission, one.cause, one.text) for one in crashed] == [
-        (9, 1, *LOST),
         (10, 1, *LOST),
+        (9, 1, *LOST),
     ]
     lost = [one for one in events if isinstance(one, ResultLost)]
     assert [(one.run, one.submission, one.text) for one in lost] == [(7, 1, LOST[1]), (8, 1, LOST[1])]

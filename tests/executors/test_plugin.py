@@ -13,6 +13,7 @@ from distributed.stealing import WorkStealing
 
 from prefectlite.core.keeping import Keeping
 from prefectlite.executors import relics, streams, verdicts
+from prefectlite.executors.plugin import ReportPlugin
 from prefectlite.lowering.envelope import Envelope, FlowFacts
 from prefectlite.lowering.parts import PLAIN as PLAIN_COLUMN
 from prefectlite.lowering.parts import Block, Member
@@ -92,6 +93,25 @@ async def end(b):
 
 def is_sealed(task):
     return task.run_spec.func is losses.run_lost
+
+
+def test_a_plugin_that_another_client_brings_goes_on_with_the_books_of_the_first(bench):
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        marks = b.plugin.seals.relics._marks[worker.address]
+        b.plugin.end(ROUTE, keeps=True)
+        async with Client(b.scheduler.address, asynchronous=True, set_as_default=False) as another:
+            await another.register_plugin(ReportPlugin())
+            await b.open(another, shares_disk=True)
+            brought = b.scheduler.plugins[MARK]
+            assert brought is not b.plugin
+            assert brought.seals.relics._marks == {worker.address: marks}
+            assert brought.is_ours(KEY)
+            brought.end(ROUTE)
+        assert MARK not in b.scheduler.plugins
+
+    bench(test)
 
 
 def test_the_plugin_is_on_the_scheduler_only_while_somebody_listens(bench):
@@ -781,6 +801,26 @@ def test_a_bundle_whose_value_was_lost_is_handed_over_again(bench, gate, shares_
         assert told(b, names) == {slot: [first[slot], *again[slot]] for slot in range(3)}
         assert sealed(b) == [(3 if shares_disk else None, "result-lost")]
         assert isinstance(slots.wrappers[0], Succeeded) == shares_disk
+
+    bench(test)
+
+
+def test_what_stands_in_for_a_lost_attempt_does_not_wait_for_what_was_lost_with_it(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open()
+        graph = {OTHER_KEY: Task(OTHER_KEY, value), KEY: Task(KEY, wait, gate, TaskRef(OTHER_KEY))}
+        made, reader = b.client.get(graph, [OTHER_KEY, KEY], sync=False)
+        await b.until(gate.is_reached)
+        made.release()
+        await b.until(lambda: not b.scheduler.tasks[OTHER_KEY].who_wants)
+        await b.lose(victim)
+        assert is_sealed(b.scheduler.tasks[KEY])
+        assert not b.scheduler.tasks[KEY].dependencies
+        await b.worker()
+        with pytest.raises(Hold):
+            await reader
+        await b.until(lambda: list(b.scheduler.tasks) == [KEY])
 
     bench(test)
 

@@ -138,3 +138,18 @@ def test_a_million_children_are_as_many_entries_as_bundles() -> None:
     books.forget_row(range(1_000_000), 1)
     assert books._rows == {}
     assert books.find(999_999, 1) is None
+
+
+def test_others_may_look_for_what_lies_somewhere_while_more_is_sent_and_let_go_of() -> None:
+    books = Berths()
+    for run in range(4):
+        books.put(run, 2, alone(run, 2))
+        books.put_row(range(4 * run, 4 * run + 4), 1, bundle(run), 0)
+    found = []
+    for number, (_, span) in enumerate(books.lying_in({*map(bundle, range(4)), alone(3, 2)})):
+        books.put(10 + number, 2, alone(10 + number, 2))
+        books.put_row(range(20 + number, 21 + number), 5 + number, bundle(9), 0)
+        books.forget(number, 2)
+        books.forget_row(range(4 * number), 1)
+        found.append(span)
+    assert found == [(3, 2, 1), (0, 1, 4), (4, 1, 4), (8, 1, 4), (12, 1, 4)]
