@@ -240,7 +240,7 @@ class Ahead:
             # What reads a lost value flies on though marks are missing on its way.
             for reader in self._behind(run) if board.doubtful else readers:
                 if board.stage[reader] == FLYING:
-                    if isinstance(board.early.get(reader), AttemptCrashed):
+                    if may_have_begun(board, reader):
                         # It may have begun, if what it reads had ended: its rules say what follows.
                         stack.append(reader)
                         continue
@@ -355,3 +355,22 @@ class Ahead:
         for edge in self._board.plan.nodes[node].outs:
             if not self._wiring.maps[edge.downstream]:
                 yield edge.downstream
+
+
+def may_have_begun(board: Board, run: int) -> bool:
+    """Return whether an attempt that was sent ahead went down with what it read, and may have run before.
+
+    Parameters
+    ----------
+    board : Board
+        The books.
+    run : int
+        A run in flight.
+
+    Returns
+    -------
+    bool
+        False while nothing was heard of it.
+    """
+    early = board.early.get(run)
+    return isinstance(early, AttemptCrashed) and early.may_have_begun

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from prefectlite.engine.ahead import may_have_begun
 from prefectlite.engine.board import ASKING, FINAL, FLYING, PARKED, Board
-from prefectlite.engine.events import AttemptCrashed
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 from prefectlite.errors import AuditError
@@ -65,8 +65,7 @@ def _check_flight(board: Board, wiring: Wiring, run: int) -> None:
     if board.live[run] != board.submission[run]:
         raise AuditError(f"A run in flight is not held: {board.story(run)}.")
     # What flies may have had a value before it was lost, or have gone down with what it read.
-    may_have_begun = run in board.doubtful or isinstance(board.early.get(run), AttemptCrashed)
-    unsent = board.unsent[run] and not may_have_begun
+    unsent = board.unsent[run] and not (run in board.doubtful or may_have_begun(board, run))
     if board.unmet[run] and (unsent or not wiring.ahead[board.node[run]]):
         raise AuditError(f"A run flies ahead of an upstream that may not succeed: {board.story(run)}.")
 

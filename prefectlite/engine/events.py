@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefectlite.states.report import Report, Reports
+
+#: Why attempts crash that have not begun.
+_NOT_BEGUN: Final = frozenset({"unsent", "input-unreachable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,11 @@ class AttemptCrashed:
     submission: int
     cause: str
     text: str
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether its body may have run: it was sent, and there is no word that it never got its inputs."""
+        return self.cause not in _NOT_BEGUN
 
 
 @dataclass(frozen=True, slots=True)
