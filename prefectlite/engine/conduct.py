@@ -32,7 +32,7 @@ from prefectlite.engine.settling import Settling
 from prefectlite.engine.sources import anchors_of, arguments_of
 from prefectlite.engine.together import AGAIN, RUNNING, Together
 from prefectlite.engine.waits import Waits
-from prefectlite.engine.wiring import NO_ARGUMENTS, Wiring
+from prefectlite.engine.wiring import Wiring
 from prefectlite.rules.crash import LOSSES, decide_crash, decide_loss
 from prefectlite.rules.loop import decide_loop
 from prefectlite.rules.resume import decide_resume
@@ -248,7 +248,6 @@ class Conduct:
                 bool(wiring.drops[node]),
                 wiring.measures[node],
                 board.past(run),
-                wiring.consumes.get(node, NO_ARGUMENTS),
             )
         )
         if wiring.trusted[node]:

@@ -67,7 +67,7 @@ class Submit(NamedTuple):
     past : Past
         What the body may know of what went before.
     consumes : frozenset of str
-        The arguments that take values of which each is needed no more once this attempt has succeeded.
+        The arguments that take values of which nobody needs one any more once this attempt has succeeded.
     """
 
     run: int

@@ -40,8 +40,8 @@ class Wiring:
         Whether the node is one run of a task, by rules that are known to pass when all went well, and reads
         nothing but such runs, constants and parameters.
     consumes : dict of int to frozenset
-        By node, the arguments that take the values of a map's children, each of which nobody but the run that
-        takes it has to do with: a value is not needed any more as soon as that run has succeeded.
+        By map, the arguments that take the values of another's children, each of which nobody but the child
+        that takes it has to do with: a value is not needed any more as soon as that child has succeeded.
     """
 
     trusted: bytearray
@@ -138,9 +138,10 @@ def _consumes(
         # One with handlers may be shown the value, or be made to read its inputs once more.
         if len(outs) == 1 and trusted[up] and not keeps[up]:
             down, key = outs[0].downstream, outs[0].key
-            takes_each_once = outs[0].mapped == bool(maps[down]) and not outs[0].flattened
+            # A reduce is none: it may be sent anew while parts of it run.
+            are_pairs = outs[0].mapped and not outs[0].flattened
             are_tasks = plan.nodes[up].kind == plan.nodes[down].kind == "task"
-            if key is not None and takes_each_once and are_tasks and trusted[down]:
+            if key is not None and are_pairs and are_tasks and trusted[down]:
                 found[down] = found.get(down, NO_ARGUMENTS) | {key}
         up = maps.find(1, up + 1)
     return found

@@ -205,8 +205,7 @@ class Packer:
         lying = [(home.key, slot, count) for home in homes for slot, count in home.stretches]
         reads = _reads([*[(key, WHOLE, 1) for key in one.fold.shared], *lying], places)
         spec = spec_for(one.fold, sum([count for _, _, count in lying]), is_last=not covers)
-        consumes = tuple([one for one in reads if one[1] != WHOLE]) if one.fold.consumes else ()
-        member = one.key, 0, dumps(tuple(spec), self._names), reads, consumes
+        member = one.key, 0, dumps(tuple(spec), self._names), reads
         payload = pickle.dumps(Manifest([member]), 5)
         key = self.new_key(one.key, is_part=bool(covers))
         notes = self._first(one.annotations) if covers else one.annotations

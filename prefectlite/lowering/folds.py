@@ -168,7 +168,7 @@ def fold_of(submit: Submit, spec: Spec, needs: Sequence[Need]) -> Fold | None:
     expected = range(len(shared), len(shared) + count)
     if not count or (places != expected and tuple(places) != tuple(expected)):
         return None
-    return Fold(spec, fed[0], shared, spans, fed[0] in submit.consumes)
+    return Fold(spec, fed[0], shared, spans)
 
 
 def _listed(recipe: Recipe) -> Sequence[int]:

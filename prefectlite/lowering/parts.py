@@ -50,15 +50,12 @@ class Member(NamedTuple):
         Its ``Spec``, as it travels.
     reads : tuple of Stretch
         What its spec finds by position.
-    consumes : tuple of Stretch
-        Values that nobody needs any more once it has succeeded.
     """
 
     key: DataKey
     task: int
     spec: SentSpec
     reads: tuple[Stretch, ...]
-    consumes: tuple[Stretch, ...] = ()
 
 
 class Block(NamedTuple):
@@ -145,4 +142,4 @@ def parts_of(parts: Iterable[Block | tuple[Any, ...]]) -> tuple[Part, ...]:
     tuple of Part
         In the same order.
     """
-    return tuple([one if isinstance(one, Block) else Member(*one) for one in parts])
+    return tuple([one if isinstance(one, Block) else Member._make(one) for one in parts])

@@ -54,15 +54,12 @@ class Fold(NamedTuple):
         Data keys of constants, which have the first positions.
     spans : tuple of Span
         The values of the list, in order.
-    consumes : bool
-        Whether each of these values is needed no more once a call that takes it has succeeded.
     """
 
     spec: Spec
     argument: str
     shared: tuple[DataKey, ...]
     spans: tuple[Span, ...]
-    consumes: bool = False
 
 
 class Shipment(NamedTuple):

@@ -43,7 +43,7 @@ from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
-from prefectlite.worker.strips import Row, Single, Strip, expand, held_places, lying
+from prefectlite.worker.strips import Row, Single, Strip, expand, held_places
 from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
 
 #: So many bundles of a task go back whole when it has made a value that is too large for a bundle.
@@ -256,8 +256,7 @@ class _Runner:
             kinds = self._kinds[part.task] = Kinds(flow, task, self._here)
         if isinstance(part, Block):
             return Row(kinds, part, self._values, own)
-        consumed = lying(part.consumes, self._values) if part.consumes else ()
-        return Single(kinds, opened(part.spec), expand(part.reads, self._values, own), consumed)
+        return Single(kinds, opened(part.spec), expand(part.reads, self._values, own))
 
     def _goes_back(self, kind: Kind) -> bool:
         """Return whether nothing more of a bundle should begin here, since its values are too large for one.

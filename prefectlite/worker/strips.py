@@ -136,19 +136,11 @@ class Single(Strip):
         What it is told.
     values : sequence
         What lies under the keys that it needs, in order.
-    consumed : sequence of (Slots, int)
-        Values that nobody needs any more once it has succeeded.
     """
 
     __slots__ = ("_beside", "_given", "_recipes")
 
-    def __init__(
-        self,
-        kinds: Kinds,
-        spec: Spec,
-        values: Sequence[Any],
-        consumed: Sequence[tuple[Slots, int]] = (),
-    ) -> None:
+    def __init__(self, kinds: Kinds, spec: Spec, values: Sequence[Any]) -> None:
         (
             self.slug, self.first, loop, attempt, self._given, self._recipes, self._upstreams,
             drop_value, measure, self._beside,
@@ -157,7 +149,7 @@ class Single(Strip):
         self.count = 1
         self.held = _NONE if all_plain(values) else _ONE
         self.making = ""
-        self.consumed = (consumed,) if consumed else ()
+        self.consumed = ()
         self._values = values
 
     def arguments(self, place: int) -> dict[str, Any]:
@@ -230,7 +222,7 @@ class Row(Strip):
         self._read = _reads(block, values, own)
         self.held = _held(block, self._values, self._read)
         consumed = [
-            lying(what, values)
+            _lying(what, values)
             for name, kind, what in block.columns
             if kind == READ and name in block.consumes
         ]
@@ -441,21 +433,8 @@ def expand(stretches: Sequence[Stretch], values: Sequence[Any], own: Sequence[An
     return found
 
 
-def lying(stretches: Sequence[Stretch], values: Sequence[Any]) -> list[tuple[Slots, int]]:
-    """Return where values lie that stretches name, if they are large enough to be let go of early.
-
-    Parameters
-    ----------
-    stretches : sequence of Stretch
-        Values of other bundles.
-    values : sequence
-        What was passed by position.
-
-    Returns
-    -------
-    list of (Slots, int)
-        A bundle's values and a slot, for each; empty where it is not worth it.
-    """
+def _lying(stretches: Sequence[Stretch], values: Sequence[Any]) -> list[tuple[Slots, int]]:
+    """Return where values lie that stretches name, if they are large enough to be let go of early."""
     found: list[tuple[Slots, int]] = []
     for place, first, count in stretches:
         slots = None if place == SELF else values[place]

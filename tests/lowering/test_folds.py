@@ -182,17 +182,6 @@ def test_what_reads_a_tree_is_sent_behind_it(read_first: bool) -> None:
     assert keys.index(yard.berths.find(999, 1)[0]) < keys.index(packed[-1].key)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("consumes", [True, False])
-def test_each_call_consumes_what_it_reads_if_nobody_else_does(consumes: bool) -> None:
-    yard = Yard(*[3] * 20)
-    one = reduce_of(999, (0, 1, 60), shared=(SHARED,))
-    assert one.fold is not None
-    packed = yard.pack(one._replace(fold=one.fold._replace(consumes=consumes)))
-    assert len(packed) > 2
-    for (member,) in [pickle.loads(bundle.payload) for bundle in packed]:
-        assert member.consumes == (member.reads[1:] if consumes else ())
-
-
 def test_only_parts_go_before_others() -> None:
     yard = Yard(*[0] * 40)
     one = reduce_of(999, (0, 1, 40))
@@ -225,7 +214,6 @@ def test_a_whole_map_can(bench: Any) -> None:
     fold = lowered(bench, flow, end).fold
     assert fold is not None
     assert (fold.argument, fold.shared, fold.spans) == ("xs", (), ((fold.spans[0][0], 1, 20),))
-    assert fold.consumes
 
 
 def test_a_list_of_tasks_can(bench: Any) -> None:

@@ -285,7 +285,7 @@ def test_a_dask_executor_that_does_not_say_where_takes_it_from_the_settings(
     made: list[Any] = []
     monkeypatch.setattr(module, "start_cluster", lambda *arguments: made.append(arguments[:2]))
     monkeypatch.setattr(module, "reach_address", lambda *arguments: made.append(arguments[0]))
-    monkeypatch.setattr(module, "_active_client", lambda: None)
+    monkeypatch.setattr(module, "active_client", lambda: None)
     with set_temporary_config({"dask.address": "a:1", "dask.cluster_class": "some.Cluster", "debug": True}):
         for executor in (DaskExecutor(), DaskExecutor(n_workers=2), DaskExecutor("my.Cluster")):
             reach = executor._reach(current().dask.address)

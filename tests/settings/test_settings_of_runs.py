@@ -48,7 +48,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
     module = sys.modules["prefectlite.executors.dask"]
     monkeypatch.setattr(module, "DaskSession", Recorded)
     monkeypatch.setattr(module, "start_cluster", lambda *arguments: arguments[3])
-    monkeypatch.setattr(module, "_active_client", lambda: None)
+    monkeypatch.setattr(module, "active_client", lambda: None)
 
     def opened(executor: DaskExecutor) -> Mapping[str, Any]:
         session: Any = executor.open(BRIEF, lambda _: None, lambda _: None)

@@ -336,8 +336,6 @@ class Cluster:
         reader.folded.add(id(parcel))
         first = parcel.submit.run
         self.folded.setdefault(reader.submit.run, {})[first, parcel.submit.submission] = parcel.value
-        if any(one is parcel for one in self._consumed(reader)):
-            parcel.spent.add(parcel.worker)
         run, submission = reader.submit.run, reader.submit.submission
         self._wires.tell([], lambda t: InputsConsumed(t, run, submission, first, 1))
 

@@ -154,16 +154,6 @@ def a_value_that_is_read_is_dropped(patch: Patch) -> None:
 
 
 @plant
-def a_value_is_let_go_of_though_a_handler_may_make_its_reader_start_again(patch: Patch) -> None:
-    honest = wiring._consumes
-
-    def faulty(plan: Any, maps: bytearray, keeps: bytearray, trusted: bytearray) -> Any:
-        return honest(plan, maps, keeps, bytearray(b"\1" * len(trusted)))
-
-    patch.setattr(wiring, "_consumes", faulty)
-
-
-@plant
 def a_value_is_let_go_of_though_others_read_it(patch: Patch) -> None:
     def edit(_: Engine, found: list[Instruction]) -> list[Instruction]:
         return [

@@ -644,19 +644,6 @@ def test_a_child_that_consumes_two_values_lets_go_of_both(site):
     assert [type(each) for slots in (one, other) for each in slots.wrappers] == [Spent] * 4
 
 
-@pytest.mark.usefixtures("patient")
-def test_a_call_on_a_list_lets_go_of_what_it_consumes_if_it_succeeds(site):
-    def call(body):
-        slots = lie(2000, 2000, 2000)
-        recipe = "xs", (NEEDS, range(2), None, False)
-        one = member(Spec(SLUG, None, 1, 2, {}, (recipe,), (), False, ()), reads=[(0, 0, 2)])
-        site.bundle([one._replace(consumes=((0, 0, 2),))], [envelope(body)], [Lies()])
-        return [type(each) for each in slots.wrappers]
-
-    assert call(lambda xs: len(xs)) == [Spent, Spent, Succeeded]
-    assert call(lambda xs: length_but_of_the_second(xs[1])) == [Succeeded] * 3
-
-
 @pytest.mark.parametrize(
     ("sizes", "of", "consumes"),
     [((2000, 2000), Succeeded, ""), ((2000, 40), Succeeded, "x"), ((2000, 2000), Noted, "x")],
