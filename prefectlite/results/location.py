@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
+from string import Formatter
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -92,3 +93,30 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
             f"The {what} {template!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
             f"{', '.join(sorted(names)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
         ) from error
+
+
+def folder_in(template: Location) -> str:
+    """Return in which folder a template puts all that it may name.
+
+    Parameters
+    ----------
+    template : str or callable
+        One that can be filled in.
+
+    Returns
+    -------
+    str
+        What its author wrote before the first field, up to the last ``/``; empty for a function, of whose
+        text nobody knows which part its author wrote.
+
+    Examples
+    --------
+    >>> folder_in("../{date:%Y}/{x}.pkl"), folder_in("/data/rows-{x}"), folder_in("{x}/rows")
+    ('../', '/data/', '')
+    """
+    written = ""
+    for text, field, _, _ in () if callable(template) else Formatter().parse(template):
+        written += text
+        if field is not None:
+            break
+    return written[: written.rfind("/") + 1]

@@ -92,6 +92,49 @@ def test_a_location_is_a_template_or_a_function() -> None:
         Result(location=lambda **_: 5).format()  # type: ignore[arg-type,return-value]
 
 
+@pytest.mark.parametrize("location", ["{out}/{{x}}", "../{{x}}", "{out}/a/../{{x}}", "a/../../{{x}}"])
+def test_a_local_result_writes_where_its_author_wrote(location: str, tmp_path: Path) -> None:
+    location = location.format(out=tmp_path)
+    result = LocalResult(tmp_path / "in", location=location)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    written = str(result.write([1], x="5").location)
+    assert Path(written).resolve() == tmp_path / "5"
+    assert result.exists(location, x="5")
+    assert not result.exists(location, x="6")
+    assert result.read(written).value == result.read(location.format(x="5")).value == [1]
+
+
+@pytest.mark.parametrize(
+    ("location", "x"),
+    [
+        ("{x}", "/etc/passwd"),
+        ("{x}", "../a"),
+        ("{x}{x}/a", "."),
+        (".{x}/a", "."),
+        ("..{x}", "/a"),
+        ("..{x}", ""),
+        ("../{x}", ".."),
+        ("../{x}", "a/../../b"),
+        ("{x}/../../a", ""),
+        ("/data/{x}", "../a"),
+        ("/data{x}/a", "/.."),
+        (lambda x: x, "/etc/passwd"),
+        (lambda x: f"/data/{x}", "a"),
+    ],
+)
+def test_what_is_filled_in_leads_nowhere_else(location: Any, x: str, tmp_path: Path) -> None:
+    result = LocalResult(tmp_path, location=location)
+    for act in (
+        lambda: result.exists(location, x=x),
+        lambda: result.write(1, x=x),
+        lambda: result.format(x=x),
+    ):
+        with pytest.raises(ResultError, match="does not name a file inside"):
+            act()
+    assert names_in(tmp_path) == []
+
+
 def test_without_a_location_a_value_has_its_task_runs_name(tmp_path: Path) -> None:
     result = LocalResult(tmp_path)
     first = result.write(1, task_run_id="8fe2/load-1[3]")
