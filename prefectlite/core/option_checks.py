@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
-from prefectlite.kinds import shown
+from prefectlite.kinds import is_truth, shown
 from prefectlite.results.location import Location
 from prefectlite.results.result import Result
 from prefectlite.rules.triggers import all_successful, some_failed, some_successful
@@ -98,9 +98,10 @@ def _whole(place: Where, value: Any) -> int:
 
 
 def _flag(place: Where, value: Any) -> bool:
-    if not isinstance(value, bool):
+    # As in Prefect 1; it took any value for a truth, also "no" for True.
+    if not (value is None or is_truth(value)):
         raise place.refuse_kind(value, "give True or False.")
-    return value
+    return bool(value)
 
 
 def _number(place: Where, value: Any, mend: str) -> float:
