@@ -6,8 +6,10 @@ import copy
 import logging
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt
 from prefectlite.kinds import shown
@@ -236,17 +238,25 @@ class Result(AnyResult):
         if location is not None:
             return self._filled_in(location, kwargs)
         is_ours = type(self).default_location is Result.default_location
-        return default_location(**kwargs) if is_ours else self.default_location
+        if is_ours and isinstance(kwargs.get("task_run_id"), str):
+            return default_location(**kwargs)
+        return self.default_location
 
     @property
     def default_location(self) -> str:
-        """A name for a value of which nobody says one, from the time; a subclass may have others."""
-        return default_location()
+        """A name for a value of which nobody says one, from the time; a subclass may have others.
+
+        A task run's value has the name of its run, unless a subclass says otherwise.
+        """
+        return self._name_of(datetime.now(UTC))
 
     @property
     def logger(self) -> logging.Logger:
         """The logger of its class's own."""
         return logging.getLogger(f"prefectlite.{type(self).__name__}")
+
+    def _name_of(self, now: datetime) -> str:
+        return f"{now.year}/{now.month}/{now.day}/{uuid4()}.prefect_result"
 
     def _found(self, value: Any, location: str) -> Self:
         new = self.from_value(value)
@@ -369,6 +379,10 @@ class LocalResult(Result):
         rest = location.removeprefix(folder)
         FolderStore(Path(self.dir, folder)).path(rest.lstrip("/") if folder else rest)
         return location
+
+    def _name_of(self, now: datetime) -> str:
+        name = f"prefect-result-{now:%Y-%m-%dt%H-%M-%S-%f}-00-00-{uuid4().hex[:8]}"
+        return str(Path(self.dir).expanduser().absolute() / name)
 
     def _at(self, location: str, what: str) -> tuple[FolderStore, str]:
         cut = str(location).rfind("/") + 1

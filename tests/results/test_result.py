@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 import pytest
@@ -192,7 +193,18 @@ def test_a_subclass_may_store_under_names_that_nobody_said() -> None:
     assert Counting().write(1, task_run_id="8fe2/load-1[3]").location == "first"
     assert Counting(location="{x}").write(1, x=2).location == "2"
     assert str(Shelf().write(1).location) != str(Shelf().write(1).location)
-    assert Shelf().default_location.startswith("result-")
+
+
+def test_outside_of_a_run_a_name_is_made_from_the_time(tmp_path: Path) -> None:
+    today, local = datetime.now(UTC), LocalResult(tmp_path)
+    assert fullmatch(rf"{today.year}/\d+/\d+/[0-9a-f-]{{36}}\.prefect_result", Result().default_location)
+    assert fullmatch(
+        rf"{tmp_path}/prefect-result-{today.year}-\d\d-\d\dt\d\d-\d\d-\d\d-\d{{6}}-00-00-[0-9a-f]{{8}}",
+        local.default_location,
+    )
+    written = local.write(1).location
+    assert local.read(str(written)).value == 1
+    assert {path.parent for path in tmp_path.iterdir()} == {Path(str(written)).parent} == {tmp_path}
 
 
 def test_a_result_without_a_store_says_what_it_needs() -> None:
@@ -267,7 +279,7 @@ def test_a_prefect_result_may_be_a_moment() -> None:
     when = datetime(2030, 1, 2, tzinfo=UTC)
     result = PrefectResult(serializer=DateTimeSerializer())
     written = result.write(when)
-    assert written.location == "2030-01-02T00:00:00+00:00"
+    assert written.location == "2030-01-02T00:00:00Z"
     assert result.read(written.location).value == when
     assert not result.exists("tomorrow")
     with pytest.raises(TypeError, match=r"serializer=PickleSerializer\(\); give JSONSerializer"):
