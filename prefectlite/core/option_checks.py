@@ -14,6 +14,7 @@ from prefectlite.results.location import Location
 from prefectlite.results.result import Result
 from prefectlite.rules.triggers import all_successful, some_failed, some_successful
 from prefectlite.states.signals import FAIL
+from prefectlite.states.value import NO_RESULT
 
 #: A delay: seconds, or a timedelta.
 Delay: TypeAlias = float | timedelta
@@ -222,7 +223,7 @@ def _run_name(place: Where, value: Any) -> Location | None:
 
 
 def _result(place: Where, value: Any) -> Result | None:
-    if value is not None and not isinstance(value, Result):
+    if value is NO_RESULT or not isinstance(value, Result | None):
         raise place.refuse_kind(value, "give a Result, as in result=LocalResult(dir='results').")
     return value
 

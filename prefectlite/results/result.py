@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+from abc import ABC
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,10 @@ from prefectlite.results.location import Location, default_location, filled_in, 
 from prefectlite.results.store import FolderStore, Store, folder_name
 from prefectlite.settings import current
 from prefectlite.states.holders import AnyResult
+from prefectlite.states.value import NoResultType
 
 
-class Result(AnyResult):
+class Result(AnyResult, ABC):
     """Where a task's value is stored, in what form, and under what name.
 
     A subclass may define ``read``, ``write`` and ``exists`` itself; with a ``store``, all three are there.
@@ -284,6 +286,10 @@ class Result(AnyResult):
     def __repr__(self) -> str:
         """Return class and value."""
         return f"<{type(self).__name__}: {mask(shown(self.value))}>"
+
+
+# As in Prefect 1; it lies in a room below, since states stand without results.
+Result.register(NoResultType)
 
 
 def store_of(result: Result) -> Store | None:

@@ -24,6 +24,7 @@ from prefectlite.results import (
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.location import default_location
 from prefectlite.serializers import DateTimeSerializer, JSONSerializer, PickleSerializer
+from prefectlite.states import NO_RESULT, Success
 
 
 def names_in(folder: Path) -> list[str]:
@@ -205,6 +206,15 @@ def test_outside_of_a_run_a_name_is_made_from_the_time(tmp_path: Path) -> None:
     written = local.write(1).location
     assert local.read(str(written)).value == 1
     assert {path.parent for path in tmp_path.iterdir()} == {Path(str(written)).parent} == {tmp_path}
+
+
+def test_what_a_state_has_that_was_given_no_result_passes_for_one_and_stores_nothing() -> None:
+    assert isinstance(Success()._result, Result)
+    assert isinstance(NO_RESULT, Result)
+    assert not isinstance(NO_RESULT, LocalResult)
+    for act in (lambda: task(names_in, result=NO_RESULT), lambda: Flow("f", result=NO_RESULT)):
+        with pytest.raises(TypeError, match=r"result=NO_RESULT; give a Result"):
+            act()
 
 
 def test_a_result_without_a_store_says_what_it_needs() -> None:
