@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 from abc import ABC
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from prefectlite.results.formats import PickleSerializer, Serializer, as_seriali
 from prefectlite.results.location import Location, default_location, filled_in, folder_in
 from prefectlite.results.store import FolderStore, Store, folder_name
 from prefectlite.settings import current
+from prefectlite.settings.loggers import ClassLogger
 from prefectlite.states.holders import AnyResult
 from prefectlite.states.value import NoResultType
 
@@ -51,6 +51,9 @@ class Result(AnyResult, ABC):
     >>> Result(location="{city}/{year}.pkl").format(city="Bergen", year=2026).location
     'Bergen/2026.pkl'
     """
+
+    #: The logger of its class's own.
+    logger = ClassLogger()
 
     def __init__(
         self,
@@ -251,11 +254,6 @@ class Result(AnyResult, ABC):
         A task run's value has the name of its run, unless a subclass says otherwise.
         """
         return self._name_of(datetime.now(UTC))
-
-    @property
-    def logger(self) -> logging.Logger:
-        """The logger of its class's own."""
-        return logging.getLogger(f"prefectlite.{type(self).__name__}")
 
     def _name_of(self, now: datetime) -> str:
         return f"{now.year}/{now.month}/{now.day}/{uuid4()}.prefect_result"

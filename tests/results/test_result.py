@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from re import fullmatch
@@ -168,6 +169,9 @@ def test_equality_weighs_class_and_public_attributes(tmp_path: Path) -> None:
     assert Result() != ConstantResult()
     assert one.copy().serializer == PickleSerializer()
     assert one.logger.name == "prefectlite.LocalResult"
+    own: Any = one.copy()
+    own.logger = logging.getLogger("own")
+    assert own.logger.name == "own"
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
 
