@@ -42,6 +42,27 @@ def check_kind(owner: str, name: str, value: object, kind: Any, mend: str) -> No
         raise DefinitionTypeError(f"{owner} has {name}={shown(value)}; {mend}")
 
 
+def is_truth(value: object) -> bool:
+    """Return whether a value is a truth value, or one of the numbers that stand for them.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        Whether it is True, False, 1 or 0.
+
+    Examples
+    --------
+    >>> is_truth(1), is_truth(2), is_truth("yes")
+    (True, False, False)
+    """
+    return isinstance(value, int) and value in (0, 1)
+
+
 def shown(value: object) -> str:
     """Return a value as it may stand in an error: not without end, and whatever its ``repr`` does.
 

@@ -11,6 +11,7 @@ from prefectlite.errors import DefinitionError, DefinitionTypeError, warn_caller
 from prefectlite.kinds import shown
 from prefectlite.results.result import Result
 from prefectlite.schedules.schedules import Schedule, as_schedule
+from prefectlite.states.value import NO_RESULT
 
 T = TypeVar("T")
 
@@ -240,7 +241,7 @@ def as_result(flow_name: str, option: str, value: Any) -> Result | None:
     DefinitionTypeError
         When it is something else.
     """
-    if value is not None and not isinstance(value, Result):
+    if value is NO_RESULT or not isinstance(value, Result | None):
         mend = "give a Result, as in result=LocalResult(dir='results')."
         raise DefinitionTypeError(_text(flow_name, option, value, mend))
     return value

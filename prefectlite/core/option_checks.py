@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
-from prefectlite.kinds import shown
+from prefectlite.kinds import is_truth, shown
 from prefectlite.results.location import Location
 from prefectlite.results.result import Result
 from prefectlite.rules.triggers import all_successful, some_failed, some_successful
 from prefectlite.states.signals import FAIL
+from prefectlite.states.value import NO_RESULT
 
 #: A delay: seconds, or a timedelta.
 Delay: TypeAlias = float | timedelta
@@ -98,9 +99,10 @@ def _whole(place: Where, value: Any) -> int:
 
 
 def _flag(place: Where, value: Any) -> bool:
-    if not isinstance(value, bool):
+    # As in Prefect 1; it took any value for a truth, also "no" for True.
+    if not (value is None or is_truth(value)):
         raise place.refuse_kind(value, "give True or False.")
-    return value
+    return bool(value)
 
 
 def _number(place: Where, value: Any, mend: str) -> float:
@@ -221,7 +223,7 @@ def _run_name(place: Where, value: Any) -> Location | None:
 
 
 def _result(place: Where, value: Any) -> Result | None:
-    if value is not None and not isinstance(value, Result):
+    if value is NO_RESULT or not isinstance(value, Result | None):
         raise place.refuse_kind(value, "give a Result, as in result=LocalResult(dir='results').")
     return value
 

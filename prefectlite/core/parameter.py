@@ -11,6 +11,7 @@ from prefectlite.core.base import Task
 from prefectlite.core.layers import current_layer
 from prefectlite.core.secret_types import holds_secret
 from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+from prefectlite.kinds import is_truth
 from prefectlite.late import late_names
 from prefectlite.masking import hide, mask
 from prefectlite.printable import label
@@ -104,7 +105,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         type: Any = ANY,  # noqa: A002  # the word that users know
     ) -> None:
         as_slug(name, "A parameter")
-        if required is not None and not isinstance(required, bool):
+        if not (required is None or is_truth(required)):
             raise DefinitionTypeError(
                 f"Parameter {name!r} has required={required!r}; give True, False, or None to let the default "
                 "decide."
@@ -112,7 +113,7 @@ class Parameter(Task, _Fitting):  # type: ignore[misc]  # for a type checker it 
         super().__init__(name=name, slug=name, tags=tags)
         self.type = type
         self._adapter: TypeAdapter[Any] | None = None
-        self.required = default is NO_DEFAULT if required is None else required
+        self.required = default is NO_DEFAULT if required is None else bool(required)
         self.default = None
         if default is not NO_DEFAULT or not self.required:
             self.default = self._checked_default(None if default is NO_DEFAULT else default)

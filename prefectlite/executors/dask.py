@@ -28,6 +28,7 @@ from prefectlite.late import loaded
 from prefectlite.lowering.pace import most_together
 from prefectlite.settings import Settings
 from prefectlite.settings import current as current_settings
+from prefectlite.settings.loggers import ClassLogger
 
 #: The names of Dask's own schedulers for what a local cluster can be.
 _SCHEDULERS: Final = {
@@ -114,6 +115,9 @@ class DaskExecutor:
     >>> DaskExecutor(n_workers=2)
     DaskExecutor(n_workers=2)
     """
+
+    #: The logger of its class's own.
+    logger = ClassLogger()
 
     def __init__(
         self,

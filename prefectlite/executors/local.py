@@ -21,6 +21,7 @@ from prefectlite.executors.protocol import Deliver, DeliverLogs, Parcel, RunBrie
 from prefectlite.executors.submitting import Executor
 from prefectlite.executors.tellers import Calls, Children
 from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
+from prefectlite.settings.loggers import ClassLogger
 from prefectlite.worker.apart import rest
 from prefectlite.worker.around import Kinds
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
@@ -36,6 +37,9 @@ class LocalExecutor:
     >>> LocalExecutor()
     LocalExecutor()
     """
+
+    #: The logger of its class's own.
+    logger = ClassLogger()
 
     def open(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> LocalSession:
         """Begin a session.

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from prefectlite.executors.errands import ErrandSession
 from prefectlite.executors.protocol import Deliver, DeliverLogs, RunBrief
 from prefectlite.executors.protocol import Executor as Place
+from prefectlite.settings.loggers import ClassLogger
 
 
 class Executor(ABC):
@@ -20,6 +21,9 @@ class Executor(ABC):
     The function and its argument can be pickled, and so can what it returns; where nobody pickles them,
     values stay what they are.
     """
+
+    #: The logger of its class's own.
+    logger = ClassLogger()
 
     @contextmanager
     def start(self) -> Iterator[None]:

@@ -13,12 +13,12 @@ import lzma
 import pickle
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import DefinitionError, DefinitionTypeError
 from prefectlite.kinds import BYTES, check_kind
-from prefectlite.moments import pendular
+from prefectlite.moments import pendular, read
 from prefectlite.results.serializers import dumps
 
 if TYPE_CHECKING:
@@ -210,10 +210,12 @@ class DateTimeSerializer(Serializer):
         Returns
         -------
         bytes
-            Such as ``2026-03-01T06:00:00+00:00``.
+            Such as ``2026-03-01T06:00:00Z``.
         """
         check_kind("DateTimeSerializer", "value", value, date, "give a datetime.")
         text: str = value.isoformat()
+        if text.endswith("+00:00") and value.tzname() == "UTC":
+            text = f"{text.removesuffix('+00:00')}Z"
         return text.encode()
 
     def deserialize(self, value: bytes) -> DateTime:
@@ -228,8 +230,17 @@ class DateTimeSerializer(Serializer):
         -------
         pendulum.DateTime
             With the offset as its time zone, if there was one.
+
+        Raises
+        ------
+        ValueError
+            When it is no such text.
         """
-        return pendular(datetime.fromisoformat(bytes(_content(self, value)).decode()))
+        text = bytes(_content(self, value)).decode()
+        moment = read(text)
+        if moment is None:
+            raise ValueError(f"{text!r} is no date or time in ISO 8601")
+        return pendular(moment)
 
 
 class PandasSerializer(Serializer):

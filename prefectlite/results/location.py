@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from hashlib import blake2b
+from string import Formatter
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -18,20 +17,20 @@ Location: TypeAlias = str | Callable[..., str]
 _LONGEST: Final = 200
 
 
-def default_location(**kwargs: Any) -> str:
-    """Return a name for a value of which nobody says one.
+def default_location(task_run_id: str, task_run_count: object = None, **_others: Any) -> str:
+    """Return a name for a task run's value of which nobody says one.
 
     Parameters
     ----------
-    **kwargs : object
-        The context of a task run; its ``task_run_id`` makes the name, with its ``task_run_count`` from the
-        second attempt on.
+    task_run_id : str
+        Which run; it makes the name.
+    task_run_count : object
+        Which attempt; it has a part in the name from the second on.
 
     Returns
     -------
     str
-        Another for each attempt: one that was given up may go on, and store its value last. Outside of a task
-        run, from the time.
+        Another for each attempt: one that was given up may go on, and store its value last.
 
     Examples
     --------
@@ -40,16 +39,12 @@ def default_location(**kwargs: Any) -> str:
     >>> default_location(task_run_id="8fe2/load-1[3]", task_run_count=2)
     '8fe2/load-1[3]#2'
     """
-    run = kwargs.get("task_run_id")
-    if not isinstance(run, str):
-        return f"result-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.urandom(4).hex()}"
-    flow_run, _, name = run.partition("/")
-    attempt = kwargs.get("task_run_count")
-    ending = f"#{attempt}" if isinstance(attempt, int) and attempt > 1 else ""
+    flow_run, _, name = task_run_id.partition("/")
+    ending = f"#{task_run_count}" if isinstance(task_run_count, int) and task_run_count > 1 else ""
     # A slug may hold anything.
     safe = quote(name, safe=" []@()+,=", errors="backslashreplace").replace("..", "%2E%2E")
     if len(safe) > _LONGEST or safe in ("", "."):
-        digest = blake2b(run.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+        digest = blake2b(task_run_id.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
         safe = f"{safe[: _LONGEST - 40]}-{digest}"
     return f"{flow_run}/{safe}{ending}"
 
@@ -92,3 +87,30 @@ def filled_in(template: Location, names: Mapping[str, Any], what: str = "locatio
             f"The {what} {template!r} cannot be filled in ({type(error).__name__}: {error}); it may name "
             f"{', '.join(sorted(names)) or 'nothing'}, and a brace itself is written twice: '{{{{'."
         ) from error
+
+
+def folder_in(template: Location) -> str:
+    """Return in which folder a template puts all that it may name.
+
+    Parameters
+    ----------
+    template : str or callable
+        One that can be filled in.
+
+    Returns
+    -------
+    str
+        What its author wrote before the first field, up to the last ``/``; empty for a function, of whose
+        text nobody knows which part its author wrote.
+
+    Examples
+    --------
+    >>> folder_in("../{date:%Y}/{x}.pkl"), folder_in("/data/rows-{x}"), folder_in("{x}/rows")
+    ('../', '/data/', '')
+    """
+    written = ""
+    for text, field, _, _ in () if callable(template) else Formatter().parse(template):
+        written += text
+        if field is not None:
+            break
+    return written[: written.rfind("/") + 1]

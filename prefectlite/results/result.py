@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
+from abc import ABC
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt
 from prefectlite.kinds import shown
 from prefectlite.masking import mask
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
-from prefectlite.results.location import Location, default_location, filled_in
+from prefectlite.results.location import Location, default_location, filled_in, folder_in
 from prefectlite.results.store import FolderStore, Store, folder_name
 from prefectlite.settings import current
+from prefectlite.settings.loggers import ClassLogger
 from prefectlite.states.holders import AnyResult
+from prefectlite.states.value import NoResultType
 
 
-class Result(AnyResult):
+class Result(AnyResult, ABC):
     """Where a task's value is stored, in what form, and under what name.
 
     A subclass may define ``read``, ``write`` and ``exists`` itself; with a ``store``, all three are there.
@@ -46,6 +51,9 @@ class Result(AnyResult):
     >>> Result(location="{city}/{year}.pkl").format(city="Bergen", year=2026).location
     'Bergen/2026.pkl'
     """
+
+    #: The logger of its class's own.
+    logger = ClassLogger()
 
     def __init__(
         self,
@@ -96,7 +104,8 @@ class Result(AnyResult):
         ResultCorrupt
             When it is not what was written, not by such a serializer, or names a module that is missing here.
         """
-        content = self._need_store("read").read(location)
+        store, place = self._at(location, "read")
+        content = store.read(place)
         try:
             value = self.serializer.deserialize(content)
         except ImportError as error:
@@ -134,9 +143,9 @@ class Result(AnyResult):
         ResultError
             When it cannot be stored there.
         """
-        store = self._need_store("write")
         location = self.named(**kwargs)
-        store.write(location, self.serializer.serialize(value))
+        store, place = self._at(location, "write")
+        store.write(place, self.serializer.serialize(value))
         return self._found(value, location)
 
     def exists(self, location: Location, /, **kwargs: Any) -> bool:
@@ -159,7 +168,8 @@ class Result(AnyResult):
         NotImplementedError
             When there is neither a store nor an ``exists`` of a subclass.
         """
-        return self._need_store("exists").exists(filled_in(location, kwargs))
+        store, place = self._at(self._filled_in(location, kwargs), "exists")
+        return store.exists(place)
 
     def format(self, **kwargs: Any) -> Self:
         """Return a copy whose location is a name.
@@ -231,32 +241,39 @@ class Result(AnyResult):
         """
         location = self._named_by if self.location is None else self.location
         if location is not None:
-            return filled_in(location, kwargs)
+            return self._filled_in(location, kwargs)
         is_ours = type(self).default_location is Result.default_location
-        return default_location(**kwargs) if is_ours else self.default_location
+        if is_ours and isinstance(kwargs.get("task_run_id"), str):
+            return default_location(**kwargs)
+        return self.default_location
 
     @property
     def default_location(self) -> str:
-        """A name for a value of which nobody says one, from the time; a subclass may have others."""
-        return default_location()
+        """A name for a value of which nobody says one, from the time; a subclass may have others.
 
-    @property
-    def logger(self) -> logging.Logger:
-        """The logger of its class's own."""
-        return logging.getLogger(f"prefectlite.{type(self).__name__}")
+        A task run's value has the name of its run, unless a subclass says otherwise.
+        """
+        return self._name_of(datetime.now(UTC))
+
+    def _name_of(self, now: datetime) -> str:
+        return f"{now.year}/{now.month}/{now.day}/{uuid4()}.prefect_result"
 
     def _found(self, value: Any, location: str) -> Self:
         new = self.from_value(value)
         new.location = location
         return new
 
-    def _need_store(self, what: str) -> Store:
+    def _filled_in(self, template: Location, names: Mapping[str, Any]) -> str:
+        return filled_in(template, names)
+
+    def _at(self, location: str, what: str) -> tuple[Store, str]:
+        """Return the store of a location, and the location in it; ``what`` is to be done there."""
         if self._store is None:
             raise NotImplementedError(
                 f"{type(self).__name__} cannot {what} a value: it has no store; use LocalResult(dir=...), "
                 f"give {type(self).__name__}(store=...), or define {what} in a subclass."
             )
-        return self._store
+        return self._store, location
 
     def __eq__(self, other: object) -> bool:
         """Return whether class and public attributes are the same."""
@@ -267,6 +284,10 @@ class Result(AnyResult):
     def __repr__(self) -> str:
         """Return class and value."""
         return f"<{type(self).__name__}: {mask(shown(self.value))}>"
+
+
+# As in Prefect 1; it lies in a room below, since states stand without results.
+Result.register(NoResultType)
 
 
 def store_of(result: Result) -> Store | None:
@@ -287,6 +308,10 @@ def store_of(result: Result) -> Store | None:
 
 class LocalResult(Result):
     """Stores a value as a file in a folder of the machine where the task runs.
+
+    A location leads where it was written to lead, also if that is an absolute path or has a ``..``:
+    ``"/data/{x}.pkl"`` is a file in ``/data``, or below. What is filled in leads out of no folder, nor does
+    what a function returns.
 
     Parameters
     ----------
@@ -347,8 +372,28 @@ class LocalResult(Result):
         """
         written = super().write(value, **kwargs)
         assert isinstance(written.location, str)
-        written.location = str(FolderStore(self.dir).path(written.location))
+        store, place = self._at(written.location, "write")
+        written.location = str(store.path(place))
         return written
+
+    def _filled_in(self, template: Location, names: Mapping[str, Any]) -> str:
+        location = super()._filled_in(template, names)
+        # What the author wrote goes where it says; what is filled in may be anything, and stays below that.
+        folder = folder_in(template)
+        rest = location.removeprefix(folder)
+        FolderStore(Path(self.dir, folder)).path(rest.lstrip("/") if folder else rest)
+        return location
+
+    def _name_of(self, now: datetime) -> str:
+        name = f"prefect-result-{now:%Y-%m-%dt%H-%M-%S-%f}-00-00-{uuid4().hex[:8]}"
+        return str(Path(self.dir).expanduser().absolute() / name)
+
+    def _at(self, location: str, what: str) -> tuple[FolderStore, str]:
+        cut = str(location).rfind("/") + 1
+        folder = str(location)[:cut]
+        if folder.startswith("/") or ".." in folder.split("/"):
+            return FolderStore(Path(self.dir, folder)), location[cut:]
+        return FolderStore(self.dir), location
 
 
 def default_folder() -> str:

@@ -14,7 +14,7 @@ from prefectlite.results.location import Location
 from prefectlite.results.result import Result
 from prefectlite.states.holders import RESULT_MAKER
 from prefectlite.states.report import ResultRef
-from prefectlite.states.value import StateValue
+from prefectlite.states.value import NO_RESULT, StateValue
 
 
 class ConstantResult(Result):
@@ -370,7 +370,7 @@ def _of_state(state: StateValue) -> Result:
     if ref is not None:
         source: object = ref.source
         stored = source.result_for(ref) if isinstance(source, ResultSource) else None
-        if stored is None and isinstance(ref.given, Result):
+        if stored is None and ref.given is not NO_RESULT and isinstance(ref.given, Result):
             plain = ref.given.copy()
         else:
             plain = plain if stored is None else stored.copy()

@@ -428,8 +428,13 @@ RUNS: dict[str, Bad] = {
         ("'open'", "`with` block", "behind the block"),
     ),
     "run with an unknown parameter": (
-        lambda: run(z=1),
+        lambda: run(parameters={"z": 1}),
         ValueError,
+        ("'built'", "'z'", "its parameters are n"),
+    ),
+    "run with an unknown keyword": (
+        lambda: run(z=1),
+        TypeError,
         ("'built'", "'z'", "its parameters are n"),
     ),
     "run with no names": (lambda: run(parameters=3), ValueError, ("'built'", "parameters=3", "pass a dict")),

@@ -245,8 +245,9 @@ def _(kit: Kit) -> None:
         flow.add_task(Parameter("only", "parameter"))
         task(body, name="given", target="{flow_name}-{task_name}-{only}-{parameters[only]}-{today}")("input")
         task(body, name="missing", target="{nothing}")()
-        task(body, name="outside", target="../{x}")(x=5)
+        task(body, name="outside", target="../{x}")(x="../5")
         task(body, name="hostile", target="{x}/a")(x="/etc")
+        task(body, name="made", target=lambda x, **_: f"/{x}")(x="etc")
         task(body, name="braces", target=lambda x, **_: x)(x="{0}{x}")
 
     found = kit.run(flow)
@@ -256,11 +257,37 @@ def _(kit: Kit) -> None:
     assert found["missing-1"].message.startswith(
         "The place of its value cannot be told: ResultError: The location '{nothing}' cannot be filled in"
     )
-    for slug in ("outside-1", "hostile-1"):
+    for slug in ("outside-1", "hostile-1", "made-1"):
         assert type(found[slug]) is Failed
         assert "does not name a file inside FolderStore" in found[slug].message
     assert type(kit.run(flow)["braces-1"]) is Cached
     assert {file for file in kit.files if "given" not in file} == {"{0}{x}"}
+
+
+@row("13", "a location leads where its author wrote, out of the folder too")
+def _(kit: Kit) -> None:
+    ran, inner = kit.ran, LocalResult(kit.folder / "inner", location="../beside/{x}.pkl")
+
+    def body(x: int) -> int:
+        ran("body")
+        return x
+
+    with Flow("elsewhere") as flow:
+        task(body, name="target", target=f"{kit.folder}/{{x}}/at.pkl", result=LocalResult("inner"))(1)
+        task(body, name="above", result=inner)(2)
+        task(body, name="result", result=LocalResult(location=f"{kit.folder}/at-{{x}}"))(3)
+
+    first, second = kit.run(flow), kit.run(flow)
+
+    assert kit.files == {"1/at.pkl", "beside/2.pkl", "at-3"}
+    assert first["target-1"].result_ref.location == f"{kit.folder}/1/at.pkl"
+    assert type(second["target-1"]) is Cached
+    assert inner.read("../beside/2.pkl").value == LocalResult().read(f"{kit.folder}/beside/2.pkl").value == 2
+    assert {slug: state.result for slug, state in second.items()} == {
+        "target-1": 1,
+        "above-1": 2,
+        "result-1": 3,
+    }
 
 
 @row("13", "a value that cannot be stored fails its run, which is tried again")

@@ -54,7 +54,9 @@ def _() -> None:
 
 @row("19", "each executor is an Executor")
 def _() -> None:
-    assert all(isinstance(one(), Executor) for one in (LocalExecutor, LocalDaskExecutor, DaskExecutor))
+    for kind in (LocalExecutor, LocalDaskExecutor, DaskExecutor):
+        assert isinstance(kind(), Executor)
+        assert kind().logger.name == f"prefectlite.{kind.__name__}"
 
 
 @row("19", "DaskExecutor(address=) is a scheduler that is up; with a cluster beside it, it is a ValueError")
@@ -100,6 +102,8 @@ def _() -> None:
     assert told == ["start", {**names, "task_index": 0}, {**names, "task_index": 1}, "end"]
     with pytest.raises(TypeError, match="abstract"):
         type("Lacking", (Executor,), {"wait": Own.wait})()
+    whole: Any = type("Whole", (Executor,), {"submit": Own.submit, "wait": Own.wait})()
+    assert whole.logger.name == "prefectlite.Whole"
 
 
 @row("19", "executors survive cloudpickle while nothing runs there")

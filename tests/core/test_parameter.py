@@ -47,6 +47,8 @@ def test_a_parameter_without_default_is_required() -> None:
     assert not Parameter("x", default=None).required
     assert not Parameter("x", required=False).required
     assert Parameter("x", required=False).default is None
+    assert Parameter("x", required=0).required is False
+    assert Parameter("x", default=3, required=1).required is True
     assert Parameter("x", default=3, required=True).required
     assert repr(NO_DEFAULT) == "NO_DEFAULT"
 

@@ -171,6 +171,20 @@ def test_an_option_may_be_set_later_and_is_checked_then() -> None:
     assert Task.max_retries.__doc__ == "How many attempts may follow a failed first one."
 
 
+@pytest.mark.parametrize("option", ["log_stdout", "skip_on_upstream_skip", "checkpoint", "isolate"])
+@pytest.mark.parametrize(("given", "kept"), [(0, False), (1, True), (False, False)])
+def test_a_number_stands_for_a_truth_value(option: str, given: Any, kept: bool) -> None:
+    assert getattr(task(inc.run, **{option: given}), option) is kept
+    one = Task()
+    setattr(one, option, given)
+    assert getattr(one, option) is kept
+
+
+def test_what_is_none_is_no_truth() -> None:
+    made = Task(log_stdout=None, skip_on_upstream_skip=None)  # type: ignore[arg-type]
+    assert (made.log_stdout, made.skip_on_upstream_skip) == (False, False)
+
+
 def test_a_cache_may_be_set_up_in_any_order() -> None:
     made, other = inc.copy(), inc.copy()
 
@@ -515,7 +529,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_retries": 1, "retry_on": 3}, DefinitionTypeError, "give exception types"),
     ({"max_retries": 1, "retry_on": []}, DefinitionTypeError, "give exception types"),
     ({"trigger": "all_failed"}, DefinitionTypeError, "trigger='all_failed'; give a function"),
-    ({"skip_on_upstream_skip": 1}, DefinitionTypeError, "give True or False"),
+    ({"skip_on_upstream_skip": 2}, DefinitionTypeError, "give True or False"),
     ({"state_handlers": print}, DefinitionTypeError, "give a list of functions"),
     ({"state_handlers": "no"}, DefinitionTypeError, "give a list of functions"),
     ({"state_handlers": [3]}, DefinitionTypeError, "give a list of functions"),
@@ -556,14 +570,14 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": -1.5}, DefinitionError, "timeout=-1.5; give seconds"),
     ({"timeout": float("inf")}, DefinitionError, "timeout=inf; give seconds"),
     ({"timeout": timedelta(0)}, DefinitionError, "or None for no limit"),
-    ({"isolate": 1}, DefinitionTypeError, "isolate=1; give True or False"),
+    ({"isolate": 1.0}, DefinitionTypeError, "isolate=1.0; give True or False"),
     ({"cache_for": 0}, DefinitionError, "cache_for=0; give seconds"),
     ({"cache_for": "day"}, DefinitionTypeError, "or None to keep nothing"),
     ({"cache_validator": "all"}, DefinitionTypeError, "give one of prefectlite.cache_validators"),
     ({"cache_key": ""}, DefinitionTypeError, "cache_key=''; give a text that is not empty"),
     ({"target": 3}, DefinitionTypeError, "target=3; give a template"),
     ({"result": "results"}, DefinitionTypeError, "result='results'; give a Result"),
-    ({"checkpoint": 1}, DefinitionTypeError, "checkpoint=1; give True or False"),
+    ({"checkpoint": "x"}, DefinitionTypeError, "checkpoint='x'; give True or False"),
     ({"task_run_name": 3}, DefinitionTypeError, "task_run_name=3; give a template such as 'load {x}'"),
     ({"max_retry": 3}, DefinitionTypeError, "'max_retry', which does not exist; did you mean 'max_retries'"),
 ]

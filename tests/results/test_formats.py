@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from prefectlite.errors import DefinitionError
+from prefectlite.moments import pendular
 from prefectlite.results.formats import (
     CompressedSerializer,
     DateTimeSerializer,
@@ -42,6 +44,32 @@ def test_a_value_comes_back(serializer: Serializer, value: Any) -> None:
     content = serializer.serialize(value)
     assert type(content) is bytes
     assert serializer.deserialize(content) == value
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2030, 1, 2, tzinfo=UTC), b"2030-01-02T00:00:00Z"),
+        (MOMENT, b"2030-01-02T03:04:05.000006Z"),
+        (MOMENT.astimezone(ZoneInfo("UTC")), b"2030-01-02T03:04:05.000006Z"),
+        (pendular(MOMENT), b"2030-01-02T03:04:05.000006Z"),
+        (MOMENT.astimezone(ZoneInfo("Europe/London")), b"2030-01-02T03:04:05.000006+00:00"),
+        (MOMENT.astimezone(timezone(timedelta(hours=2))), b"2030-01-02T05:04:05.000006+02:00"),
+    ],
+)
+def test_a_moment_is_written_as_prefect_1_wrote_it(moment: datetime, text: bytes) -> None:
+    assert DateTimeSerializer().serialize(moment) == text
+    assert DateTimeSerializer().deserialize(text) == moment
+
+
+@pytest.mark.parametrize("text", [b"2030-01-02T00:00:00+00:00", b"2030-01-02T00:00Z", b"20300102T00Z"])
+def test_a_moment_is_read_in_any_form(text: bytes) -> None:
+    assert DateTimeSerializer().deserialize(text) == datetime(2030, 1, 2, tzinfo=UTC)
+
+
+def test_what_is_no_moment_is_refused() -> None:
+    with pytest.raises(ValueError, match="'noon' is no date or time"):
+        DateTimeSerializer().deserialize(b"noon")
 
 
 def test_a_local_function_is_pickled_too() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from prefectlite.results import (
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.location import default_location
 from prefectlite.serializers import DateTimeSerializer, JSONSerializer, PickleSerializer
+from prefectlite.states import NO_RESULT, Success
 
 
 def names_in(folder: Path) -> list[str]:
@@ -92,6 +95,49 @@ def test_a_location_is_a_template_or_a_function() -> None:
         Result(location=lambda **_: 5).format()  # type: ignore[arg-type,return-value]
 
 
+@pytest.mark.parametrize("location", ["{out}/{{x}}", "../{{x}}", "{out}/a/../{{x}}", "a/../../{{x}}"])
+def test_a_local_result_writes_where_its_author_wrote(location: str, tmp_path: Path) -> None:
+    location = location.format(out=tmp_path)
+    result = LocalResult(tmp_path / "in", location=location)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    written = str(result.write([1], x="5").location)
+    assert Path(written).resolve() == tmp_path / "5"
+    assert result.exists(location, x="5")
+    assert not result.exists(location, x="6")
+    assert result.read(written).value == result.read(location.format(x="5")).value == [1]
+
+
+@pytest.mark.parametrize(
+    ("location", "x"),
+    [
+        ("{x}", "/etc/passwd"),
+        ("{x}", "../a"),
+        ("{x}{x}/a", "."),
+        (".{x}/a", "."),
+        ("..{x}", "/a"),
+        ("..{x}", ""),
+        ("../{x}", ".."),
+        ("../{x}", "a/../../b"),
+        ("{x}/../../a", ""),
+        ("/data/{x}", "../a"),
+        ("/data{x}/a", "/.."),
+        (lambda x: x, "/etc/passwd"),
+        (lambda x: f"/data/{x}", "a"),
+    ],
+)
+def test_what_is_filled_in_leads_nowhere_else(location: Any, x: str, tmp_path: Path) -> None:
+    result = LocalResult(tmp_path, location=location)
+    for act in (
+        lambda: result.exists(location, x=x),
+        lambda: result.write(1, x=x),
+        lambda: result.format(x=x),
+    ):
+        with pytest.raises(ResultError, match="does not name a file inside"):
+            act()
+    assert names_in(tmp_path) == []
+
+
 def test_without_a_location_a_value_has_its_task_runs_name(tmp_path: Path) -> None:
     result = LocalResult(tmp_path)
     first = result.write(1, task_run_id="8fe2/load-1[3]")
@@ -123,6 +169,9 @@ def test_equality_weighs_class_and_public_attributes(tmp_path: Path) -> None:
     assert Result() != ConstantResult()
     assert one.copy().serializer == PickleSerializer()
     assert one.logger.name == "prefectlite.LocalResult"
+    own: Any = one.copy()
+    own.logger = logging.getLogger("own")
+    assert own.logger.name == "own"
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
 
@@ -149,7 +198,27 @@ def test_a_subclass_may_store_under_names_that_nobody_said() -> None:
     assert Counting().write(1, task_run_id="8fe2/load-1[3]").location == "first"
     assert Counting(location="{x}").write(1, x=2).location == "2"
     assert str(Shelf().write(1).location) != str(Shelf().write(1).location)
-    assert Shelf().default_location.startswith("result-")
+
+
+def test_outside_of_a_run_a_name_is_made_from_the_time(tmp_path: Path) -> None:
+    today, local = datetime.now(UTC), LocalResult(tmp_path)
+    assert fullmatch(rf"{today.year}/\d+/\d+/[0-9a-f-]{{36}}\.prefect_result", Result().default_location)
+    assert fullmatch(
+        rf"{tmp_path}/prefect-result-{today.year}-\d\d-\d\dt\d\d-\d\d-\d\d-\d{{6}}-00-00-[0-9a-f]{{8}}",
+        local.default_location,
+    )
+    written = local.write(1).location
+    assert local.read(str(written)).value == 1
+    assert {path.parent for path in tmp_path.iterdir()} == {Path(str(written)).parent} == {tmp_path}
+
+
+def test_what_a_state_has_that_was_given_no_result_passes_for_one_and_stores_nothing() -> None:
+    assert isinstance(Success()._result, Result)
+    assert isinstance(NO_RESULT, Result)
+    assert not isinstance(NO_RESULT, LocalResult)
+    for act in (lambda: task(names_in, result=NO_RESULT), lambda: Flow("f", result=NO_RESULT)):
+        with pytest.raises(TypeError, match=r"result=NO_RESULT; give a Result"):
+            act()
 
 
 def test_a_result_without_a_store_says_what_it_needs() -> None:
@@ -224,7 +293,7 @@ def test_a_prefect_result_may_be_a_moment() -> None:
     when = datetime(2030, 1, 2, tzinfo=UTC)
     result = PrefectResult(serializer=DateTimeSerializer())
     written = result.write(when)
-    assert written.location == "2030-01-02T00:00:00+00:00"
+    assert written.location == "2030-01-02T00:00:00Z"
     assert result.read(written.location).value == when
     assert not result.exists("tomorrow")
     with pytest.raises(TypeError, match=r"serializer=PickleSerializer\(\); give JSONSerializer"):

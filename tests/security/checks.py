@@ -34,8 +34,8 @@ from prefectlite.errors import PrefectliteError
 from prefectlite.executors.dask import DaskExecutor
 from prefectlite.journal.memory import MemoryJournal
 from prefectlite.lowering.keys import data_key, key_prefix
-from prefectlite.results import FolderStore, Result
-from prefectlite.results.location import default_location
+from prefectlite.results import FolderStore, LocalResult, Result
+from prefectlite.results.location import Location, default_location
 from prefectlite.rules.verdict import Reason
 from prefectlite.settings import Setting
 from prefectlite.states import Failed, Paused, Pending, RunKey, Skipped, State, Success
@@ -59,7 +59,19 @@ PATHS: tuple[Callable[[Path, str, str], Path], ...] = (
     lambda folder, name, other: FolderStore(folder).path(
         Result(location="{a}/{b}.pkl").named(a=name, b=other)
     ),
+    # What an author wrote may lead out of the result's folder; what is filled in leads out of neither.
+    lambda folder, name, other: path_of_local(folder, "{a}/{b}.pkl", name, other),
+    lambda folder, name, other: path_of_local(folder, "..{a}{b}", name, other),
+    lambda folder, name, other: path_of_local(folder, lambda a, b: a + b, name, other),
+    lambda folder, name, other: path_of_local(folder / "in", "../{a}{b}", name, other),
+    lambda folder, name, other: path_of_local(folder / "in", "x/../../{a}/../{b}", name, other),
+    lambda folder, name, other: path_of_local(folder.parent / "in", f"{folder}/{{a}}{{b}}", name, other),
 )
+
+
+def path_of_local(folder: Path, location: Location, name: str, other: str) -> Path:
+    """Where a ``LocalResult`` would write."""
+    return Path(LocalResult(folder).dir, LocalResult(folder, location=location).named(a=name, b=other))
 
 
 def body(x: Any) -> None: ...
