@@ -145,4 +145,5 @@ class Calls(Teller):
 
 
 def _is_plain(report: Report) -> bool:
-    return report.state is None and report.inline is not None and report.success is None
+    is_bare = report.success is None and not report.forced
+    return report.state is None and report.inline is not None and is_bare

@@ -347,17 +347,18 @@ def called_off(started: float, here: Here) -> Report:
 
 def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     """Report the state that a body asked for."""
+    forced = isinstance(signal, ENDRUN | RETRY)
     state = fit_for_driver(signal.state, pickles=False)
     if state.gives_value:
         # It travels by itself, on every executor, so that its value can go the way of all values.
         told = fit_for_driver(unrevealing(state.replace(result=_place_in(state))), pickles=True)
         if isinstance(told, Success):
             is_plain = type(told) is Success and not (told.message or told.context or told.has_result)
-            return returned(kind, state.result, None if is_plain else told, started, time.time())
+            success = None if is_plain else told
+            return returned(kind, state.result, success, started, time.time(), forced=forced)
         state = told
     state, ended = unrevealing(state), time.time()
     retryable = True
-    forced = isinstance(signal, ENDRUN | RETRY)
     if isinstance(state, Failed):
         retryable, note = is_retryable(kind.task.envelope.retry_on, signal)
         state = _failed_by(signal, state, note, exception_limit(kind))

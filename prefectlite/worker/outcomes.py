@@ -43,7 +43,15 @@ class Outcome(NamedTuple):
 HELD = Outcome(None, is_final=False)
 
 
-def returned(kind: Kind, value: Any, success: Success | None, started: float, ended: float) -> Outcome:
+def returned(
+    kind: Kind,
+    value: Any,
+    success: Success | None,
+    started: float,
+    ended: float,
+    *,
+    forced: bool = False,
+) -> Outcome:
     """Return the outcome of an attempt whose body succeeded.
 
     Parameters
@@ -56,13 +64,16 @@ def returned(kind: Kind, value: Any, success: Success | None, started: float, en
         The state that it asked for, without the value, if that is more than a plain success.
     started, ended : float
         Seconds since the epoch.
+    forced : bool
+        As of ``Report``.
 
     Returns
     -------
     Outcome
         A plain success; a failure when the value cannot travel to its readers.
     """
-    if success is None and not (kind.measure or KNOWN):
+    is_bare = success is None and not forced
+    if is_bare and not (kind.measure or KNOWN):
         inline = small_dumps(value)
         if inline is not None and len(inline) <= kind.inline_limit:
             # As most are: small, plain and nobody's secret.
@@ -99,6 +110,7 @@ def returned(kind: Kind, value: Any, success: Success | None, started: float, en
         unmappable,
         where=kind.here.where,
         success=success,
+        forced=forced,
     )
     wrapper: Succeeded | Done
     if kind.drop_value:
@@ -107,7 +119,7 @@ def returned(kind: Kind, value: Any, success: Success | None, started: float, en
         wrapper = Veiled(value, started, ended, kind.attempt, secrets)
     else:
         wrapper = Succeeded(value, started, ended, kind.attempt)
-    return Outcome(report, wrapper) if success is None else with_news(report, wrapper)
+    return Outcome(report, wrapper) if is_bare else with_news(report, wrapper)
 
 
 def with_news(report: Report, wrapper: Succeeded | Done, *, drops: bool = False) -> Outcome:

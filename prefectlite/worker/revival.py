@@ -101,7 +101,7 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
     if kept.kind in (SAID, AGAIN):
         return Held(said), said
     times = (kept.started, kept.ended, key[3])
-    told = tuple(said[-2:])  # as of ``told_of``
+    told = tuple(said[-3:])  # as of ``told_of``
     has_news = any(told)
     if kept.kind in (DROPPED, FACTS_DROPPED):
         return NotedDone(*times, told) if has_news else Done(*times), said

@@ -60,7 +60,7 @@ WORKER: Final = 11
 #: ``begun`` when nothing could be told: cause and text stand for each slot.
 SEALED: Final = 12
 #: What a plain success says beside its times and its value when it has nothing to say.
-BARE: Final = (None,) * 5
+BARE: Final = (None,) * 6
 
 #: The name of ours among a task's metadata, in messages and in topics.
 MARK: Final = "prefectlite"
@@ -145,7 +145,7 @@ def told_of(report: Report) -> Item:
     if state is not None:
         is_text = type(state) is Success and not (state.context or state.has_result)
         news = _sendable(state.message) if is_text else dumps(state)
-    return news, _sendable(report.location)
+    return news, _sendable(report.location), report.forced or None
 
 
 def noted(report: Report, told: Sequence[Any]) -> Report:
@@ -163,13 +163,13 @@ def noted(report: Report, told: Sequence[Any]) -> Report:
     Report
         As the worker wrote it; a state that cannot be opened in this process is a ``Success`` that says so.
     """
-    news, location = told
+    news, location, forced = told
     success: Success | None = None
     if isinstance(news, bytes):
         success = _opened(news)
     elif news:
         success = Success(news, context=NO_CONTEXT)
-    return report._replace(success=success, location=location)
+    return report._replace(success=success, location=location, forced=bool(forced))
 
 
 def _opened(payload: bytes) -> Success:

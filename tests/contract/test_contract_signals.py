@@ -276,6 +276,18 @@ def an_endrun_with_a_success_brings_its_result(ran: Ran) -> Flow:
     return with_reader(body)
 
 
+@rule("8 ENDRUN", "Failed", {"body-1": "Failed(TaskError)"}, {"body": 1})
+def what_a_handler_makes_of_an_endrun_with_a_success_is_not_retried(ran: Ran) -> Flow:
+    def handler(one: Any, old: State, new: State) -> State:
+        return Failed("not so") if new.is_successful() else new
+
+    def body() -> None:
+        ran("body")
+        raise signals.ENDRUN(Success(result=3))
+
+    return one_task(body, max_retries=2, state_handlers=[handler])
+
+
 @rule("8 ENDRUN", "Success", {"body-1": "Finished", "reader-1": "TriggerFailed(TaskError)"})
 def an_endrun_takes_a_state_that_is_neither_success_nor_failure(ran: Ran) -> Flow:
     def body() -> None:

@@ -69,10 +69,18 @@ def test_what_there_is_to_tell_of_a_success_arrives_as_it_was_written():
     "payload", [pickle.dumps(Unopenable()), pickle.dumps(Mute()), pickle.dumps("no state")]
 )
 def test_a_state_of_a_success_that_cannot_be_opened_here_is_a_success_that_says_so(payload):
-    found = wire.noted(Report(None, 1.0, 2.0), (payload, None)).success
+    found = wire.noted(Report(None, 1.0, 2.0), (payload, None, None)).success
 
     assert type(found) is Success
     assert "the state that it asked for cannot be read here" in found.message
+
+
+def test_a_success_that_the_body_ordered_arrives_as_one_though_there_is_no_more_to_tell():
+    report = Report(None, 1.0, 2.0, forced=True)
+    facts = wire.plain_facts(report)
+
+    assert wire.plain_report(facts, "") == report
+    assert not wire.is_bare(facts)
 
 
 def test_another_report_arrives_as_it_was_written():
