@@ -97,6 +97,8 @@ class Link(Again):
             self._entry = run_beside if self.has_plugin else run_beside_by_topic
         self._bundle_entry = run_bundle if self.has_plugin else run_bundle_by_topic
         self._is_called_off = False
+        # Dask tasks that were let go of before they had ended.
+        self._dropped: set[DaskKey] = set()
         #: What is not promised here, in a few words each.
         self.reservations = reservations(place, self.has_plugin)
         listen(self.client, self.route, self, by_name=self.has_plugin)
@@ -242,6 +244,7 @@ class Link(Again):
                     shares.append((key, found))
                     cargo = self.cargo.get(key)
                     if cargo is not None:
+                        self._dropped.add(key)
                         start = max(slot, 0)
                         self._close(cargo, start, start + found)
                 if count == 1:
@@ -268,7 +271,8 @@ class Link(Again):
         self._is_called_off = True
         with self._books:
             wanted = frozenset(self.cargo)
-        ask_workers(self.client, interrupt_attempts, self.route, wanted, timeout=INTERRUPT_TIMEOUT)
+            dropped = frozenset(self._dropped - wanted)
+        ask_workers(self.client, interrupt_attempts, self.route, wanted, dropped, timeout=INTERRUPT_TIMEOUT)
 
     def close(self, keep: Collection[DaskKey]) -> None:
         """Stop listening, and let go of all but some values.

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -290,7 +290,12 @@ class Desk:
         """
         return self._said.get(key)
 
-    def interrupt(self, route: str, wanted: Container[DataKey | BundleKey] | None = None) -> int:
+    def interrupt(
+        self,
+        route: str,
+        wanted: Container[DataKey | BundleKey] | None = None,
+        dropped: Iterable[DataKey | BundleKey] = (),
+    ) -> int:
         """Interrupt the bodies of a flow run, and begin none that waits here; called in the worker's loop.
 
         Those that are interrupted make room for what waits, and Dask's word that nobody wants it any more may
@@ -303,6 +308,8 @@ class Desk:
         wanted : container of tuple or None
             The Dask tasks that go on; None calls off the flow run, so that nothing that is sent later begins
             either.
+        dropped : iterable of tuple
+            Those that do not; the scheduler, which has not heard of it, may send some only now.
 
         Returns
         -------
@@ -316,6 +323,7 @@ class Desk:
         else:
             tasks = self._worker.state.tasks
             self._dropped = {key for key in self._dropped if key in tasks}
+            self._dropped.update(dropped)
             self._dropped.update(
                 key
                 for key, one in tasks.items()

@@ -232,7 +232,10 @@ def say_end(desk: Desk, active: Active, item: Item) -> None:
 
 
 def interrupt_attempts(
-    route: str, wanted: frozenset[DataKey | BundleKey] | None = None, dask_worker: Any = None
+    route: str,
+    wanted: frozenset[DataKey | BundleKey] | None = None,
+    dropped: frozenset[DataKey | BundleKey] = frozenset(),
+    dask_worker: Any = None,
 ) -> int:
     """Interrupt the bodies of one flow run on this worker; asked by the driver.
 
@@ -242,6 +245,8 @@ def interrupt_attempts(
         Which flow run.
     wanted : frozenset of tuple or None
         The Dask tasks that go on; None for a flow run that is called off.
+    dropped : frozenset of tuple
+        Those that do not, wherever they are now.
     dask_worker : distributed.Worker
         This worker; filled in by Dask.
 
@@ -250,7 +255,7 @@ def interrupt_attempts(
     int
         How many bodies were interrupted.
     """
-    return desk_of(dask_worker).interrupt(route, wanted)
+    return desk_of(dask_worker).interrupt(route, wanted, dropped)
 
 
 def retell(wanted: Mapping[Any, Sequence[str]], dask_worker: Any = None) -> list[Item]:

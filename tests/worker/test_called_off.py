@@ -117,6 +117,18 @@ def test_what_waits_behind_an_interrupted_body_does_not_begin_either(site, is_ke
     assert later.result(TIMEOUT).value == 7
 
 
+def test_what_was_let_go_of_does_not_begin_though_it_is_sent_here_only_now(site):
+    """Dask keeps some tasks back, and may hand them out before it hears of it."""
+    OVER.set()
+    gone, later = task_of("0ff40000", 1), task_of("0ff40000", 2)
+    site.client.run(interrupt_attempts, "0ff40000", frozenset(), frozenset({gone.key}))
+
+    with pytest.raises(Hold):
+        send(site, gone)[0].result(TIMEOUT)
+    assert send(site, later)[0].result(TIMEOUT).value == 2
+    assert BEGUN == [2]
+
+
 def test_what_was_dropped_is_forgotten_with_its_task(site):
     desk = desk_of(site.worker)
     futures = send(site, *[task_of("0ff30000", number) for number in range(3)])
