@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from prefectlite.engine.engine import Engine
+from prefectlite.engine.numbers import number_of
 from prefectlite.lowering.compile import Compiled
 from prefectlite.states.keys import RunKey
 
@@ -42,11 +43,10 @@ class Numbers:
         int or None
             None when there was no such run.
         """
-        node = self._nodes.get(key.slug)
-        if node is None or key.index is None:
-            return node
-        family = self._families.get(node, range(0))
-        return family[key.index] if key.index < len(family) else None
+        return number_of(key, self._nodes, self._children)
+
+    def _children(self, node: int) -> range:
+        return self._families.get(node, range(0))
 
 
 def live_numbers(engine: Engine) -> Callable[[RunKey], int | None]:

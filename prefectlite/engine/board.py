@@ -10,6 +10,7 @@ from typing import Final
 from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptRefused, Measure
 from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.engine.landings import RAN, Landings
+from prefectlite.engine.numbers import number_of
 from prefectlite.engine.plan import FlowPlan, PlanEdge, PlanNode
 from prefectlite.rules.tally import Tally
 from prefectlite.states.children import ChildStates
@@ -349,11 +350,7 @@ class Board:
         """
         if self.nodes_by_slug is None:
             self.nodes_by_slug = {node.slug: i for i, node in enumerate(self.plan.nodes)}
-        node = self.nodes_by_slug.get(key.slug)
-        if node is None or key.index is None:
-            return node
-        family = self.families.get(node)
-        return family.base + key.index if family is not None and key.index < family.width else None
+        return number_of(key, self.nodes_by_slug, self.children)
 
     def state(self, run: int) -> State:
         """Return a run's state with its result; on the board, many successes share one without.

@@ -276,6 +276,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             metadata = facts.get("metadata")
             if metadata and (said := metadata.get(MARK)) is not None:
                 self._take(key, facts.get("worker", ""), said)
+                self._sharing.came(self._scheduler.tasks[key])
         elif type(key) is not tuple or type(key[0]) is not str:
             return
         elif finish == "processing":

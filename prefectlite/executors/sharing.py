@@ -2,9 +2,10 @@
 
 Dask places a task with inputs where one of them lies, so that what reads one small value piles up at one
 worker, and looks once a second whether another is idle; tasks that it takes for short it never moves. Here, a
-worker without work is a reason to look. What is moved is asked back from its worker as Dask's own balancing
-does it: an attempt that has begun stays. Where that is off (``distributed.scheduler.work-stealing``), so is
-this.
+worker without work is a reason to look. What becomes ready then is shared out before Dask places it; what lies
+in a queue already is asked back from its worker as Dask's own balancing does it, which takes its time while a
+body holds Python's lock: an attempt that has begun stays. Where that is off
+(``distributed.scheduler.work-stealing``), so is all of this.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ NEAR: Final = 64 * 1024
 AT_ONCE: Final = 16
 #: So many workers with the longest queues are asked, and so many attempts in each queue looked at.
 VICTIMS: Final = 4
+#: Among so many idle workers what becomes ready is shared out.
+THIEVES: Final = 16
 LOOK_AT: Final = 256
 
 
@@ -52,6 +55,8 @@ class Sharing:
         self._is_ours = is_ours
         self._timer: Any = None
         self._rests_until = 0.0
+        # Tasks that Dask is told where to place, until it has.
+        self._lent: list[Any] = []
 
     def placed(self, worker: Any) -> None:
         """Look soon if a worker has got more than it has threads for.
@@ -75,6 +80,47 @@ class Sharing:
         if worker is not None and len(worker.processing) < worker.nthreads:
             self._wake()
 
+    def came(self, task: Any) -> None:
+        """Share out what waited for a value, if a worker has nothing to do; Dask is about to place it.
+
+        Parameters
+        ----------
+        task : TaskState
+            Whose value is there now.
+        """
+        idle = self._scheduler.idle
+        if not idle or len(self._scheduler.running) < 2:
+            return
+        waited = (one for one in task.dependents if one.state == "waiting" and not one.waiting_on)
+        ready = [one for one in islice(waited, LOOK_AT) if self._is_ours(one.key)]
+        if not ready or not _may_balance():
+            return
+        ready.sort(key=_priority)
+        thieves = {one: len(one.processing) / one.nthreads for one in islice(idle.values(), THIEVES)}
+        for one in ready:
+            holders = {worker for need in one.dependencies for worker in need.who_has}
+            loads = {worker: len(worker.processing) / worker.nthreads for worker in holders}
+            loads |= thieves
+            least = min(loads, key=lambda worker: (loads[worker], worker not in holders))
+            if least in thieves:
+                thieves[least] += 1 / least.nthreads
+            if least not in holders and self._may_move(one, least) and _seconds(one) >= LEAST:
+                self._lend(one, least)
+
+    def _lend(self, task: Any, worker: Any) -> None:
+        """Let Dask place a task at a worker; once it is placed, it is as free as before."""
+        if self._scheduler.is_rootish(task):
+            return  # has a way of its own, by which it gets to idle workers
+        if not self._lent:
+            self._scheduler.loop.add_callback(self._let_go)
+        self._lent.append(task)
+        task.worker_restrictions, task.loose_restrictions = {worker.address}, True
+
+    def _let_go(self) -> None:
+        for task in self._lent:
+            task.worker_restrictions, task.loose_restrictions = None, False
+        self._lent.clear()
+
     def _wake(self) -> None:
         idle = self._scheduler.idle
         if self._timer is None and idle and len(idle) < len(self._scheduler.running):
@@ -84,7 +130,7 @@ class Sharing:
     def _look(self) -> None:
         self._timer = None
         stealing = self._scheduler.extensions.get("stealing")
-        if stealing is None or not dask.config.get("distributed.scheduler.work-stealing"):
+        if stealing is None or not _may_balance():
             return
         on_the_way = stealing.in_flight
         coming = Counter(info["thief"] for info in on_the_way.values())
@@ -118,6 +164,10 @@ class Sharing:
 
     def _may_move(self, task: Any, thief: Any) -> bool:
         return self._is_ours(task.key) and not is_restricted(task) and _far(task.dependencies, thief) <= NEAR
+
+
+def _may_balance() -> bool:
+    return bool(dask.config.get("distributed.scheduler.work-stealing"))
 
 
 def _surplus(worker: Any) -> int:

@@ -45,26 +45,53 @@ def napping(count):
         return flow, [nap(root, 0.03) for _ in range(count)]
 
 
+@pytest.fixture
+def lent(monkeypatch):
+    """The tasks that Dask is told where to place."""
+    found, lend = [], Sharing._lend
+
+    def noted(self, task, worker):
+        found.append(task)
+        lend(self, task, worker)
+
+    monkeypatch.setattr(Sharing, "_lend", noted)
+    return found
+
+
 @pytest.mark.parametrize("bundle_size", [None, 2])
-def test_what_reads_one_small_value_is_done_by_all_workers(client, bundle_size, moved):
+def test_what_reads_one_small_value_is_done_by_all_workers(client, bundle_size, lent, monkeypatch):
+    monkeypatch.setattr(Sharing, "_wake", lambda self: None)
     flow, naps = napping(24)
 
     state = flow.run(executor=DaskExecutor(client, bundle_size=bundle_size))
 
     # Dask gives them all to the worker that has the root's value, and looks again after a second.
     assert state.is_successful()
+    assert sorted(counted(state, naps).values()) == [12, 12]
+    assert len(lent) * (bundle_size or 1) == 12
+    assert not any(one.worker_restrictions or one.loose_restrictions for one in lent)
+
+
+@pytest.mark.parametrize("bundle_size", [None, 2])
+def test_a_worker_without_work_gets_some_of_a_queue(client, bundle_size, moved, monkeypatch):
+    monkeypatch.setattr(Sharing, "came", lambda self, task: None)
+    flow, naps = napping(24)
+
+    state = flow.run(executor=DaskExecutor(client, bundle_size=bundle_size))
+
+    assert state.is_successful()
     assert len(counted(state, naps)) == 2
     assert moved
 
 
-def test_who_wants_no_work_stealing_has_none(client, moved):
+def test_who_wants_no_work_stealing_has_none(client, moved, lent):
     flow, _ = napping(12)
 
     with dask.config.set({"distributed.scheduler.work-stealing": False}):
         state = flow.run(executor=DaskExecutor(client, bundle_size=None))
 
     assert state.is_successful()
-    assert moved == []
+    assert moved == lent == []
 
 
 def test_what_reads_a_large_value_stays_with_it(client, moved):
