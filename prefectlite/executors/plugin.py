@@ -279,9 +279,9 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
                 self._sharing.came(self._scheduler.tasks[key])
         elif type(key) is not tuple or type(key[0]) is not str:
             return
-        elif finish == "processing":
+        elif finish == "processing" or finish == "waiting":
             if key[0][-8:] in self._routes:
-                self._sharing.placed(self._scheduler.tasks[key].processing_on)
+                self._sharing.saw(self._scheduler.tasks[key])
         elif finish == "released":
             if (start == "processing" or start == "memory") and key[0][-8:] in self._routes:
                 task = self._scheduler.tasks.get(key)

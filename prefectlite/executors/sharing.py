@@ -2,9 +2,9 @@
 
 Dask places a task with inputs where one of them lies, so that what reads one small value piles up at one
 worker, and looks once a second whether another is idle; tasks that it takes for short it never moves. Here, a
-worker without work is a reason to look. What becomes ready then is shared out before Dask places it; what lies
-in a queue already is asked back from its worker as Dask's own balancing does it, which takes its time while a
-body holds Python's lock: an attempt that has begun stays. Where that is off
+worker without work is a reason to look. What becomes ready then is shared out before Dask places it. What is
+in a queue is asked back from its worker as Dask's own balancing does it, which takes its time while a body
+holds Python's lock; an attempt that has begun stays. Where that is off
 (``distributed.scheduler.work-stealing``), so is all of this.
 """
 
@@ -58,16 +58,20 @@ class Sharing:
         # Tasks that Dask is told where to place, until it has.
         self._lent: list[Any] = []
 
-    def placed(self, worker: Any) -> None:
-        """Look soon if a worker has got more than it has threads for.
+    def saw(self, task: Any) -> None:
+        """Share out a task that waits for nothing; look soon if a worker got more than it has threads for.
 
         Parameters
         ----------
-        worker : WorkerState
-            The worker.
+        task : TaskState
+            It waits now, or has got a worker.
         """
-        if len(worker.processing) > worker.nthreads:
-            self._wake()
+        worker = task.processing_on
+        if worker is not None:
+            if len(worker.processing) > worker.nthreads:
+                self._wake()
+        elif self._scheduler.idle and task.dependencies and not task.waiting_on:
+            self._share_out([task])
 
     def freed(self, worker: Any) -> None:
         """Look soon if a worker has threads left.
@@ -88,24 +92,24 @@ class Sharing:
         task : TaskState
             Whose value is there now.
         """
-        idle = self._scheduler.idle
-        if not idle or len(self._scheduler.running) < 2:
+        if self._scheduler.idle:
+            waited = (one for one in task.dependents if one.state == "waiting" and not one.waiting_on)
+            self._share_out([one for one in islice(waited, LOOK_AT) if self._is_ours(one.key)])
+
+    def _share_out(self, ready: list[Any]) -> None:
+        """Choose workers for tasks where Dask would not look at those that are idle."""
+        if not ready or len(self._scheduler.running) < 2 or not _may_balance():
             return
-        waited = (one for one in task.dependents if one.state == "waiting" and not one.waiting_on)
-        ready = [one for one in islice(waited, LOOK_AT) if self._is_ours(one.key)]
-        if not ready or not _may_balance():
-            return
-        ready.sort(key=_priority)
-        thieves = {one: len(one.processing) / one.nthreads for one in islice(idle.values(), THIEVES)}
-        for one in ready:
-            holders = {worker for need in one.dependencies for worker in need.who_has}
-            loads = {worker: len(worker.processing) / worker.nthreads for worker in holders}
-            loads |= thieves
+        idle = islice(self._scheduler.idle.values(), THIEVES)
+        thieves = {worker: len(worker.processing) / worker.nthreads for worker in idle}
+        for task in sorted(ready, key=_priority):
+            holders = {worker for need in task.dependencies for worker in need.who_has}
+            loads = {worker: len(worker.processing) / worker.nthreads for worker in holders} | thieves
             least = min(loads, key=lambda worker: (loads[worker], worker not in holders))
             if least in thieves:
                 thieves[least] += 1 / least.nthreads
-            if least not in holders and self._may_move(one, least) and _seconds(one) >= LEAST:
-                self._lend(one, least)
+            if least not in holders and self._may_move(task, least) and _seconds(task) >= LEAST:
+                self._lend(task, least)
 
     def _lend(self, task: Any, worker: Any) -> None:
         """Let Dask place a task at a worker; once it is placed, it is as free as before."""
