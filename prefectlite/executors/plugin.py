@@ -15,6 +15,7 @@ from typing import Any, Final
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.restrictions import is_restricted, restrictions_of
+from prefectlite.executors.retiring import BY_ITSELF
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import look_for_stalls
@@ -161,6 +162,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
         """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""
+        if workers is not None and options.get("stimulus_id", "").startswith(BY_ITSELF):
+            self.seals.leaving.update(workers)
         if workers is not None and self._routes:
             workers = [self._scheduler.aliases.get(one, one) for one in workers]
         return await self._scheduler.retire_workers(workers=workers, **options)
