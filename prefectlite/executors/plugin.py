@@ -279,7 +279,6 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             metadata = facts.get("metadata")
             if metadata and (said := metadata.get(MARK)) is not None:
                 self._take(key, facts.get("worker", ""), said)
-                self._sharing.came(self._scheduler.tasks[key])
         elif type(key) is not tuple or type(key[0]) is not str:
             return
         elif finish == "processing" or finish == "waiting":
@@ -344,9 +343,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)
-        if task is not None and task.metadata:
-            # The scheduler would keep it, results that ride along included, as long as the value lives.
-            task.metadata.pop(MARK, None)
+        if task is not None:
+            if task.metadata:
+                # The scheduler would keep it, results that ride along included, as long as the value lives.
+                task.metadata.pop(MARK, None)
+            self._sharing.came(task)
         self._sharing.freed(self._scheduler.workers.get(worker))
         route = self._routes.get(key[0][-8:])
         if route is not None:
