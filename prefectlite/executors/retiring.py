@@ -16,7 +16,7 @@ from prefectlite.worker.wire import MARK
 
 #: How long a worker that is retired may take for what it has begun, in seconds.
 PATIENCE: Final = 60.0
-#: How long one that leaves by itself waits for another that takes its values, in seconds; one may be starting.
+#: How long one that leaves by itself waits for another to take its values, in seconds; one may be starting.
 TAKING_OVER: Final = 5.0
 #: Dask's name for the retirement of a worker that leaves by itself (2024.12 to 2026.8).
 BY_ITSELF: Final = "worker-close-gracefully"
