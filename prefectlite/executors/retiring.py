@@ -48,7 +48,7 @@ def _patient(original: Any) -> Any:
             len(task.who_has or ()) < 2 and plugin.is_ours(task.key) for task in state.has_what
         ):
             if found.is_by_itself and not manager.scheduler.running:
-                return found.has_waited()
+                return bool(found.has_waited())
             # It had found nothing to move, while bodies still ran, or nobody to take it.
             manager.add_policy(policy)
             manager.run_once()
