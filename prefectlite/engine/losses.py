@@ -62,7 +62,7 @@ class Losses:
         self._awaited: dict[int, int] = {}
 
     def note(self, run: int, submission: int, text: str) -> None:
-        """Note that a value is gone; one that was stored too is none.
+        """Note that a value is gone; one of which there is a copy is none.
 
         Parameters
         ----------
@@ -74,15 +74,15 @@ class Losses:
         if self._board.live[run] != submission:
             return
         self._board.holds.clear()  # they may have had this cause
-        if self._is_stored(run):
-            self._ledger.free(run)  # whoever reads it from now on gets what was stored, through the driver
+        if self._has_copy(run):
+            self._ledger.free(run)  # whoever reads it from now on gets the copy, through the driver
         elif run not in self._board.lost:
             reads = self._needed_for(run)
             self._readers.claim(reads)
             self._board.lost[run] = Loss(text, reads)
 
     def clear(self, run: int) -> None:
-        """Take in how a run ended whose value was lost before: one that was stored too is none after all.
+        """Take in how a run ended whose value was lost before: where there is a copy, it was not after all.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Losses:
             A run that has just become final.
         """
         board = self._board
-        if self._is_stored(run):
+        if self._has_copy(run):
             self._ledger.free(run)
             # Those who would have gone ahead, had it not been lost.
             readers = [
@@ -132,9 +132,10 @@ class Losses:
             self._board.forget_loss(run)
         self.give_back()
 
-    def _is_stored(self, run: int) -> bool:
+    def _has_copy(self, run: int) -> bool:
+        """Return whether a value was stored, or came with its report."""
         ref = self._board.states[run].result_ref
-        return ref is not None and ref.location is not None
+        return ref is not None and (ref.location is not None or ref.inline is not None)
 
     @property
     def are_none(self) -> bool:
@@ -286,7 +287,7 @@ class Losses:
     def _lacks_input(self, run: int) -> bool:
         board = self._board
         return any(
-            not board.live[up] and board.state(up).result_ref is not None and not self._is_stored(up)
+            not board.live[up] and board.state(up).result_ref is not None and not self._has_copy(up)
             for up in upstreams_of(board, run)
         )
 

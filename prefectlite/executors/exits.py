@@ -1,7 +1,7 @@
 """How worker processes ended: told by their nannies, kept at the scheduler for who asks. Decides nothing.
 
-The scheduler sees no more than a connection that broke. The nanny, which started the process, is told by the
-system how it ended, and passes that on; not when it had told the process to end.
+The scheduler sees no more than a connection that broke. A worker that closes says so before; else the nanny,
+which started the process, is told by the system how it ended, and passes that on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from distributed import NannyPlugin, Status
 
-from prefectlite.worker.exits import Exit
+from prefectlite.worker.exits import UNKNOWN, Exit
 from prefectlite.worker.wire import MARK
 
 #: How long a nanny may take to tell of an end that the scheduler has noticed, in seconds.
@@ -143,16 +143,18 @@ class Exits:
         Returns
         -------
         Exit or None
-            None when nobody told of it, and when the worker closed by itself, as Dask had told it to.
+            None when nobody told of it.
         """
+        closed = [one["reason"] for one in self._events(worker) if one.get("action") == "closing-worker"]
+        if closed:
+            text = f"The worker that had the attempt was closed before the attempt ended ({closed[-1]})."
+            return Exit(UNKNOWN, False, text)
         found = self._codes.get(worker)
         if found is None:
             return None
         try:
             code = await asyncio.wait_for(asyncio.shield(found[1]), PATIENCE)
         except TimeoutError:
-            return None
-        if any(event.get("action") == "closing-worker" for event in self._events(worker)):
             return None
         over_limit = any(event.get("worker") == worker for event in self._events("worker-restart-memory"))
         told = [event["text"] for event in self._events(SILENT) if event["worker"] == worker]

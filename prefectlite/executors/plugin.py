@@ -15,6 +15,7 @@ from typing import Any, Final
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite.executors.restrictions import is_restricted, restrictions_of
+from prefectlite.executors.retiring import BY_ITSELF
 from prefectlite.executors.seals import Seals
 from prefectlite.executors.sharing import Sharing
 from prefectlite.executors.stalls import look_for_stalls
@@ -161,6 +162,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     async def _retire(self, workers: Sequence[Any] | None = None, **options: Any) -> Any:
         """Retire workers; where addresses are meant, Dask's clusters give names, and none would be found."""
+        if workers is not None and options.get("stimulus_id", "").startswith(BY_ITSELF):
+            self.seals.leaving.update(workers)
         if workers is not None and self._routes:
             workers = [self._scheduler.aliases.get(one, one) for one in workers]
         return await self._scheduler.retire_workers(workers=workers, **options)
@@ -276,7 +279,6 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             metadata = facts.get("metadata")
             if metadata and (said := metadata.get(MARK)) is not None:
                 self._take(key, facts.get("worker", ""), said)
-                self._sharing.came(self._scheduler.tasks[key])
         elif type(key) is not tuple or type(key[0]) is not str:
             return
         elif finish == "processing" or finish == "waiting":
@@ -341,9 +343,11 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
 
     def _take(self, key: Any, worker: str, said: Any) -> None:
         task = self._scheduler.tasks.get(key)
-        if task is not None and task.metadata:
-            # The scheduler would keep it, results that ride along included, as long as the value lives.
-            task.metadata.pop(MARK, None)
+        if task is not None:
+            if task.metadata:
+                # The scheduler would keep it, results that ride along included, as long as the value lives.
+                task.metadata.pop(MARK, None)
+            self._sharing.came(task)
         self._sharing.freed(self._scheduler.workers.get(worker))
         route = self._routes.get(key[0][-8:])
         if route is not None:

@@ -15,14 +15,14 @@ from dask._task_spec import Task
 from prefectlite.executors.exits import Exits
 from prefectlite.executors.relics import Relics
 from prefectlite.executors.restrictions import lift
-from prefectlite.executors.retiring import HEARING, Retirement, install, stays
+from prefectlite.executors.retiring import BY_ITSELF, HEARING, Retirement, install, stays
 from prefectlite.lowering.wrappers import open_shelf
 from prefectlite.worker.losses import Loss, lose_bundle, run_lost
 from prefectlite.worker.wire import MARK, route_of
 
 #: How Dask's names for the retirement of a worker begin (2024.12 to 2026.8). What such a worker had is not
 #: suspicious to Dask, and is begun elsewhere while its thread there goes on.
-RETIRED: Final = ("retire-workers", "worker-close-gracefully")
+RETIRED: Final = ("retire-workers", BY_ITSELF)
 
 
 class Seals:
@@ -50,6 +50,8 @@ class Seals:
         self.relics = Relics()
         self.exits = Exits(scheduler)
         self._retirements: dict[str, Retirement] = {}
+        #: The addresses of workers that leave by themselves.
+        self.leaving: set[str] = set()
         install()
 
     def watch(self, worker: Any) -> None:
@@ -73,34 +75,52 @@ class Seals:
         """
         self.relics.forget(worker)
         self._retirements.pop(worker, None)
+        self.leaving.discard(worker)
 
-    def must_stay(self, policy: Any) -> bool:
-        """Return whether a worker that is retired should stay for what it has begun.
+    def retirement(self, policy: Any) -> Retirement:
+        """Return what is known of a retirement; one that was broken off counts anew.
 
         Parameters
         ----------
         policy : distributed.active_memory_manager.RetireWorker
-            Dask's word for its retirement.
+            Dask's word for it.
+
+        Returns
+        -------
+        Retirement
+            The worker's.
+        """
+        found = self._retirements.get(policy.address)
+        if found is None or found.policy is not policy:
+            found = Retirement(policy, policy.address in self.leaving)
+            self._retirements[policy.address] = found
+        return found
+
+    def must_stay(self, found: Retirement) -> bool:
+        """Return whether a worker that is retired should stay for what it has begun.
+
+        Parameters
+        ----------
+        found : Retirement
+            Its retirement.
 
         Returns
         -------
         bool
-            As of ``stays``. What it has not begun is asked back at once.
+            As of ``stays``. What it has not begun is asked back as soon as there are others.
         """
-        address = policy.address
-        worker, found = self._scheduler.workers[address], self._retirements.get(address)
-        is_new = found is None or found.policy is not policy  # one that was broken off counts anew
-        if found is None or is_new:
-            found = self._retirements[address] = Retirement(policy)
+        address, others = found.policy.address, self._scheduler.running
+        worker = self._scheduler.workers[address]
         sent = {task.key: task for task in worker.processing if self.is_ours(task.key)}
         if found.is_settled:
             found.begun = [key for key in found.begun if key in sent]
         else:
             self._look(found, worker, sent)
-        if is_new and sent:
+        if sent and others and not found.has_asked_back:
+            found.has_asked_back = True
             self._ask_back({address: worker}, found.begun)
         running = bool(found.begun) or (bool(sent) and not found.is_settled)
-        return stays(found.age, running, len(self._scheduler.running))
+        return stays(found.age, running, bool(others) or found.is_by_itself)
 
     def _look(self, found: Retirement, worker: Any, sent: Mapping[Any, Any]) -> None:
         """Look at what a worker has begun, and whether it has heard that it should begin nothing more."""

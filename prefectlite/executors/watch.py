@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from prefectlite.executors.cluster import ask_workers
@@ -55,6 +56,7 @@ class Watch:
         self._link = link
         self._stall_timeout = stall_timeout
         self._stalls_looked = time.monotonic()
+        self._told_of_none = False
         self._lookout = Lookout(link.place.cluster) if link.place.can_kill else None
         self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
@@ -137,14 +139,16 @@ class Watch:
         """Let the scheduler look for attempts that never get their inputs; it lets others have them first."""
         link = self._link
         try:
-            found = link.client.sync(
-                link.client.scheduler.prefectlite_stalls,
-                route=link.route,
-                timeout=self._stall_timeout,
-                callback_timeout=STALL_TIMEOUT,
-            )
+            ask, scheduler = partial(link.client.sync, callback_timeout=STALL_TIMEOUT), link.client.scheduler
+            found = ask(scheduler.prefectlite_stalls, route=link.route, timeout=self._stall_timeout)
+            workers = ask(scheduler.prefectlite_workers)
         except Exception:
             return  # whatever that means, other looks will tell
+        if not workers and not self._told_of_none:
+            # Those of a LocalCluster in a notebook, say, end when its kernel is interrupted.
+            text = "The cluster %s has no workers; what was sent there waits until one comes."
+            _logger.warning(text, link.place.name)
+        self._told_of_none = not workers
         link.give_up([(tuple(key), "input-unreachable", text) for key, text in found])
 
     def _ask(self, keys: Sequence[DaskKey]) -> None:

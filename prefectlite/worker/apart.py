@@ -41,8 +41,11 @@ from prefectlite.worker.strips import Strip
 SLICE: Final = 0.05
 #: How long a body has for its ``finally`` blocks before it is killed, in seconds.
 GRACE: Final = 0.5
+# An interruption while the process starts ends it, without a traceback.
 _START: Final = (
-    "import ast, sys; sys.path[:] = ast.literal_eval(sys.argv[3]); "
+    "import ast, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT}); "
+    "sys.path[:] = ast.literal_eval(sys.argv[3]); "
     "from prefectlite.worker.child import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
 )
 _LARGEST: Final = sys.maxsize
@@ -94,13 +97,17 @@ class Child:
         with theirs:
             number = theirs.fileno()
             path = repr([str(entry) for entry in sys.path])
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(number), str(os.getpid()), path],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[number],
-                # A group of its own, which gets no Ctrl-C that is meant for us and is killed as one.
-                start_new_session=True,
-            )
+            former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the process inherits that
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _START, str(number), str(os.getpid()), path],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[number],
+                    # A group of its own, which gets no Ctrl-C that is meant for us and is killed as one.
+                    start_new_session=True,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, former)
         self._channel = Channel(ours)
         # What happens to be running when the thread or the program ends, ends too.
         self._end = weakref.finalize(self, _end, self._process, ours, os.getpid())

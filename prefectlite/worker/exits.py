@@ -30,13 +30,13 @@ class Exit(NamedTuple):
         The exit status, or a signal's number below zero.
     over_limit : bool
         Whether the nanny ended it because it held too much memory.
-    silence : str
-        Why prefectlite ended it, which took it for dead; empty when it did not.
+    told : str
+        Why prefectlite ended it, which took it for dead, or why it closed; empty when neither is known.
     """
 
     code: int
     over_limit: bool
-    silence: str = ""
+    told: str = ""
 
 
 def judge_exit(found: Exit, running: int) -> tuple[str, str] | None:
@@ -66,8 +66,8 @@ def judge_exit(found: Exit, running: int) -> tuple[str, str] | None:
             "ended it. Give the workers more (memory_limit), or let the body hold less at once."
         )
         return "out-of-memory", text
-    if found.silence:
-        return "worker-lost", found.silence
+    if found.told:
+        return "worker-lost", found.told
     if code == UNKNOWN:
         return None
     if code >= 0:

@@ -13,6 +13,7 @@ from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import retiring, watch
+from prefectlite.executors.relics import Relics
 from prefectlite.results import LocalResult
 from prefectlite.states import Crashed, Success, TriggerFailed
 
@@ -132,6 +133,40 @@ def test_what_a_lost_result_was_made_of_is_not_made_again(borrowed, tmp_path):
 
     assert found[doubled].cause == "result-lost"
     assert isinstance(found[end], TriggerFailed)
+    assert len(noted(log, "make")) == 1
+
+
+def test_a_small_value_outlives_its_worker_though_nothing_was_kept_beside_that(
+    borrowed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Relics, "record_of_ended", lambda *_: None)  # many others have come since
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make():
+        note(log, "make")
+        return 21
+
+    def stay():
+        note(log, "stay")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    with Flow("small") as flow:
+        made, held = task(make)(), task(stay)()
+        end = task(lambda x, _: 2 * x, name="end")(made, held)
+    run = flow.start(executor=DaskExecutor(borrowed, bundle_size=None))
+    wait_for(log, "stay")
+    while not isinstance(run.states()[made], Success):
+        time.sleep(0.02)
+    [maker] = noted(log, "make")
+    os.kill(maker, signal.SIGKILL)
+    deadline = time.monotonic() + 40
+    while maker in borrowed.run(os.getpid, on_error="ignore").values():
+        assert time.monotonic() < deadline
+    gate.touch()
+    found = run.wait(60).result
+
+    assert found[end].result == 42
     assert len(noted(log, "make")) == 1
 
 

@@ -36,6 +36,25 @@ def until(question):
         time.sleep(0.02)
 
 
+def test_a_cluster_without_workers_is_told_of_once_until_one_comes(caplog):
+    with Flow("early") as flow:
+        one = task(lambda: 1, name="one")()
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        with caplog.at_level(logging.WARNING, "prefectlite"):
+            run = flow.start(executor=DaskExecutor(client, stall_timeout=0.1))
+            until(lambda: "LocalCluster has no workers" in caplog.text)
+            time.sleep(2.5)
+        worker = add_worker(client)
+        state = run.wait(30)
+        client.cluster.sync(worker.close)
+
+    assert caplog.text.count("has no workers") == 1
+    assert state.result[one].result == 1
+
+
 @pytest.mark.parametrize(
     ("asks", "has", "words"),
     [

@@ -379,6 +379,20 @@ def test_a_loss_of_what_is_stored_is_none_also_while_its_state_is_not_known() ->
     assert bench.sources("b") == "driver a"
 
 
+def test_what_came_with_its_report_is_not_lost() -> None:
+    bench = Bench(task("x"), task("a", "x", max_crashes=1), task("b", "a", "x"))
+    bench.start()
+    bench.succeed("x", inline=b"1")
+    bench.succeed("a", inline=b"2")
+    bench.lose("a")
+    bench.lose("x")
+    assert bench.hold("b").acts == ["release b.1", "submit b #1.2"]
+    assert bench.sources("b", "a") == "driver a"
+    assert bench.sources("b", "x") == "driver x"
+    bench.succeed("b")
+    assert bench.states() == ["Success", "Success", "Success"]
+
+
 def test_a_reader_of_much_that_is_stored_bears_the_loss_of_one_after_the_other() -> None:
     names = [f"a{place}" for place in range(6)]
     bench = Bench(*(task(name) for name in names), task("b", *names))

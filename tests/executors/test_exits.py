@@ -43,7 +43,8 @@ def test_a_nanny_tells_how_its_process_ended_unless_it_ended_it_itself(bench, tm
             assert await of_the_next(leave) == (3, False, "")
             ExitPlugin().setup(nanny)  # as each of its workers brings about; told once all the same
             assert await of_the_next(kill) == (-signal.SIGKILL, False, "")
-            assert await of_the_next(restart) is None
+            _, _, told = await of_the_next(restart)
+            assert told.startswith("The worker that had the attempt was closed before the attempt ended (")
 
     bench(test)
 
@@ -93,6 +94,20 @@ def test_what_was_ended_for_its_silence_is_told_so(bench):
         b.plugin.seals.exits.note(nanny, -signal.SIGKILL)
         found = await b.plugin.seals.exits.of(worker)
         assert judge_exit(found, 1) == ("worker-lost", f"{worker} was silent")
+
+    bench(test)
+
+
+def test_a_worker_that_closes_tells_why(bench):
+    async def test(b):
+        worker = await b.worker()
+        await b.open(shares_disk=True)
+        await worker.close(reason="worker-lifetime-reached")
+        await b.until(lambda: not b.scheduler.workers)
+        text = (
+            "The worker that had the attempt was closed before the attempt ended (worker-lifetime-reached)."
+        )
+        assert judge_exit(await b.plugin.seals.exits.of(worker.address), 1) == ("worker-lost", text)
 
     bench(test)
 

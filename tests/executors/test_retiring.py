@@ -8,6 +8,7 @@ import shutil
 import pytest
 from distributed import get_worker
 
+from prefectlite.executors import retiring
 from prefectlite.executors.retiring import PATIENCE, stays
 from prefectlite.worker.desk import desk_of
 
@@ -23,17 +24,17 @@ def begin_and_wait(gate):
 
 
 @pytest.mark.parametrize(
-    ("age", "running", "others", "expected"),
+    ("age", "running", "is_awaited", "expected"),
     [
-        (0.0, True, 1, True),
-        (PATIENCE, True, 1, True),
-        (PATIENCE + 1, True, 1, False),
-        (0.0, False, 1, False),
-        (0.0, True, 0, False),
+        (0.0, True, True, True),
+        (PATIENCE, True, True, True),
+        (PATIENCE + 1, True, True, False),
+        (0.0, False, True, False),
+        (0.0, True, False, False),
     ],
 )
-def test_it_stays_for_bodies_and_not_for_ever_and_not_when_all_leave(age, running, others, expected):
-    assert stays(age, running, others) == expected
+def test_it_stays_for_bodies_and_not_for_ever_and_not_when_all_leave(age, running, is_awaited, expected):
+    assert stays(age, running, is_awaited) == expected
 
 
 @pytest.mark.parametrize("has_marks", [True, False])
@@ -61,6 +62,45 @@ def test_what_has_begun_ends_there_and_its_value_stays_when_the_worker_leaves(be
         assert victim.address not in b.scheduler.workers
         assert await begun == victim.address
         assert await queued == other.address
+
+    bench(test)
+
+
+def test_the_last_that_leaves_by_itself_stays_for_bodies_and_for_another_that_takes_over(bench, gate):
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        begun = b.client.submit(begin_and_wait, gate, key=KEY)
+        await b.until(gate.is_reached)
+        queued = b.client.submit(begin_and_wait, gate, key=NEXT)
+        await b.until(lambda: NEXT in victim.state.tasks)
+        leaving = asyncio.ensure_future(victim.close_gracefully())
+        await b.until(lambda: b.scheduler.workers[victim.address].status.name == "closing_gracefully")
+        await asyncio.sleep(0.3)
+        assert victim.address in b.scheduler.workers
+        gate.open()
+        await b.until(lambda: b.scheduler.tasks[KEY].state == "memory")
+        other = await b.worker()
+        await leaving
+        assert victim.address not in b.scheduler.workers
+        assert await begun == victim.address
+        assert await queued == other.address
+
+    bench(test)
+
+
+def test_the_last_that_leaves_by_itself_waits_not_for_long_for_another(bench, gate, monkeypatch):
+    monkeypatch.setattr(retiring, "TAKING_OVER", 0.1)
+    gate.open()
+
+    async def test(b):
+        victim = await b.worker()
+        await b.open(shares_disk=True)
+        await b.client.submit(begin_and_wait, gate, key=KEY)
+        begun = b.client.submit(begin_and_wait, gate, key=NEXT)
+        await begun
+        await asyncio.wait_for(victim.close_gracefully(), 5)
+        assert victim.address not in b.scheduler.workers
 
     bench(test)
 

@@ -234,7 +234,7 @@ class Case:
     workers, accidents : int, tuple of Accident
         How many workers share the slots, and what befalls them.
     stored : frozenset of int
-        Nodes whose values are stored as well, so that none is lost for good.
+        Nodes of whose values there are copies, stored or in their reports, so that none is lost for good.
     begun : mapping of (int, int) to Begun
         What runs begin with, by node and place in the map.
     approved : float

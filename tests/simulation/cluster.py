@@ -77,7 +77,7 @@ class Cluster:
         #: held for a value that is lost.
         self.in_vain: Counter[tuple[int, int, int]] = Counter()
         self.bereft: set[tuple[int, int, int]] = set()
-        #: What is stored for good, by location.
+        #: What is there for good beside the workers, by name.
         self.stored: dict[str, Any] = {}
         # By run: its iteration, the attempts of those before, and its own so far.
         self._laps: dict[int, tuple[int, int, int]] = {}
@@ -359,11 +359,11 @@ class Cluster:
 
     def _report(self, parcel: Parcel, started: float) -> Report:
         skew = self.case.faults.skew
-        location = f"stored/{parcel.submit.key}" if parcel.name[0] in self.case.stored else None
-        report = report_of(parcel, started + skew, self.now + skew, self.rng, location)
-        if report.location is not None and not parcel.is_cut_off:
+        copy = f"stored/{parcel.submit.key}" if parcel.name[0] in self.case.stored else None
+        report = report_of(parcel, started + skew, self.now + skew, self.rng, copy)
+        if copy is not None and report.state is None and not parcel.is_cut_off:
             # What was given up stores the same as who was sent in its place, or its task should not be retried.
-            self.stored[report.location] = parcel.made
+            self.stored[copy] = parcel.made
         if report.state is None and not parcel.submit.drop_value:
             parcel.value = parcel.made
         return report
@@ -396,8 +396,8 @@ class Cluster:
         state = self._state_of(run)
         require(state.is_finished(), f"the driver was asked for the value of run {run}, which is {state!r}")
         ref = state.result_ref
-        if ref is not None and ref.location is not None:
-            return self.stored[ref.location]
+        if ref is not None and (ref.location is not None or ref.inline is not None):
+            return self.stored[ref.location or str(ref.inline, "ascii")]
         require(ref is None, f"the driver was asked for the value of run {run}, which lies on a worker")
         if state.is_successful():
             return state.result

@@ -51,7 +51,7 @@ _SUCCESSES: Final[Mapping[EndingKind, Success]] = {
 
 
 def report_of(
-    parcel: Parcel, started: float, now: float, rng: random.Random, location: str | None = None
+    parcel: Parcel, started: float, now: float, rng: random.Random, copy: str | None = None
 ) -> Report:
     """Return what an attempt says that ends now.
 
@@ -63,17 +63,20 @@ def report_of(
         When it began and when it ends, by the clock of its worker.
     rng : random.Random
         Says for how long it wants to wait, if it does.
-    location : str or None
-        Where its value is stored, if it makes one.
+    copy : str or None
+        Under which name there is a copy of its value, if it makes one: in the report, or where it was stored.
 
     Returns
     -------
     Report
-        Without the value, if there is one.
+        Without the value, if there is one and no copy of it; with the name of the copy in its place.
     """
     submit, ending, value = parcel.submit, parcel.ending, parcel.made
     length = flat_length = unmappable = None
     state = _state(parcel, now, rng)
+    if state is not None:
+        copy = None
+    comes_along = copy is not None and parcel.name[0] % 2 == 1
     if isinstance(value, list):
         length = len(value) if "length" in submit.measure else None
         flat_length = len(flattened(value)) if "flat" in submit.measure else None
@@ -83,6 +86,7 @@ def report_of(
         state,
         started,
         now,
+        inline=copy.encode() if copy is not None and comes_along else None,
         nbytes=8,
         length=length,
         flat_length=flat_length,
@@ -91,7 +95,7 @@ def report_of(
         where="virtual",
         forced=ending.kind in FORCED,
         success=_SUCCESSES.get(ending.kind),
-        location=location if state is None else None,
+        location=None if comes_along else copy,
     )
 
 

@@ -22,15 +22,15 @@ from tests.simulation.sketch import Sketch
 # Values that are stored
 
 
-def what_is_stored_is_lost_all_the_same(patch: Patch) -> None:
-    patch.setattr(Losses, "_is_stored", lambda self, run: False)
+def what_has_copy_is_lost_all_the_same(patch: Patch) -> None:
+    patch.setattr(Losses, "_has_copy", lambda self, run: False)
 
 
 def readers_are_sent_to_where_a_stored_value_lay(patch: Patch) -> None:
     honest = Losses.note
 
     def faulty(self: Losses, run: int, submission: int, text: str) -> None:
-        if not self._is_stored(run):
+        if not self._has_copy(run):
             honest(self, run, submission, text)
 
     patch.setattr(Losses, "note", faulty)
@@ -51,12 +51,12 @@ def who_did_not_go_ahead_for_a_loss_stays_when_it_is_none(patch: Patch) -> None:
     patch.setattr(Losses, "clear", faulty)
 
 
-def what_is_made_again_does_not_read_what_is_stored(patch: Patch) -> None:
+def what_is_made_again_does_not_read_what_has_copy(patch: Patch) -> None:
     honest = Losses.lacks_input
 
     def faulty(self: Losses, run: int) -> bool:
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(Losses, "_is_stored", lambda self, run: False)
+            inner.setattr(Losses, "_has_copy", lambda self, run: False)
             return honest(self, run)
 
     patch.setattr(Losses, "lacks_input", faulty)
@@ -101,7 +101,7 @@ def a_run_is_given_up_for_what_befell_its_earlier_attempts(patch: Patch) -> None
     patch.setattr(Conduct, "_start_again", faulty)
 
 
-def losses_of_what_is_stored_count_as_inputs_out_of_reach(patch: Patch) -> None:
+def losses_of_what_has_copy_count_as_inputs_out_of_reach(patch: Patch) -> None:
     honest = Losses.note
 
     def faulty(self: Losses, *news: Any) -> None:
@@ -141,14 +141,14 @@ def an_input_out_of_reach_counts_as_lost_work(patch: Patch) -> None:
 
 
 FAULTS: tuple[Fault, ...] = (
-    what_is_stored_is_lost_all_the_same,
+    what_has_copy_is_lost_all_the_same,
     readers_are_sent_to_where_a_stored_value_lay,
     what_was_lost_before_it_was_known_to_be_stored_stays_lost,
-    what_is_made_again_does_not_read_what_is_stored,
+    what_is_made_again_does_not_read_what_has_copy,
     what_is_made_again_claims_nothing_that_is_made_again_too,
     who_goes_ahead_follows_what_is_lost,
     a_run_is_given_up_for_what_befell_its_earlier_attempts,
-    losses_of_what_is_stored_count_as_inputs_out_of_reach,
+    losses_of_what_has_copy_count_as_inputs_out_of_reach,
     it_is_sent_once_more_than_it_may_be_held,
     it_is_given_up_a_submission_too_early,
     what_never_got_its_inputs_is_sent_as_the_same_attempt,

@@ -70,7 +70,8 @@ class Wires:
         """Tell how an attempt ended, at once or together with its neighbours."""
         run, submission = parcel.submit.run, parcel.submit.submission
         # What must be measured, was stored or found is told of one by one, as in a bundle.
-        is_plain = report.state is None and report.location is None and report.success is None
+        more = (report.state, report.success, report.location, report.inline)
+        is_plain = all(one is None for one in more)
         is_child = parcel.name[1] >= 0
         is_alike = is_plain or (is_child and isinstance(report.state, Failed))
         is_alike = is_alike and not parcel.submit.measure
@@ -125,4 +126,6 @@ def _many(reports: list[Report]) -> Reports:
     if reports[0].state is not None:
         return Reports(started, ended, Results(array("i"), b""), "virtual", reports[0])
     sizes = array("i", [8] * len(reports))
-    return Reports(started, ended, Results(sizes, bytes(8 * len(reports))), "virtual")
+    results = Results(sizes, bytes(8 * len(reports)))
+    results.drop()  # of too many the driver keeps no copies
+    return Reports(started, ended, results, "virtual")

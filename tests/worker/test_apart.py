@@ -612,6 +612,36 @@ def test_where_nobody_can_interrupt_a_question_ends_the_body() -> None:
 # What crosses
 
 
+def test_a_body_may_clean_up_though_its_worker_holds_ctrl_c_back(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def body() -> None:
+        try:
+            time.sleep(WAIT)
+        finally:
+            log.write_text("cleaned")
+
+    apart.rest()
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as the workers of own clusters do
+    try:
+        assert type(state_of(attempt(body, timeout=0.2))) is TimedOut
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        apart.rest()
+    assert log.read_text() == "cleaned"
+
+
+@pytest.mark.parametrize("delay", [0.04, 0.1, 0.2])
+def test_a_process_that_is_interrupted_while_it_starts_ends_without_a_word(
+    delay: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    apart.rest()
+    begun = time.monotonic()
+    here = Here("here", True, None, perform_apart, is_called_off=lambda: time.monotonic() - begun > delay)
+    assert isinstance(state_of(attempt(lambda: time.sleep(WAIT), here=here, isolate=True)), Cancelled)
+    assert capfd.readouterr().err == ""
+
+
 def test_arrays_go_and_come_whole_and_can_be_written_to() -> None:
     def body(x: Any, y: Any) -> Any:
         x += 1
