@@ -134,7 +134,7 @@ class Losses:
 
     def _has_copy(self, run: int) -> bool:
         """Return whether a value was stored, or came with its report."""
-        ref = self._board.states[run].result_ref
+        ref = self._board.state(run).result_ref
         return ref is not None and (ref.location is not None or ref.inline is not None)
 
     @property

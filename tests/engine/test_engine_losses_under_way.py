@@ -6,7 +6,13 @@ from array import array
 
 import pytest
 
-from prefectlite.engine.events import AttemptCrashed, AttemptFinished, RangeFinished, ResultLost
+from prefectlite.engine.events import (
+    AttemptCrashed,
+    AttemptFinished,
+    CallsFinished,
+    RangeFinished,
+    ResultLost,
+)
 from prefectlite.engine.instructions import Submit
 from prefectlite.rules.crash import MOST_RECOMPUTED
 from prefectlite.rules.retry import RetryPolicy
@@ -391,6 +397,21 @@ def test_what_came_with_its_report_is_not_lost() -> None:
     assert bench.sources("b", "x") == "driver x"
     bench.succeed("b")
     assert bench.states() == ["Success", "Success", "Success"]
+
+
+def test_what_came_with_the_reports_of_many_is_not_lost() -> None:
+    bench = Bench(task("l"), task("a", maps("l")), task("b", maps("a")), task("x"), task("y"), task("z", "x"))
+    bench.start()
+    bench.succeed("l", length=2)
+    reports = Reports(array("d", (1.0, 1.0)), array("d", (2.0, 2.0)), Results(array("i", (1, 1)), b"12"), "w1")
+    bench.handle(RangeFinished(9.0, bench.run("a[0]"), 1, reports))
+    runs, submissions = array("q", map(bench.run, "xy")), array("q", map(bench.last, "xy"))
+    bench.handle(CallsFinished(9.0, runs, submissions, reports))
+    bench.lose("a[1]")
+    bench.lose("x")
+    assert bench.hold("b[1]").acts == ["release b[1].1", "submit b[1] #1.2"]
+    assert bench.hold("z").acts == ["release z.1", "submit z #1.2"]
+    assert [bench.sources("b[1]", "a"), bench.sources("z", "x")] == ["driver a[1]", "driver x"]
 
 
 def test_a_reader_of_much_that_is_stored_bears_the_loss_of_one_after_the_other() -> None:
