@@ -8,11 +8,9 @@ import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.keeping import keeping_by_slug
 from prefectlite.core.surroundings import run_layer
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
@@ -22,6 +20,7 @@ from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.given_states import GivenStates
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.keepings import Keepings
 from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.numbers import live_numbers, numbers_of
@@ -162,7 +161,7 @@ class Run:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._is_open = False
-        self._values: Values | None = None
+        self._values = Values()
         self._compiled: Compiled | None = None
         self._engine: Engine | None = None
         self._looping = False
@@ -401,12 +400,7 @@ class Run:
         # The session gets hold of the inbox and of nothing else: see values.py.
         self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
         self._is_open = True
-        if self._values is None:
-            secrets = frozenset([self.slugs[task] for task in self.slugs if task.is_secret])
-            keeping = partial(keeping_by_slug, self.slugs, self._graph.result, self._terms.folder)
-            self._values = Values(self._session, secrets=secrets, keeping=keeping)
-        else:
-            self._values.read_from(self._session)
+        self._values.read_from(self._session)
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
@@ -481,9 +475,8 @@ class Run:
         self._session.interrupt_again()
 
     def _conduct(self) -> State:
-        session, values = self._session, self._values
+        session = self._session
         assert session is not None
-        assert values is not None
         loop: Loop | None = None
         callbacks: Callbacks | None = None
         try:
@@ -491,7 +484,7 @@ class Run:
             self._places += 1
             again = self._engine is not None
             self._result = None
-            compiled, engine = self._assembled(values, session.pickles)
+            compiled, engine = self._assembled(session.pickles)
             terms = self._terms
             lowering = Lowering(
                 compiled,
@@ -518,7 +511,7 @@ class Run:
                 constants=compiled.constants,
                 clock=self._clock,
             )
-            values.number_by(live_numbers(engine))
+            self._values.number_by(live_numbers(engine))
             loop = Loop(
                 engine=engine,
                 lowering=lowering,
@@ -527,7 +520,7 @@ class Run:
                 journal=self.journal,
                 audience=self._audience,
                 callbacks=callbacks,
-                values=values,
+                values=self._values,
                 lock=self._lock,
                 clock=self._clock,
             )
@@ -540,7 +533,7 @@ class Run:
             if callbacks is not None:
                 callbacks.close()
 
-    def _assembled(self, values: Values, pickles: bool) -> tuple[Compiled, Engine]:
+    def _assembled(self, pickles: bool) -> tuple[Compiled, Engine]:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
             scheduled = self._terms.scheduled
@@ -554,10 +547,11 @@ class Run:
                 )
                 # What is changed in the flow from now on is not this run's.
                 self.slugs = self._graph.slugs.copy()
+                self._values.keep_by(Keepings(compiled, self._terms.folder))
                 engine = Engine(
                     compiled.plan,
                     run_id=self.run_id,
-                    values=values,
+                    values=self._values,
                     window=FIRST_ROOM,
                     # In this process what is sent first is done first, and its values wait for their readers.
                     breadth=BREADTH if pickles else 0,
@@ -610,7 +604,7 @@ class Run:
 
     def _last_states(self) -> dict[Task, State]:
         states = self.states()
-        if self._compiled is not None and self._engine is not None and self._values is not None:
+        if self._compiled is not None and self._engine is not None:
             self._values.number_by(numbers_of(self._compiled, self._engine))
         return states
 
