@@ -26,6 +26,7 @@ from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.numbers import live_numbers, numbers_of
 from prefectlite.driver.observer import Audience, Observer
 from prefectlite.driver.outcome import TaskStates, task_states
+from prefectlite.driver.places import Places
 from prefectlite.driver.raising import FirstRaised
 from prefectlite.driver.task_contexts import TaskContexts
 from prefectlite.driver.terms import terms_of
@@ -149,19 +150,17 @@ class Run:
         self.slugs: Mapping[Any, str] = graph.slugs.copy()
         self.journal: Journal = MemoryJournal() if journal is None else journal
         self._graph = graph
-        self._executor = executor
         self._first_raised = FirstRaised() if self._terms.raises else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
-        self._places = 0
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
         self._clock: Clock = RealTime() if clock is None else clock
         self._inbox = Inbox()
         self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
         self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._is_open = False
         self._values = Values()
+        brief = RunBrief(self.run_id, self.flow_name, self._terms.log_level)
+        self._places = Places(executor, brief, self._inbox, self._values)
         self._compiled: Compiled | None = None
         self._engine: Engine | None = None
         self._looping = False
@@ -180,12 +179,12 @@ class Run:
     @property
     def description(self) -> str:
         """Where the work runs, in a few words; empty before the place is known."""
-        return "" if self._session is None else self._session.description
+        return self._places.description
 
     @property
     def dashboard_link(self) -> str | None:
         """The address of the Dask dashboard, once it is known and while it lives."""
-        return None if self._session is None or self.is_over else self._session.dashboard_link
+        return None if self.is_over else self._places.dashboard_link
 
     @property
     def is_over(self) -> bool:
@@ -249,10 +248,9 @@ class Run:
         str
             In words; empty when it does not wait for that.
         """
-        engine, session = self._engine, self._session
         with self._lock:
-            number = None if engine is None else engine.run_of(key)
-        return "" if number is None or session is None or self.is_over else session.waiting_for(number)
+            number = None if self._engine is None else self._engine.run_of(key)
+        return "" if number is None or self.is_over else self._places.waiting_for(number)
 
     def history(self, key: RunKey) -> list[Entry]:
         """Return what the journal knows of a task run.
@@ -323,9 +321,7 @@ class Run:
         bool
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        # A place of somebody else's making need not have a word in this.
-        remark = getattr(self._session, "leaves_behind", "")
-        asked = CancelRequested(self._clock(), why, remark)
+        asked = CancelRequested(self._clock(), why, self._places.leaves_behind)
         with self._lock:
             engine = self._engine
             if engine is not None and self._done.is_set() and not engine.ended:
@@ -335,9 +331,7 @@ class Run:
                 self._done.clear()
                 self._inbox.deliver([asked])
                 return True
-        session = self._session
-        if session is not None:
-            session.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
+        self._places.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
         self._inbox.deliver([asked])
         return False
 
@@ -396,16 +390,11 @@ class Run:
         ExecutorError
             When the place cannot be reached.
         """
-        brief = RunBrief(self.run_id, self.flow_name, self._terms.log_level)
-        # The session gets hold of the inbox and of nothing else: see values.py.
-        self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
-        self._is_open = True
-        self._values.read_from(self._session)
+        self._places.open()
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
-        if self._is_open:
-            self._close(())
+        self._places.close()
         self._done.set()
 
     def drive(self) -> State:
@@ -423,7 +412,7 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        with Interrupts(self._interrupted, self._interrupt_again), run_layer():
+        with Interrupts(self._interrupted, self._places.interrupt_again), run_layer():
             concealing.acquire()
             try:
                 state = self._drive()
@@ -438,9 +427,7 @@ class Run:
     def _drive(self) -> State:
         try:
             while True:
-                if not self._is_open:
-                    self.open()
-                state = self._conduct()
+                state = self._conduct(self._places.open())
                 self.journal.close()
                 if self._has_ended(state):
                     return state
@@ -467,21 +454,13 @@ class Run:
         if self._leaving.is_asking or not self._looping:
             raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
         self.cancel(f"interrupted by {how}")
-        assert self._session is not None
-        self._session.interrupt()
+        self._places.interrupt()
 
-    def _interrupt_again(self) -> None:
-        assert self._session is not None
-        self._session.interrupt_again()
-
-    def _conduct(self) -> State:
-        session = self._session
-        assert session is not None
+    def _conduct(self, session: Session) -> State:
         loop: Loop | None = None
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            self._places += 1
             again = self._engine is not None
             self._result = None
             compiled, engine = self._assembled(session.pickles)
@@ -497,7 +476,7 @@ class Run:
                 hidden=terms.hidden,
                 pickles=session.pickles,
                 scheduled=self._began,
-                place=self._places,
+                place=self._places.count,
                 folder=terms.folder,
             )
             callbacks = Callbacks(
@@ -567,23 +546,19 @@ class Run:
         self._result = self._last_states()
         state = flow_state.replace(result=self._result)
         self._audience.ended(state)
-        self._close(keep)
+        self._places.close(keep)
         return state
 
     def _break_off(self, error: BaseException, loop: Loop | None) -> State:
         """End a run that our own side cannot go on with: never a hang, never a lost state."""
-        assert self._session is not None
         by_user = isinstance(error, KeyboardInterrupt | SystemExit)
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
         is_callers = loop is None or (
-            isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
+            isinstance(error, ExecutorError) and not loop.has_heard and self._places.count == 1
         )
         why = "The run was broken off." if by_user else f"The run broke off: {described(error)}"
-        try:
-            self._session.cancel(why)
-        except Exception:
-            _logger.exception("What was in flight could not be stopped.")
+        self._places.cancel(why)
         self._result = {
             task: state
             if state.is_finished()
@@ -596,7 +571,7 @@ class Run:
             else Failed(why, self._result, traceback=mask("".join(traceback.format_exception(error))))
         )
         self._audience.ended(state)
-        self._close(())
+        self._places.close()
         if by_user or is_callers:
             raise error
         _logger.error("Flow run %s of %r broke off.", self.run_id, self.flow_name, exc_info=error)
@@ -607,14 +582,6 @@ class Run:
         if self._compiled is not None and self._engine is not None:
             self._values.number_by(numbers_of(self._compiled, self._engine))
         return states
-
-    def _close(self, keep: Sequence[Span]) -> None:
-        assert self._session is not None
-        self._is_open = False
-        try:
-            self._session.close(keep)
-        except Exception:
-            _logger.exception("The place where flow %r ran could not be closed in order.", self.flow_name)
 
 
 def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:
