@@ -1,9 +1,8 @@
-"""One flow run: assembled, driven, looked at, called off. Knows all rooms below; has no words, no picture."""
+"""One flow run: assembled, driven, resumed, called off. Knows all rooms below; has no words, no picture."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import traceback
 import uuid
 import weakref
@@ -25,9 +24,10 @@ from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.numbers import live_numbers, numbers_of
 from prefectlite.driver.observer import Audience, Observer
-from prefectlite.driver.outcome import TaskStates, task_states
+from prefectlite.driver.outcome import task_states
 from prefectlite.driver.places import Places
 from prefectlite.driver.raising import FirstRaised
+from prefectlite.driver.readable import ReadableRun
 from prefectlite.driver.task_contexts import TaskContexts
 from prefectlite.driver.terms import terms_of
 from prefectlite.driver.values import Values
@@ -39,7 +39,7 @@ from prefectlite.engine.transitions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal
-from prefectlite.journal.protocol import Entry, Journal
+from prefectlite.journal.protocol import Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
@@ -47,8 +47,7 @@ from prefectlite.masking import mask
 from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.schedules.events import ClockEvent
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Cancelled, Failed, Pending, State
-from prefectlite.states.surroundings import NO_CONTEXT
+from prefectlite.states.state import Cancelled, Failed, State
 from prefectlite.worker.concealed import concealing
 from prefectlite.worker.failures import described
 
@@ -56,10 +55,9 @@ _logger = logging.getLogger(__name__)
 
 #: How long ``wait`` gives a flow run to end after Ctrl-C, in seconds.
 GRACE: Final = 30.0
-_NOT_BEGUN: Final = Pending("The flow run has not begun.", context=NO_CONTEXT)
 
 
-class Run:
+class Run(ReadableRun):
     """One run of a flow; it leaves the flow's graph as it is.
 
     Parameters
@@ -144,140 +142,33 @@ class Run:
             log_level=log_level,
             raises=raises,
         )
-        self.parameters: Mapping[str, Any] = self._terms.parameters
-        self.run_id = uuid.uuid4().hex if run_id is None else run_id
-        self.flow_name: str = graph.name
-        self.slugs: Mapping[Any, str] = graph.slugs.copy()
-        self.journal: Journal = MemoryJournal() if journal is None else journal
-        self._graph = graph
+        run_id = uuid.uuid4().hex if run_id is None else run_id
+        self._inbox = Inbox()
+        self._values = Values()
+        brief = RunBrief(run_id, graph.name, self._terms.log_level)
+        super().__init__(
+            graph,
+            run_id,
+            self._terms.parameters,
+            MemoryJournal() if journal is None else journal,
+            Places(executor, brief, self._inbox, self._values),
+        )
         self._first_raised = FirstRaised() if self._terms.raises else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
         self._clock: Clock = RealTime() if clock is None else clock
-        self._inbox = Inbox()
         self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
-        self._lock = threading.Lock()
-        self._values = Values()
-        brief = RunBrief(self.run_id, self.flow_name, self._terms.log_level)
-        self._places = Places(executor, brief, self._inbox, self._values)
-        self._compiled: Compiled | None = None
-        self._engine: Engine | None = None
         self._looping = False
-        self._result: dict[Task, State] | None = None
         self._state: State | None = None
         self._error: BaseException | None = None
-        self._done = threading.Event()
         self._task_handlers = tuple(task_handlers)
         self._given = GivenStates(graph, None) if given is None else given
         self._first_state = PENDING if state is None else state
         # They must not keep the run alive, whose last holder lets go of its values.
         self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
-    # What is asked of a run, from any thread
-
-    @property
-    def description(self) -> str:
-        """Where the work runs, in a few words; empty before the place is known."""
-        return self._places.description
-
-    @property
-    def dashboard_link(self) -> str | None:
-        """The address of the Dask dashboard, once it is known and while it lives."""
-        return None if self.is_over else self._places.dashboard_link
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the run has ended, or was left with pauses alone, and its place is closed."""
-        return self._done.is_set()
-
-    def counts(self) -> dict[str, int]:
-        """Count task runs by the name of their state's class; children of a map count one by one.
-
-        Returns
-        -------
-        dict of str to int
-            Constants, parameters and collections are left out; empty before the flow is compiled.
-        """
-        with self._lock:
-            return {} if self._engine is None else self._engine.counts()
-
-    def in_flight(self, key: RunKey, attempt: int) -> int | None:
-        """Return the number of a task run of which an attempt may begin, or runs.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name.
-        attempt : int
-            Counted from 1.
-
-        Returns
-        -------
-        int or None
-            None when the attempt has ended, or was never made.
-        """
-        with self._lock:
-            return None if self._engine is None else self._engine.in_flight(key, attempt)
-
-    def states(self) -> dict[Task, State]:
-        """Return the state of each task now.
-
-        Returns
-        -------
-        dict of Task to State
-            Maps with the states of their children.
-        """
-        if self._result is not None:
-            return TaskStates(self._result)
-        with self._lock:
-            if self._engine is None or self._compiled is None:
-                return TaskStates(dict.fromkeys(self._graph.tasks, _NOT_BEGUN))
-            return task_states(self._compiled, self._engine)
-
-    def waiting_for(self, key: RunKey) -> str:
-        """Return what a task run in flight asks for that no worker has.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name.
-
-        Returns
-        -------
-        str
-            In words; empty when it does not wait for that.
-        """
-        with self._lock:
-            number = None if self._engine is None else self._engine.run_of(key)
-        return "" if number is None or self.is_over else self._places.waiting_for(number)
-
-    def history(self, key: RunKey) -> list[Entry]:
-        """Return what the journal knows of a task run.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name; the flow's own has an empty slug.
-
-        Returns
-        -------
-        list of Transition or Submitted
-            In order.
-        """
-        return self.journal.history(key)
-
-    def paused(self) -> dict[RunKey, State]:
-        """Return the task runs that are paused.
-
-        Returns
-        -------
-        dict of RunKey to State
-            By name; children of maps one by one.
-        """
-        with self._lock:
-            engine = self._engine
-            return {} if engine is None else {engine.key(run): engine.state(run) for run in engine.paused()}
+    # What may be wished for, from any thread
 
     def resume(self, key: RunKey, why: str = "approved by the user") -> bool:
         """Let a paused task run go on.
@@ -383,7 +274,7 @@ class Run:
     # The driving thread
 
     def open(self) -> None:
-        """Open a session at the place to run, which may take its time to start behind our back.
+        """Open the place to run, which may take its time to start behind our back.
 
         Raises
         ------
