@@ -6,12 +6,11 @@ so that both are run by the same lines.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from prefectlite.lowering.elements import element, flat_element, length_of
+from prefectlite.lowering.elements import element, flat_taker
 from prefectlite.lowering.parts import (
     FLAT_ITEM,
     ITEM,
@@ -357,7 +356,7 @@ class Row(Strip):
             if len(part) == self.count:
                 self._columns.append((name, part))
                 return
-        take = _flat_taker(value) if flat else lambda at: element(value, at)
+        take = flat_taker(value) if flat else lambda at: element(value, at)
         self._makers.append((name, lambda child: take(first + child)))
 
 
@@ -450,22 +449,3 @@ def _secrets(values: Iterable[Any]) -> tuple[str, ...]:
 
 def _making(name: str) -> str:
     return f"Its argument {name!r} could not be made: "
-
-
-def _flat_taker(value: Any) -> Maker:
-    """Return what ``flat_element`` does, without counting from the start for each element."""
-    try:
-        lengths = [length_of(part) for part in value]
-        ends = list(accumulate(1 if isinstance(length, str) else length for length in lengths))
-    except Exception:
-        return lambda at: flat_element(value, at)  # each child will say so
-
-    def take(at: int) -> Any:
-        part = bisect_right(ends, at)
-        if part == len(ends):
-            return flat_element(value, at)  # it says what is wrong
-        if isinstance(lengths[part], str):
-            return value[part]
-        return element(value[part], at - (ends[part - 1] if part else 0))
-
-    return take
