@@ -43,7 +43,8 @@ from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
-from prefectlite.worker.strips import Row, Single, Strip, expand, held_places
+from prefectlite.worker.stretches import expand, held_places
+from prefectlite.worker.strips import Row, Single, Strip
 from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
 
 #: So many bundles of a task go back whole when it has made a value that is too large for a bundle.
