@@ -22,6 +22,7 @@ from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succe
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
 from prefectlite.states.signals import Signal
+from prefectlite.worker.active import LONGEST, Active
 from prefectlite.worker.around import Around, Kind, Kinds
 from prefectlite.worker.attempt import HELD as HOLDS
 from prefectlite.worker.attempt import (
@@ -34,7 +35,7 @@ from prefectlite.worker.attempt import (
     returned,
     unopened,
 )
-from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
+from prefectlite.worker.desk import Desk, desk_of
 from prefectlite.worker.entry import open_early
 from prefectlite.worker.failures import Look, look_of
 from prefectlite.worker.here import Here
