@@ -182,10 +182,15 @@ class _Absent:
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
         """Find nothing."""
-        # `importlib.util.find_spec` asks whether there is such a module, and imports none.
-        asked_by = sys._getframe(2).f_globals.get("__name__")  # nothing else tells
-        if fullname.startswith(f"{__name__}.") and asked_by != "importlib.util":
+        if fullname.startswith(f"{__name__}.") and _is_import(sys._getframe(1)):
             importlib.import_module(f"{__name__}.absent").refuse(fullname)
+
+
+def _is_import(asker: types.FrameType) -> bool:
+    """Return whether a finder is asked by an import; others only ask whether there is such a module."""
+    # `importlib.util.find_spec` asks through the same function of Python's: only who called that tells.
+    frames = (asker, asker.f_back)
+    return all(one is not None and one.f_globals.get("__name__") == "importlib._bootstrap" for one in frames)
 
 
 class _Package(types.ModuleType):

@@ -5,7 +5,6 @@ Knows options and results; runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,26 +157,3 @@ def _caching(task: Task, options: TaskOptions, result: Result, folder: str | Non
         result.serializer,
         options.cache_key is not None,
     )
-
-
-def keeping_by_slug(
-    slugs: Mapping[Task, str], flow_result: Result | None, folder: str | None, slug: str
-) -> Keeping | None:
-    """Return what is stored of the values of a flow's task.
-
-    Parameters
-    ----------
-    slugs : mapping of Task to str
-        The flow's tasks, with their slugs.
-    flow_result, folder
-        As of ``keeping_of``.
-    slug : str
-        Which task.
-
-    Returns
-    -------
-    Keeping or None
-        As of ``keeping_of``.
-    """
-    task = next(task for task, one in slugs.items() if one == slug)
-    return keeping_of(task, task.frozen_options, flow_result, folder)

@@ -1,18 +1,15 @@
-"""One flow run: assembled, driven, looked at, called off. Knows all rooms below; has no words, no picture."""
+"""One flow run: assembled, driven, resumed, called off. Knows all rooms below; has no words, no picture."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import traceback
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from prefectlite.core.graph import FlowGraph
-from prefectlite.core.keeping import keeping_by_slug
 from prefectlite.core.surroundings import run_layer
 from prefectlite.core.task import Task
 from prefectlite.driver.approval import Approver
@@ -22,12 +19,15 @@ from prefectlite.driver.flow_handlers import FlowHandlers
 from prefectlite.driver.given_states import GivenStates
 from prefectlite.driver.inbox import Inbox
 from prefectlite.driver.interrupts import Interrupts
+from prefectlite.driver.keepings import Keepings
 from prefectlite.driver.leaving import Leaving, runs_to_resume
 from prefectlite.driver.loop import FIRST_ROOM, Loop, collector_at_rest
 from prefectlite.driver.numbers import live_numbers, numbers_of
 from prefectlite.driver.observer import Audience, Observer
-from prefectlite.driver.outcome import TaskStates, task_states
+from prefectlite.driver.outcome import task_states
+from prefectlite.driver.places import Places
 from prefectlite.driver.raising import FirstRaised
+from prefectlite.driver.readable import ReadableRun
 from prefectlite.driver.task_contexts import TaskContexts
 from prefectlite.driver.terms import terms_of
 from prefectlite.driver.values import Values
@@ -39,7 +39,7 @@ from prefectlite.engine.transitions import Transition
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.protocol import Executor, RunBrief, Session, Span
 from prefectlite.journal.memory import MemoryJournal
-from prefectlite.journal.protocol import Entry, Journal
+from prefectlite.journal.protocol import Journal
 from prefectlite.lowering.compile import Compiled
 from prefectlite.lowering.compile import compile as compile_flow
 from prefectlite.lowering.lower import Lowering
@@ -47,8 +47,7 @@ from prefectlite.masking import mask
 from prefectlite.notifications.outbox import OUTBOX
 from prefectlite.schedules.events import ClockEvent
 from prefectlite.states.keys import RunKey
-from prefectlite.states.state import Cancelled, Failed, Pending, State
-from prefectlite.states.surroundings import NO_CONTEXT
+from prefectlite.states.state import Cancelled, Failed, State
 from prefectlite.worker.concealed import concealing
 from prefectlite.worker.failures import described
 
@@ -56,10 +55,9 @@ _logger = logging.getLogger(__name__)
 
 #: How long ``wait`` gives a flow run to end after Ctrl-C, in seconds.
 GRACE: Final = 30.0
-_NOT_BEGUN: Final = Pending("The flow run has not begun.", context=NO_CONTEXT)
 
 
-class Run:
+class Run(ReadableRun):
     """One run of a flow; it leaves the flow's graph as it is.
 
     Parameters
@@ -144,143 +142,33 @@ class Run:
             log_level=log_level,
             raises=raises,
         )
-        self.parameters: Mapping[str, Any] = self._terms.parameters
-        self.run_id = uuid.uuid4().hex if run_id is None else run_id
-        self.flow_name: str = graph.name
-        self.slugs: Mapping[Any, str] = graph.slugs.copy()
-        self.journal: Journal = MemoryJournal() if journal is None else journal
-        self._graph = graph
-        self._executor = executor
+        run_id = uuid.uuid4().hex if run_id is None else run_id
+        self._inbox = Inbox()
+        self._values = Values()
+        brief = RunBrief(run_id, graph.name, self._terms.log_level)
+        super().__init__(
+            graph,
+            run_id,
+            self._terms.parameters,
+            MemoryJournal() if journal is None else journal,
+            Places(executor, brief, self._inbox, self._values),
+        )
         self._first_raised = FirstRaised() if self._terms.raises else None
         self._audience = Audience([*observers, *([self._first_raised] if self._first_raised else [])])
-        self._places = 0
         # When the run was to begin, in seconds since the epoch.
         self._began = 0.0
         self._clock: Clock = RealTime() if clock is None else clock
-        self._inbox = Inbox()
         self._leaving = Leaving(self._inbox.is_empty, waits=waits, ask=ask)
-        self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._is_open = False
-        self._values: Values | None = None
-        self._compiled: Compiled | None = None
-        self._engine: Engine | None = None
         self._looping = False
-        self._result: dict[Task, State] | None = None
         self._state: State | None = None
         self._error: BaseException | None = None
-        self._done = threading.Event()
         self._task_handlers = tuple(task_handlers)
         self._given = GivenStates(graph, None) if given is None else given
         self._first_state = PENDING if state is None else state
         # They must not keep the run alive, whose last holder lets go of its values.
         self._flow_handlers = FlowHandlers(graph, _weakly(self))
 
-    # What is asked of a run, from any thread
-
-    @property
-    def description(self) -> str:
-        """Where the work runs, in a few words; empty before the place is known."""
-        return "" if self._session is None else self._session.description
-
-    @property
-    def dashboard_link(self) -> str | None:
-        """The address of the Dask dashboard, once it is known and while it lives."""
-        return None if self._session is None or self.is_over else self._session.dashboard_link
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the run has ended, or was left with pauses alone, and its place is closed."""
-        return self._done.is_set()
-
-    def counts(self) -> dict[str, int]:
-        """Count task runs by the name of their state's class; children of a map count one by one.
-
-        Returns
-        -------
-        dict of str to int
-            Constants, parameters and collections are left out; empty before the flow is compiled.
-        """
-        with self._lock:
-            return {} if self._engine is None else self._engine.counts()
-
-    def in_flight(self, key: RunKey, attempt: int) -> int | None:
-        """Return the number of a task run of which an attempt may begin, or runs.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name.
-        attempt : int
-            Counted from 1.
-
-        Returns
-        -------
-        int or None
-            None when the attempt has ended, or was never made.
-        """
-        with self._lock:
-            return None if self._engine is None else self._engine.in_flight(key, attempt)
-
-    def states(self) -> dict[Task, State]:
-        """Return the state of each task now.
-
-        Returns
-        -------
-        dict of Task to State
-            Maps with the states of their children.
-        """
-        if self._result is not None:
-            return TaskStates(self._result)
-        with self._lock:
-            if self._engine is None or self._compiled is None:
-                return TaskStates(dict.fromkeys(self._graph.tasks, _NOT_BEGUN))
-            return task_states(self._compiled, self._engine)
-
-    def waiting_for(self, key: RunKey) -> str:
-        """Return what a task run in flight asks for that no worker has.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name.
-
-        Returns
-        -------
-        str
-            In words; empty when it does not wait for that.
-        """
-        engine, session = self._engine, self._session
-        with self._lock:
-            number = None if engine is None else engine.run_of(key)
-        return "" if number is None or session is None or self.is_over else session.waiting_for(number)
-
-    def history(self, key: RunKey) -> list[Entry]:
-        """Return what the journal knows of a task run.
-
-        Parameters
-        ----------
-        key : RunKey
-            Its name; the flow's own has an empty slug.
-
-        Returns
-        -------
-        list of Transition or Submitted
-            In order.
-        """
-        return self.journal.history(key)
-
-    def paused(self) -> dict[RunKey, State]:
-        """Return the task runs that are paused.
-
-        Returns
-        -------
-        dict of RunKey to State
-            By name; children of maps one by one.
-        """
-        with self._lock:
-            engine = self._engine
-            return {} if engine is None else {engine.key(run): engine.state(run) for run in engine.paused()}
+    # What may be wished for, from any thread
 
     def resume(self, key: RunKey, why: str = "approved by the user") -> bool:
         """Let a paused task run go on.
@@ -324,9 +212,7 @@ class Run:
         bool
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
-        # A place of somebody else's making need not have a word in this.
-        remark = getattr(self._session, "leaves_behind", "")
-        asked = CancelRequested(self._clock(), why, remark)
+        asked = CancelRequested(self._clock(), why, self._places.leaves_behind)
         with self._lock:
             engine = self._engine
             if engine is not None and self._done.is_set() and not engine.ended:
@@ -336,9 +222,7 @@ class Run:
                 self._done.clear()
                 self._inbox.deliver([asked])
                 return True
-        session = self._session
-        if session is not None:
-            session.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
+        self._places.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
         self._inbox.deliver([asked])
         return False
 
@@ -390,28 +274,18 @@ class Run:
     # The driving thread
 
     def open(self) -> None:
-        """Open a session at the place to run, which may take its time to start behind our back.
+        """Open the place to run, which may take its time to start behind our back.
 
         Raises
         ------
         ExecutorError
             When the place cannot be reached.
         """
-        brief = RunBrief(self.run_id, self.flow_name, self._terms.log_level)
-        # The session gets hold of the inbox and of nothing else: see values.py.
-        self._session = self._executor.open(brief, self._inbox.deliver, self._inbox.deliver_logs)
-        self._is_open = True
-        if self._values is None:
-            secrets = frozenset([self.slugs[task] for task in self.slugs if task.is_secret])
-            keeping = partial(keeping_by_slug, self.slugs, self._graph.result, self._terms.folder)
-            self._values = Values(self._session, secrets=secrets, keeping=keeping)
-        else:
-            self._values.read_from(self._session)
+        self._places.open()
 
     def abandon(self) -> None:
         """Close what ``open`` opened, for a run that nobody will drive."""
-        if self._is_open:
-            self._close(())
+        self._places.close()
         self._done.set()
 
     def drive(self) -> State:
@@ -429,7 +303,7 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C, once the run has ended. (After a SIGTERM, the process ends then.)
         """
-        with Interrupts(self._interrupted, self._interrupt_again), run_layer():
+        with Interrupts(self._interrupted, self._places.interrupt_again), run_layer():
             concealing.acquire()
             try:
                 state = self._drive()
@@ -444,9 +318,7 @@ class Run:
     def _drive(self) -> State:
         try:
             while True:
-                if not self._is_open:
-                    self.open()
-                state = self._conduct()
+                state = self._conduct(self._places.open())
                 self.journal.close()
                 if self._has_ended(state):
                     return state
@@ -473,25 +345,16 @@ class Run:
         if self._leaving.is_asking or not self._looping:
             raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
         self.cancel(f"interrupted by {how}")
-        assert self._session is not None
-        self._session.interrupt()
+        self._places.interrupt()
 
-    def _interrupt_again(self) -> None:
-        assert self._session is not None
-        self._session.interrupt_again()
-
-    def _conduct(self) -> State:
-        session, values = self._session, self._values
-        assert session is not None
-        assert values is not None
+    def _conduct(self, session: Session) -> State:
         loop: Loop | None = None
         callbacks: Callbacks | None = None
         try:
             self._audience.started(self)
-            self._places += 1
             again = self._engine is not None
             self._result = None
-            compiled, engine = self._assembled(values, session.pickles)
+            compiled, engine = self._assembled(session.pickles)
             terms = self._terms
             lowering = Lowering(
                 compiled,
@@ -504,7 +367,7 @@ class Run:
                 hidden=terms.hidden,
                 pickles=session.pickles,
                 scheduled=self._began,
-                place=self._places,
+                place=self._places.count,
                 folder=terms.folder,
             )
             callbacks = Callbacks(
@@ -518,7 +381,7 @@ class Run:
                 constants=compiled.constants,
                 clock=self._clock,
             )
-            values.number_by(live_numbers(engine))
+            self._values.number_by(live_numbers(engine))
             loop = Loop(
                 engine=engine,
                 lowering=lowering,
@@ -527,7 +390,7 @@ class Run:
                 journal=self.journal,
                 audience=self._audience,
                 callbacks=callbacks,
-                values=values,
+                values=self._values,
                 lock=self._lock,
                 clock=self._clock,
             )
@@ -540,7 +403,7 @@ class Run:
             if callbacks is not None:
                 callbacks.close()
 
-    def _assembled(self, values: Values, pickles: bool) -> tuple[Compiled, Engine]:
+    def _assembled(self, pickles: bool) -> tuple[Compiled, Engine]:
         """Return the compiled flow and its engine; a run that was left goes on with those that it had."""
         if self._compiled is None or self._engine is None:
             scheduled = self._terms.scheduled
@@ -554,10 +417,11 @@ class Run:
                 )
                 # What is changed in the flow from now on is not this run's.
                 self.slugs = self._graph.slugs.copy()
+                self._values.keep_by(Keepings(compiled, self._terms.folder))
                 engine = Engine(
                     compiled.plan,
                     run_id=self.run_id,
-                    values=values,
+                    values=self._values,
                     window=FIRST_ROOM,
                     # In this process what is sent first is done first, and its values wait for their readers.
                     breadth=BREADTH if pickles else 0,
@@ -573,23 +437,19 @@ class Run:
         self._result = self._last_states()
         state = flow_state.replace(result=self._result)
         self._audience.ended(state)
-        self._close(keep)
+        self._places.close(keep)
         return state
 
     def _break_off(self, error: BaseException, loop: Loop | None) -> State:
         """End a run that our own side cannot go on with: never a hang, never a lost state."""
-        assert self._session is not None
         by_user = isinstance(error, KeyboardInterrupt | SystemExit)
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
         is_callers = loop is None or (
-            isinstance(error, ExecutorError) and not loop.has_heard and self._places == 1
+            isinstance(error, ExecutorError) and not loop.has_heard and self._places.count == 1
         )
         why = "The run was broken off." if by_user else f"The run broke off: {described(error)}"
-        try:
-            self._session.cancel(why)
-        except Exception:
-            _logger.exception("What was in flight could not be stopped.")
+        self._places.cancel(why)
         self._result = {
             task: state
             if state.is_finished()
@@ -602,7 +462,7 @@ class Run:
             else Failed(why, self._result, traceback=mask("".join(traceback.format_exception(error))))
         )
         self._audience.ended(state)
-        self._close(())
+        self._places.close()
         if by_user or is_callers:
             raise error
         _logger.error("Flow run %s of %r broke off.", self.run_id, self.flow_name, exc_info=error)
@@ -610,17 +470,9 @@ class Run:
 
     def _last_states(self) -> dict[Task, State]:
         states = self.states()
-        if self._compiled is not None and self._engine is not None and self._values is not None:
+        if self._compiled is not None and self._engine is not None:
             self._values.number_by(numbers_of(self._compiled, self._engine))
         return states
-
-    def _close(self, keep: Sequence[Span]) -> None:
-        assert self._session is not None
-        self._is_open = False
-        try:
-            self._session.close(keep)
-        except Exception:
-            _logger.exception("The place where flow %r ran could not be closed in order.", self.flow_name)
 
 
 def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:

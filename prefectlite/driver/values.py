@@ -11,10 +11,10 @@ import pickle
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any, Final
 
-from prefectlite.core.keeping import Keeping
+from prefectlite.driver.keepings import Keepings
 from prefectlite.engine.events import AttemptFinished, CallsFinished, RangeFinished
 from prefectlite.errors import ResultUnavailable
 from prefectlite.executors.protocol import Parcel, Session
@@ -29,46 +29,27 @@ RIDES_ALONG: Final = 512
 INLINE_BUDGET: Final = 64 * 1024 * 1024
 
 
-def _nothing(slug: str) -> None:
-    return None
-
-
 class Values:
     """Hand out the results of one flow run, from any thread.
 
     Parameters
     ----------
-    session : Session
-        The place that ran the flow.
     budget : int
         How many bytes of results that came with their reports to keep.
-    secrets : container of str
-        The slugs of tasks whose results are secrets.
-    keeping : callable
-        Takes a task's slug, and returns what is stored of its values.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        budget: int = INLINE_BUDGET,
-        *,
-        secrets: Container[str] = (),
-        keeping: Callable[[str], Keeping | None] = _nothing,
-    ) -> None:
+    def __init__(self, budget: int = INLINE_BUDGET) -> None:
         self._sessions: list[Session] = []
-        self._secrets = secrets
-        self._keeping = keeping
         self._budget = budget
         # What came alone by its parcel, what came with neighbours by that of the first.
         self._inline: OrderedDict[Parcel, bytes | Results] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
         self._number_of: Callable[[RunKey], int | None] = _unknown
-        self.read_from(session)
+        self._keepings: Keepings | None = None
 
     def read_from(self, session: Session) -> None:
-        """Read what is made from now on at another place; what the former ones kept stays there.
+        """Read what is made from now on at this place; what former ones kept stays there.
 
         Parameters
         ----------
@@ -91,6 +72,16 @@ class Values:
             Takes a ``RunKey``, returns the run's number or None; it must not refer to the engine strongly.
         """
         self._number_of = number_of
+
+    def keep_by(self, keepings: Keepings) -> None:
+        """Say what is stored, and which results are secrets.
+
+        Parameters
+        ----------
+        keepings : Keepings
+            Those of the flow run.
+        """
+        self._keepings = keepings
 
     def take(self, event: AttemptFinished) -> AttemptFinished:
         """Take a larger result out of its report, into a store of bounded size.
@@ -182,14 +173,15 @@ class Values:
                 return session.fetch(number, ref.submission)
             except ResultUnavailable as error:
                 why = str(error)  # not the error: its traceback holds this frame, and so this object
-        if ref.location is not None:
+        keepings = self._keepings
+        if keepings is not None and ref.location is not None:
             try:
-                keeping = self._keeping(ref.run.slug)
+                keeping = keepings.of(ref.run.slug)
                 assert keeping is not None  # it did store something
                 return keeping.read(ref.location)
             except Exception as error:
                 why = f"{why} What was stored of it cannot be read: {error}"
-        if ref.run.slug in self._secrets:
+        if keepings is not None and keepings.is_secret(ref.run.slug):
             raise ResultUnavailable(
                 f"Task run {ref.run} is a secret, whose value was let go of when its last reader was done; "
                 "take it as an argument of the task that needs it."
@@ -209,9 +201,9 @@ class Values:
         Result or None
             That of its task; None if it was not stored by one.
         """
-        if ref.location is None or is_kept(ref.location):
+        if self._keepings is None or ref.location is None or is_kept(ref.location):
             return None
-        keeping = self._keeping(ref.run.slug)
+        keeping = self._keepings.of(ref.run.slug)
         return None if keeping is None else keeping.result
 
 

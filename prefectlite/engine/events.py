@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from prefectlite.states.report import Report, Reports
-
-#: Why attempts crash that have not begun.
-_NOT_BEGUN: Final = frozenset({"unsent", "input-unreachable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +194,8 @@ class AttemptCrashed:
 
     @property
     def may_have_begun(self) -> bool:
-        """Whether its body may have run: it was sent, and there is no word that it never got its inputs."""
-        return self.cause not in _NOT_BEGUN
+        """Whether its body may have run: there is no word that it never got its inputs."""
+        return self.cause != "input-unreachable"
 
 
 @dataclass(frozen=True, slots=True)

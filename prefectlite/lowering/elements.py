@@ -8,7 +8,9 @@ what cannot be iterated).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Set
+from itertools import accumulate
 from typing import Any
 
 from prefectlite.late import loaded
@@ -127,6 +129,41 @@ def flat_element(value: Any, place: int) -> Any:
         else:
             left -= length
     raise IndexError(f"element {place} of {place - left}")
+
+
+def flat_taker(value: Any) -> Callable[[int], Any]:
+    """Return what gives elements of a value after one level of unnesting, without counting anew for each.
+
+    Parameters
+    ----------
+    value : object
+        A value with a length.
+
+    Returns
+    -------
+    callable
+        Takes a place, and returns or raises what ``flat_element`` does.
+
+    Examples
+    --------
+    >>> take = flat_taker([[1, 2], 3])
+    >>> take(1), take(2)
+    (2, 3)
+    """
+    try:
+        lengths = [length_of(part) for part in value]
+        ends = list(accumulate(1 if isinstance(length, str) else length for length in lengths))
+    except Exception:
+        return lambda place: flat_element(value, place)  # it says what is wrong
+
+    def take(place: int) -> Any:
+        at = bisect_right(ends, place)
+        if at == len(ends):
+            return flat_element(value, place)  # it says what is wrong
+        part = element(value, at)
+        return part if isinstance(lengths[at], str) else element(part, place - (ends[at - 1] if at else 0))
+
+    return take
 
 
 def flatten(value: Any) -> Any:

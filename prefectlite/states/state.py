@@ -208,6 +208,7 @@ class Retrying(Scheduled):
         object.__setattr__(self, "run_count", counted(type(self), run_count, "run_count"))
 
 
+# Not in meta.py with its kinds: ``State.children()`` has the order of definition, which is that of Prefect 1.
 class _MetaState(State):
     """What somebody said of a run on its way to another state.
 

@@ -22,6 +22,7 @@ from prefectlite.lowering.wrappers import Done, Held, Hold, Packed, Slots, Succe
 from prefectlite.masking import KNOWN, secrets_in
 from prefectlite.results.serializers import small_dumps
 from prefectlite.states.signals import Signal
+from prefectlite.worker.active import LONGEST, Active
 from prefectlite.worker.around import Around, Kind, Kinds
 from prefectlite.worker.attempt import HELD as HOLDS
 from prefectlite.worker.attempt import (
@@ -34,7 +35,7 @@ from prefectlite.worker.attempt import (
     returned,
     unopened,
 )
-from prefectlite.worker.desk import LONGEST, Active, Desk, desk_of
+from prefectlite.worker.desk import Desk, desk_of
 from prefectlite.worker.entry import open_early
 from prefectlite.worker.failures import Look, look_of
 from prefectlite.worker.here import Here
@@ -43,7 +44,8 @@ from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
-from prefectlite.worker.strips import Row, Single, Strip, expand, held_places
+from prefectlite.worker.stretches import expand, held_places
+from prefectlite.worker.strips import Row, Single, Strip
 from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
 
 #: So many bundles of a task go back whole when it has made a value that is too large for a bundle.

@@ -8,100 +8,28 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Packed
+from prefectlite.worker.active import Active
 from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here, Interruption
-from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.ledger import Ledger
 from prefectlite.worker.logs import LogLine, installation
-from prefectlite.worker.marks import FILE_NAME, Begun, Marks
+from prefectlite.worker.marks import FILE_NAME, Marks
 from prefectlite.worker.opened import open_flow
-from prefectlite.worker.records import NOWHERE, Record
 from prefectlite.worker.timers import EVERY, look_after
-from prefectlite.worker.wire import MARK, SAY, STARTED, Item, encode_logs, is_of, route_of
+from prefectlite.worker.wire import MARK, SAY, Item, encode_logs, is_of
 
-#: An attempt that has run for so long is said to have started, in seconds.
-LONG: Final = 0.25
-#: A bundle that has run for so long, in seconds, begins no further attempt; what has not begun goes back and
-#: is sent anew, to more workers and in smaller bundles.
-LONGEST: Final = 0.3
 #: How often to look for long attempts, in seconds.
 TICK: Final = 0.1
 #: After so many seconds without an attempt, nothing of ours listens on a worker.
 REST: Final = 5.0
 #: How many reports that were no plain success a worker can tell again.
 MEMORY: Final = 1000
-
-
-class Active(Interruptible):
-    """An attempt, or a bundle of them, while it runs.
-
-    Parameters
-    ----------
-    key : tuple
-        Its data key, or the bundle's.
-    by_topic : bool
-        Whether what it says goes through a Dask topic.
-    begun : Begun or None
-        Its marks.
-    ledger : Ledger or None
-        What becomes of the bundle's attempts; None for one that travels alone.
-    """
-
-    __slots__ = (
-        "announced",
-        "begun",
-        "by_topic",
-        "key",
-        "ledger",
-        "route",
-        "since",
-        "slot",
-        "started",
-    )
-
-    def __init__(
-        self,
-        key: DataKey | BundleKey,
-        by_topic: bool,
-        begun: Begun | None = None,
-        ledger: Ledger | None = None,
-    ) -> None:
-        super().__init__()
-        self.key = key
-        self.by_topic = by_topic
-        self.begun = begun
-        self.ledger = ledger
-        self.route = route_of(key)
-        #: Which of a bundle's attempts runs; written after ``started``, and read before it.
-        self.slot = 0
-        #: When the attempt that runs began, in seconds since the epoch.
-        self.started = time.time()
-        #: Since when it is open, by the monotonic clock.
-        self.since = time.monotonic()
-        #: The last slot that was said to have started.
-        self.announced = -1
-
-    def enter(self) -> None:
-        """From here on, the attempt may be interrupted.
-
-        Raises
-        ------
-        Interruption
-            When it was called off before.
-        """
-        self.since = time.monotonic()
-        super().enter()
-
-    @property
-    def record(self) -> Record:
-        """Where it writes what it comes to."""
-        return NOWHERE if self.begun is None else self.begun.record
 
 
 class Desk:
@@ -380,7 +308,7 @@ class Desk:
         try:
             now, wall = time.monotonic(), time.time()
             for active in list(self._active.values()):
-                items = list(self._news(active, now, wall)) if active.is_open else []
+                items = list(active.news(now, wall, self.address)) if active.is_open else []
                 if items:
                     self._send(active.route, active.by_topic, items)
             if self._active:
@@ -395,22 +323,6 @@ class Desk:
             self.rest()
         except ReferenceError:
             pass  # the worker is gone
-
-    def _news(self, active: Active, now: float, wall: float) -> Iterator[Item]:
-        """Yield what is to be said of an attempt, or a bundle, that runs."""
-        ledger = active.ledger
-        item = ledger.cut() if ledger is not None and now - active.since >= LONGEST else None
-        if item is not None:
-            yield item
-        slot = active.slot
-        started = active.started
-        if ledger is not None and now - active.since < LONGEST:
-            return  # what it read may be of this bundle, and was not told of yet
-        # A clock that was set back does not tell how long it has run.
-        if slot != active.announced and not 0 <= wall - started < LONG:
-            active.announced = slot
-            key = active.key if ledger is None else ledger.names.key(slot)
-            yield STARTED, key, self.address, started
 
 
 #: What Dask calls a worker that has lost its scheduler, or was told to end.

@@ -17,8 +17,9 @@ from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.lowering.wrappers import Done, Held, Hold, Noted, NotedDone, Packed, Slots, Succeeded, Veiled
 from prefectlite.results.serializers import weigh
 from prefectlite.states.report import Report
+from prefectlite.worker.active import Active
 from prefectlite.worker.attempt import Interruption, Outcome, perform_packed
-from prefectlite.worker.desk import Active, Desk, desk_of
+from prefectlite.worker.desk import Desk, desk_of
 from prefectlite.worker.opened import open_flow, open_task
 from prefectlite.worker.outcomes import measured
 from prefectlite.worker.revival import Wrapper, keep_said, keep_success

@@ -19,8 +19,9 @@ from prefectlite.lowering.parts import Part
 from prefectlite.lowering.wrappers import Done, Held, Hold, Slots, Succeeded
 from prefectlite.states.report import Report
 from prefectlite.states.state import Crashed
+from prefectlite.worker.active import Active
 from prefectlite.worker.bundle import tell
-from prefectlite.worker.desk import Active, desk_of
+from prefectlite.worker.desk import desk_of
 from prefectlite.worker.entry import say_end
 from prefectlite.worker.exits import Exit, judge_exit
 from prefectlite.worker.ledger import Names

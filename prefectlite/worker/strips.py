@@ -6,44 +6,31 @@ so that both are run by the same lines.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from prefectlite.lowering.elements import element, flat_element, length_of
-from prefectlite.lowering.parts import (
-    FLAT_ITEM,
-    ITEM,
-    OF_COLUMN,
-    PACKED,
-    PLAIN,
-    READ,
-    SELF,
-    WHOLE,
-    Block,
-    Column,
-    Part,
-    Stretch,
-)
+from prefectlite.lowering.elements import element, flat_taker
+from prefectlite.lowering.parts import FLAT_ITEM, ITEM, OF_COLUMN, PACKED, PLAIN, READ, Block, Column
 from prefectlite.lowering.spec import NEED, NEEDS, VALUE, Recipe, Spec, Upstream
 from prefectlite.lowering.spec import PACKED as PACKED_RECIPE
 from prefectlite.lowering.wrappers import Slots, Succeeded, Veiled
 from prefectlite.worker.around import Kind, Kinds
-from prefectlite.worker.inputs import all_plain, is_plain, make
+from prefectlite.worker.inputs import all_plain, make
+from prefectlite.worker.stretches import (
+    NOBODY,
+    THE_ONE,
+    Places,
+    expand,
+    held_children,
+    lying,
+    read_by_column,
+)
 
 #: Makes an argument for the child at a place of its strip.
 Maker: TypeAlias = Callable[[int], Any]
-#: Some places of a strip.
-Places: TypeAlias = range | frozenset[int]
-
-#: From so many bytes a value on, on average of its bundle's, it is let go of as soon as it is consumed.
-WORTH: Final = 1024
 
 _SLICED: Final = frozenset({list, tuple, range, str, bytes})
-# The places in a strip of one.
-_NONE: Final = range(0)
-_ONE: Final = range(1)
 
 
 class Strip:
@@ -147,7 +134,7 @@ class Single(Strip):
         ) = spec  # fmt: skip
         self.kind = kinds[loop, attempt, drop_value, measure]
         self.count = 1
-        self.held = _NONE if all_plain(values) else _ONE
+        self.held = NOBODY if all_plain(values) else THE_ONE
         self.making = ""
         self.consumed = ()
         self._values = values
@@ -219,10 +206,10 @@ class Row(Strip):
         self.making = ""
         self._upstreams = block.upstreams
         self._values = expand(block.reads, values, own)
-        self._read = _reads(block, values, own)
-        self.held = _held(block, self._values, self._read)
+        self._read = read_by_column(block, values, own)
+        self.held = held_children(block, self._values, self._read)
         consumed = [
-            _lying(what, values)
+            lying(what, values)
             for name, kind, what in block.columns
             if kind == READ and name in block.consumes
         ]
@@ -357,91 +344,8 @@ class Row(Strip):
             if len(part) == self.count:
                 self._columns.append((name, part))
                 return
-        take = _flat_taker(value) if flat else lambda at: element(value, at)
+        take = flat_taker(value) if flat else lambda at: element(value, at)
         self._makers.append((name, lambda child: take(first + child)))
-
-
-def held_places(part: Part, values: Sequence[Any], own: Sequence[Any]) -> Places:
-    """Return which attempts of a part must not run, since an input was no plain success.
-
-    Parameters
-    ----------
-    part : Member or Block
-        The attempts.
-    values : sequence
-        What was passed by position.
-    own : sequence
-        What stands for the earlier slots of the same bundle.
-
-    Returns
-    -------
-    range or frozenset of int
-        Their places in the part.
-    """
-    reads = expand(part.reads, values, own)
-    if isinstance(part, Block):
-        return _held(part, reads, _reads(part, values, own))
-    return _NONE if all_plain(reads) else _ONE
-
-
-def _reads(block: Block, values: Sequence[Any], own: Sequence[Any]) -> list[Sequence[Any]]:
-    """Return what each column gives to the children, where it gives something on the cluster."""
-    return [expand(what, values, own) if kind == READ else () for _, kind, what in block.columns]
-
-
-def _held(block: Block, values: Sequence[Any], read: Sequence[Sequence[Any]]) -> Places:
-    if not all_plain(values):
-        return range(block.count)
-    return frozenset(
-        place
-        for column in read
-        if not all_plain(column)
-        for place, wrapper in enumerate(column)
-        if not is_plain(wrapper)
-    )
-
-
-def expand(stretches: Sequence[Stretch], values: Sequence[Any], own: Sequence[Any]) -> list[Any]:
-    """Return the wrappers that stretches name.
-
-    Parameters
-    ----------
-    stretches : sequence of Stretch
-        What to read.
-    values : sequence
-        What was passed by position.
-    own : sequence
-        What stands for the earlier slots of the same bundle.
-
-    Returns
-    -------
-    list
-        In order.
-    """
-    found: list[Any] = []
-    for place, first, count in stretches:
-        if place == SELF:
-            found.extend(own[first : first + count])
-            continue
-        value = values[place]
-        if first == WHOLE:
-            found.append(value)
-        elif type(value) is Slots:
-            found.extend(value.wrappers[first : first + count])
-        else:
-            found.extend([value] * count)  # whatever it is, it is no plain success, and is held for
-    return found
-
-
-def _lying(stretches: Sequence[Stretch], values: Sequence[Any]) -> list[tuple[Slots, int]]:
-    """Return where values lie that stretches name, if they are large enough to be let go of early."""
-    found: list[tuple[Slots, int]] = []
-    for place, first, count in stretches:
-        slots = None if place == SELF else values[place]
-        if type(slots) is not Slots or (slots.nbytes or 0) < WORTH * len(slots.wrappers):
-            return []
-        found.extend((slots, slot) for slot in range(first, first + count))
-    return found
 
 
 def _secrets(values: Iterable[Any]) -> tuple[str, ...]:
@@ -450,22 +354,3 @@ def _secrets(values: Iterable[Any]) -> tuple[str, ...]:
 
 def _making(name: str) -> str:
     return f"Its argument {name!r} could not be made: "
-
-
-def _flat_taker(value: Any) -> Maker:
-    """Return what ``flat_element`` does, without counting from the start for each element."""
-    try:
-        lengths = [length_of(part) for part in value]
-        ends = list(accumulate(1 if isinstance(length, str) else length for length in lengths))
-    except Exception:
-        return lambda at: flat_element(value, at)  # each child will say so
-
-    def take(at: int) -> Any:
-        part = bisect_right(ends, at)
-        if part == len(ends):
-            return flat_element(value, at)  # it says what is wrong
-        if isinstance(lengths[part], str):
-            return value[part]
-        return element(value[part], at - (ends[part - 1] if part else 0))
-
-    return take

@@ -126,3 +126,19 @@ def test_a_states_result_says_where_the_value_is_stored(world: Any, tmp_path: Pa
         assert again_read.read(str(again_read.location)) == again_read == copy(again_read)
     assert (given_to := state.result[given]).result == given_to._result.value == 5
     assert store.read(path).value == 3
+
+
+def test_a_stored_value_is_of_the_result_that_its_run_had_whatever_becomes_of_the_flow(
+    world: Any, tmp_path: Path
+) -> None:
+    with Flow("changed", result=LocalResult(str(tmp_path))) as flow:
+        by_flow = same(1)
+        by_task = same(2, task_args={"result": LocalResult(str(tmp_path), location="t.pkl")})
+    state = world.run(flow)
+
+    flow.result, by_task.result = None, LocalResult(str(tmp_path / "other"))
+
+    for one, value in ((by_flow, 1), (by_task, 2)):
+        found = state.result[one]._result
+        assert isinstance(found, LocalResult)
+        assert (found.dir, found.value) == (str(tmp_path), value)

@@ -6,6 +6,8 @@ import ast
 import importlib
 import importlib.util
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
@@ -289,6 +291,22 @@ def test_a_module_that_prefect_1_did_not_have_either_is_only_not_found() -> None
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'prefectlite.stores'$"):
         importlib.import_module("prefectlite.stores")
     assert importlib.util.find_spec("prefectlite.stores") is None
+
+
+@pytest.mark.parametrize("name", ["prefectlite.storage", "elsewhere"])
+def test_whoever_asks_the_finders_himself_is_told_of_no_module(name: str) -> None:
+    code = f"""
+import sys
+import prefectlite
+
+for finder in sys.meta_path:
+    print(finder.find_spec({name!r}, prefectlite.__path__))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, set(done.stdout.split())) == (0, {"None"}), done.stderr
 
 
 def is_found(path: str) -> bool:

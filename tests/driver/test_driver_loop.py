@@ -331,7 +331,8 @@ class TestValues:
         assert state.result[made].result == ("fetched", 0, 1)
 
     def test_results_that_came_with_reports_are_bounded_and_the_oldest_go_first(self) -> None:
-        values = Values(Session(Place(), lambda events: None, None), budget=3000)  # type: ignore[arg-type]
+        values = Values(budget=3000)
+        values.read_from(Session(Place(), lambda events: None, None))  # type: ignore[arg-type]
         values.number_by(lambda key: key.index)
         for run in range(5):
             report = Report(None, 0.0, 0.0, pickle.dumps(b"x" * 1000), 1000)
@@ -346,13 +347,15 @@ class TestValues:
         assert found == [*(("fetched", run, 1) for run in range(3)), b"x" * 1000, b"x" * 1000]
 
     def test_an_unknown_run_has_no_value(self) -> None:
-        values = Values(Session(Place(), lambda events: None, None))  # type: ignore[arg-type]
+        values = Values()
+        values.read_from(Session(Place(), lambda events: None, None))  # type: ignore[arg-type]
 
         with pytest.raises(ResultUnavailable, match=r"a-1\[3\]"):
             values.fetch(ResultRef(RunKey("a-1", 3), source=values))
 
     def test_a_reference_that_is_pickled_leaves_its_source_behind(self) -> None:
-        values = Values(Session(Place(), lambda events: None, None))  # type: ignore[arg-type]
+        values = Values()
+        values.read_from(Session(Place(), lambda events: None, None))  # type: ignore[arg-type]
         ref = pickle.loads(pickle.dumps(ResultRef(RunKey("a"), source=values)))
 
         with pytest.raises(ResultUnavailable, match="not kept"):

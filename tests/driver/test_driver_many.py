@@ -293,7 +293,8 @@ class TestValues:
         return RangeFinished(0.0, run, 1, reports_of([bytes([n]) * 1000 for n in range(count)]))
 
     def test_results_that_came_together_are_let_go_of_together_and_the_oldest_first(self) -> None:
-        values = Values(Place(), budget=8000)
+        values = Values(budget=8000)
+        values.read_from(Place())
         ranges = [self.large(run) for run in (0, 10, 20)]
         for event in ranges:
             values.take_many(event)
@@ -304,7 +305,8 @@ class TestValues:
         assert pickle.loads(ranges[2].reports.results.get(1) or b"") == b"\x01" * 1000
 
     def test_both_kinds_share_one_budget(self) -> None:
-        values = Values(Place(), budget=4000)
+        values = Values(budget=4000)
+        values.read_from(Place())
         values.number_by(lambda key: key.index)
         alone = AttemptFinished(0.0, 1, 1, Report(None, 0.0, 0.0, pickle.dumps(b"x" * 1000), 1000))
         values.take(alone)
@@ -318,13 +320,15 @@ class TestValues:
         assert values.fetch(ResultRef(RunKey("a", 3))) == b"x" * 1000
 
     def test_small_results_stay(self) -> None:
-        values = Values(Place(), budget=0)
+        values = Values(budget=0)
+        values.read_from(Place())
         small = RangeFinished(0.0, 0, 1, reports_of([b"x" * (RIDES_ALONG - 50)] * 4))
         values.take_many(small)
         assert small.reports.results.nbytes
 
     def test_a_late_report_of_the_first_of_many_does_not_hide_the_others(self) -> None:
-        values = Values(Place(), budget=5000)
+        values = Values(budget=5000)
+        values.read_from(Place())
         together = self.large(10)
         values.take_many(together)
         late = values.take(AttemptFinished(0.0, 10, 1, together.reports.one(0)))
@@ -342,7 +346,8 @@ class TestValues:
         run = Run(graph, {}, large)
         state = run.drive()
         assert state.result[children].result[1] == b"\x01" * 1000
-        values = Values(Away(), budget=0)
+        values = Values(budget=0)
+        values.read_from(Away())
         values.number_by(lambda key: 0)
         with pytest.raises(ResultUnavailable, match="nobody has it"):
             values.fetch(ResultRef(RunKey("a", 0)))
@@ -364,7 +369,8 @@ class TestValues:
                 self.dropped += 1
 
         first, second = Session({1, 2}, "first"), Session({2, 3}, "second")
-        values = Values(first)
+        values = Values()
+        values.read_from(first)
         values.read_from(second)
         values.number_by(lambda key: key.index)
         found = [values.fetch(ResultRef(RunKey("a", index))) for index in (1, 2, 3)]

@@ -262,10 +262,10 @@ def test_a_reader_that_went_down_with_its_upstream_may_have_begun_and_is_not_tri
     assert bench.states() == ["Success", "Success", "Success"]
 
 
-def test_a_reader_that_could_not_be_sent_is_nobody_s_crash_when_its_upstream_fails() -> None:
+def test_a_reader_that_never_got_its_inputs_is_nobody_s_crash_when_its_upstream_fails() -> None:
     bench = Bench(task("a"), task("b", "a", max_crashes=1))
     bench.start()
-    bench.crash("b", cause="unsent")
+    bench.crash("b", cause="input-unreachable")
     bench.fail("a")
     assert bench.states() == ["Failed", "TriggerFailed"]
 

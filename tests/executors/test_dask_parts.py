@@ -409,7 +409,7 @@ def test_an_executors_options_by_position_are_in_the_order_of_prefect_1():
 
 
 def test_a_desk_announces_a_long_attempt_once_and_comes_to_rest(bench, monkeypatch):
-    monkeypatch.setattr(desks, "LONG", 0.0)
+    monkeypatch.setattr("prefectlite.worker.active.LONG", 0.0)
     monkeypatch.setattr(desks, "TICK", 0.01)
 
     async def test(b):
@@ -442,7 +442,7 @@ def test_a_desk_announces_a_long_attempt_once_and_comes_to_rest(bench, monkeypat
 
 
 def test_a_desk_whose_worker_is_gone_stops(bench, monkeypatch):
-    monkeypatch.setattr(desks, "LONG", 0.0)
+    monkeypatch.setattr("prefectlite.worker.active.LONG", 0.0)
 
     async def test(b):
         worker = await Worker(b.scheduler.address, nthreads=1, local_directory=str(b.folder))
@@ -490,7 +490,7 @@ def test_a_desk_listens_while_attempts_run_and_not_after(bench):
 
 
 def test_a_desk_that_goes_to_rest_as_an_attempt_begins_tells_of_it(bench, monkeypatch):
-    monkeypatch.setattr(desks, "LONG", 0.0)
+    monkeypatch.setattr("prefectlite.worker.active.LONG", 0.0)
     monkeypatch.setattr(desks, "REST", -1.0)
 
     class Seen(dict):

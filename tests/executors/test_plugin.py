@@ -22,6 +22,7 @@ from prefectlite.lowering.wrappers import Done, Held, Hold, Succeeded, open_shel
 from prefectlite.results import LocalResult
 from prefectlite.states.signals import LOOP
 from prefectlite.states.state import Crashed
+from prefectlite.worker import active as actives
 from prefectlite.worker import desk as desks
 from prefectlite.worker import losses
 from prefectlite.worker.bundle import run_bundle
@@ -671,7 +672,7 @@ MANY = [
 def test_what_a_bundle_had_come_to_before_its_worker_died_is_handed_over(
     bench, gate, shares_disk, monkeypatch
 ):
-    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+    monkeypatch.setattr(actives, "LONGEST", 3600.0)
 
     async def test(b):
         victim = await b.worker()
@@ -720,7 +721,7 @@ def test_what_a_bundle_had_come_to_before_its_worker_died_is_handed_over(
 
 
 def test_the_keys_of_a_block_are_told_after_its_workers_death(bench, gate, monkeypatch):
-    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+    monkeypatch.setattr(actives, "LONGEST", 3600.0)
     part = Block(
         0, "etl.load-1-0123abcd", "load-1", 40, 4, 2, 3, {}, (), (),
         (("x", PLAIN_COLUMN, range(4)), ("gate", PLAIN_COLUMN, [None, None, gate, None])), (), False, (),
@@ -922,7 +923,7 @@ def test_an_attempt_that_had_ended_when_its_worker_died_is_handed_over(bench, ga
 
 
 def test_a_retired_workers_bundle_stops_and_is_handed_over(bench, gate, monkeypatch):
-    monkeypatch.setattr(desks, "LONGEST", 3600.0)
+    monkeypatch.setattr(actives, "LONGEST", 3600.0)
 
     async def test(b):
         victim = await b.worker()

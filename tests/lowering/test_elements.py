@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefectlite.lowering.elements import element, flat_element, flat_length_of, flatten, length_of
+from prefectlite.lowering.elements import (
+    element,
+    flat_element,
+    flat_length_of,
+    flat_taker,
+    flatten,
+    length_of,
+)
 
 
 class Rows:
@@ -93,6 +101,17 @@ def test_each_flat_element_is_that_of_the_flattened_value(value: list[object]) -
     assert [flat_element(value, place) for place in range(len(flat))] == flat
     with pytest.raises(IndexError):
         flat_element(value, len(flat))
+    take = flat_taker(value)
+    assert [take(place) for place in range(len(flat))] == flat
+    with pytest.raises(IndexError):
+        take(len(flat))
+
+
+def test_what_cannot_be_unnested_says_so_for_each_place_that_is_asked_for() -> None:
+    take = flat_taker(3)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="int"):
+            take(0)
 
 
 def test_a_series_is_mapped_over_by_position_not_by_label(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +130,9 @@ def test_a_series_is_mapped_over_by_position_not_by_label(monkeypatch: pytest.Mo
         def __getitem__(self, label: int) -> int:
             raise KeyError(label)
 
+        def __iter__(self) -> Iterator[int]:
+            return iter(self.iloc)
+
     pandas = types.ModuleType("pandas")
     pandas.Series = Series  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pandas", pandas)
@@ -118,3 +140,6 @@ def test_a_series_is_mapped_over_by_position_not_by_label(monkeypatch: pytest.Mo
     assert length_of(series) == 2
     assert [element(series, 0), element(series, 1)] == [5, 6]
     assert flatten([series, 7]) == [5, 6, 7]
+    nested = Series([[5, 6], 7])  # type: ignore[list-item]
+    take = flat_taker(nested)
+    assert [take(place) for place in range(3)] == flatten(nested) == [5, 6, 7]

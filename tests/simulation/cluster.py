@@ -109,8 +109,9 @@ class Cluster:
         kind = parcel.ending.kind
         if kind == "unsent":
             parcel.status = "over"
-            text = "the graph could not be sent"
-            self._wires.tell([parcel], lambda t: AttemptCrashed(t, run, submission, "unsent", text))
+            self.accidents.facts[parcel.attempt] = parcel.ending
+            cause, text = "input-unreachable", "what it needs was gone when it was sent"
+            self._wires.tell([parcel], lambda t: AttemptCrashed(t, run, submission, cause, text))
         elif kind == "refused":
             parcel.status = "over"
             error = TypeError("cannot pickle")

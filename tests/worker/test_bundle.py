@@ -33,6 +33,7 @@ from prefectlite.lowering.spec import PACKED as PACKED_RECIPE
 from prefectlite.lowering.wrappers import Held, Hold, Noted, Packed, Slots, Spent, Succeeded, Unreadable
 from prefectlite.states.report import Report
 from prefectlite.states.state import Failed, Success
+from prefectlite.worker import active as actives
 from prefectlite.worker import bundle as bundles
 from prefectlite.worker import desk as desks
 from prefectlite.worker.ledger import Names
@@ -170,7 +171,7 @@ CASES = [("plain", name) for name in BODIES] + [
 def patient(monkeypatch):
     """However slow the machine is, no bundle takes too long."""
     monkeypatch.setattr(bundles, "LONGEST", 60.0)
-    monkeypatch.setattr(desks, "LONGEST", 60.0)
+    monkeypatch.setattr(actives, "LONGEST", 60.0)
 
 
 @pytest.mark.parametrize(("options", "name"), CASES)
@@ -553,7 +554,7 @@ def test_tasks_may_lie_under_keys_of_their_own(site):
 
 
 def test_a_bundle_that_took_long_begins_no_further_attempt(site, monkeypatch):
-    monkeypatch.setattr(desks, "LONGEST", 100.0)  # nobody cuts it
+    monkeypatch.setattr(actives, "LONGEST", 100.0)  # nobody cuts it
     monkeypatch.setattr(bundles, "LONGEST", 0.05)
 
     def body(x):

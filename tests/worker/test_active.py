@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from prefectlite.worker.active import Active
 from prefectlite.worker.attempt import Interruption
-from prefectlite.worker.desk import Active
 
 KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
 
