@@ -38,10 +38,14 @@ def reports_of(values: Sequence[Any], at: float = 10.0) -> Reports:
     return Reports(started, ended, Results(array("q", map(len, payloads)), b"".join(payloads)), "w1")
 
 
-def landed(bench: Bench, *names: str, submission: int = 1, time: float = 100.0) -> CallsFinished:
-    """Calls whose values are their names."""
-    runs = [bench.run(name) for name in names]
-    return CallsFinished(time, runs, [submission] * len(runs), reports_of(names))
+def landed(
+    bench: Bench, *names: str, submission: int = 1, time: float = 100.0, has_copy: bool = True
+) -> CallsFinished:
+    """Calls whose values are their names, with or without a copy of them here."""
+    runs, reports = [bench.run(name) for name in names], reports_of(names)
+    if not has_copy:
+        reports.results.drop()
+    return CallsFinished(time, runs, [submission] * len(runs), reports)
 
 
 def raw(bench: Bench, event: CallsFinished) -> list[Instruction]:
@@ -188,7 +192,7 @@ class TestDifferences:
 
     def test_a_call_that_is_made_again_for_its_value_does_not_end_twice(self) -> None:
         bench = started(task("a", idempotent=True), task("b", "a", retry=RetryPolicy(1)), task("c", "b"))
-        bench.handle(landed(bench, "a"))
+        bench.handle(landed(bench, "a", has_copy=False))
         bench.handle(ResultLost(5.0, 0, 1, "gone"))
         bench.fail("b")
         bench.handle(CallsFinished(9.0, [0], [2], reports_of("a")))
@@ -299,7 +303,7 @@ class TestCompletion:
 
     def test_what_is_no_success_any_more_stays_as_it_is(self) -> None:
         bench = started(task("a"), task("b", "a", retry=RetryPolicy(1)), reference=("b",))
-        bench.handle(landed(bench, "a"))
+        bench.handle(landed(bench, "a", has_copy=False))
         bench.handle(ResultLost(5.0, 0, 1, "gone"))
         bench.fail("b")
         before = bench.states()

@@ -403,7 +403,9 @@ def test_what_came_with_the_reports_of_many_is_not_lost() -> None:
     bench = Bench(task("l"), task("a", maps("l")), task("b", maps("a")), task("x"), task("y"), task("z", "x"))
     bench.start()
     bench.succeed("l", length=2)
-    reports = Reports(array("d", (1.0, 1.0)), array("d", (2.0, 2.0)), Results(array("i", (1, 1)), b"12"), "w1")
+    reports = Reports(
+        array("d", (1.0, 1.0)), array("d", (2.0, 2.0)), Results(array("i", (1, 1)), b"12"), "w1"
+    )
     bench.handle(RangeFinished(9.0, bench.run("a[0]"), 1, reports))
     runs, submissions = array("q", map(bench.run, "xy")), array("q", map(bench.last, "xy"))
     bench.handle(CallsFinished(9.0, runs, submissions, reports))
