@@ -219,6 +219,25 @@ def test_a_child_that_ends_its_process_takes_no_other_along(size, began, impatie
     assert began.count() == Counter(map(str, range(WIDTH)))
 
 
+@pytest.mark.parametrize("size", [None, 10, "auto"])
+def test_small_values_outlive_the_only_worker_and_their_readers_run(size, began, impatient):
+    def body(x):
+        began(f"body-{x}")
+        if x == 99 and context.attempt == 1:
+            os._exit(1)
+        return x
+
+    with Flow("survive") as flow:
+        mapped = task(body, max_crashes=1).map(list(range(100)))
+        total = noted(began, "total")(mapped)
+    own = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    state = flow.run(executor=DaskExecutor(cluster_kwargs=own, bundle_size=size))
+
+    assert [type(child) for child in state.result[mapped].map_states] == [Success] * 100
+    assert state.result[total].result == sum(range(100))
+    assert began.count() == Counter([*[f"body-{x}" for x in range(100)], "body-99", "total-all"])
+
+
 def _sent(dask_worker):
     return int(dask_worker.transfer_outgoing_bytes_total)
 
