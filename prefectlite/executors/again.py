@@ -236,7 +236,7 @@ class Again(Hearing):
 
 
 def _values_in(report: BundleReport) -> Iterator[tuple[int, float, float, bytes, Sequence[Any]]]:
-    """Yield the values that came with a report: slot, times, the pickled value, and what else is told of it."""
+    """Yield what a report has of values: slot, times, the pickled value, and what else is told of it."""
     at = 0
     for place, size in enumerate(report.sizes):
         if size >= 0:
