@@ -6,7 +6,7 @@ import pickle
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from prefectlite.executors.books import is_tree
@@ -18,6 +18,7 @@ from prefectlite.lowering.bundles import Packer
 from prefectlite.lowering.envelope import by_value_names
 from prefectlite.lowering.order import AnyShipment, apart, in_order, readers_of
 from prefectlite.lowering.shipment import Literal, Shipment, Span
+from prefectlite.worker.wire import BundleReport, told_in
 
 #: How long the scheduler may take to let other workers have what waits, in seconds.
 RELIEVE_TIMEOUT: Final = 5.0
@@ -136,19 +137,14 @@ class Again(Hearing):
             cuts, self._cuts = self._cuts, []
         for cargo, report in cuts:
             key = self._packer.new_key(cargo.key)
-            told: list[tuple[float, float, int, bytes | None] | None] = [None] * len(cargo)
-            at, moved = 0, 0
-            for slot, size in enumerate(report.sizes, report.first):
-                if size < 0:
-                    continue
-                value = report.blob[at : at + size]
-                at += size
+            told: list[tuple[Any, ...] | None] = [None] * len(cargo)
+            moved = 0
+            for slot, started, ended, value, news in _values_in(report):
                 run, submission = cargo.parcel(slot)
                 if self.berths.find(run, submission) != (cargo.key, slot):
                     continue  # nobody wants it any more
                 part, _, _ = cargo.part_at(slot)
-                place = slot - report.first
-                told[slot] = (report.started[place], report.ended[place], part.attempt, value)
+                told[slot] = started, ended, part.attempt, value, *news
                 self.berths.move(run, submission, key, slot)
                 moved += 1
             if moved:
@@ -237,3 +233,17 @@ class Again(Hearing):
                 self._bereft |= bereft  # the next look may do it
         else:
             self.hint(gone)
+
+
+def _values_in(report: BundleReport) -> Iterator[tuple[int, float, float, bytes, Sequence[Any]]]:
+    """Yield what a report has of values: slot, times, the pickled value, and what else is told of it."""
+    at = 0
+    for place, size in enumerate(report.sizes):
+        if size >= 0:
+            value = report.blob[at : at + size]
+            yield report.first + place, report.started[place], report.ended[place], value, ()
+            at += size
+    for slot, entry in report.others:
+        if isinstance(entry[0], float) and entry[2] is not None:
+            news = told_in(entry)
+            yield slot, entry[0], entry[1], entry[2], news if any(news) else ()

@@ -318,6 +318,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
             The worker's address.
         """
         self._provide(worker)
+        self._verdicts.worker_came()
         self._tell_all((WORKER, worker, True))
 
     def _provide(self, worker: str) -> None:

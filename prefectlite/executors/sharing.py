@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
@@ -26,6 +26,8 @@ LOOK_AFTER: Final = 0.001
 LOOK_AGAIN: Final = 0.01
 #: Less work than this, in seconds, is not worth the way to another worker.
 LEAST: Final = 0.003
+#: A worker whose queue is the same after so many seconds has a long body: all that waits there may go.
+STANDS: Final = 0.1
 #: What nobody has timed yet is taken to last this long, in seconds, as Dask does.
 UNKNOWN: Final = 0.5
 #: Over so many bytes of inputs that a worker has not, an attempt stays where they are.
@@ -55,6 +57,9 @@ class Sharing:
         self._is_ours = is_ours
         self._timer: Any = None
         self._rests_until = 0.0
+        # Of workers with a queue: what was in it at the last look for one that stands still.
+        self._queues: dict[Any, frozenset[Any]] = {}
+        self._later: Any = None
         # Tasks that Dask is told where to place, until it has.
         self._lent: list[Any] = []
 
@@ -133,19 +138,36 @@ class Sharing:
 
     def _look(self) -> None:
         self._timer = None
+        self._balance(nlargest(VICTIMS, self._scheduler.running, key=_surplus))
+
+    def _look_later(self) -> None:
+        """Look though nothing was heard: a queue behind a long body makes no news."""
+        self._later = None
+        victims = nlargest(VICTIMS, self._scheduler.running, key=_surplus)
+        before = self._queues
+        self._queues = {
+            worker: frozenset([task.key for task in islice(worker.processing, LOOK_AT)])
+            for worker in victims
+            if _surplus(worker) > 0
+        }
+        standing = {worker for worker, queue in self._queues.items() if before.get(worker) == queue}
+        self._balance(victims, standing)
+
+    def _balance(self, victims: Sequence[Any], standing: Container[Any] = ()) -> None:
+        """Ask workers back for what those that are idle should have."""
         stealing = self._scheduler.extensions.get("stealing")
         if stealing is None or not _may_balance():
             return
         on_the_way = stealing.in_flight
         coming = Counter(info["thief"] for info in on_the_way.values())
         going = Counter(info["victim"] for info in on_the_way.values())
-        victims = nlargest(VICTIMS, self._scheduler.running, key=_surplus)
         is_idle = True
         for thief in list(self._scheduler.idle.values()):
             if len(thief.processing) + coming[thief] >= thief.nthreads:
                 continue
             for victim in victims:
-                tasks = self._to_move(victim, thief, _surplus(victim) - going[victim], on_the_way)
+                surplus = _surplus(victim) - going[victim]
+                tasks = self._to_move(victim, thief, surplus, on_the_way, stands=victim in standing)
                 for task in tasks:
                     stealing.move_task_request(task, victim, thief)
                 going[victim] += len(tasks)
@@ -154,13 +176,19 @@ class Sharing:
                     break
         if is_idle:
             self._rests_until = time.monotonic() + LOOK_AGAIN
+        if self._later is None and victims and _surplus(victims[0]) > 0:
+            self._later = self._scheduler.loop.call_later(STANDS, self._look_later)
 
-    def _to_move(self, victim: Any, thief: Any, surplus: int, on_the_way: Any) -> list[Any]:
+    def _to_move(
+        self, victim: Any, thief: Any, surplus: int, on_the_way: Any, *, stands: bool = False
+    ) -> list[Any]:
         """Return what one worker should let another have: half of what waits, from the end of its queue."""
         if surplus <= 0:
             return []
         some = islice(victim.processing, LOOK_AT)  # of a long queue, any
         found = [task for task in some if task not in on_the_way and self._may_move(task, thief)]
+        if stands:  # which of them has begun, its worker knows
+            return nlargest(AT_ONCE * thief.nthreads, found, key=_priority)
         found = nlargest(min(surplus, len(found)), found, key=_priority)
         if sum(map(_seconds, found)) / victim.nthreads < LEAST:
             return []

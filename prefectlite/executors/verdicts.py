@@ -8,6 +8,7 @@ it waits a moment for the nanny's word of how the worker ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from prefectlite.executors.exits import Exits
 from prefectlite.worker.losses import Loss, told_of_loss
 from prefectlite.worker.wire import Item, route_of
 
-#: How long to wait, in seconds, where no worker is left: a cluster that is closed ends them first, and then
-#: the scheduler, whose end says more.
+#: How long to wait for a worker, in seconds, where none is left: a cluster that is closed ends them first,
+#: and then the scheduler, whose end says more.
 CLOSING: Final = 2.0
 
 
@@ -38,6 +39,7 @@ class Verdicts:
         self._exits = exits
         self._say = say
         self._waiting: set[asyncio.Task[None]] = set()
+        self._arrival = asyncio.Event()
 
     def tell(self, key: Any, loss: Loss) -> None:
         """Tell of a Dask task, as soon as it is known how its worker ended, if somebody may know that.
@@ -59,8 +61,15 @@ class Verdicts:
     async def _tell_later(self, key: Any, loss: Loss) -> None:
         found = await self._exits.of(loss.who) if loss.who else None
         if not self._scheduler.workers:
-            await asyncio.sleep(CLOSING)
+            # What a worker that comes then finds missing must not be heard of before.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrival.wait(), CLOSING)
         self._say(route_of(key), told_of_loss(key, loss, found))
+
+    def worker_came(self) -> None:
+        """Tell at once what waits to be told, since the cluster is not about to close."""
+        self._arrival.set()
+        self._arrival.clear()
 
     def stop(self) -> None:
         """Tell nothing more."""

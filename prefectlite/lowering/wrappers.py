@@ -309,8 +309,8 @@ def open_shelf(payload: bytes) -> Slots:
     Parameters
     ----------
     payload : bytes
-        A pickled list with ``(started, ended, attempt, pickled value)`` for each slot; the value is None
-        where it was dropped, the whole None where there is none.
+        A pickled list with ``(started, ended, attempt, pickled value)`` for each slot, and behind these what
+        else is to be told of it, as of ``Noted``; None where there is none.
 
     Returns
     -------
@@ -322,11 +322,10 @@ def open_shelf(payload: bytes) -> Slots:
         if told is None:
             wrappers.append(None)
             continue
-        started, ended, attempt, value = told
-        if value is None:
-            wrappers.append(Done(started, ended, attempt))
-        else:
-            wrappers.append(Succeeded(pickle.loads(value), started, ended, attempt))
+        started, ended, attempt, pickled, *news = told
+        times = started, ended, attempt
+        value = pickle.loads(pickled)
+        wrappers.append(Noted(value, *times, tuple(news)) if news else Succeeded(value, *times))
     return Slots(wrappers, len(payload))
 
 

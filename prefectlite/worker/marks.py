@@ -27,9 +27,9 @@ from prefectlite.worker.records import ENTRY_SIZE, HEAD, NOWHERE, Record, is_who
 FILE_NAME: Final = "prefectlite-begun"
 #: How many tasks are remembered: all that run, those whose end may not have been heard of, and plenty more.
 PLACES: Final = 16 * 1024
-#: How many records there are of attempts that travel alone, and of how many bytes each.
+#: How many records there are of what has one attempt, and of how many bytes each.
 ALONE: Final = (256, 10 * 1024)
-#: How many records of bundles for each of a worker's threads, and of how many bytes each.
+#: How many records of larger bundles for each of a worker's threads, and of how many bytes each.
 BUNDLED: Final = (16, 256 * 1024)
 #: With more of them than this, two for each thread do.
 MANY: Final = 64
@@ -107,13 +107,13 @@ class Begun(NamedTuple):
         Where its mark stands.
     record : Record
         Where it writes what it comes to.
-    is_bundle : bool
-        Whether it is a bundle.
+    has_many : bool
+        Whether it is a bundle of more than one attempt.
     """
 
     place: int
     record: Record
-    is_bundle: bool
+    has_many: bool
 
 
 class Marks:
@@ -164,7 +164,7 @@ class Marks:
             To be ended.
         """
         mark = mark_of(key)
-        pool = self._alone if len(key) == 5 else self._bundled
+        pool = self._bundled if count > 1 else self._alone
         with self._lock:
             place = self._marks.take()
             if place is None:  # more at once than there is room for: the newest count
@@ -174,7 +174,7 @@ class Marks:
             at = self._marks.start + place * _SIZE
             record = NOWHERE if own is None else self._record(pool, own, count, mark)
             self._map[at : at + _SIZE] = mark
-        return Begun(place, record, pool is self._bundled)
+        return Begun(place, record, count > 1)
 
     def _record(self, pool: _Pool, place: int, count: int, mark: bytes) -> Record:
         start = pool.start + place * pool.size
@@ -198,7 +198,7 @@ class Marks:
         self._marks.running.discard(begun.place)
         place = begun.record.place
         if place is not None:
-            (self._bundled if begun.is_bundle else self._alone).running.discard(place)
+            (self._bundled if begun.has_many else self._alone).running.discard(place)
 
     def is_stopped(self) -> bool:
         """Return whether this worker was taken for dead, and must begin nothing more."""
@@ -226,13 +226,13 @@ class Marks:
             As of ``Snapshot.record``.
         """
         mark = mark_of(key)
-        pool = self._alone if len(key) == 5 else self._bundled
-        for at in range(pool.start, pool.end, pool.size):
-            if self._memory[at : at + _SIZE] == mark:
-                found = bytes(self._memory[at + _SIZE : at + pool.size])
-                # The worker may have begun something else there meanwhile.
-                if self._memory[at : at + _SIZE] == mark and (not whole or is_whole(found)):
-                    return trimmed(found)
+        for pool in (self._alone, self._bundled):
+            for at in range(pool.start, pool.end, pool.size):
+                if self._memory[at : at + _SIZE] == mark:
+                    found = bytes(self._memory[at + _SIZE : at + pool.size])
+                    # The worker may have begun something else there meanwhile.
+                    if self._memory[at : at + _SIZE] == mark and (not whole or is_whole(found)):
+                        return trimmed(found)
         return None
 
     def snapshot(self) -> Snapshot:

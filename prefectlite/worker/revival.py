@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Done, Held, Noted, NotedDone, Succeeded
 from prefectlite.worker.records import AGAIN, DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
-from prefectlite.worker.wire import BARE, Item, is_bare, like
+from prefectlite.worker.wire import BARE, Item, is_bare, like, told_in
 
 #: What stands for an attempt on the cluster.
 Wrapper: TypeAlias = Succeeded | Done | Held
@@ -101,7 +101,7 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
     if kept.kind in (SAID, AGAIN):
         return Held(said), said
     times = (kept.started, kept.ended, key[3])
-    told = tuple(said[-3:])  # as of ``told_of``
+    told = told_in(said)
     has_news = any(told)
     if kept.kind in (DROPPED, FACTS_DROPPED):
         return NotedDone(*times, told) if has_news else Done(*times), said

@@ -202,6 +202,22 @@ def is_bare(facts: Sequence[Any]) -> bool:
     return tuple(facts[4:]) == BARE
 
 
+def told_in(facts: Sequence[Any]) -> Item:
+    """Return what a plain success has to tell beside its value and times.
+
+    Parameters
+    ----------
+    facts : sequence
+        From ``plain_facts``.
+
+    Returns
+    -------
+    tuple
+        As of ``told_of``.
+    """
+    return tuple(facts[7:])
+
+
 def plain_report(facts: Sequence[Any], where: str) -> Report:
     """Return the report of a plain success.
 

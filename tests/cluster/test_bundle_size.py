@@ -10,7 +10,8 @@ from distributed import Client, LocalCluster, get_worker
 
 from prefectlite import DaskExecutor, Flow, Task, context, task
 from prefectlite.states import Mapped, Success
-from prefectlite.worker import bundle, desk
+from prefectlite.worker import active as actives
+from prefectlite.worker import bundle
 
 pytestmark = pytest.mark.cluster
 
@@ -33,7 +34,7 @@ def threads():
 def patience(monkeypatch):
     """On a busy machine, no bundle gives back what it has not begun."""
     monkeypatch.setattr(bundle, "LONGEST", 60.0)
-    monkeypatch.setattr(desk, "LONGEST", 60.0)
+    monkeypatch.setattr(actives, "LONGEST", 60.0)
     ran.clear()
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from prefectlite import DaskExecutor, Flow, context, task, unmapped
+from prefectlite import DaskExecutor, Flow, context, flatten, signals, task, unmapped
 from prefectlite.executors import watch
 from prefectlite.states import Cancelled, Crashed, Failed, Mapped, RunKey, Running, Success, TriggerFailed
 
@@ -128,6 +128,40 @@ def test_one_long_body_holds_only_what_reads_it(shape, size, warm, began, tmp_pa
     assert began.count()[f"first-{SLOW}"] == began.count()["total-all"] == 1
 
 
+@pytest.mark.parametrize("told", ["a length", "a message", "a place"])
+def test_one_long_body_does_not_hold_mates_of_which_there_is_more_to_tell(told, warm, began, tmp_path):
+    go = tmp_path / "go"
+
+    def first(x):
+        began(f"first-{x}")
+        end = time.monotonic() + 30
+        while x == SLOW and not go.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        if told == "a message":
+            raise signals.SUCCESS("well done", result=[x])
+        return [x]
+
+    kept = {"target": f"{tmp_path}/{{map_index}}"} if told == "a place" else {}
+    with Flow("more to tell") as flow:
+        mapped = task(first, name="first", **kept).map(list(range(WIDTH)))
+        second = task(lambda x: x[0], name="second").map(mapped)
+        if told == "a length":
+            task(lambda x: x, name="flat").map(flatten(mapped))
+    run = flow.start(executor=DaskExecutor(warm, bundle_size=WIDTH))
+    least = 2 * (WIDTH - 1)
+    try:
+        until(lambda: run.counts().get("Success", 0) >= least, SOON, lambda: f"{run.counts()}, not {least}")
+    finally:
+        go.touch()
+    state = run.wait(30)
+
+    assert isinstance(state, Success)
+    assert state.result[second].result == list(range(WIDTH))
+    assert set(began.count().values()) == {1}
+    if told == "a message":
+        assert {child.message for child in state.result[mapped].map_states} == {"well done"}
+
+
 def test_without_the_plugin_a_long_body_loses_nothing(warm, began):
     def long(x):
         began(f"first-{x}")
@@ -217,6 +251,25 @@ def test_a_child_that_ends_its_process_takes_no_other_along(size, began, impatie
         n for n in range(WIDTH) if n != WIDTH // 2
     ]
     assert began.count() == Counter(map(str, range(WIDTH)))
+
+
+@pytest.mark.parametrize("size", [None, 10, "auto"])
+def test_small_values_outlive_the_only_worker_and_their_readers_run(size, began, impatient):
+    def body(x):
+        began(f"body-{x}")
+        if x == 99 and context.attempt == 1:
+            os._exit(1)
+        return x
+
+    with Flow("survive") as flow:
+        mapped = task(body, max_crashes=1).map(list(range(100)))
+        total = noted(began, "total")(mapped)
+    own = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    state = flow.run(executor=DaskExecutor(cluster_kwargs=own, bundle_size=size))
+
+    assert [type(child) for child in state.result[mapped].map_states] == [Success] * 100
+    assert state.result[total].result == sum(range(100))
+    assert began.count() == Counter([*[f"body-{x}" for x in range(100)], "body-99", "total-all"])
 
 
 def _sent(dask_worker):

@@ -21,8 +21,8 @@ def moved(monkeypatch):
     """How many bytes each has to fetch that is let go to another worker, beside what Dask does by itself."""
     found, to_move = [], Sharing._to_move
 
-    def noted(self, victim, thief, *arguments):
-        tasks = to_move(self, victim, thief, *arguments)
+    def noted(self, victim, thief, *arguments, **options):
+        tasks = to_move(self, victim, thief, *arguments, **options)
         found.extend(_far(task.dependencies, thief) for task in tasks)
         return tasks
 
@@ -111,6 +111,34 @@ def test_a_worker_without_work_gets_some_of_a_queue(client, bundle_size, moved, 
     assert state.is_successful()
     assert len(counted(state, naps)) == 2
     assert moved
+
+
+def test_what_waits_behind_a_long_body_goes_elsewhere_however_short_it_is(client, tmp_path):
+    go = tmp_path / "go"
+
+    @task
+    def first(x):
+        until = time.monotonic() + 30
+        while not x and not go.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        return x
+
+    @task
+    def read(x):
+        return x
+
+    with Flow("behind") as flow:
+        for x in range(60):
+            read(first(x))
+    run = flow.start(executor=DaskExecutor(client, bundle_size=None))
+    until = time.monotonic() + 6
+    while run.counts().get("Success", 0) < 118 and time.monotonic() < until:
+        time.sleep(0.02)
+    counts = run.counts()
+    go.touch()
+
+    assert run.wait(30).is_successful()
+    assert counts["Success"] == 118
 
 
 def test_who_wants_no_work_stealing_has_none(client, moved, lent):

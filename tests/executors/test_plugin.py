@@ -473,6 +473,20 @@ def test_only_what_may_have_run_is_sealed(bench, gate, happen, cause):
     bench(test)
 
 
+def test_a_loss_that_leaves_no_worker_is_told_of_as_soon_as_one_comes(bench, gate, monkeypatch):
+    monkeypatch.setattr(verdicts, "CLOSING", 3600.0)
+
+    async def test(b):
+        task, _held = await lost_while_held(b, gate)
+        assert is_sealed(task)
+        assert b.items == []
+        await b.worker()
+        await b.until(lambda: b.items)
+        assert [item[:2] for item in b.items] == [(OTHER, KEY), (SEALED, KEY)]
+
+    bench(test)
+
+
 def test_what_is_sealed_stays_as_it_is_when_its_next_worker_is_lost_as_well(bench, gate):
     async def test(b):
         task, future = await lost_while_it_ran(b, gate)

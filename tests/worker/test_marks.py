@@ -93,3 +93,29 @@ def test_it_is_known_how_many_bodies_ran_at_the_end(tmp_path):
             there.end(begun)
 
     assert here.snapshot().running == 2
+
+
+def test_as_much_is_kept_of_bundles_of_one_as_of_what_travels_alone(tmp_path):
+    here, there = Marks(str(tmp_path), threads=1), Marks(str(tmp_path))
+    keys = [("f.t-1-00000000", index, 1, 1, 1, 1 + index) for index in range(marks.ALONE[0])]
+    for key in [("f.t-1-00000000", 0, 1, 1, 1, 9_999), *keys]:
+        begun = there.begin(key, 1)
+        begun.record.word[0] = 1
+        begun.record.end()
+        there.end(begun)
+
+    assert all(here.record(key) is not None for key in keys)
+    snapshot = here.snapshot()
+    assert all(snapshot.record(key) is not None for key in keys)
+
+
+def test_bundles_of_many_have_records_of_their_own(tmp_path):
+    here, there = Marks(str(tmp_path), threads=1), Marks(str(tmp_path))
+    begun = there.begin((*KEY, 1), 1000)
+    begun.record.word[0] = 1
+    begun.record.keep(1, 2.0, 3.0, b"." * 50_000)
+    begun.record.end()
+    for serial in range(2, 2 + marks.ALONE[0]):
+        there.begin((*KEY, serial), 1)
+
+    assert here.record((*KEY, 1))[-50_000:] == b"." * 50_000
