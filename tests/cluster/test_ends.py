@@ -28,9 +28,10 @@ OWN = {"n_workers": 2, "threads_per_worker": 1}
 
 
 def spin(path):
-    with Path(path).open("a") as file:
-        file.write("started\n")
     try:
+        # In here: it may be interrupted as soon as it has said so, before the next line of Python.
+        with Path(path).open("a") as file:
+            file.write("started\n")
         end = time.monotonic() + 60
         while time.monotonic() < end:
             time.sleep(0.01)

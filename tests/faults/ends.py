@@ -83,9 +83,10 @@ def cancelled(ground: Ground, client: Client | None) -> float:
     starts, folder = ground.starts, ground.folder
 
     def spin(x: int) -> None:
-        starts(f"spin-{x}")
         end = time.monotonic() + 300
         try:
+            # In here: it may be interrupted as soon as it has said so, before the next line of Python.
+            starts(f"spin-{x}")
             while time.monotonic() < end:
                 time.sleep(0.01)
         finally:
@@ -149,8 +150,8 @@ def cancel_deaf(ground: Ground) -> str:
     starts = ground.starts
 
     def deaf(name: str) -> None:
-        starts(name)
         try:
+            starts(name)
             time.sleep(10)
         finally:
             starts(f"{name}-over")
