@@ -149,8 +149,8 @@ def test_a_body_in_a_thread_is_interrupted_when_the_run_is_called_off() -> None:
 
     @task
     def loops() -> None:
-        running.set()
         try:
+            running.set()
             while True:
                 time.sleep(0.01)
         finally:
