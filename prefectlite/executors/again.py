@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from prefectlite.executors.books import is_tree
 from prefectlite.executors.cargo import Cargo
+from prefectlite.executors.early import Early
 from prefectlite.executors.hearing import Hearing
 from prefectlite.executors.protocol import Deliver, DeliverLogs
 from prefectlite.lowering.berths import DaskKey
@@ -133,6 +134,8 @@ class Again(Hearing):
     def _shelve(self) -> list[Literal]:
         """Give values that a bundle made before it got stuck a place where their readers find them now."""
         shelves: list[Literal] = []
+        for early in self._early.take():
+            self._move(early)
         with self._books:
             cuts, self._cuts = self._cuts, []
         for cargo, report in cuts:
@@ -140,9 +143,9 @@ class Again(Hearing):
             told: list[tuple[Any, ...] | None] = [None] * len(cargo)
             moved = 0
             for slot, started, ended, value, news in _values_in(report):
-                run, submission = cargo.parcel(slot)
-                if self.berths.find(run, submission) != (cargo.key, slot):
+                if not self._lies_in(cargo, slot):
                     continue  # nobody wants it any more
+                run, submission = cargo.parcel(slot)
                 part, _, _ = cargo.part_at(slot)
                 told[slot] = started, ended, part.attempt, value, *news
                 self.berths.move(run, submission, key, slot)
@@ -151,7 +154,28 @@ class Again(Hearing):
                 shelves.append(Literal(key, pickle.dumps(told, 5), "shelf"))
                 self.futures.give_back([(cargo.key, moved)])
             self._slow[cargo.key] = cargo
+            if self.has_plugin:
+                left = [slot for slot in _lying_in(report) if self._lies_in(cargo, slot)]
+                if left:
+                    self._early.ask(cargo, left, self._packer.new_key(cargo.key))
         return shelves
+
+    def _lies_in(self, cargo: Cargo, slot: int) -> bool:
+        """Return whether a value of a bundle is still wanted there."""
+        return self.berths.find(*cargo.parcel(slot)) == (cargo.key, slot)
+
+    def _move(self, early: Early) -> None:
+        """Have readers find values under their new name, as far as their bundle still goes on."""
+        cargo, key = early.cargo, early.future.key
+        if cargo.key not in self.cargo:
+            return
+        slots = [slot for slot in early.slots if self._lies_in(cargo, slot)]
+        if not slots:
+            return
+        self.futures.hold(early.future, len(slots))
+        for slot in slots:
+            self.berths.move(*cargo.parcel(slot), key, slot)
+        self.futures.give_back([(cargo.key, len(slots))])
 
     def _held_up(self) -> tuple[list[Span], list[DaskKey]]:
         """Return what slow bodies make and all that comes of it, and the Dask tasks that make more too."""
@@ -233,6 +257,11 @@ class Again(Hearing):
                 self._bereft |= bereft  # the next look may do it
         else:
             self.hint(gone)
+
+
+def _lying_in(report: BundleReport) -> list[int]:
+    """Return the slots whose values did not come with the report."""
+    return [slot for slot, entry in report.others if isinstance(entry[0], float) and entry[2] is None]
 
 
 def _values_in(report: BundleReport) -> Iterator[tuple[int, float, float, bytes, Sequence[Any]]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any, Final
 
 from prefectlite.executors.cargo import Cargo
+from prefectlite.executors.early import EarlyValues
 from prefectlite.executors.futures import Futures
 from prefectlite.executors.protocol import Parcel
 from prefectlite.lowering.berths import Berths, DaskKey
@@ -64,6 +65,7 @@ class Books:
         self._bereft: set[DaskKey] = set()
         #: Set when somebody should look at the futures soon.
         self.doubt = threading.Event()
+        self._early = EarlyValues(client, self.doubt.set)
 
     def _threads(self) -> int:
         known = self.client._scheduler_identity
@@ -137,6 +139,7 @@ class Books:
             self._returned.clear()
             self._cuts.clear()
             self._slow.clear()
+            self._early.forget()
             self._bereft.clear()
             self._trees.clear()
             self._sums.clear()

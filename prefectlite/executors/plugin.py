@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from prefectlite.executors.early import Hatch
 from prefectlite.executors.restrictions import is_restricted, restrictions_of
 from prefectlite.executors.retiring import BY_ITSELF
 from prefectlite.executors.seals import Seals
@@ -22,7 +23,7 @@ from prefectlite.executors.stalls import look_for_stalls
 from prefectlite.executors.streams import Route, Streams
 from prefectlite.executors.verdicts import Verdicts
 from prefectlite.worker.timers import look_after
-from prefectlite.worker.wire import BUNDLE, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item, is_of
+from prefectlite.worker.wire import BUNDLE, EARLY, ERRED, MARK, PLAIN, SAY, UNPLACED, WORKER, Item, is_of
 
 #: Over how many bytes a value that waits for a report to be let go of is worth a hurry.
 LARGE: Final = 1024 * 1024
@@ -71,6 +72,7 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["prefectlite_close"] = self.end
         scheduler.handlers["prefectlite_recall"] = self.recall
         scheduler.handlers["prefectlite_relieve"] = self.relieve
+        scheduler.handlers[EARLY] = Hatch(scheduler).hand_over
         scheduler.handlers["prefectlite_stalls"] = self.stalls
         scheduler.handlers["prefectlite_ttl"] = lambda: scheduler.worker_ttl
         scheduler.handlers["prefectlite_workers"] = lambda: {

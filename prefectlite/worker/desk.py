@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from prefectlite.lowering.keys import BundleKey, DataKey
-from prefectlite.lowering.wrappers import Packed
+from prefectlite.lowering.wrappers import Packed, Slots
 from prefectlite.worker.active import Active
 from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here, Interruption
@@ -22,7 +22,7 @@ from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.marks import FILE_NAME, Marks
 from prefectlite.worker.opened import open_flow
 from prefectlite.worker.timers import EVERY, look_after
-from prefectlite.worker.wire import MARK, SAY, Item, encode_logs, is_of
+from prefectlite.worker.wire import EARLY, MARK, SAY, Item, encode_logs, is_of
 
 #: How often to look for long attempts, in seconds.
 TICK: Final = 0.1
@@ -57,6 +57,7 @@ class Desk:
         self._directory: str = worker.local_directory
         self._file = Path(self._directory) / FILE_NAME
         self._marks: Marks | None = None
+        worker.handlers[EARLY] = self.hand_over
 
     def begin(self, key: DataKey | BundleKey, by_topic: bool, ledger: Ledger | None = None) -> Active:
         """Take note of an attempt, or of a bundle, that begins in this thread.
@@ -217,6 +218,33 @@ class Desk:
             What was remembered.
         """
         return self._said.get(key)
+
+    def hand_over(self, key: Any, name: Any, slots: Sequence[int]) -> int | None:
+        """Take what a bundle has made into this worker's memory while it goes on; called in its loop.
+
+        Parameters
+        ----------
+        key : tuple
+            The bundle.
+        name : tuple
+            Under which name.
+        slots : sequence of int
+            Which of it; they have ended.
+
+        Returns
+        -------
+        int or None
+            Its bytes, as Dask counts them; None when the bundle has ended.
+        """
+        key, name = tuple(key), tuple(name)
+        ledger = next((one.ledger for one in list(self._active.values()) if one.key == key), None)
+        if ledger is None:
+            return None
+        wrappers: list[Any] = [None] * len(ledger.names)
+        for slot in slots:
+            wrappers[slot] = ledger.wrappers[slot]
+        taken = self._worker.update_data(data={name: Slots(wrappers)}, stimulus_id=f"{name}-{time.time()}")
+        return int(taken["nbytes"][name])
 
     def interrupt(
         self,

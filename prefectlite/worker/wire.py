@@ -66,6 +66,8 @@ BARE: Final = (None,) * 6
 MARK: Final = "prefectlite"
 #: The operation of a worker's own message to the scheduler plugin.
 SAY: Final = "prefectlite-say"
+#: What the driver asks of the scheduler, and that of a worker: values of a bundle that goes on.
+EARLY: Final = "prefectlite_early"
 
 
 def route_of(key: DataKey | BundleKey) -> str:
