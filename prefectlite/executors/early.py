@@ -89,7 +89,13 @@ class EarlyValues:
             self._on_ready()
 
     def take(self) -> list[Early]:
-        """Return what has come since the last time."""
+        """Return what has come since the last time.
+
+        Returns
+        -------
+        list of Early
+            In the order in which it came.
+        """
         ready, self._ready = self._ready, []
         return ready
 
@@ -158,6 +164,11 @@ def hold_early(payload: bytes) -> Slots:
     ----------
     payload : bytes
         As of ``run_bundle``.
+
+    Returns
+    -------
+    Slots
+        Never.
 
     Raises
     ------
