@@ -315,7 +315,7 @@ def open_shelf(payload: bytes) -> Slots:
     Returns
     -------
     Slots
-        In the same order.
+        In the same order; ``Unreadable`` where a value cannot be unpickled here.
     """
     wrappers: list[Any] = []
     for told in pickle.loads(payload):
@@ -324,7 +324,11 @@ def open_shelf(payload: bytes) -> Slots:
             continue
         started, ended, attempt, pickled, *news = told
         times = started, ended, attempt
-        value = pickle.loads(pickled)
+        found = open_literal(pickled)
+        if isinstance(found, Unreadable):
+            wrappers.append(found)  # its readers say so, and those of its neighbours go on
+            continue
+        value = found.value
         wrappers.append(Noted(value, *times, tuple(news)) if news else Succeeded(value, *times))
     return Slots(wrappers, len(payload))
 

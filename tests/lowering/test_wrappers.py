@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from prefectlite.lowering.wrappers import (
     Succeeded,
     Unreadable,
     open_literal,
+    open_shelf,
 )
 from prefectlite.worker.inputs import all_plain
 
@@ -106,3 +108,21 @@ def test_what_is_told_beside_a_value_travels_with_it() -> None:
         assert type(again) is type(wrapper)
         assert (again.started, again.ended, again.attempt, again.told) == (1.0, 2.0, 3, told)
         assert all_plain([again])
+
+
+def _breaks() -> None:
+    raise ModuleNotFoundError("No module named 'elsewhere'")
+
+
+class _Elsewhere:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _breaks, ()
+
+
+def test_one_value_on_a_shelf_that_cannot_be_unpickled_takes_no_other_along() -> None:
+    told = [(1.0, 2.0, 1, pickle.dumps("first")), (1.0, 2.0, 1, pickle.dumps(_Elsewhere())), None]
+    first, second, third = open_shelf(pickle.dumps(told)).wrappers
+
+    assert (type(first), first.value, third) == (Succeeded, "first", None)
+    assert isinstance(second, Unreadable)
+    assert "elsewhere" in second.text
