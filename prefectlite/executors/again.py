@@ -165,16 +165,17 @@ class Again(Hearing):
         return self.berths.find(*cargo.parcel(slot)) == (cargo.key, slot)
 
     def _move(self, early: Early) -> None:
-        """Have readers find values under their new name, as far as their bundle still goes on."""
+        """Have readers find values under their new name, unless their bundle is over, or they are lost."""
         cargo, key = early.cargo, early.future.key
-        if cargo.key not in self.cargo:
-            return
-        slots = [slot for slot in early.slots if self._lies_in(cargo, slot)]
-        if not slots:
-            return
-        self.futures.hold(early.future, len(slots))
-        for slot in slots:
-            self.berths.move(*cargo.parcel(slot), key, slot)
+        with self._books:
+            if cargo.key not in self.cargo or key in self.gone:
+                return
+            slots = [slot for slot in early.slots if self._lies_in(cargo, slot)]
+            if not slots:
+                return
+            self.futures.hold(early.future, len(slots))
+            for slot in slots:
+                self.berths.move(*cargo.parcel(slot), key, slot)
         self.futures.give_back([(cargo.key, len(slots))])
 
     def _held_up(self) -> tuple[list[Span], list[DaskKey]]:

@@ -59,7 +59,7 @@ class Books:
         self._inline_bytes = 0
         #: Dask tasks that no worker can take, and what they ask for, in words.
         self.unplaced: dict[DaskKey, str] = {}
-        #: Dask tasks that have ended and whose values, or some of them, were lost since.
+        #: Dask tasks that were lost with a worker, or lost values since they ended.
         self.gone: set[DaskKey] = set()
         #: Dask tasks that were lost with a worker, of whose readers nobody has thought yet.
         self._bereft: set[DaskKey] = set()

@@ -10,8 +10,10 @@ them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dask._task_spec import Task
@@ -55,7 +57,8 @@ class EarlyValues:
     def __init__(self, client: Any, on_ready: Callable[[], None]) -> None:
         self._client = client
         self._on_ready = on_ready
-        self._ready: list[Early] = []
+        # Filled by the client's loop, emptied by whoever sends.
+        self._ready: deque[Early] = deque()
         # The loop itself would not keep them.
         self._asked: set[Any] = set()
 
@@ -88,16 +91,17 @@ class EarlyValues:
             self._ready.append(Early(cargo, slots, Future(name, client)))
             self._on_ready()
 
-    def take(self) -> list[Early]:
-        """Return what has come since the last time.
+    def take(self) -> Iterator[Early]:
+        """Yield what has come since the last time.
 
-        Returns
-        -------
-        list of Early
+        Yields
+        ------
+        Early
             In the order in which it came.
         """
-        ready, self._ready = self._ready, []
-        return ready
+        with contextlib.suppress(IndexError):
+            while True:
+                yield self._ready.popleft()
 
     def forget(self) -> None:
         """Let go of what was not taken."""

@@ -165,6 +165,7 @@ class Hearing(Trees):
         """Turn what is left to be said of a Dask task that was lost into events."""
         with self._books:
             self._bereft.add(key)
+            self.gone.add(key)
             self.doubt.set()
             cargo = self.cargo.get(key)
             unheard = [] if cargo is None else list(cargo.open_slots())
