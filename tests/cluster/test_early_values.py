@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from itertools import chain
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -91,8 +91,11 @@ def names_left(client):
     return [*client.cluster.scheduler.tasks, *chain.from_iterable(client.run(data).values())]
 
 
-@pytest.mark.parametrize("size", ["auto", 1000, 7, None])
-@pytest.mark.parametrize("value", [texts, arrays])
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(texts, "auto"), (arrays, 1000)]
+    + [pytest.param(*one, marks=pytest.mark.slow) for one in product((texts, arrays), (7, None))],
+)
 def test_one_long_body_does_not_hold_the_values_of_its_mates(value, size, client, tmp_path):
     with Flow("early") as flow:
         made = making(tmp_path, value).map(list(range(WIDTH)))
@@ -112,7 +115,7 @@ def test_one_long_body_does_not_hold_the_values_of_its_mates(value, size, client
     assert set(Counter(x for x, _ in began(tmp_path)).values()) == {1}
 
 
-@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("cancels", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_was_handed_over_is_let_go_of_with_its_run(cancels, borrowed, tmp_path):
     with Flow("let go") as flow:
         made = making(tmp_path, texts).map(list(range(WIDTH)))
@@ -137,7 +140,7 @@ def handed_over(client):
     return [one.key for one in tasks if one.state == "memory" and one.run_spec.func is hold_early]
 
 
-@pytest.mark.parametrize("crashes", [0, 1])
+@pytest.mark.parametrize("crashes", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_what_was_handed_over_and_is_lost_is_told_of_like_any_value(crashes, borrowed, tmp_path):
     def wait():
         end = time.monotonic() + 30
