@@ -193,6 +193,7 @@ def test_ctrl_c_cancels_the_run_and_leaves_no_process(place, shell, at_terminal)
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_ctrl_c_while_the_cluster_starts_leaves_no_process(shell, at_terminal):
     waiting_in(shell)
     terminal = at_terminal("run", "waiting.py", "--workers", "2")

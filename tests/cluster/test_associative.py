@@ -237,7 +237,7 @@ def test_a_child_that_fails_for_good_leaves_the_reduce_to_its_trigger(threads):
     assert state.result[end].result == 99
 
 
-@pytest.mark.parametrize("max_crashes", [0, 1])
+@pytest.mark.parametrize("max_crashes", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_worker_lost_in_a_call_crashes_the_reduce(max_crashes, impatient, tmp_path):
     def deadly(xs):
         with (tmp_path / f"{min(xs)} {len(xs)}").open("a") as file:

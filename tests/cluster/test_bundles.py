@@ -78,7 +78,9 @@ def kept(xs):
     return sorted(x for x in xs if isinstance(x, int))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *[pytest.param(one, marks=pytest.mark.slow) for one in range(3, 6)]]
+)
 def test_any_size_comes_to_the_same(seed, threads):
     rng = random.Random(seed)
     with Flow("same") as flow:

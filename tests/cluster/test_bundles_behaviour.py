@@ -229,7 +229,7 @@ def test_a_failure_that_travels_alone_holds_its_readers_and_not_their_mates(plug
     assert time.monotonic() - start < watch.EVERY
 
 
-@pytest.mark.parametrize("size", [WIDTH, "auto"])
+@pytest.mark.parametrize("size", [pytest.param(WIDTH, marks=pytest.mark.slow), "auto"])
 def test_a_child_that_ends_its_process_takes_no_other_along(size, began, impatient):
     def body(x):
         began(x)
@@ -253,7 +253,7 @@ def test_a_child_that_ends_its_process_takes_no_other_along(size, began, impatie
     assert began.count() == Counter(map(str, range(WIDTH)))
 
 
-@pytest.mark.parametrize("size", [None, 10, "auto"])
+@pytest.mark.parametrize("size", [*[pytest.param(one, marks=pytest.mark.slow) for one in (None, 10)], "auto"])
 def test_small_values_outlive_the_only_worker_and_their_readers_run(size, began, impatient):
     def body(x):
         began(f"body-{x}")

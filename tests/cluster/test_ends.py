@@ -320,7 +320,7 @@ def is_worker(process):
     return False
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, sent):
     source = """
         import sys, time

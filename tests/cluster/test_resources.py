@@ -36,6 +36,7 @@ def until(question):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_told_of_once_until_one_comes(caplog):
     with Flow("early") as flow:
         one = task(lambda: 1, name="one")()

@@ -23,8 +23,8 @@ OWN = ("own-threads", "submits-calls", "submits-threads", "submits-processes")
 PLACES = (
     "local",
     "dask-processes",
-    "dask-bundles",  # in threads, too
-    *[pytest.param(name, marks=pytest.mark.slow) for name in ("dask-threads", *OWN)],
+    # Bundles run in threads there, too.
+    *[pytest.param(name, marks=pytest.mark.slow) for name in ("dask-threads", "dask-bundles", *OWN)],
 )
 
 

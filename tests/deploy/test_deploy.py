@@ -48,6 +48,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_the_example_runs_on_processes_of_its_own_and_leaves_nothing_behind(tmp_path):
     done = run(tmp_path, str(ROOT / "deploy" / "pi.py"), "-p", "throws=2000", "-p", "batches=4")
     assert done.returncode == 0, done.stderr

@@ -16,15 +16,19 @@ pytestmark = pytest.mark.cluster
 _LONG: Final = (
     "an exception that cannot be pickled",
     "a function or an argument that cannot be unpickled",
-    "driver of an own cluster gets SIGTERM",
+    "driver of an own cluster gets SIG",
     "exceptions whose repr",
     "results whose repr",
 )
 
 
+#: So do those of bodies that travel alone; in a bundle, the same happens to more.
+_ALONE: Final = ", each alone"
+
+
 def _marked(one: Row) -> pytest.ParameterSet:
     marks: list[pytest.MarkDecorator] = []
-    if one.is_slow or one.name.startswith(_LONG):
+    if one.is_slow or one.name.startswith(_LONG) or one.name.endswith(_ALONE):
         # On a loaded machine the longest take minutes.
         marks += [pytest.mark.slow, pytest.mark.timeout(600)]
     if one.missing:

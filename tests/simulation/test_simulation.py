@@ -126,6 +126,7 @@ def test_instructions_do_not_hang_on_the_order_of_sets() -> None:
     assert told == {fingerprint(range(40)) + "\n"}
 
 
+@pytest.mark.slow
 def test_the_seeds_reach_every_corner() -> None:
     """A simulation that never meets what it should check would pass as well."""
     seen: Counter[str] = Counter()

@@ -94,6 +94,7 @@ def test_a_test_that_leaves_a_process_fails_and_names_it(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_run_on_a_cluster_of_its_own_leaves_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -211,6 +211,7 @@ def test_what_others_lose_goes_to_whoever_listened_before(monkeypatch):
     assert not hasattr(sys.unraisablehook.args[0], "func"), "it listens once"
 
 
+@pytest.mark.slow
 def test_one_that_meets_a_thread_which_the_body_starts_hits_the_body_and_lets_the_thread_run():
     # CPython 3.11 finds the wrong thread once in fifteen times here; the body then waited for it for ever.
     for _ in range(30):
