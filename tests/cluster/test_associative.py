@@ -12,16 +12,10 @@ from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, Parameter, flatten, signals, task, triggers
 from prefectlite.executors import link as links
-from prefectlite.executors import watch
 from prefectlite.states import Crashed, Failed, Skipped, Success
 
 pytestmark = pytest.mark.cluster
 SIZES = (None, 7, "auto")
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
 
 
 @pytest.fixture(scope="module")

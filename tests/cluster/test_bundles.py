@@ -15,17 +15,12 @@ from distributed import Client, LocalCluster
 from prefectlite import DaskExecutor, Flow, flatten, signals, task, triggers, unmapped
 from prefectlite.errors import DefinitionError
 from prefectlite.executors import link as links
-from prefectlite.executors import relics, watch
+from prefectlite.executors import relics
 from prefectlite.states import Cancelled, Crashed, Mapped, Running
 from prefectlite.worker.wire import BUNDLE
 
 pytestmark = pytest.mark.cluster
 SIZES = (None, 1, 7, 1000, "auto")
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,6 @@ SLOW, SOON = 137, 8.0
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
-
-
-@pytest.fixture
 def warm(client):
     """The shared cluster, whose workers have run a bundle before."""
     with Flow("warm") as flow:

@@ -11,35 +11,16 @@ from itertools import chain, product
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
-from prefectlite.executors import watch
 from prefectlite.executors.early import hold_early
 from prefectlite.states import Cancelled, Success, TriggerFailed
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("impatient")]
 #: How many children; which of them goes on for long; of how many bytes their values are.
 WIDTH, SLOW, SIZE = 120, 37, 20_000
 #: Within how many seconds all is over that does not read the long one; it waits until then.
 SOON = 8.0
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
-
-
-@pytest.fixture
-def borrowed():
-    with (
-        LocalCluster(
-            n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.wait_for_workers(3)
-        yield client
 
 
 def until(condition, seconds, what):
@@ -116,6 +97,7 @@ def test_one_long_body_does_not_hold_the_values_of_its_mates(value, size, client
 
 
 @pytest.mark.parametrize("cancels", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("borrowed", [3], indirect=True)
 def test_what_was_handed_over_is_let_go_of_with_its_run(cancels, borrowed, tmp_path):
     with Flow("let go") as flow:
         made = making(tmp_path, texts).map(list(range(WIDTH)))
@@ -141,6 +123,7 @@ def handed_over(client):
 
 
 @pytest.mark.parametrize("crashes", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("borrowed", [3], indirect=True)
 def test_what_was_handed_over_and_is_lost_is_told_of_like_any_value(crashes, borrowed, tmp_path):
     def wait():
         end = time.monotonic() + 30

@@ -9,32 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
-from prefectlite.executors import retiring, watch
+from prefectlite.executors import retiring
 from prefectlite.executors.relics import Relics
 from prefectlite.results import LocalResult
 from prefectlite.states import Crashed, Success, TriggerFailed
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
-
-
-@pytest.fixture
-def borrowed():
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.wait_for_workers(2)
-        yield client
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("impatient")]
 
 
 def note(log, text):

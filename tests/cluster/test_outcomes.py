@@ -13,7 +13,6 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from prefectlite import DaskExecutor, Flow, Parameter, task, triggers
 from prefectlite.executors import link as links
-from prefectlite.executors import watch
 from prefectlite.states import Crashed, Failed, Running, Success, TriggerFailed
 from prefectlite.worker.wire import BUNDLE, MARK, OTHER, PLAIN
 
@@ -24,11 +23,6 @@ OWN = {"n_workers": 2, "threads_per_worker": 1}
 
 class MyError(Exception):
     pass
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(watch, "EVERY", 0.2)
 
 
 def boom():

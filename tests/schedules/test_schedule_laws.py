@@ -65,7 +65,7 @@ def test_asking_again_from_an_event_on_gives_those_that_would_have_come(
 
 
 @given(st.lists(walls, max_size=9), zones)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_wall_times_in_order_give_all_their_moments_in_order(times: list[datetime], zone: ZoneInfo) -> None:
     found = list(in_order(wall.replace(tzinfo=zone, fold=1) for wall in sorted(times)))
 
@@ -74,7 +74,7 @@ def test_wall_times_in_order_give_all_their_moments_in_order(times: list[datetim
 
 
 @given(walls, zones, st.timedeltas(timedelta(microseconds=1), timedelta(hours=25)))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_wall_time_that_is_met_after_a_moment_is_asked_for(
     wall: datetime, zone: ZoneInfo, by: timedelta
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_wall_time_that_is_met_after_a_moment_is_asked_for(
 
 
 @given(walls, zones)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_a_wall_time_is_shown_at_its_moment_for_the_last_time_unless_the_clocks_leap_over_it(
     wall: datetime, zone: ZoneInfo
 ) -> None:
