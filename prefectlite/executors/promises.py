@@ -10,7 +10,8 @@ from prefectlite.executors.cluster import Place
 WITHOUT_PLUGIN: Final = (
     "So this is not promised there: that a body runs once per attempt (when a worker is lost, Dask begins "
     "what ran there once more and makes its results again), that what never gets its inputs ends, that a "
-    "long body holds up nothing but its readers, and that states tell why a worker ended. Reports come as events of a Dask topic, a little slower."
+    "long body holds up nothing but its readers, and that states tell why a worker ended. Reports "
+    "come as events of a Dask topic, a little slower."
 )
 
 
