@@ -15,16 +15,18 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
 from prefectlite.errors import ExecutorError
+from prefectlite.executors.hush import hush, level_of
 
 #: How long to wait for worker processes that were killed, in seconds.
 CLOSE_TIMEOUT: Final = 1.5
 _DEFAULT_SATURATION: Final = 1.1
+_NANNY: Final = "prefectlite.executors.mainless.MainlessNanny"
 # Dask imports parts of itself when a scheduler starts, and not all are there for a thread that comes second.
 _starting: Final = threading.Lock()
 
@@ -49,6 +51,8 @@ class Place:
         How many workers it had, or was told to have; None if not known.
     growth : Future or None
         Ends when the workers of an own local cluster have started.
+    unhush : callable
+        Lets through again what Dask says in this process.
     """
 
     client: Any
@@ -58,6 +62,7 @@ class Place:
     in_process: bool = False
     count: int | None = None
     growth: Future[None] | None = None
+    unhush: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def description(self) -> str:
@@ -111,6 +116,7 @@ class Place:
         _quietly(self.client.close)
         # A body that ignores everything must not hold up the end: when time is up, its process is killed.
         _quietly(lambda: self.cluster.close(timeout=20))
+        self.unhush()
 
     def _kill_workers(self) -> None:
         async def kill() -> None:
@@ -247,9 +253,13 @@ def start_cluster(
         )
     name = getattr(cluster_class, "__name__", repr(cluster_class))
     cluster = growth = None
+    hushed = contextlib.ExitStack()
     try:
         if cluster_class is distributed.LocalCluster:
-            cluster, growth = _local_cluster(dict(cluster_kwargs), n_workers, bool(adapt_kwargs))
+            options = dict(cluster_kwargs)
+            silence = level_of(options.pop("silence_logs", logging.CRITICAL))
+            hushed.callback(hush(silence))
+            cluster, growth = _local_cluster(options, n_workers, bool(adapt_kwargs), silence)
         else:
             cluster = cluster_class(**cluster_kwargs)
             if n_workers is not None:
@@ -260,13 +270,14 @@ def start_cluster(
     except Exception as error:
         if cluster is not None:
             _quietly(cluster.close)
+        hushed.close()
         raise ExecutorError(
             f"The cluster {name} could not start: {_told(error)}. Look at its "
             f"cluster_kwargs ({', '.join(cluster_kwargs) or 'none given'})."
         ) from error
     in_process = client.scheduler.address.startswith("inproc://")
     count = None if adapt_kwargs else len(getattr(cluster, "worker_spec", ())) or None
-    return Place(client, name, True, cluster, in_process, count, growth)
+    return Place(client, name, True, cluster, in_process, count, growth, hushed.close)
 
 
 def _client_of(cluster: Any, is_growing: bool, kwargs: Mapping[str, Any]) -> Any:
@@ -283,7 +294,7 @@ def _client_of(cluster: Any, is_growing: bool, kwargs: Mapping[str, Any]) -> Any
 
 
 def _local_cluster(
-    kwargs: dict[str, Any], n_workers: int | None, adaptive: bool
+    kwargs: dict[str, Any], n_workers: int | None, adaptive: bool, silence: int
 ) -> tuple[Any, Future[None] | None]:
     import distributed
     from dask.system import CPU_COUNT
@@ -301,8 +312,11 @@ def _local_cluster(
         threads = max(1, math.ceil(CPU_COUNT / max(count, 1)))
     if count:
         kwargs.setdefault("memory_limit", int(MEMORY_LIMIT / count))
+    # Dask's nannies would raise the level of handlers in this process too, so only those of others are told.
+    kwargs["silence_logs"] = False
     if processes:
-        kwargs.setdefault("worker_class", "prefectlite.executors.mainless.MainlessNanny")
+        is_ours = kwargs.setdefault("worker_class", _NANNY) == _NANNY
+        kwargs["hushed" if is_ours else "silence_logs"] = silence
     # Port 8787 may be taken, and Dask would say so in red.
     kwargs.setdefault("dashboard_address", ":0")
     if not kwargs.get("host") and not kwargs.get("interface"):
@@ -311,7 +325,6 @@ def _local_cluster(
             address = kwargs.get(option)
             if isinstance(address, int) or (isinstance(address, str) and address.startswith(":")):
                 kwargs[option] = f"127.0.0.1:{str(address).lstrip(':')}"
-    kwargs.setdefault("silence_logs", logging.CRITICAL)
     # Without workers at first: then the client, the plugin and the first graph are under way while they
     # start.
     with _starting:

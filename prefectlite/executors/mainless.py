@@ -44,9 +44,25 @@ class MainlessProcess(WorkerProcess):
 
 
 class MainlessNanny(Nanny):
-    """A nanny whose workers, the first and all later ones, do not import the user's main script."""
+    """A nanny whose workers, the first and all later ones, do not import the user's main script.
+
+    Parameters
+    ----------
+    *args
+        As a nanny's.
+    hushed : int
+        The least level of what Dask says in their processes, 0 for all of it. Dask's ``silence_logs``
+        would be for handlers of this process too, which are not the workers' to change.
+    **kwargs
+        As a nanny's.
+    """
 
     tells_exits = True
+
+    def __init__(self, *args: Any, hushed: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What it hands to each process that it starts.
+        self.silence_logs = hushed
 
     def _on_worker_exit_sync(self, exitcode: int) -> None:
         tell_exit(self, exitcode)
