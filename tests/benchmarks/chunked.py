@@ -2,27 +2,31 @@
 
 Plain chunks are what somebody would write by hand who knew how to cut the graph; it is cut as we cut it, by listening to one
 run. Each chunk is one Dask task, which calls its bodies one after the other and returns what others read. Nothing else is done,
-and the graph is made before the clock starts. What they reach on the same cores says how much of METG is Dask's.
+and the graph is made before the clock starts. Dask places them, which may well be all on one worker, or they are sent to the
+worker that had the bundle in the run that was listened to. What the latter reach on the same cores, and what CPU a body costs
+beside itself there, says how much of METG is Dask's.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import statistics
-import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+import dask
 from dask._task_spec import Task, TaskRef
 from distributed import wait
 
 from prefectlite import DaskExecutor
+from prefectlite.executors.hearing import Hearing
 from prefectlite.executors.link import Link
 from tests.benchmarks import bodies, ours
-from tests.benchmarks.meter import Bench
+from tests.benchmarks.meter import Bench, Sample, Summary
 from tests.benchmarks.patterns import NAMES, Pattern, pattern
 
 #: A body of a pattern, by its number, and the numbers of those that it reads.
@@ -51,10 +55,19 @@ def numbered(what: Pattern) -> list[Body]:
     ]
 
 
-def cut_of(run: Callable[[], Any], tasks: int) -> list[list[int]]:
-    """Return which bodies share a bundle in a run of ours, by their numbers."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The bodies of a bundle, by their numbers, and the worker that had it."""
+
+    numbers: list[int]
+    worker: str = ""
+
+
+def cut_of(run: Callable[[], Any], tasks: int) -> list[Chunk]:
+    """Return which bodies share a bundle in a run of ours."""
     sent: list[list[int]] = []
-    send = Link._send
+    home: dict[int, str] = {}
+    send, outcomes = Link._send, Hearing._outcomes
 
     def listening(self: Link, *arguments: Any) -> None:
         before = set(self.cargo)
@@ -63,25 +76,35 @@ def cut_of(run: Callable[[], Any], tasks: int) -> list[list[int]]:
             [part.run for part in one.parts] for key, one in list(self.cargo.items()) if key not in before
         )
 
-    Link._send = listening  # type: ignore[method-assign]
+    def hearing(self: Hearing, now: float, cargo: Any, report: Any) -> Any:
+        last = report.first + len(report.sizes)
+        home.update((cargo.parcel(slot)[0], report.where) for slot in range(report.first, last))
+        return outcomes(self, now, cargo, report)
+
+    Link._send, Hearing._outcomes = listening, hearing  # type: ignore[method-assign]
     try:
         run()
     finally:
-        Link._send = send  # type: ignore[method-assign]
+        Link._send, Hearing._outcomes = send, outcomes  # type: ignore[method-assign]
     number = {run: place for place, run in enumerate(sorted(run for one in sent for run in one))}
     if len(number) != tasks + 1:
         raise RuntimeError(
             f"{len(number)} task runs were heard of, not {tasks} and their sum; is the machine that slow?"
         )
-    found = [sorted(number[run] for run in one) for one in sent]
-    # The last one is the sum, which plain Dask leaves to who asks.
-    return [[one for one in numbers if one < tasks] for numbers in found if numbers != [tasks]]
+    chunks = []
+    for runs in sent:
+        # The last one is the sum, which plain Dask leaves to who asks.
+        numbers = sorted(number[one] for one in runs if number[one] < tasks)
+        if numbers:
+            ((worker, _),) = Counter(home[one] for one in runs).most_common(1)
+            chunks.append(Chunk(numbers, worker))
+    return chunks
 
 
-def graph_of(what: Pattern, cut: list[list[int]], micros: float) -> dict[Any, Task]:
+def graph_of(what: Pattern, cut: list[Chunk], micros: float) -> dict[Any, Task]:
     """Return chunks as Dask tasks."""
     every = numbered(what)
-    home = {number: place for place, numbers in enumerate(cut) for number in numbers}
+    home = {number: place for place, one in enumerate(cut) for number in one.numbers}
     told: defaultdict[int, set[int]] = defaultdict(set)
     needs: defaultdict[int, set[int]] = defaultdict(set)
     for number, reads in every:
@@ -93,25 +116,29 @@ def graph_of(what: Pattern, cut: list[list[int]], micros: float) -> dict[Any, Ta
         ("chunk", place): Task(
             ("chunk", place),
             chunk,
-            [every[number] for number in numbers],
-            sorted(told[place] | ({numbers[-1]} if numbers else set())),
+            [every[number] for number in one.numbers],
+            sorted({*told[place], one.numbers[-1]}),
             micros,
-            *[TaskRef(("chunk", one)) for one in sorted(needs[place])],
+            *[TaskRef(("chunk", need)) for need in sorted(needs[place])],
         )
-        for place, numbers in enumerate(cut)
+        for place, one in enumerate(cut)
     }
 
 
-def by_hand(bench: Bench, what: Pattern, cut: list[list[int]], micros: float) -> Callable[[], Any]:
-    """Return what runs chunks and waits for the last."""
+def by_hand(
+    bench: Bench, what: Pattern, cut: list[Chunk], micros: float, *, pinned: bool
+) -> Callable[[], Any]:
+    """Return what runs chunks, each where its bundle was or where Dask wants it, and waits for the last."""
     graph = graph_of(what, cut, micros)
     last = numbered(what)[-1][0]
     deepest = len(what.steps)
+    places = {("chunk", place): one.worker for place, one in enumerate(cut)}
 
     def run() -> Any:
-        futures = bench.client.get(graph, list(graph), sync=False)
+        with dask.annotate(workers=places.get) if pinned else nullcontext():
+            futures = bench.client.get(graph, list(graph), sync=False)
         wait(futures)
-        home = next(place for place, numbers in enumerate(cut) if last in numbers)
+        home = next(place for place, one in enumerate(cut) if last in one.numbers)
         found = futures[home].result()[last]
         if found != deepest:
             raise RuntimeError(f"The last body lies {found} deep, not {deepest}.")
@@ -121,20 +148,24 @@ def by_hand(bench: Bench, what: Pattern, cut: list[list[int]], micros: float) ->
 
 
 def main() -> None:
-    """Print the share of the workers' time that bodies have, for both."""
+    """Print the share of the workers' time that bodies have, and what a body costs beside itself, for all sides."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.chunked",
-        description="METG's graphs in chunks: ours, and the same chunks as plain Dask tasks without states. Prints which "
-        "share of the workers' time bodies have (1 is all of it), medians of pairs in turn.",
+        description="METG's graphs in chunks: ours, and the same chunks as plain Dask tasks without states, where Dask wants "
+        "them (free) and where ours had been (pinned). Prints which share of the workers' time bodies have (1 is all of it) and "
+        "the CPU that all processes have for each body beside it, medians of rounds in turn.",
     )
     parser.add_argument("--patterns", nargs="+", choices=NAMES, default=list(NAMES), help="which graphs")
     parser.add_argument("--micros", nargs="+", type=float, default=[50.0, 100.0, 150.0], help="CPU of a body")
     parser.add_argument("--width", type=int, default=64, help="bodies in a step (default: 64)")
     parser.add_argument("--steps", type=int, default=100, help="steps (default: 100)")
-    parser.add_argument("--reps", type=int, default=9, help="pairs for each figure (default: 9)")
+    parser.add_argument("--reps", type=int, default=9, help="rounds for each figure (default: 9)")
     told = parser.parse_args()
     logging.getLogger("prefectlite").setLevel(logging.ERROR)
-    print(f"{'graph':<10}{'body, us':>10}{'ours':>8}{'plain chunks':>14}{'chunks':>9}")
+    sides = ("ours", "free", "pinned")
+    print(
+        f"{'graph':<10}{'body, us':>10}" + "".join(f"{side:>8}{'beside':>9}" for side in sides) + "  chunks"
+    )
     with Bench() as bench:
         executor = DaskExecutor(bench.client)
         for name in told.patterns:
@@ -144,18 +175,21 @@ def main() -> None:
                 work()
                 bench.settle(bench.default_saturation)
                 cut = cut_of(work, what.tasks)
-                sides = {"ours": work, "chunks": by_hand(bench, what, cut, micros)}
-                shares: dict[str, list[float]] = {side: [] for side in sides}
+                ways = {
+                    "ours": work,
+                    "free": by_hand(bench, what, cut, micros, pinned=False),
+                    "pinned": by_hand(bench, what, cut, micros, pinned=True),
+                }
+                found: dict[str, list[Sample]] = {side: [] for side in sides}
                 for _ in range(told.reps):
-                    for side, run in sides.items():
-                        bench.settle(bench.default_saturation)
-                        start = time.perf_counter()
-                        kept = run()
-                        wall = time.perf_counter() - start
-                        del kept
-                        shares[side].append(what.tasks * micros * 1e-6 / bench.cores / wall)
-                mine, plain = (statistics.median(shares[side]) for side in ("ours", "chunks"))
-                print(f"{name:<10}{micros:>10g}{mine:>8.2f}{plain:>14.2f}{len(cut):>9}", flush=True)
+                    for side in sides:
+                        found[side].append(bench.measure(ways[side], bench.default_saturation))
+                line = f"{name:<10}{micros:>10g}"
+                for side in sides:
+                    some = Summary.of(found[side])
+                    share = what.tasks * micros * 1e-6 / bench.cores / some.wall
+                    line += f"{share:>8.2f}{some.cpu / what.tasks * 1e6 - micros:>6.0f} us"
+                print(f"{line}{len(cut):>8}", flush=True)
 
 
 if __name__ == "__main__":
