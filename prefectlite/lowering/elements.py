@@ -47,7 +47,7 @@ def length_of(value: Any) -> int | str:
     if isinstance(value, Set):
         return f"{article} {name} has no order; pass a list, or wrap it in unmapped(...)"
     if isinstance(value, Mapping) or (hasattr(value, "keys") and not _is_series(value)):
-        return f"{article} {name} is read by key; pass list(x.values()), say, or wrap it in unmapped(...)"
+        return f"{article} {name} is read by key; pass {_listed(value)}, say, or wrap it in unmapped(...)"
     if not hasattr(value, "__getitem__") or isinstance(value, type):
         return f"{article} {name} has no elements by position; pass list(x), or wrap it in unmapped(...)"
     try:
@@ -204,6 +204,14 @@ def _parts(value: Any, length: int) -> Any:
 def _span(part: Any) -> int:
     length = length_of(part)
     return 1 if isinstance(length, str) else length
+
+
+def _listed(value: Any) -> str:
+    """Return how to make a list of what is read by key, in Python."""
+    if callable(getattr(value, "values", None)):
+        return "list(x.values())"
+    # A table's values are an array; its rows are what one means to map over.
+    return 'x.to_dict("records")' if callable(getattr(value, "to_dict", None)) else "list(x)"
 
 
 def _is_series(value: Any) -> bool:

@@ -60,6 +60,33 @@ def test_sized_indexable_sequences_map(value: object, length: int) -> None:
     assert length_of(value) == length
 
 
+class Table(Keyed):
+    """As a pandas DataFrame is: its values are no method."""
+
+    values = np.zeros((2, 1))
+
+    def to_dict(self, orient: str) -> list[dict[str, int]]:
+        return [{"a": 1}, {"a": 2}] if orient == "records" else []
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("a")
+
+
+class Columns(Keyed):
+    def __iter__(self) -> Iterator[str]:
+        return iter("ab")
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [({"a": 1, "b": 2, "c": 3}, 3), (Table(), 2), (Columns(), 2)],
+    ids=["dict", "table", "other"],
+)
+def test_the_list_that_is_named_for_what_is_read_by_key_maps(value: object, length: int) -> None:
+    mend = str(length_of(value)).partition("pass ")[2].partition(", say")[0]
+    assert length_of(eval(mend, {"x": value})) == length
+
+
 @pytest.mark.parametrize(
     ("value", "why"),
     [
