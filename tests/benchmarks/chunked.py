@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Any
 
 import dask
@@ -87,22 +87,24 @@ def cut_of(run: Callable[[], Any], tasks: int) -> list[Chunk]:
     finally:
         Link._send, Hearing._outcomes = send, outcomes  # type: ignore[method-assign]
     number = {run: place for place, run in enumerate(sorted(run for one in sent for run in one))}
-    if len(number) != tasks + 1:
+    if len(number) != tasks + 1 or number.keys() != home.keys():
         raise RuntimeError(
-            f"{len(number)} task runs were heard of, not {tasks} and their sum; is the machine that slow?"
+            f"{len(number)} task runs were sent in bundles and {len(home)} heard of, not {tasks} and their sum; is the "
+            "machine that slow?"
         )
     chunks = []
     for runs in sent:
         # The last one is the sum, which plain Dask leaves to who asks.
         numbers = sorted(number[one] for one in runs if number[one] < tasks)
         if numbers:
+            # What was sent back from a bundle may have been elsewhere.
             ((worker, _),) = Counter(home[one] for one in runs).most_common(1)
             chunks.append(Chunk(numbers, worker))
     return chunks
 
 
-def graph_of(what: Pattern, cut: list[Chunk], micros: float) -> dict[Any, Task]:
-    """Return chunks as Dask tasks."""
+def graph_of(what: Pattern, cut: list[Chunk], micros: float, name: str = "chunk") -> dict[Any, Task]:
+    """Return chunks as Dask tasks of one name."""
     every = numbered(what)
     home = {number: place for place, one in enumerate(cut) for number in one.numbers}
     told: defaultdict[int, set[int]] = defaultdict(set)
@@ -113,13 +115,13 @@ def graph_of(what: Pattern, cut: list[Chunk], micros: float) -> dict[Any, Task]:
                 told[home[one]].add(one)
                 needs[home[number]].add(home[one])
     return {
-        ("chunk", place): Task(
-            ("chunk", place),
+        (name, place): Task(
+            (name, place),
             chunk,
             [every[number] for number in one.numbers],
             sorted({*told[place], one.numbers[-1]}),
             micros,
-            *[TaskRef(("chunk", need)) for need in sorted(needs[place])],
+            *[TaskRef((name, need)) for need in sorted(needs[place])],
         )
         for place, one in enumerate(cut)
     }
@@ -127,24 +129,42 @@ def graph_of(what: Pattern, cut: list[Chunk], micros: float) -> dict[Any, Task]:
 
 def by_hand(
     bench: Bench, what: Pattern, cut: list[Chunk], micros: float, *, pinned: bool
-) -> Callable[[], Any]:
-    """Return what runs chunks, each where its bundle was or where Dask wants it, and waits for the last."""
-    graph = graph_of(what, cut, micros)
+) -> Callable[[], Callable[[], Any]]:
+    """Return what makes a run of chunks, each where its bundle was or where Dask wants it, that waits for the last."""
     last = numbered(what)[-1][0]
-    deepest = len(what.steps)
-    places = {("chunk", place): one.worker for place, one in enumerate(cut)}
+    home = next(place for place, one in enumerate(cut) if last in one.numbers)
+    serial = count()
 
-    def run() -> Any:
-        with dask.annotate(workers=places.get) if pinned else nullcontext():
-            futures = bench.client.get(graph, list(graph), sync=False)
-        wait(futures)
-        home = next(place for place, one in enumerate(cut) if last in one.numbers)
-        found = futures[home].result()[last]
-        if found != deepest:
-            raise RuntimeError(f"The last body lies {found} deep, not {deepest}.")
-        return futures
+    def prepared() -> Callable[[], Any]:
+        # A name of its own: what a worker has not yet let go of would else be found there, and not made again.
+        name = f"chunk-{'pinned' if pinned else 'free'}-{next(serial)}"
+        graph = graph_of(what, cut, micros, name)
+        places = {(name, place): one.worker for place, one in enumerate(cut)}
 
-    return run
+        def run() -> Any:
+            with dask.annotate(workers=places.get) if pinned else nullcontext():
+                futures = bench.client.get(graph, list(graph), sync=False)
+            wait(futures)
+            found = futures[home].result()[last]
+            if found != len(what.steps):
+                raise RuntimeError(f"The last body lies {found} deep, not {len(what.steps)}.")
+            if pinned:
+                _look(bench, places)
+            return futures
+
+        return run
+
+    return prepared
+
+
+def _look(bench: Bench, places: Mapping[Any, str]) -> None:
+    """Raise if a chunk was not bound to its worker. (Copies say nothing: Dask drops those that it has twice.)"""
+    tasks = bench.cluster.scheduler.tasks
+    loose = [key for key, worker in places.items() if tasks[key].worker_restrictions != {worker}]
+    if loose:
+        raise RuntimeError(
+            f"{len(loose)} of {len(places)} chunks were bound to no worker, or to another one."
+        )
 
 
 def main() -> None:
@@ -175,15 +195,15 @@ def main() -> None:
                 work()
                 bench.settle(bench.default_saturation)
                 cut = cut_of(work, what.tasks)
-                ways = {
-                    "ours": work,
+                ways: dict[str, Callable[[], Callable[[], Any]]] = {
+                    "ours": lambda work=work: work,  # type: ignore[misc]
                     "free": by_hand(bench, what, cut, micros, pinned=False),
                     "pinned": by_hand(bench, what, cut, micros, pinned=True),
                 }
                 found: dict[str, list[Sample]] = {side: [] for side in sides}
                 for _ in range(told.reps):
                     for side in sides:
-                        found[side].append(bench.measure(ways[side], bench.default_saturation))
+                        found[side].append(bench.measure(ways[side](), bench.default_saturation))
                 line = f"{name:<10}{micros:>10g}"
                 for side in sides:
                     some = Summary.of(found[side])
