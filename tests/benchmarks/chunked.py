@@ -73,7 +73,9 @@ def cut_of(run: Callable[[], Any], tasks: int) -> list[Chunk]:
         before = set(self.cargo)
         send(self, *arguments)
         sent.extend(
-            [part.run for part in one.parts] for key, one in list(self.cargo.items()) if key not in before
+            [one.parcel(slot)[0] for slot in range(len(one))]
+            for key, one in list(self.cargo.items())
+            if key not in before
         )
 
     def hearing(self: Hearing, now: float, cargo: Any, report: Any) -> Any:
@@ -81,7 +83,7 @@ def cut_of(run: Callable[[], Any], tasks: int) -> list[Chunk]:
         home.update((cargo.parcel(slot)[0], report.where) for slot in range(report.first, last))
         return outcomes(self, now, cargo, report)
 
-    Link._send, Hearing._outcomes = listening, hearing  # type: ignore[method-assign]
+    Link._send, Hearing._outcomes = listening, hearing  # type: ignore[assignment,method-assign]
     try:
         run()
     finally:
