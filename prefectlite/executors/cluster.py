@@ -335,9 +335,12 @@ def _local_cluster(
         # each task: two to three times the cost of a small task. It guards against producers that run far
         # ahead of their consumers; here the window of the engine does.
         scheduler.WORKER_SATURATION = math.inf
+    loop = cluster.loop.asyncio_loop
+    if processes:
+        asyncio.run_coroutine_threadsafe(_hold_interrupts_back(), loop).result()
     if adaptive or not count:
         return cluster, None
-    return cluster, asyncio.run_coroutine_threadsafe(_grow(cluster, count), cluster.loop.asyncio_loop)
+    return cluster, asyncio.run_coroutine_threadsafe(_grow(cluster, count), loop)
 
 
 def _has_processes(kwargs: Mapping[str, Any]) -> bool:
@@ -355,12 +358,15 @@ def is_daemon() -> bool:
     return bool(current_process().daemon)
 
 
-async def _grow(cluster: Any, count: int) -> None:
+async def _hold_interrupts_back() -> None:
     # Ctrl-C reaches every process at a terminal, and a worker that is still starting would die of it with a
-    # traceback. A process inherits what the thread that starts it holds back. (The tracker comes first:
-    # starting it lets Ctrl-C through to its thread again.)
+    # traceback. A process inherits what the thread that starts it holds back, until it can take it itself
+    # (``MainlessProcess``). (The tracker comes first: starting it lets Ctrl-C through to its thread again.)
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+async def _grow(cluster: Any, count: int) -> None:
     cluster.scale(count)
     # ``scale`` lets this run unattended, and a worker that cannot start is then nobody's.
     await cluster._correct_state()

@@ -6,10 +6,15 @@ again in each worker, at once or when a nanny restarts one. Python keeps no swit
 imports is written by ``multiprocessing.spawn.get_preparation_data``, which is told nothing but the new
 process's name. So the processes of our own clusters get a name of their own, and for that name the main
 module is left out. All other processes, those of the user's clusters and pools too, are prepared as ever.
+
+Nor do they die of Ctrl-C, which reaches all processes at a terminal: the driver hears it too, and says what
+follows. They take it and do nothing. Were it held back or ignored, the programs that bodies start would
+inherit that, and whoever stops them by it would wait for ever.
 """
 
 from __future__ import annotations
 
+import signal
 import threading
 from multiprocessing import spawn
 from typing import Any, Final
@@ -28,6 +33,14 @@ _installing = threading.Lock()
 
 class MainlessProcess(WorkerProcess):
     """The process of a worker, under a name of ours."""
+
+    @classmethod
+    def _run(cls, *args: Any, **kwargs: Any) -> None:
+        # Before any other thread begins, as each inherits what is let through.
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as under ``nohup``, which is meant for all
+            signal.signal(signal.SIGINT, _leave_it_to_the_driver)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        super()._run(*args, **kwargs)
 
     @property
     def process(self) -> Any:
@@ -79,6 +92,10 @@ class MainlessNanny(Nanny):
             install()
             process.__class__ = MainlessProcess
         self.__dict__["process"] = process
+
+
+def _leave_it_to_the_driver(number: int, frame: Any) -> None:
+    pass
 
 
 def install() -> None:

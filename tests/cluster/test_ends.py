@@ -349,3 +349,82 @@ def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, s
     assert workers
     assert not alive
     assert driver.returncode != 0
+
+
+def stopped_by_ctrl_c(seconds):
+    program = subprocess.Popen(["sleep", seconds])
+    program.send_signal(signal.SIGINT)
+    return program.wait()
+
+
+def test_a_body_on_an_own_cluster_stops_its_program_by_ctrl_c():
+    with Flow("solver") as flow:
+        code = task(stopped_by_ctrl_c)("20")
+
+    state = flow.run(executor=DaskExecutor(n_workers=1))
+
+    assert state.result[code].result == -signal.SIGINT
+
+
+def test_programs_of_bodies_ignore_ctrl_c_where_the_driver_was_told_to():
+    with Flow("nohup") as flow:
+        code = task(stopped_by_ctrl_c)("0.5")
+
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        state = flow.run(executor=DaskExecutor(n_workers=1))
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+    assert state.result[code].result == 0
+
+
+@pytest.mark.parametrize("size", [{"n_workers": 1}, {"adapt_kwargs": {"minimum": 1, "maximum": 1}}])
+def test_ctrl_c_at_a_terminal_reaches_bodies_programs_and_no_worker_dies_of_it(tmp_path, size):
+    source = f"""
+        import os, signal, subprocess
+        from prefectlite import DaskExecutor, Flow, task
+
+        @task
+        def solve():
+            worker = os.getpid()
+            os.kill(worker, signal.SIGINT)
+            program = subprocess.Popen(["sleep", "600"])
+            print("program", program.pid, flush=True)
+            program.wait()
+            raise RuntimeError(f"ended by {{program.returncode}}")
+
+        def tell(flow, old, new):
+            print(type(new).__name__, flush=True)
+
+        with Flow("long", state_handlers=[tell]) as flow:
+            solve()
+        flow.run(executor=DaskExecutor(**{size!r}))
+    """
+    (tmp_path / "long.py").write_text(textwrap.dedent(source))
+    driver = subprocess.Popen(
+        [sys.executable, "long.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECTLITE_LOGGING_LEVEL": "CRITICAL"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert driver.stdout.readline() == "Running\n"
+        program = driver.stdout.readline().removeprefix("program ")
+        relatives = psutil.Process(driver.pid).children(recursive=True)
+        os.killpg(driver.pid, signal.SIGINT)
+        out, err = driver.communicate(timeout=30)
+        _, alive = psutil.wait_procs(relatives, timeout=10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+
+    assert int(program) in {one.pid for one in relatives}
+    assert not alive
+    assert out == "Cancelled\n"
+    # The driver's own Ctrl-C ends it as it ends any program; nothing else fails.
+    assert err.count("Traceback") <= 1
+    assert "distributed" not in err
