@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefectlite.engine.board import FINAL, FLYING, Board, add, all_are
+from prefectlite.engine.board import FINAL, FLYING, Board
+from prefectlite.engine.columns import add, all_are
 from prefectlite.engine.events import AttemptCrashed
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger

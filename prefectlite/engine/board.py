@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from prefectlite.engine.events import AttemptCrashed, AttemptFinished, AttemptRefused, Measure
+from prefectlite.engine.families import Family
 from prefectlite.engine.instructions import NO_PAST, Past
 from prefectlite.engine.landings import RAN, Landings
 from prefectlite.engine.numbers import number_of
@@ -30,55 +31,6 @@ STAGES: Final = ("waiting", "queued", "flying", "asking", "timed", "parked", "fi
 
 #: The state of every run at the beginning; one object serves all.
 PENDING: Final = Pending("Waiting for its turn.", context=NO_CONTEXT)
-
-
-#: In ``Elements.places``: the child takes the part itself, not an element of it.
-PART_ITSELF: Final = -1
-
-
-@dataclass(slots=True)
-class Elements:
-    """What each child of a flattened map takes: an element of a run's value.
-
-    Parameters
-    ----------
-    runs : array of int
-        Whose value, by child.
-    places : array of int
-        The place in it, by child; ``PART_ITSELF`` takes the value whole.
-    flat : bytearray
-        Whether that value is unnested first, by child.
-    """
-
-    runs: array[int] = field(default_factory=lambda: array("i"))
-    places: array[int] = field(default_factory=lambda: array("i"))
-    flat: bytearray = field(default_factory=bytearray)
-
-
-@dataclass(slots=True)
-class Family:
-    """The children of one mapped node; their runs are ``base`` to ``base + width - 1``.
-
-    Parameters
-    ----------
-    base, width : int
-        The range.
-    open : int
-        Children that are not final.
-    unsent : int
-        Children that are neither in flight nor plain successes.
-    tally : Tally
-        How the final ones ended.
-    elements : dict
-        For each flattened mapped edge over several values: what each child takes.
-    """
-
-    base: int
-    width: int
-    open: int
-    unsent: int
-    tally: Tally = field(default_factory=Tally)
-    elements: dict[PlanEdge, Elements] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -696,7 +648,7 @@ class Board:
             f"{self.unmet[run]} upstreams open, {self.unsent[run]} unsent, {self.readers[run]} readers"
         )
 
-    # Many runs at once. The columns are compared and filled by the slice, at a nanosecond or two a run.
+    # Many runs at once
 
     def all_in(self, stage: int, runs: range) -> bool:
         """Return whether runs that stand side by side are all at one stage.
@@ -726,57 +678,3 @@ class Board:
             Without gaps.
         """
         self.stage[runs.start : runs.stop] = bytes((stage,)) * len(runs)
-
-
-def all_are(column: array[int], value: int, runs: range) -> bool:
-    """Return whether a column has one value for runs that stand side by side.
-
-    Parameters
-    ----------
-    column : array of int
-        A column of the board.
-    value : int
-        Which.
-    runs : range
-        Without gaps.
-
-    Returns
-    -------
-    bool
-        True also for none.
-    """
-    return column[runs.start : runs.stop] == array(column.typecode, (value,)) * len(runs)
-
-
-def fill(column: array[int], value: int, runs: range) -> None:
-    """Give a column one value for runs that stand side by side.
-
-    Parameters
-    ----------
-    column : array of int
-        A column of the board.
-    value : int
-        Which.
-    runs : range
-        Without gaps.
-    """
-    column[runs.start : runs.stop] = array(column.typecode, (value,)) * len(runs)
-
-
-def add(column: array[int], step: int, runs: range) -> None:
-    """Add to a column for runs that stand side by side.
-
-    Parameters
-    ----------
-    column : array of int
-        A column of the board.
-    step : int
-        What to add.
-    runs : range
-        Without gaps.
-    """
-    if runs and all_are(column, column[runs.start], runs):
-        fill(column, column[runs.start] + step, runs)
-    else:
-        start, stop = runs.start, runs.stop
-        column[start:stop] = array(column.typecode, [old + step for old in column[start:stop]])

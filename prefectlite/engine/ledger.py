@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from prefectlite.engine.board import PENDING, WAITING, Board, all_are, fill
+from prefectlite.engine.board import PENDING, WAITING, Board
+from prefectlite.engine.columns import all_are, fill
 from prefectlite.engine.instructions import Instruction, Release, ReleaseMany
 from prefectlite.engine.landings import Landing
 from prefectlite.engine.transitions import Transition, TransitionMany

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from prefectlite.engine.board import FINAL, PART_ITSELF, Board, Elements, Family
+from prefectlite.engine.board import FINAL, Board
 from prefectlite.engine.events import Measure
+from prefectlite.engine.families import PART_ITSELF, Elements, Family
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.rules.verdict import Become
 from prefectlite.rules.width import decide_width

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
-from prefectlite.engine.board import FINAL, Board, Consumed, add, all_are, fill
+from prefectlite.engine.board import FINAL, Board, Consumed
+from prefectlite.engine.columns import add, all_are, fill
 from prefectlite.engine.plan import PlanEdge
 from prefectlite.engine.wiring import Wiring
 

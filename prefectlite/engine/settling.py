@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from prefectlite.engine.ahead import Ahead, paired_child, paired_children
-from prefectlite.engine.board import FLYING, WAITING, Board, add, all_are
+from prefectlite.engine.board import FLYING, WAITING, Board
+from prefectlite.engine.columns import add, all_are
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.ledger import Ledger
 from prefectlite.engine.readers import Readers

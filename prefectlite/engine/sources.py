@@ -5,7 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-from prefectlite.engine.board import PART_ITSELF, Board, all_are
+from prefectlite.engine.board import Board
+from prefectlite.engine.columns import all_are
+from prefectlite.engine.families import PART_ITSELF
 from prefectlite.engine.frontier import TOGETHER
 from prefectlite.engine.inputs import (
     Argument,

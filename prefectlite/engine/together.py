@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from prefectlite.engine.ahead import Ahead
-from prefectlite.engine.board import FINAL, FLYING, PENDING, QUEUED, WAITING, Board, add, all_are, fill
+from prefectlite.engine.board import FINAL, FLYING, PENDING, QUEUED, WAITING, Board
+from prefectlite.engine.columns import add, all_are, fill
 from prefectlite.engine.frontier import Frontier
 from prefectlite.engine.inputs import Row
 from prefectlite.engine.instructions import SubmitMany
