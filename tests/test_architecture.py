@@ -148,13 +148,14 @@ DOORS: dict[str, frozenset[str]] = {
     "requests": frozenset({"notifications"}),
     "rich": frozenset({"cli", "views"}),
     "pytest": frozenset({"pytest_plugin"}),
-    "psutil": frozenset({"pytest_plugin", "executors.silence"}),
+    "psutil": frozenset({"pytest_plugin", "executors.silence", "worker.descendants", "worker.apart"}),
 }
 # Imports of third parties inside functions, because they are dear and not every user needs them.
 LAZY: dict[str, frozenset[str]] = {
     "executors": frozenset({"distributed", "dask"}),
     "worker": frozenset({"distributed"}),
     "worker.timers": frozenset({"distributed", "tornado"}),
+    "worker.descendants": frozenset({"psutil"}),
     "lowering": frozenset({"dask"}),
     "lowering.envelope": frozenset({"cloudpickle"}),
     "results.serializers": frozenset({"cloudpickle"}),

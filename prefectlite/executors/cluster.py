@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.hush import hush, level_of
+from prefectlite.worker.descendants import descendants, end_all
 
 #: How long to wait for worker processes that were killed, in seconds.
 CLOSE_TIMEOUT: Final = 1.5
@@ -119,6 +120,8 @@ class Place:
         self.unhush()
 
     def _kill_workers(self) -> None:
+        """End workers with all that bodies have started there: nobody waits for it any more."""
+
         async def kill() -> None:
             nannies = list(self.cluster.workers.values())
             for nanny in nannies:
@@ -126,7 +129,12 @@ class Place:
                 nanny.close_gracefully()
                 process = getattr(nanny.process, "process", None)
                 if process is not None and process.is_alive():
+                    # It stands still first, or one of its bodies could start something meanwhile.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGSTOP)
+                    started = descendants(process.pid)
                     await process.kill()
+                    end_all(started)
             closing = [asyncio.ensure_future(nanny.close(timeout=1)) for nanny in nannies]
             if closing:
                 await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.spec import Spec
@@ -31,11 +31,15 @@ from prefectlite.worker.around import Kind
 from prefectlite.worker.attempt import Outcome, called_off, ended_by
 from prefectlite.worker.beginnings import announce
 from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
+from prefectlite.worker.descendants import descendants, end_all
 from prefectlite.worker.elsewhere import cannot_return, told_elsewhere, why_not_told
 from prefectlite.worker.failures import is_retryable
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.job import IDLE, Job, Surroundings
 from prefectlite.worker.strips import Strip
+
+if TYPE_CHECKING:
+    import psutil
 
 #: How often a thread that waits for a body looks whether it was interrupted, in seconds.
 SLICE: Final = 0.05
@@ -232,7 +236,7 @@ class Child:
         here : Here
             Takes what it logs and prints meanwhile.
         """
-        family = _descendants(self._process.pid)
+        family = descendants(self._process.pid)
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGINT)
         self._deadline = time.monotonic() + GRACE
@@ -244,20 +248,17 @@ class Child:
                 self._pass_on(message, here)
         self.kill(family)
 
-    def kill(self, family: set[tuple[int, str]] | None = None) -> None:
+    def kill(self, family: Iterable[psutil.Process] = ()) -> None:
         """End the process and those that it has started.
 
         Parameters
         ----------
-        family : set of (int, str), optional
-            More of them, which may have lost their connection to it: number and time of start.
+        family : iterable of psutil.Process, optional
+            More of them, which may have lost their connection to it.
         """
-        found = (family or set()) | _descendants(self._process.pid)
+        found = descendants(self._process.pid).union(family)
         self._end()
-        for pid, began in found:
-            if _stat(pid)[1:] == (began,):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        end_all(found)
 
     def _wait(self) -> int:
         """Return how the process ended, which has closed its end of the channel."""
@@ -324,30 +325,3 @@ def _surroundings() -> Surroundings:
     except OSError:  # it was removed
         folder = ""
     return Surroundings(folder, list(sys.path), dict(os.environ), tuple(KNOWN))
-
-
-def _stat(pid: int) -> tuple[int, str] | tuple[()]:
-    """Return the parent of a process and when it began; nothing for one that is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
-    # The name of its program, in brackets, may hold anything; see proc(5).
-    fields = text.rpartition(")")[2].split()
-    return int(fields[1]), fields[19]
-
-
-def _descendants(pid: int) -> set[tuple[int, str]]:
-    """Return the processes that a process has started, and those that these have; where there is a /proc."""
-    children: dict[int, list[tuple[int, str]]] = {}
-    with suppress(OSError):
-        for path in Path("/proc").iterdir():
-            if path.name.isdecimal() and (stat := _stat(int(path.name))):
-                children.setdefault(stat[0], []).append((int(path.name), stat[1]))
-    found: set[tuple[int, str]] = set()
-    waiting = [pid]
-    while waiting:
-        new = [one for one in children.get(waiting.pop(), ()) if one not in found]
-        found.update(new)
-        waiting += [number for number, _ in new]
-    return found

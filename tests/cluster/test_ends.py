@@ -351,6 +351,29 @@ def test_no_process_is_left_when_the_driver_is_interrupted_or_killed(tmp_path, s
     assert driver.returncode != 0
 
 
+def solve(path):
+    program = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Path(path).write_text(str(program.pid))
+    program.wait()
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_cancel_on_an_own_cluster_ends_the_programs_of_bodies(tmp_path, isolate):
+    told = tmp_path / "program"
+    with Flow("solver") as flow:
+        task(solve, isolate=isolate)(str(told))
+
+    run = flow.start(executor=DaskExecutor(n_workers=1))
+    until(lambda: told.exists() and told.read_text(), "the program to start")
+    program = psutil.Process(int(told.read_text()))
+    run.cancel()
+    state = run.wait()
+    _, alive = psutil.wait_procs([program], timeout=10)
+
+    assert isinstance(state, Cancelled)
+    assert not alive
+
+
 def stopped_by_ctrl_c(seconds):
     program = subprocess.Popen(["sleep", seconds])
     program.send_signal(signal.SIGINT)
