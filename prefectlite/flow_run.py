@@ -6,8 +6,10 @@ Knows runs and what is told of them; knows neither executors nor how a run is ma
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Generator
+from functools import cache
 from typing import Any, Final
 
 from prefectlite.core.base import AnyTask
@@ -258,10 +260,13 @@ def drive_in_thread(run: Run) -> None:
     """
     # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
     thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
+    _stay_to_the_end()
+    _going.add(run)
     try:
         run.open()
         thread.start()
     except BaseException:
+        _going.discard(run)
         run.abandon()
         raise
 
@@ -270,3 +275,41 @@ def _drive(run: Run) -> None:
     # wait() raises what comes up here, where somebody listens.
     with contextlib.suppress(BaseException):
         run.drive()
+    _going.discard(run)
+
+
+#: Runs that are driven in threads of their own.
+_going: Final[set[Run]] = set()
+
+
+@cache
+def _stay_to_the_end() -> None:
+    """Let the main thread wait for such runs when its program has come to its end.
+
+    It would wait for their threads all the same, but only after Python's pools of threads were closed, of
+    which Dask makes use, and without a way to be interrupted in good order.
+    """
+    # Who comes last is called first, so the pools come before us. These two must be there by then: nobody
+    # can come any more once the program has come to its end.
+    from concurrent.futures import process, thread  # noqa: F401
+
+    os.register_at_fork(after_in_child=_going.clear)
+    # ``atexit`` calls its functions too late. Where Python has no such door, its own way remains.
+    with contextlib.suppress(AttributeError, RuntimeError):
+        threading._register_atexit(_wait_for_all)  # type: ignore[attr-defined]
+
+
+def _wait_for_all() -> None:
+    try:
+        while _going:
+            _wait_for(next(iter(_going)))
+    except KeyboardInterrupt:  # which has called off the run that was waited for
+        for run in list(_going):
+            run.cancel("interrupted by Ctrl-C")
+            _wait_for(run)
+
+
+def _wait_for(run: Run) -> None:
+    with contextlib.suppress(Exception):  # somebody else hears of it, or nobody wants to
+        run.wait()
+    _going.discard(run)

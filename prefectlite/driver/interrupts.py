@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.worker.here import Interruption
 from prefectlite.worker.interrupts import told_when_lost
@@ -46,6 +47,8 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         """Take over SIGINT and SIGTERM."""
         if threading.current_thread() is threading.main_thread():
+            _watch_forks()
+            _active.append(self)
             for number in (signal.SIGINT, signal.SIGTERM):
                 former = signal.getsignal(number)
                 is_free = former == signal.SIG_DFL or isinstance(_owner(former), Interrupts)
@@ -58,10 +61,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Give the signals back; after Ctrl-C raise ``KeyboardInterrupt``, after SIGTERM end the process."""
-        with self._sending:
-            former, self._former = self._former, {}
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        former = self._give_back()
         if self.count:
             outer = _owner(former[self._first])
             if isinstance(outer, Interrupts):
@@ -71,6 +71,22 @@ class Interrupts:
                 signal.raise_signal(self._first)  # who sent it sees what it would have seen without us
             if kind is None or not issubclass(kind, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
+
+    def disown(self) -> None:
+        """Give the signals back in a process that has inherited this."""
+        # Another thread may have held it when the process was made.
+        self._sending = threading.RLock()
+        self._give_back()
+
+    def _give_back(self) -> dict[int, Any]:
+        """Set the handlers that were there before, and return them."""
+        with self._sending:
+            former, self._former = self._former, {}
+        if self in _active:
+            _active.remove(self)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        return former
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Take one of them.
@@ -116,6 +132,40 @@ class Interrupts:
                 self._is_lost = True
                 # A signal, so that what runs there gets out of a sleep too.
                 signal.pthread_kill(threading.main_thread().ident or 0, self._first)
+
+
+#: In this process, the outer before the inner.
+_active: Final[list[Interrupts]] = []
+
+
+_held = threading.local()
+
+
+@cache
+def _watch_forks() -> None:
+    """Let a process that is forked meanwhile end as it would without us: it drives no flow run.
+
+    ``multiprocessing.Pool`` ends its processes by SIGTERM, and waits for them.
+    """
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_disown_all)
+
+
+def _hold() -> None:
+    # What comes to the new process before it has its handlers would be taken by ours, or lost: Python forgets
+    # what came while it forked.
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM} if _active else ())
+
+
+def _let_go() -> None:
+    mask = getattr(_held, "mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _disown_all() -> None:
+    while _active:
+        _active[-1].disown()
+    _let_go()
 
 
 def _owner(handler: Any) -> Any:

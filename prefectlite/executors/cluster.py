@@ -123,7 +123,8 @@ class Place:
         """End workers with all that bodies have started there: nobody waits for it any more."""
 
         async def kill() -> None:
-            nannies = list(self.cluster.workers.values())
+            # Among ``cluster.workers`` one comes after its worker may have begun a body.
+            nannies = list(self.cluster._created)
             for nanny in nannies:
                 # Else it would start the worker again.
                 nanny.close_gracefully()
@@ -368,8 +369,8 @@ def is_daemon() -> bool:
 
 async def _hold_interrupts_back() -> None:
     # Ctrl-C reaches every process at a terminal, and a worker that is still starting would die of it with a
-    # traceback. A process inherits what the thread that starts it holds back, until it can take it itself
-    # (``MainlessProcess``). (The tracker comes first: starting it lets Ctrl-C through to its thread again.)
+    # traceback. A process inherits what the thread that starts it holds back, until it has a session of its
+    # own (``MainlessProcess``). (The tracker comes first: starting it lets Ctrl-C through to its thread.)
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 

@@ -25,7 +25,8 @@ from prefectlite.settings.loggers import ClassLogger
 from prefectlite.worker.apart import rest
 from prefectlite.worker.around import Kinds
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
-from prefectlite.worker.strips import Single
+from prefectlite.worker.interrupts import Interruptible
+from prefectlite.worker.strips import Single, Strip
 
 
 @Executor.register
@@ -82,9 +83,10 @@ class LocalSession(HeldValues):
 
     def __init__(self, brief: RunBrief, deliver: Deliver, deliver_logs: DeliverLogs) -> None:
         super().__init__(brief, deliver, deliver_logs)
-        self._here = replace(self._here, is_called_off=lambda: self._is_held)
-        # The body that runs now.
+        self._here = replace(self._here, is_called_off=lambda: self._is_held and not self._is_aside)
+        # The body that runs now, for who interrupts it in this thread, and for who does so from another.
         self._guest = Guest()
+        self._body: Interruptible | None = None
         # In order of submission; what is released before its turn leaves from the middle.
         self._queue: OrderedDict[Parcel, Shipment | BlockShipment] = OrderedDict()
         # Of the attempts of a task, by the identity of its blob.
@@ -94,6 +96,8 @@ class LocalSession(HeldValues):
         self._gone: set[Parcel] = set()
         # Whether no further body is to begin.
         self._is_held = False
+        # Whether the driver is not in the main thread.
+        self._is_aside = False
 
     def submit(self, lowered: Lowered) -> None:
         """Queue a turn's shipments; ``work`` runs them.
@@ -124,6 +128,8 @@ class LocalSession(HeldValues):
         if not queue:
             return False
         self._guest.thread = threading.get_ident()
+        # No signal gets there.
+        self._is_aside = threading.current_thread() is not threading.main_thread()
         until = time.monotonic() + budget
         events: list[Event] = []
         calls = Calls(events)
@@ -178,8 +184,14 @@ class LocalSession(HeldValues):
         self._is_held = False
 
     def hold(self) -> None:
-        """Begin no further body before the driver has read that the run is called off, and end one apart."""
+        """Begin no further body before the driver has read that the run is called off; end the one that runs.
+
+        In the main thread, a signal ends it (``interrupt``).
+        """
         self._is_held = True
+        body = self._body
+        if body is not None and body.thread != threading.get_ident():
+            body.interrupt()
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the body that runs in this thread, if one does.
@@ -228,15 +240,7 @@ class LocalSession(HeldValues):
                 run = shipment.runs[place]
                 if self._gone and (run, submission) in self._gone:
                     continue
-                began = time.time()
-                try:
-                    self._guest.state = RUNS
-                    outcome = perform_at(strip, place)
-                except Interruption:
-                    # It came between the body and its report.
-                    outcome = Outcome(called_off(began, self._here))
-                finally:
-                    self._guest.state = NONE
+                outcome = self._perform(strip, place)
                 if outcome.wrapper is not None:
                     self._values[run, submission] = outcome.wrapper
                 if outcome.wrapper is not None or not self._is_withdrawn(outcome):
@@ -252,21 +256,29 @@ class LocalSession(HeldValues):
     def _attempt(self, parcel: Parcel, shipment: Shipment, calls: Calls) -> None:
         run, submission = parcel
         values = self._read(shipment.needs) if shipment.needs else ()
-        began = time.time()
-        try:
-            assert shipment.live is not None
-            strip = Single(self._kinds_of(shipment), shipment.live, values)
-            self._guest.state = RUNS
-            outcome = perform_at(strip, 0)
-        except Interruption:
-            # It came between the body and its report.
-            outcome = Outcome(called_off(began, self._here))
-        finally:
-            self._guest.state = NONE
+        assert shipment.live is not None
+        outcome = self._perform(Single(self._kinds_of(shipment), shipment.live, values), 0)
         if outcome.wrapper is not None:
             self._values[parcel] = outcome.wrapper
         if outcome.wrapper is not None or not self._is_withdrawn(outcome):
             calls.add(run, submission, bool(shipment.measure), outcome)
+
+    def _perform(self, strip: Strip, place: int) -> Outcome:
+        began = time.time()
+        if self._is_aside:
+            body = self._body = Interruptible()
+            body.is_called_off = self._is_held
+            found = body.call(lambda: perform_at(strip, place))
+            self._body = None
+            return Outcome(called_off(began, self._here)) if found is None else found
+        try:
+            self._guest.state = RUNS
+            return perform_at(strip, place)
+        except Interruption:
+            # It came between the body and its report.
+            return Outcome(called_off(began, self._here))
+        finally:
+            self._guest.state = NONE
 
     def _is_withdrawn(self, outcome: Outcome) -> bool:
         """Return whether the driver, which has yet to read of a cancel, says what becomes of an attempt."""

@@ -7,15 +7,18 @@ imports is written by ``multiprocessing.spawn.get_preparation_data``, which is t
 process's name. So the processes of our own clusters get a name of their own, and for that name the main
 module is left out. All other processes, those of the user's clusters and pools too, are prepared as ever.
 
-Nor do they die of Ctrl-C, which reaches all processes at a terminal: the driver hears it too, and says what
-follows. They take it and do nothing. Were it held back or ignored, the programs that bodies start would
-inherit that, and whoever stops them by it would wait for ever.
+Nor does Ctrl-C reach them, or what bodies start there: a terminal, and who interrupts a notebook's kernel,
+sends it to a whole group of processes, and only the driver knows whether it is meant for its run. Each has a
+session of its own. Were Ctrl-C held back or ignored instead, the programs that bodies start would inherit
+that, and whoever stops them by it would wait for ever.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing import spawn
 from typing import Any, Final
 
@@ -36,9 +39,11 @@ class MainlessProcess(WorkerProcess):
 
     @classmethod
     def _run(cls, *args: Any, **kwargs: Any) -> None:
-        # Before any other thread begins, as each inherits what is let through.
+        with suppress(OSError):
+            os.setsid()
+        # Before any other thread begins, as each inherits what is let through. One may have come meanwhile.
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as under ``nohup``, which is meant for all
-            signal.signal(signal.SIGINT, _leave_it_to_the_driver)
+            signal.signal(signal.SIGINT, _ignore)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         super()._run(*args, **kwargs)
 
@@ -94,7 +99,7 @@ class MainlessNanny(Nanny):
         self.__dict__["process"] = process
 
 
-def _leave_it_to_the_driver(number: int, frame: Any) -> None:
+def _ignore(number: int, frame: Any) -> None:
     pass
 
 

@@ -81,6 +81,8 @@ class ReportPlugin(SchedulerPlugin):  # type: ignore[misc, unused-ignore]
         scheduler.handlers["retire_workers"] = self._retire
         scheduler.handlers["prefectlite_exited"] = self.seals.exits.note
         scheduler.handlers["prefectlite_exit_of"] = self.seals.exits.of
+        # Torn down when the scheduler ends, when this plugin may have been taken out.
+        scheduler.extensions[MARK] = self.seals.relics
         # This one outlives us: a worker's late message without a handler would cut the worker off.
         scheduler.stream_handlers[SAY] = self.say
 

@@ -51,6 +51,10 @@ class Relics:
         self._marks.pop(worker, None)
         self._gone.pop(worker, None)
 
+    def teardown(self) -> None:
+        """Let go of all marks, and so of their files: the scheduler ends, and Dask keeps our plugin."""
+        self.keep_only(())
+
     def keep_only(self, workers: Container[str]) -> None:
         """Let go of the marks of all but some workers.
 

@@ -6,10 +6,13 @@ import pickle
 import sys
 from array import array
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.late import loaded
 from prefectlite.masking import hide_texts
+
+#: For how many bytes a value counts whose size cannot be told, as with Dask.
+UNKNOWN_SIZE: Final = 1_000_000
 
 
 class Succeeded:
@@ -355,5 +358,7 @@ def open_literal(payload: bytes) -> Succeeded | Unreadable:
 def _size(value: Any) -> int:
     # Dask's estimate knows arrays and frames; without Dask in the process nobody asks.
     sizes: Any = loaded("dask.sizeof")
-    size = sys.getsizeof(value) if sizes is None else sizes.sizeof(value)
-    return int(size)
+    try:
+        return int(sys.getsizeof(value) if sizes is None else sizes.sizeof(value))
+    except Exception:  # what holds itself, say; its neighbours have nothing to do with it
+        return UNKNOWN_SIZE

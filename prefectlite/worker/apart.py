@@ -26,9 +26,9 @@ from prefectlite.lowering.spec import Spec
 from prefectlite.masking import KNOWN
 from prefectlite.states.keys import RunKey
 from prefectlite.states.report import Report
-from prefectlite.states.state import Crashed, TimedOut
+from prefectlite.states.state import Cancelled, Crashed, TimedOut
 from prefectlite.worker.around import Kind
-from prefectlite.worker.attempt import Outcome, called_off, ended_by
+from prefectlite.worker.attempt import INTERRUPTED, Outcome, called_off, ended_by, failed
 from prefectlite.worker.beginnings import announce
 from prefectlite.worker.channel import BEGUN, CAME_TO, JOB, LINES, OVER, PRINTED, Channel, Message, pack
 from prefectlite.worker.descendants import descendants, end_all
@@ -104,7 +104,7 @@ class Child:
             former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the process inherits that
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _START, str(number), str(os.getpid()), path],
+                    [sys.executable, *_flags(), "-c", _START, str(number), str(os.getpid()), path],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[number],
                     # A group of its own, which gets no Ctrl-C that is meant for us and is killed as one.
@@ -176,9 +176,14 @@ class Child:
         self._is_busy = False
         self._last = time.monotonic()
         try:
-            return Outcome._make(message.open())
+            outcome = Outcome._make(message.open())
         except Exception as error:
             return cannot_return(kind, error, started)
+        report = outcome.report
+        if report is not None and isinstance(report.state, Cancelled) and report.state.message == INTERRUPTED:
+            # Not by us, so it is as if the body had raised it.
+            return failed(kind, KeyboardInterrupt(), started)
+        return outcome
 
     def _job(self, kind: Kind, spec: Spec) -> Message:
         here, flow, task = kind.here, kind.flow.payload, kind.task.payload
@@ -277,6 +282,12 @@ def _end(process: subprocess.Popen[bytes], end: socket.socket, owner: int) -> No
         os.killpg(process.pid, signal.SIGKILL)
     end.close()
     process.wait()
+
+
+def _flags() -> list[str]:
+    """Return this Python's options (``-O``, ``-W error``, ``-X utf8``), as multiprocessing hands them on."""
+    found: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    return found
 
 
 _mine: Final = threading.local()

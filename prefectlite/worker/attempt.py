@@ -63,6 +63,8 @@ __all__ = [
     "returned",
     "unopened",
 ]
+#: What is said of an attempt that an ``Interruption`` ended.
+INTERRUPTED: Final = "Interrupted by Ctrl-C while its body ran."
 _UNSTORED: Final = "Its value cannot be stored: "
 
 
@@ -146,7 +148,11 @@ def perform(flow: OpenFlow, task: OpenTask, spec: Spec, values: Sequence[Any], h
         Whatever the body does: return, raise, exit, return what cannot travel. Only an ``Interruption`` that
         comes between the body and its report goes through.
     """
-    return perform_at(Single(Kinds(flow, task, here), spec, values), 0)
+    strip = Single(Kinds(flow, task, here), spec, values)
+    try:
+        return perform_at(strip, 0)
+    finally:
+        strip.forget()
 
 
 def perform_at(strip: Strip, place: int) -> Outcome:
@@ -341,7 +347,7 @@ def called_off(started: float, here: Here) -> Report:
     Report
         ``Cancelled``, whatever the retry rule would say.
     """
-    state = Cancelled("Interrupted by Ctrl-C while its body ran.")
+    state = Cancelled(INTERRUPTED)
     return Report(state, started, time.time(), where=here.where, forced=True)
 
 

@@ -42,11 +42,12 @@ from prefectlite.worker.here import Here
 from prefectlite.worker.labels import current
 from prefectlite.worker.ledger import Ledger, Names
 from prefectlite.worker.opened import open_flow, open_task
+from prefectlite.worker.pool import staying
 from prefectlite.worker.records import AGAIN, DROPPED, VALUE
 from prefectlite.worker.revival import keep_said, keep_success
 from prefectlite.worker.stretches import expand, held_places
 from prefectlite.worker.strips import Row, Single, Strip
-from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts
+from prefectlite.worker.wire import HELD, MARK, Item, encode, is_bare, like, plain_facts, route_of
 
 #: So many bundles of a task go back whole when it has made a value that is too large for a bundle.
 GO_BACK: Final = 64
@@ -145,7 +146,7 @@ def tell(desk: Desk, worker: Any, item: Item, by_topic: bool) -> None:
         Whether it goes through a Dask topic.
     """
     if by_topic:
-        desk.say(Active(item[1], by_topic), item)
+        desk.say(route_of(item[1]), by_topic, item)
     else:
         worker.state.tasks[item[1]].metadata[MARK] = item
 
@@ -204,6 +205,7 @@ class _Runner:
         self._here: Here = desk.here(active)
         self._stop_word = desk.stop_word
         self._record = active.record
+        self._stay = staying()
         self._flow, self._tasks, self._values = flow, tasks, values
         # Strips that consume what they read, and their first slots.
         self._consuming: list[tuple[int, Strip]] = []
@@ -249,7 +251,10 @@ class _Runner:
                 return
             if strip.consumed:
                 self._consuming.append((len(self._ledger.wrappers), strip))
-            yield strip
+            try:
+                yield strip
+            finally:
+                strip.forget()
 
     def _open(self, part: Part) -> Strip:
         kinds, own = self._kinds.get(part.task), self._ledger.wrappers
@@ -281,7 +286,7 @@ class _Runner:
         wrap: Any = Succeeded
         if kind.drop_value:
             wrap, made = _done, DROPPED
-        take, now, speak = ledger.free.popleft, time.time, current.set
+        take, now, speak, stay = ledger.free.popleft, time.time, current.set, self._stay
         stop_word, word, keep = self._stop_word, record.word, record.keep
         book_plain = ledger.book_plain
         for strip in strips:
@@ -291,6 +296,7 @@ class _Runner:
                     slot = take()
                 except IndexError:
                     return False
+                stay()
                 active.started = started = now()
                 active.slot = slot
                 word[0] = slot + 1
@@ -334,6 +340,7 @@ class _Runner:
                 slot = self._ledger.free.popleft()
             except IndexError:
                 return False
+            self._stay()
             active.started = time.time()
             active.slot = slot
             self._record.word[0] = slot + 1

@@ -28,9 +28,10 @@ from prefectlite.worker.around import until
 from prefectlite.worker.attempt import Outcome, perform, unopened
 from prefectlite.worker.channel import BEGUN, CAME_TO, LINES, OVER, PRINTED, Channel, Message, pack
 from prefectlite.worker.elsewhere import cannot_leave
+from prefectlite.worker.ground import Ground, enter
 from prefectlite.worker.here import Here
 from prefectlite.worker.interrupts import told_when_lost
-from prefectlite.worker.job import IDLE, Job
+from prefectlite.worker.job import IDLE, Job, Surroundings
 from prefectlite.worker.logs import LogLine, installation
 from prefectlite.worker.opened import OpenTask, open_flow, open_task
 
@@ -51,11 +52,11 @@ def serve(number: int, parent: int) -> None:
     os.set_inheritable(number, False)
     end = socket.socket(fileno=number)
     channel = Channel(end)
-    streams = _print_into(channel)
     # A process that the body forks has no part in the channel: it must neither write to it nor keep it open.
     os.register_at_fork(after_in_child=lambda: _leave(end))
-    server = _Server(channel, streams)
+    server = _Server(channel)
     signal.signal(signal.SIGINT, server.interrupt)
+    server.ground = Ground()
     with suppress(EOFError, BrokenPipeError):
         while channel.has_news(IDLE):
             server.perform(channel.receive(_now))
@@ -134,7 +135,6 @@ class _Watched:
     def __call__(self, /, **arguments: Any) -> Any:
         if self._limit is not None:
             until.set(time.monotonic() + self._limit)
-        signal.signal(signal.SIGINT, self._server.interrupt)  # an earlier body may have set one of its own
         self._server.is_interrupted = False
         self._server.is_open = True
         self._server.channel.send(Message(BEGUN))
@@ -151,14 +151,17 @@ class _Watched:
 class _Server:
     """Performs jobs."""
 
-    def __init__(self, channel: Channel, streams: tuple[io.TextIOWrapper, ...]) -> None:
+    ground: Ground
+
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.streams = streams
+        self.streams = _print_into(channel)
         #: Whether a body runs, so that there is something to interrupt.
         self.is_open = False
         #: Whether it was interrupted, and not in vain.
         self.is_interrupted = False
         self._flow = self._task = b""
+        self._surroundings: Surroundings | None = None
 
     def perform(self, message: Message) -> None:
         outcome = self._outcome(message)._replace(look=None)
@@ -183,6 +186,7 @@ class _Server:
         try:
             job: Job = Job._make(message.open())
             where = job.where
+            self._clear_away()
             self._enter(job)
             flow, task = open_flow(self._flow), open_task(self._task)
         except BaseException as error:
@@ -201,15 +205,19 @@ class _Server:
             if job.captures:
                 installation.release(level)
 
+    def _clear_away(self) -> None:
+        """Take back what the last body has done to the process, as it was to have one of its own."""
+        self.ground.restore()
+        if any(stream.closed for stream in self.streams):
+            self.streams = _print_into(self.channel)
+        sys.stdout, sys.stderr = self.streams
+
     def _enter(self, job: Job) -> None:
         if job.surroundings is not None:
-            folder, path, environment, hidden = job.surroundings
-            with suppress(OSError):  # it is gone, for the other process too
-                os.chdir(folder)
-            sys.path[:] = path
-            os.environ.clear()
-            os.environ.update(environment)
-            hide_texts(hidden)
+            self._surroundings = job.surroundings
+            hide_texts(job.surroundings.hidden)
+        if self._surroundings is not None:
+            enter(self._surroundings)
         if job.flow is not None:
             self._flow = job.flow
         if job.task is not None:

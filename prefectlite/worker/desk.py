@@ -18,7 +18,7 @@ from prefectlite.worker.active import Active
 from prefectlite.worker.apart import perform_apart
 from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.ledger import Ledger
-from prefectlite.worker.logs import LogLine, installation
+from prefectlite.worker.logs import installation
 from prefectlite.worker.marks import FILE_NAME, Marks
 from prefectlite.worker.opened import open_flow
 from prefectlite.worker.timers import EVERY, look_after
@@ -137,10 +137,12 @@ class Desk:
         Here
             This worker, with a way for its log lines.
         """
+        # Nothing but that of the attempt: a timer that a body has set off keeps what is around that.
+        route, by_topic = active.route, active.by_topic
         return Here(
             self.address,
             True,
-            lambda lines: self._log(active, lines),
+            lambda lines: self.say(route, by_topic, encode_logs(lines)),
             perform_apart,
             is_given_up=self.is_given_up,
         )
@@ -175,19 +177,21 @@ class Desk:
                 installation.acquire(level)
                 self._levels.add(level)
 
-    def say(self, active: Active, item: Item) -> None:
+    def say(self, route: str, by_topic: bool, item: Item) -> None:
         """Send something to the driver; callable from any thread.
 
         Parameters
         ----------
-        active : Active
-            Who says it.
+        route : str
+            Of which flow run it is.
+        by_topic : bool
+            Whether it goes through a Dask topic.
         item : tuple
             What.
         """
         # What is said by an attempt's thread gets onto the stream to the scheduler before Dask's own word
         # of its end.
-        self._worker.loop.add_callback(self._send, active.route, active.by_topic, [item])
+        self._worker.loop.add_callback(self._send, route, by_topic, [item])
 
     def remember(self, key: DataKey | BundleKey, item: Item) -> None:
         """Keep for a while what an attempt said that left no value behind.
@@ -302,9 +306,6 @@ class Desk:
             for level in self._levels:
                 installation.release(level)
             self._levels.clear()
-
-    def _log(self, active: Active, lines: Sequence[LogLine]) -> None:
-        self.say(active, encode_logs(lines))
 
     def _send(self, route: str, by_topic: bool, items: Sequence[Item]) -> None:
         if by_topic:

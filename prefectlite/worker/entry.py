@@ -183,7 +183,7 @@ def _run(
             return None
         wrapper = Held(item)
     if by_topic:
-        desk.say(active, item)
+        desk.say(active.route, active.by_topic, item)
     else:
         worker.state.tasks[key].metadata[MARK] = said
     return wrapper
@@ -228,7 +228,7 @@ def say_end(desk: Desk, active: Active, item: Item) -> None:
     item : tuple
         What it says.
     """
-    desk.say(active, item)
+    desk.say(active.route, active.by_topic, item)
     desk.remember(active.key, item)
 
 

@@ -111,6 +111,14 @@ class Strip:
         """
         return _secrets(self._values)
 
+    def forget(self) -> None:
+        """Let go of all that the attempts read, when they are over.
+
+        A timer of Dask's that a body has set off, say by a client of its own, keeps what surrounds the body
+        for as long as it might have waited.
+        """
+        self._upstreams = self._values = ()
+
 
 class Single(Strip):
     """An attempt that stands on its own.
@@ -179,6 +187,11 @@ class Single(Strip):
             By name.
         """
         return {name: make(recipe, self._values) for name, recipe in self._beside}
+
+    def forget(self) -> None:
+        """Let go of all that the attempt read."""
+        super().forget()
+        self._given, self._recipes, self._beside = {}, (), ()
 
 
 class Row(Strip):
@@ -292,6 +305,11 @@ class Row(Strip):
             As texts.
         """
         return _secrets(chain(self._values, *self._read))
+
+    def forget(self) -> None:
+        """Let go of all that the children read."""
+        super().forget()
+        self._made, self._read, self._columns, self._makers = {}, [], [], []
 
     def _share(self, name: str, recipe: Recipe) -> None:
         """Add an argument that all children share; it is made for each where a body could change it."""

@@ -418,3 +418,79 @@ def test_children_that_fail_alike_are_tried_again_and_each_tells_of_it(failing, 
         assert all(isinstance(one.result, ValueError) and "in body" in one.traceback for one in failures)
         attempts = [one.attempt for one in history if type(one).__name__ == "Submitted"]
         assert attempts == ([1, 2, 3] if fails(x) else [1])
+
+
+class Unsized:
+    """Something of which nobody can tell how large it is."""
+
+    def __sizeof__(self):
+        raise RuntimeError("no size")
+
+
+def holds_itself():
+    value = [1]
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("strange", [Unsized, holds_itself])
+def test_a_value_of_which_the_size_cannot_be_told_is_a_value_and_its_mates_are_spared(warm, strange):
+    def make(x):
+        return [strange()] if x == 20 else x
+
+    with Flow("sizes") as flow:
+        made = task(make).map(list(range(40)))
+        count = task(lambda xs: len(xs), name="count")(made)
+        readers = task(lambda x: 1, name="reader").map(made)
+
+    state = flow.run(executor=DaskExecutor(warm))
+
+    assert state.is_successful(), state.result[made].map_states
+    assert state.result[count].result == 40
+    assert len(state.result[readers].result) == 40
+
+
+def test_a_body_may_leave_the_pool_of_its_worker_and_its_mates_come_back(warm):
+    def ask(x):
+        from distributed import get_client, secede
+
+        secede()
+        return get_client().submit(lambda y: y + 1, x, pure=False).result()
+
+    with Flow("away") as flow:
+        asked = task(ask).map(list(range(30)))
+
+    state = flow.run(executor=DaskExecutor(warm))
+
+    assert state.result[asked].result == list(range(1, 31))
+    # One thread each, as before.
+    assert warm.run(lambda dask_worker: len(dask_worker.executor._threads)) == dict.fromkeys(
+        warm.scheduler_info()["workers"], 1
+    )
+
+
+@pytest.mark.parametrize("size", [None, "auto"])
+def test_what_a_body_has_read_is_let_go_of_though_dasks_timers_keep_its_context(warm, size):
+    """A client in a body sets timers, which hold the ``contextvars`` context of the body for half a minute."""
+
+    def send(x):
+        from distributed import get_client
+
+        return get_client().submit(bytes, 1_000_000 + x, pure=False)
+
+    def read(sent):
+        from distributed import worker_client
+
+        with worker_client():
+            return len(sent.result())
+
+    def keys(dask_scheduler):
+        return [key for key in dask_scheduler.tasks if str(key).startswith("bytes")]
+
+    with Flow("futures") as flow:
+        lengths = task(read).map(task(send).map(list(range(6))))
+    state = flow.run(executor=DaskExecutor(warm, bundle_size=size))
+    assert state.result[lengths].result == [1_000_000 + x for x in range(6)]
+
+    del state
+    until(lambda: not warm.run_on_scheduler(keys), 10, lambda: warm.run_on_scheduler(keys))

@@ -402,6 +402,20 @@ def test_programs_of_bodies_ignore_ctrl_c_where_the_driver_was_told_to():
     assert state.result[code].result == 0
 
 
+def script(tmp_path, source):
+    """Start a program as the shell of a terminal does."""
+    (tmp_path / "script.py").write_text(textwrap.dedent(source))
+    return subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECTLITE_LOGGING_LEVEL": "CRITICAL"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @pytest.mark.parametrize("size", [{"n_workers": 1}, {"adapt_kwargs": {"minimum": 1, "maximum": 1}}])
 def test_ctrl_c_at_a_terminal_reaches_bodies_programs_and_no_worker_dies_of_it(tmp_path, size):
     source = f"""
@@ -424,16 +438,7 @@ def test_ctrl_c_at_a_terminal_reaches_bodies_programs_and_no_worker_dies_of_it(t
             solve()
         flow.run(executor=DaskExecutor(**{size!r}))
     """
-    (tmp_path / "long.py").write_text(textwrap.dedent(source))
-    driver = subprocess.Popen(
-        [sys.executable, "long.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECTLITE_LOGGING_LEVEL": "CRITICAL"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    driver = script(tmp_path, source)
     try:
         assert driver.stdout.readline() == "Running\n"
         program = driver.stdout.readline().removeprefix("program ")
@@ -451,3 +456,84 @@ def test_ctrl_c_at_a_terminal_reaches_bodies_programs_and_no_worker_dies_of_it(t
     # The driver's own Ctrl-C ends it as it ends any program; nothing else fails.
     assert err.count("Traceback") <= 1
     assert "distributed" not in err
+
+
+def test_ctrl_c_that_is_not_meant_for_a_run_spares_the_programs_of_its_bodies(tmp_path):
+    source = """
+        import subprocess, time
+        from prefectlite import DaskExecutor, Flow, task
+
+        @task
+        def solve():
+            program = subprocess.Popen(["sleep", "2"])
+            print("begun", flush=True)
+            return program.wait()
+
+        with Flow("background") as flow:
+            code = solve()
+        run = flow.start(executor=DaskExecutor(n_workers=1))
+        try:
+            time.sleep(600)  # another cell of the notebook
+        except KeyboardInterrupt:
+            print(run.wait().result[code].result)
+    """
+    driver = script(tmp_path, source)
+    assert driver.stdout.readline() == "begun\n"
+    os.killpg(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+
+    assert (out, err) == ("0\n", "")
+
+
+STARTED = """
+    import sys, time
+    from prefectlite import DaskExecutor, Flow, LocalExecutor, task
+
+    @task
+    def nap(seconds):
+        print("body", flush=True)
+        for _ in range(int(seconds * 100)):
+            time.sleep(0.01)
+
+    def tell(flow, old, new):
+        print(type(new).__name__, flush=True)
+
+    with Flow("started", state_handlers=[tell]) as flow:
+        nap({seconds})
+    flow.start(executor=DaskExecutor(n_workers=1))
+"""
+
+
+def test_a_script_that_ends_with_start_has_its_flow_run_to_the_end(tmp_path):
+    driver = script(tmp_path, STARTED.format(seconds=0.1))
+    out, err = driver.communicate(timeout=60)
+
+    assert (out, err, driver.returncode) == ("Running\nbody\nSuccess\n", "", 0)
+
+
+def test_ctrl_c_cancels_a_run_that_a_script_has_left_behind(tmp_path):
+    driver = script(tmp_path, STARTED.format(seconds=60))
+    assert driver.stdout.readline() == "Running\n"
+    assert driver.stdout.readline() == "body\n"
+    os.killpg(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=30)
+
+    assert (out, err) == ("Cancelled\n", "")
+
+
+def open_marks():
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(str(entry.readlink()))
+    return sum("prefectlite-begun" in link for link in links)
+
+
+def test_runs_on_own_clusters_leave_no_file_open():
+    with Flow("files") as flow:
+        task(lambda x: x, name="same").map([1, 2])
+
+    before = open_marks()
+    assert flow.run(executor=DaskExecutor(cluster_kwargs=OWN)).is_successful()
+
+    assert open_marks() == before

@@ -479,7 +479,7 @@ def test_a_desk_listens_while_attempts_run_and_not_after(bench):
         active = desk.begin(KEY, True)
         desk.rest()
         assert root.level == 5
-        desk.say(active, (HELD, KEY))
+        desk.say(active.route, active.by_topic, (HELD, KEY))
         await b.until(lambda: b.heard)
         assert b.heard == [[(HELD, KEY)]]
         desk.end(active)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +28,10 @@ from prefectlite.lowering.compile import compile  # noqa: A004  # its name every
 from prefectlite.lowering.lower import Lowered, Lowering
 from prefectlite.states import signals
 from prefectlite.states.state import Cancelled, Failed
+from prefectlite.tasks.resource_manager import ResourceManager
 from prefectlite.worker.attempt import Interruption
 from prefectlite.worker.logs import LogLine, installation
+from tests.faults.ground import until
 
 RUN = "0123456789abcdef" * 2
 
@@ -376,3 +379,56 @@ def test_a_value_is_read_before_the_next_is_made() -> None:
             summed(one)
     flow.run(executor=LocalExecutor())
     assert seen == ["load 0", "sum 0", "load 1", "sum 1", "load 2", "sum 2"]
+
+
+class TestARunThatIsDrivenInAThread:
+    @pytest.mark.parametrize("isolate", [False, True])
+    @pytest.mark.parametrize("width", [None, 3])
+    def test_a_cancel_interrupts_its_body(self, tmp_path: Path, isolate: bool, width: int | None) -> None:
+        said = tmp_path / "said"
+
+        def body(x: int) -> None:
+            try:
+                with said.open("a") as file:
+                    file.write("began ")
+                for _ in range(6000):
+                    time.sleep(0.01)
+            finally:
+                with said.open("a") as file:
+                    file.write("ended ")
+
+        nap = task(body, name="nap", isolate=isolate)
+        with Flow("long") as flow:
+            nap(1) if width is None else nap.map(list(range(width)))
+        run = flow.start(executor=LocalExecutor())
+        until(lambda: said.exists() and said.read_text(), "the body to begin")
+        run.cancel()
+        state = run.wait(20)
+
+        assert isinstance(state, Cancelled)
+        assert said.read_text() == "began ended "
+
+    def test_what_cleans_up_after_a_cancel_is_not_interrupted(self, tmp_path: Path) -> None:
+        said = tmp_path / "said"
+
+        class Place:
+            def setup(self) -> int:
+                return 1
+
+            def cleanup(self, value: int) -> None:
+                time.sleep(0.1)
+                said.write_text(said.read_text() + " cleaned")
+
+        def body(value: object) -> None:
+            said.write_text("began")
+            for _ in range(6000):
+                time.sleep(0.01)
+
+        with Flow("long") as flow, ResourceManager(Place, name="place")() as place:
+            task(body, name="nap")(place)
+        run = flow.start(executor=LocalExecutor())
+        until(lambda: said.exists() and said.read_text(), "the body to begin")
+        run.cancel()
+
+        assert isinstance(run.wait(20), Cancelled)
+        assert said.read_text() == "began cleaned"

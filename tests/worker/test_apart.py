@@ -816,3 +816,84 @@ def test_success_is_no_state_of_a_report() -> None:
     outcome = attempt(lambda: 1, timeout=WAIT)
     assert outcome.report is not None
     assert not isinstance(outcome.report.state, Success)
+
+
+def found() -> tuple[str | None, str, int]:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return os.environ.get("STAGE"), str(Path.cwd()), mask
+
+
+def changes_all() -> int:
+    os.environ["STAGE"] = "test"
+    os.chdir("/")
+    os.umask(0o077)
+    sys.path.insert(0, "/nowhere")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    signal.alarm(1)
+    sys.stdout.close()
+    sys.stdin = sys.stdout
+    return os.getpid()
+
+
+def sees_and_sleeps() -> tuple[Any, ...]:
+    time.sleep(1.2)
+    print("printed")
+    return (
+        os.getpid(),
+        found(),
+        sys.path[0] == "/nowhere",
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        sys.stdin.closed,
+    )
+
+
+def test_what_a_body_changes_in_its_process_is_put_back_before_the_next(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    changed = value_of(attempt(changes_all, isolate=True))
+    seen = value_of(attempt(sees_and_sleeps, isolate=True))
+
+    assert seen == (changed, found(), False, True, set(), False)
+    assert capfd.readouterr().out == "printed\n"
+
+
+def interrupts_itself() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(WAIT)
+
+
+def test_a_body_that_interrupts_itself_is_not_called_off() -> None:
+    report = attempt(interrupts_itself, isolate=True).report
+
+    assert report is not None
+    assert isinstance(report.state, Crashed)
+    assert "KeyboardInterrupt" in (report.state.message or "")
+
+
+def test_pythons_options_reach_the_process_of_a_body() -> None:
+    source = """
+from prefectlite import Flow, LocalExecutor, task
+import sys
+
+@task(isolate=True)
+def seen():
+    import sys
+    return sys.flags.optimize, sys.warnoptions
+
+with Flow("options") as flow:
+    told = seen()
+print(flow.run(executor=LocalExecutor()).result[told].result == (sys.flags.optimize, sys.warnoptions) != (0, []))
+"""
+    done = subprocess.run(
+        [sys.executable, "-O", "-W", "error::ImportWarning", "-c", source],
+        env={**os.environ, "PREFECTLITE_LOGGING_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
