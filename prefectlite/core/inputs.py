@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from inspect import Parameter, signature
 from typing import Any
 
 from prefectlite.core.queries import GraphQueries
@@ -83,10 +84,20 @@ class FlowInputs(GraphQueries):
     def _unknown(self, name: str) -> str:
         names = list(self._parameters)
         close = get_close_matches(str(name), names, n=1)
+        options = [] if close else get_close_matches(str(name), _options_of_run(type(self)), n=1)
         if close:
             mend = f"did you mean {close[0]!r}?"
+        elif options:
+            mend = f"did you mean the option {options[0]!r}?"
         elif names:
             mend = f"its parameters are {', '.join(names)}."
         else:
             mend = "it has none; add Parameter(...) to the flow, or leave the value away."
         return f"Flow {self.name!r} has no parameter {name!r}; {mend}"
+
+
+def _options_of_run(cls: type) -> list[str]:
+    """Return what ``run`` takes by name beside parameters, where there is one."""
+    run = getattr(cls, "run", None)
+    found = () if run is None else signature(run).parameters.values()
+    return [one.name for one in found if one.kind is Parameter.KEYWORD_ONLY]

@@ -82,10 +82,14 @@ class Holdings:
         if future is None or berth is None:
             raise ResultUnavailable(self._why_gone(parcel, ended))
         status = future.status
-        if status in ("error", "cancelled"):
+        if status == "cancelled":
             raise ResultUnavailable(
-                f"The attempt left no result on the cluster: its Dask future is {status}."
+                f"The result was on {where}, and is gone with it: the client was closed or restarted, or the "
+                "cluster ended. Read results before that, or have them stored: give the task, or its flow, a "
+                "result."
             )
+        if status == "error":
+            raise ResultUnavailable("The attempt left no result on the cluster: its Dask future is error.")
         try:
             wrapper = future.result()
         except Exception as error:

@@ -16,6 +16,7 @@ from prefectlite.core.keeping import Keeping
 from prefectlite.errors import SerializationError
 from prefectlite.late import loaded
 from prefectlite.results.location import Location
+from prefectlite.results.serializers import keeps_whole
 
 #: Exception types, or a question about the exception; None accepts every failure.
 RetryOn: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool] | None
@@ -270,7 +271,7 @@ def _with_whole_exceptions(value: Any) -> bytes:
     kinds = copyreg.dispatch_table.items()
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, _PROTOCOL)
-    pickler.dispatch_table = {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
+    pickler.dispatch_table = {kind: how for kind, how in kinds if keeps_whole(kind, how)}
     pickler.dump(value)
     return buffer.getvalue()
 

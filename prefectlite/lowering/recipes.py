@@ -26,6 +26,7 @@ from prefectlite.engine.inputs import (
     Source,
 )
 from prefectlite.errors import SerializationError, TaskError
+from prefectlite.late import loaded
 from prefectlite.lowering.elements import element, flat_element, flatten
 from prefectlite.lowering.envelope import dumps
 from prefectlite.lowering.keys import DataKey
@@ -328,6 +329,12 @@ class Pantry:
         return key
 
     def _dumps(self, value: Any) -> bytes:
+        distributed = loaded("distributed")
+        if distributed is not None and isinstance(value, distributed.Future):
+            raise SerializationError(
+                "is a Dask future, which a worker could not read there; hand over what its `result()` "
+                "returns, or have a task submit the work"
+            )
         try:
             return dumps(value, self._names)
         except SerializationError as error:

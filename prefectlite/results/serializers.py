@@ -7,6 +7,7 @@ import io
 import pickle
 import struct
 from functools import lru_cache
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError
@@ -239,7 +240,70 @@ def _with_whole_exceptions(value: Any) -> bytes:
 def _whole(_: int) -> dict[type, Any]:
     # There are hundreds of kinds of exceptions; the table's length tells when others were added.
     kinds = copyreg.dispatch_table.items()
-    return {kind: how for kind, how in kinds if not issubclass(kind, BaseException)}
+    return {kind: how for kind, how in kinds if keeps_whole(kind, how)}
+
+
+def keeps_whole(kind: type, how: Any) -> bool:
+    """Return whether a way of pickling that somebody has entered for a kind leaves nothing out.
+
+    Parameters
+    ----------
+    kind : type
+        Of what.
+    how : callable
+        From ``copyreg.dispatch_table``.
+
+    Returns
+    -------
+    bool
+        False for tblib's way of exceptions.
+    """
+    return not issubclass(kind, BaseException) or how is _taken_apart
+
+
+def let_travel(kind: type[BaseException]) -> bool:
+    """Let exceptions of a kind be pickled without their constructor, if that leaves nothing out.
+
+    Python makes an exception anew by calling its class with its ``args``, which are what ``super().__init__``
+    was given: one that takes anything else cannot be opened. All that such a class has beside them is in the
+    attributes, unless the built-in class that it is made from has places of its own.
+
+    Parameters
+    ----------
+    kind : type
+        Of which one could not be opened again.
+
+    Returns
+    -------
+    bool
+        Whether they are pickled by their attributes from now on, in this process and where they are opened.
+    """
+    if (
+        kind.__reduce__ is not BaseException.__reduce__
+        or kind.__reduce_ex__ is not object.__reduce_ex__
+        or kind.__setstate__ is not BaseException.__setstate__
+        or not isinstance(kind.__init__, FunctionType)
+        or any(hasattr(base, "__slots__") for base in kind.__mro__ if base.__module__ != "builtins")
+    ):
+        return False
+    built_in = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    if built_in.__basicsize__ != BaseException.__basicsize__:
+        return False
+    copyreg.pickle(kind, _taken_apart)
+    return True
+
+
+def _taken_apart(error: BaseException) -> tuple[Any, ...]:
+    return _put_together, (type(error), error.args, error.__dict__)
+
+
+def _put_together(
+    kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> BaseException:
+    copyreg.pickle(kind, _taken_apart)  # it may go on from here
+    error: BaseException = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def _cloudpickle() -> Any:

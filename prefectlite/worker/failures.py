@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from prefectlite.errors import SerializationError, TaskError
 from prefectlite.lowering.envelope import RetryOn
 from prefectlite.masking import KNOWN, MASK, is_secret, mask, secrets_in
-from prefectlite.results.serializers import dumps, dumps_failure
+from prefectlite.results.serializers import dumps, dumps_failure, let_travel
 from prefectlite.states.signals import Signal
 from prefectlite.states.state import Failed, State
 from prefectlite.states.value import NO_RESULT
@@ -193,11 +193,21 @@ def fit_to_travel(error: BaseException, text: str, limit: int | None) -> BaseExc
         return error.with_traceback(_users(error.__traceback__))
     try:
         payload = dumps_failure(error)
-        if len(payload) <= limit and not secrets_in(payload) and type(pickle.loads(payload)) is type(error):
-            return error
+        if len(payload) <= limit and not secrets_in(payload):
+            if _opens(payload, error):
+                return error
+            if let_travel(type(error)) and _opens(dumps_failure(error), error):
+                return error
     except BaseException:
         pass  # whatever its own pickling code does, it cannot travel
     return _stand_in(error, text)
+
+
+def _opens(payload: bytes, error: BaseException) -> bool:
+    try:
+        return type(pickle.loads(payload)) is type(error)
+    except BaseException:
+        return False
 
 
 def _stand_in(error: BaseException, text: str) -> TaskError:

@@ -294,3 +294,31 @@ def test_nothing_of_ours_is_left_on_a_borrowed_scheduler(client, dask_cluster):
     while topic.subscribers and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not topic.subscribers
+
+
+def test_an_exception_that_its_args_cannot_make_arrives_as_itself(client):
+    class ApiError(Exception):
+        def __init__(self, status, text):
+            super().__init__(f"{status}: {text}")
+            self.status = status
+
+    def ask():
+        raise ApiError(404, "gone")
+
+    def read(answers):
+        return [(type(one).__name__, one.status) for one in answers]
+
+    with Flow("api") as flow:
+        asked = task(ask, isolate=True)()
+        mapped = task(lambda x: ask(), name="each").map([1, 2])
+        told = task(read, trigger=triggers.all_finished)([asked])
+
+    state = flow.run(executor=DaskExecutor(client))
+
+    for one in (state.result[asked], *state.result[mapped].map_states):
+        assert (type(one.result).__name__, str(one.result), one.result.status) == (
+            "ApiError",
+            "404: gone",
+            404,
+        )
+    assert state.result[told].result == [("ApiError", 404)]

@@ -198,3 +198,24 @@ def test_a_large_value_that_one_run_alone_needs_is_gone_once_that_has_succeeded(
     # What is tried again reads it again; then it is the driver that lets go.
     assert not any(is_here for number, is_here in found if number != 103)
     assert (tmp_path / "failed").exists()
+
+
+def test_a_dask_future_as_a_constant_is_refused_by_name(client):
+    with Flow("futures") as flow:
+        told = task(lambda x: x, name="same")(client.submit(sum, [1, 2]))
+
+    state = flow.run(executor=DaskExecutor(client))
+
+    assert "its argument 'x' is a Dask future" in state.result[told].message
+    assert "`result()`" in state.result[told].message
+
+
+def test_a_result_on_a_cluster_that_has_ended_says_so(borrowed):
+    with Flow("large") as flow:
+        made = task(lambda: bytes(100_000), name="make")()
+    state = flow.run(executor=DaskExecutor(borrowed))
+
+    borrowed.close()
+
+    with pytest.raises(ResultUnavailable, match=r"the client was closed or restarted.*stored"):
+        _ = state.result[made].result

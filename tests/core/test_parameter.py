@@ -20,7 +20,8 @@ from prefectlite.core.graph import FlowGraph
 from prefectlite.core.parameter import NO_DEFAULT, Parameter
 from prefectlite.core.signature import parameters_from_signature
 from prefectlite.core.task import task
-from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError
+from prefectlite.errors import DefinitionError, DefinitionTypeError, ParameterError, ParameterNameError
+from prefectlite.flow import Flow
 from prefectlite.states.signals import FAIL
 
 if TYPE_CHECKING:
@@ -328,3 +329,13 @@ def test_pydantic_is_not_imported_before_a_typed_parameter_is_made() -> None:
         "Parameter('y', default=3, type=int); assert 'pydantic' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_option_of_run_that_is_misspelt_is_named() -> None:
+    with Flow("etl") as flow:
+        Parameter("count", default=3)()
+
+    with pytest.raises(
+        ParameterNameError, match=r"has no parameter 'exectuor'; did you mean the option 'executor'\?"
+    ):
+        flow.run(exectuor=None)

@@ -42,3 +42,84 @@ def test_an_exception_says_the_same_after_the_journey(error, dumps, monkeypatch)
     state = pickle.loads(dumps(Failed("no", error)))
     assert type(state.result) is type(error)
     assert str(state.result) == str(error)
+
+
+class ApiError(Exception):
+    """As many write them: what it is told is not what it hands to ``Exception``."""
+
+    def __init__(self, status, *, text):
+        super().__init__(f"{status}: {text}")
+        self.status = status
+
+
+class Moved(ApiError):
+    pass
+
+
+class Coded(UnicodeDecodeError):
+    """One whose built-in class keeps what it is told in places of its own."""
+
+    def __init__(self, where):
+        super().__init__("utf-8", b"\xe9", 0, 1, where)
+
+
+class Slotted(Exception):
+    __slots__ = ("status",)
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+@pytest.fixture
+def ways():
+    """The ways of pickling that this process knows; what a test adds goes again."""
+    before = dict(copyreg.dispatch_table)
+    serializers._whole.cache_clear()
+    yield copyreg.dispatch_table
+    copyreg.dispatch_table.clear()
+    copyreg.dispatch_table.update(before)
+    serializers._whole.cache_clear()
+
+
+@pytest.mark.parametrize("kind", [ApiError, Moved])
+@pytest.mark.parametrize(
+    "dumps",
+    [serializers.dumps, serializers.dumps_failure, lambda value: envelope.dumps(value, ())],
+    ids=["up", "failure", "down"],
+)
+def test_an_exception_that_its_args_cannot_make_arrives_with_its_attributes(kind, dumps, ways):
+    error = kind(404, text="gone")
+    with pytest.raises(TypeError):
+        pickle.loads(pickle.dumps(error))
+
+    assert serializers.let_travel(kind)
+    error.add_note("a note")
+    found = pickle.loads(dumps(Failed("no", error))).result
+
+    assert type(found) is kind
+    assert (str(found), found.status, found.args, found.__notes__) == (
+        "404: gone",
+        404,
+        error.args,
+        ["a note"],
+    )
+
+
+def test_where_it_arrives_it_can_be_sent_on(ways):
+    serializers.let_travel(ApiError)
+    payload = serializers.dumps_failure(ApiError(404, text="gone"))
+    ways.pop(ApiError)  # as in the process where it comes to
+    serializers._whole.cache_clear()
+
+    found = pickle.loads(serializers.dumps(pickle.loads(payload)))
+
+    assert (type(found), found.status) == (ApiError, 404)
+
+
+@pytest.mark.parametrize("kind", [Coded, Slotted, ValueError])
+def test_one_of_which_something_would_be_left_out_does_not_travel_so(kind, ways):
+    before = dict(ways)
+
+    assert not serializers.let_travel(kind)
+    assert ways == before

@@ -325,10 +325,13 @@ def test_an_exception_is_a_failure_with_the_users_own_lines() -> None:
 
 
 class Fussy(Exception):
-    """Cannot be made again from its args."""
+    """Cannot be made again from its args, nor from its attributes."""
+
+    __slots__ = ("a",)
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__(f"{a} and {b}")
+        self.a = a
 
 
 class Burdened(Exception):
