@@ -227,7 +227,7 @@ def cancelled(client):
     ("submit", "status", "expected"),
     [
         (lambda client: client.submit(err, key=KEY), "error", "future is error"),
-        (cancelled, "cancelled", "future is cancelled"),
+        (cancelled, "cancelled", "client was closed or restarted"),
         (lambda client: client.submit(return_, Done(), key=KEY), "finished", "dropped where it was made"),
         (lambda client: client.submit(make_gone, key=KEY), "finished", "could not be fetched.*gone"),
     ],
