@@ -86,6 +86,12 @@ def is_alone(place: str) -> bool:
 
 
 @pytest.fixture
+def is_deaf(place: str) -> bool:
+    """Whether a body there goes on after a cancel, since the thread that drives the flow run is not ours."""
+    return place == "submits-calls"
+
+
+@pytest.fixture
 def is_elsewhere(place: str) -> bool:
     """Whether bodies run there in other processes."""
     return place.endswith("-processes")
