@@ -135,7 +135,7 @@ def words(error: BaseException) -> str:
     """
     try:
         return str(error)
-    except Exception:
+    except (Exception, SystemExit):
         return f"a {type(error).__name__} that cannot be put in words"
 
 

@@ -213,7 +213,7 @@ def message_of(state: State, error: BaseException | None) -> str:
     elif error is not None:
         try:
             own = str(error)
-        except Exception:  # a user's __str__ may fail like any other code of theirs
+        except (Exception, SystemExit):  # a user's __str__ may fail like any other code of theirs
             own = ""
     text = own or state.message or f"ended {type(state).__name__}"
     if error is not None and not own and text.endswith(f": {type_name(error)}"):

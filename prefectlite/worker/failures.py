@@ -24,6 +24,8 @@ _LONGEST_TEXT: Final = 20_000
 _MOST_LOOKS: Final = 64
 _LARGEST_LOOK: Final = 2048
 _MOST_MARKS: Final = 128
+#: What code of an exception's own may raise; what else there is comes from outside, as an interrupt does.
+_RAISED: Final = (Exception, SystemExit)
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 #: Their texts are made from more than they are pickled with: other tracebacks, names near at hand.
 _DEEP: Final = (Signal, BaseExceptionGroup, NameError, AttributeError, ImportError)
@@ -353,7 +355,7 @@ def _formatted(error: BaseException) -> str:
             type(error), error, _users(error.__traceback__), compact=True
         ).format()
         return "".join(lines)
-    except Exception:
+    except _RAISED:
         return f"{described(error)}\n"
 
 
@@ -361,7 +363,7 @@ def _reveals(error: BaseException) -> bool:
     """Return whether a secret stands in what an exception, or one behind it, says or holds."""
     try:
         told = f"{_formatted(error)}{error.args!r}{vars(error)!r}{_text_of(error)}"
-    except Exception:
+    except _RAISED:
         return True  # what cannot be looked at may say anything
     return mask(told) != told
 
@@ -381,5 +383,5 @@ def _name_of(error: BaseException) -> str:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as raised:
+    except _RAISED as raised:
         return f"<its text raised {type(raised).__name__}>"

@@ -26,6 +26,13 @@ class Unspeakable(Exception):
         raise RuntimeError("no text")
 
 
+class Leaving(Exception):
+    """Its text ends the program."""
+
+    def __str__(self):
+        raise SystemExit(3)
+
+
 def raises_when_loaded():
     raise RuntimeError("cannot be unpickled")
 
@@ -121,6 +128,7 @@ def test_a_failure_without_a_text_of_its_own_says_its_states_message():
     assert message_of(Failed("it broke"), None) == "it broke"
     assert message_of(Crashed(), None) == "ended Crashed"
     assert message_of(Failed("it broke"), Unspeakable()) == "it broke"
+    assert message_of(Failed("it broke"), Leaving()) == "it broke"
     assert message_of(Failed(), TaskError("FAIL", "")) == "ended Failed"
 
 

@@ -345,11 +345,17 @@ class Mute(Exception):
         raise RuntimeError("no words")
 
 
-@pytest.mark.parametrize("error", [Fussy(1, 2), Burdened(), ValueError("x" * 10_000), Mute()])
+class Leaving(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("error", [Fussy(1, 2), Burdened(), ValueError("x" * 10_000), Mute(), Leaving()])
 def test_an_exception_that_cannot_travel_is_replaced_by_its_stand_in(error: Exception) -> None:
     state = state_of(attempt(raiser(error)))
-    if isinstance(error, Mute):
-        assert "<its text raised RuntimeError>" in str(state.message)
+    if isinstance(error, (Mute, Leaving)):
+        what = "RuntimeError" if isinstance(error, Mute) else "SystemExit"
+        assert f"<its text raised {what}>" in str(state.message)
         return
     assert isinstance(state.result, TaskError)
     assert type(error).__name__ in state.result.type_name
