@@ -16,7 +16,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from prefectlite.lowering.berths import DaskKey
 from prefectlite.lowering.bundles import Bundle
 from prefectlite.lowering.shipment import Blob, Literal, Shipment
-from prefectlite.lowering.wrappers import Packed, open_literal, open_shelf
+from prefectlite.lowering.wrappers import Packed, Slots, Succeeded, Unreadable, open_literal, open_shelf
 
 
 def build_graph(
@@ -96,13 +96,61 @@ def literal_task(literal: Literal) -> Task:
     Task
         A constant's task opens it, so that it is unpickled once where it is made; others stay bytes.
     """
-    return Task(literal.key, _OPENERS[literal.kind], literal.payload)
+    return Task(literal.key, _OPENERS[literal.kind], Packed(literal.payload))
 
 
-_OPENERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    "value": open_literal,
-    "blob": Packed,
-    "shelf": open_shelf,
+def open_value(packed: Packed) -> Succeeded | Unreadable:
+    """Return a large constant from what travelled.
+
+    Parameters
+    ----------
+    packed : Packed
+        It, pickled.
+
+    Returns
+    -------
+    Succeeded or Unreadable
+        As of ``open_literal``.
+    """
+    return open_literal(packed.payload)
+
+
+def keep_packed(packed: Packed) -> Packed:
+    """Return what travelled; an attempt opens it.
+
+    Parameters
+    ----------
+    packed : Packed
+        A task, or a flow run's facts.
+
+    Returns
+    -------
+    Packed
+        The same.
+    """
+    return packed
+
+
+def open_values(packed: Packed) -> Slots:
+    """Return values of attempts from what travelled.
+
+    Parameters
+    ----------
+    packed : Packed
+        They, as of ``open_shelf``.
+
+    Returns
+    -------
+    Slots
+        As of ``open_shelf``.
+    """
+    return open_shelf(packed.payload)
+
+
+_OPENERS: Final[dict[str, Callable[[Packed], Any]]] = {
+    "value": open_value,
+    "blob": keep_packed,
+    "shelf": open_values,
 }
 
 

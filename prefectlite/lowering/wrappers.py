@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 import sys
 from array import array
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 from prefectlite.late import loaded
 from prefectlite.masking import hide_texts
 
 #: For how many bytes a value counts whose size cannot be told, as with Dask.
 UNKNOWN_SIZE: Final = 1_000_000
+#: From how many bytes on Dask is given them as they are: within a pickle it copies them again and again.
+BESIDE: Final = 1 << 20
 
 
 class Succeeded:
@@ -170,18 +173,22 @@ class Packed:
 
     Parameters
     ----------
-    payload : bytes
-        A pickled task or the pickled facts of a flow run.
+    payload : bytes or memoryview
+        A pickled constant or task, or the pickled facts of a flow run.
     """
 
-    __slots__ = ("payload",)
+    __slots__ = ("opened", "payload")
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes | memoryview) -> None:
         self.payload = payload
+        #: What was made of it in this process; it goes with this object, which Dask holds under a key.
+        self.opened: Any = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as constructor arguments."""
-        return type(self), (self.payload,)
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """Pickle as constructor arguments; many bytes go beside the pickle where there is such a way."""
+        # A few would keep the whole message in memory with which they came.
+        beside = operator.index(protocol) >= 5 and len(self.payload) >= BESIDE
+        return type(self), (pickle.PickleBuffer(self.payload) if beside else bytes(self.payload),)
 
     def __sizeof__(self) -> int:
         """Return the bytes of the payload too."""
@@ -306,12 +313,12 @@ class Hold(Exception):
         return type(self), ()
 
 
-def open_shelf(payload: bytes) -> Slots:
+def open_shelf(payload: bytes | memoryview) -> Slots:
     """Return values that came to the driver with their reports as if they were a bundle's.
 
     Parameters
     ----------
-    payload : bytes
+    payload : bytes or memoryview
         A pickled list with ``(started, ended, attempt, pickled value)`` for each slot, and behind these what
         else is to be told of it, as of ``Noted``; None where there is none.
 
@@ -336,12 +343,12 @@ def open_shelf(payload: bytes) -> Slots:
     return Slots(wrappers, len(payload))
 
 
-def open_literal(payload: bytes) -> Succeeded | Unreadable:
+def open_literal(payload: bytes | memoryview) -> Succeeded | Unreadable:
     """Unpickle a shared constant on a worker, once for all of its readers there.
 
     Parameters
     ----------
-    payload : bytes
+    payload : bytes or memoryview
         The pickled value.
 
     Returns

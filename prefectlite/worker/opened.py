@@ -1,11 +1,11 @@
-"""Tasks and flow facts as attempts use them: unpickled once per process. Knows envelopes; runs nothing."""
+"""Tasks and flow facts as attempts use them, unpickled once. Knows envelopes; runs nothing."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.core.facts import flow_facts
 from prefectlite.core.loggers import get_logger
@@ -13,6 +13,9 @@ from prefectlite.lowering.envelope import Envelope, FlowFacts, dumps_facts
 from prefectlite.lowering.functions import dumps_task
 from prefectlite.lowering.wrappers import Packed
 from prefectlite.masking import hide_texts
+
+#: Up to how many bytes something is kept for later runs, too.
+SMALL: Final = 1 << 16
 
 
 class OpenFlow:
@@ -22,13 +25,13 @@ class OpenFlow:
     ----------
     facts : FlowFacts
         What travelled.
-    payload : bytes
+    payload : bytes or memoryview
         It, pickled; empty where it did not have to be.
     """
 
     __slots__ = ("_payload", "context", "facts", "large", "log_attributes")
 
-    def __init__(self, facts: FlowFacts, payload: bytes = b"") -> None:
+    def __init__(self, facts: FlowFacts, payload: bytes | memoryview = b"") -> None:
         self.facts = facts
         self._payload = payload
         #: Tasks that made values too large for a bundle, and how many more bundles of each may go back whole.
@@ -46,7 +49,7 @@ class OpenFlow:
         """What travelled, pickled; made when it is asked for where it did not have to be."""
         if not self._payload:
             self._payload = dumps_facts(self.facts)
-        return self._payload
+        return bytes(self._payload)
 
 
 class OpenTask:
@@ -56,13 +59,13 @@ class OpenTask:
     ----------
     envelope : Envelope
         What travelled.
-    payload : bytes
+    payload : bytes or memoryview
         It, pickled; empty where it did not have to be.
     """
 
     __slots__ = ("_payload", "envelope", "logger")
 
-    def __init__(self, envelope: Envelope, payload: bytes = b"") -> None:
+    def __init__(self, envelope: Envelope, payload: bytes | memoryview = b"") -> None:
         self.envelope = envelope
         self._payload = payload
         self.logger = get_logger(envelope.name)
@@ -72,7 +75,7 @@ class OpenTask:
         """What travelled, pickled; made when it is asked for where it did not have to be."""
         if not self._payload:
             self._payload = dumps_task(self.envelope)
-        return self._payload
+        return bytes(self._payload)
 
 
 def open_flow(content: bytes | Packed) -> OpenFlow:
@@ -86,9 +89,15 @@ def open_flow(content: bytes | Packed) -> OpenFlow:
     Returns
     -------
     OpenFlow
-        The same object for the same payload, as long as it is not crowded out.
+        The same object for the same ``Packed``, which it goes with, and for the same bytes, as long as it is
+        not crowded out.
     """
-    return _flow(content.payload if isinstance(content, Packed) else content)
+    if isinstance(content, Packed):
+        if content.opened is None:
+            content.opened = _new_flow(content.payload)
+        flow: OpenFlow = content.opened
+        return flow
+    return _large_flow(content) if len(content) > SMALL else _flow(content)
 
 
 def open_task(content: bytes | Packed) -> OpenTask:
@@ -102,17 +111,28 @@ def open_task(content: bytes | Packed) -> OpenTask:
     Returns
     -------
     OpenTask
-        The same object for the same payload, as long as it is not crowded out.
+        The same object for the same ``Packed``, which it goes with, and for the same bytes, as long as it is
+        not crowded out.
     """
-    return _task(content.payload if isinstance(content, Packed) else content)
+    if isinstance(content, Packed):
+        if content.opened is None:
+            content.opened = _new_task(content.payload)
+        task: OpenTask = content.opened
+        return task
+    return _large_task(content) if len(content) > SMALL else _task(content)
 
 
-# Few: a run's parameters may be large, and a worker seldom serves many runs at once.
-@lru_cache(maxsize=16)
-def _flow(payload: bytes) -> OpenFlow:
+def _new_flow(payload: bytes | memoryview) -> OpenFlow:
     return OpenFlow(pickle.loads(payload), payload)
 
 
-@lru_cache(maxsize=512)
-def _task(payload: bytes) -> OpenTask:
+def _new_task(payload: bytes | memoryview) -> OpenTask:
     return OpenTask(pickle.loads(payload), payload)
+
+
+_flow: Final = lru_cache(maxsize=16)(_new_flow)
+_task: Final = lru_cache(maxsize=512)(_new_task)
+# A run's parameters may be large, as what a function closes over. They come as bare bytes only where bodies
+# have a process of their own, of one run after the other.
+_large_flow: Final = lru_cache(maxsize=1)(_new_flow)
+_large_task: Final = lru_cache(maxsize=4)(_new_task)
