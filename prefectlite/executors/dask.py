@@ -283,6 +283,7 @@ class DaskExecutor:
             if self.performance_report_path is None
             else os.fspath(self.performance_report_path),
             stall_timeout=settings.stall_timeout if self._stall_timeout is None else self._stall_timeout,
+            annotations=_annotations(),
         )
         reach = self._reach(settings.dask.address)
         if reach is None:
@@ -454,6 +455,13 @@ def active_client() -> Any:
         return distributed.default_client()
     except ValueError:
         return None
+
+
+def _annotations() -> dict[str, Any]:
+    """Return what ``dask.annotate`` says here."""
+    # Who has said something has imported it.
+    dask: Any = loaded("dask")
+    return {} if dask is None else dict(dask.get_annotations())
 
 
 def _is_client(target: Any) -> bool:

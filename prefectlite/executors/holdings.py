@@ -128,6 +128,8 @@ class Holdings:
         """
         refused = self._too_many(link, spans)
         if place.cluster is None:
+            if place.owns_client and not link.must_keep:
+                return set()  # a client that nobody needs would miss a cluster that ends before the state
             return self._homes(link, spans, refused)
         self._spool(place, link, spans, refused)
         return set()

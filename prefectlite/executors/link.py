@@ -9,7 +9,7 @@ import contextlib
 import logging
 import warnings
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import dask.config
@@ -99,6 +99,8 @@ class Link(Again):
         self._is_called_off = False
         # Dask tasks that were let go of before they had ended.
         self._dropped: set[DaskKey] = set()
+        #: What ``dask.annotate`` said where the run was begun.
+        self.annotations: Mapping[str, Any] = {}
         #: What is not promised here, in a few words each.
         self.reservations = reservations(place, self.has_plugin)
         listen(self.client, self.route, self, by_name=self.has_plugin)
@@ -186,22 +188,17 @@ class Link(Again):
                 self._flying += len(cargo)
                 if is_tree(cargo.parts[0]):
                     self._trees.setdefault(cargo.parcel(0), []).append(cargo)
-        graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry, self._needs_of)
         is_large = bool(literals) and sum(len(literal.payload) for literal in literals) > LARGE_GRAPH
-        quiet: Any = contextlib.nullcontext()
+        around = contextlib.ExitStack()
         if is_large:
             quiet = dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"})
-        try:
-            if self.client.status != "running":
-                # Dask would take it and drop it while it looks for its scheduler.
-                raise ConnectionError(f"the client is {self.client.status}")
-            with quiet:
-                futures = self.client.get(graph, keys, sync=False)
-        except Exception as error:
-            raise ExecutorError(
-                f"Nothing can be sent to {self.place.name} any more ({type(error).__name__}: {error}). "
-                "Its scheduler or the client is gone; start it again and run the flow again."
-            ) from error
+            around.enter_context(quiet)
+        if self.annotations or dask.get_annotations():
+            # This may be another thread than the one that was told; and that Dask runs nothing again.
+            around.enter_context(dask.annotate(**{**self.annotations, "retries": 0}))
+        with around:
+            graph, keys = build_graph(packed, literals, self._entry, self._bundle_entry, self._needs_of)
+            futures = self._hand_over(graph, keys)
         if packed:
             self._unconfirmed.append(packed[-1].key)
         count = len(literals)
@@ -212,6 +209,19 @@ class Link(Again):
             self.futures.hold(future, shares)
             if isinstance(one, Bundle) and one.covers:
                 self._drop_if_over(one)
+
+    def _hand_over(self, graph: Any, keys: Sequence[DaskKey]) -> Sequence[Any]:
+        try:
+            if self.client.status != "running":
+                # Dask would take it and drop it while it looks for its scheduler.
+                raise ConnectionError(f"the client is {self.client.status}")
+            futures: Sequence[Any] = self.client.get(graph, keys, sync=False)
+        except Exception as error:
+            raise ExecutorError(
+                f"Nothing can be sent to {self.place.name} any more ({type(error).__name__}: {error}). "
+                "Its scheduler or the client is gone; start it again and run the flow again."
+            ) from error
+        return futures
 
     def _drop_if_over(self, one: Bundle) -> None:
         """Let go of a part of a reduce that was heard of, and needed no more, before its future was held."""

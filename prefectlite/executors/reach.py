@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from prefectlite.errors import ExecutorError
 from prefectlite.executors.cluster import Place, ask_workers, scheduler_file_address
 from prefectlite.executors.security import client_context
+from prefectlite.late import loaded
 
 #: How long to look for a scheduler at an address, in seconds.
 CONNECT_TIMEOUT: Final = 5.0
@@ -80,13 +81,8 @@ def borrow_client(client: Any) -> Place:
     address = client.scheduler.address
     if not client.asynchronous:
         return Place(client, _name_of(client), False, None, address.startswith("inproc://"))
-    if client.cluster is not None and _running_loop() is client.loop.asyncio_loop:
-        raise ExecutorError(
-            f"The asynchronous Dask client of {address} and its cluster live in the event loop that this "
-            "call would block, so the flow could never end. Call it from another thread with "
-            "'await asyncio.to_thread(flow.run)', or pass a synchronous Client (asynchronous=False), "
-            "which works in notebooks too."
-        )
+    if client.cluster is not None:
+        _refuse_own_loop(f"asynchronous Dask client of {address} and its cluster live", client.loop)
     return _connect(address, {"security": client.security})
 
 
@@ -115,7 +111,7 @@ def borrow_cluster(cluster: Any) -> Place:
     Raises
     ------
     ExecutorError
-        When the cluster is not running.
+        When the cluster is not running, or in the event loop that the call would block.
     """
     status = getattr(cluster.status, "name", str(cluster.status))
     if status != "running":
@@ -123,6 +119,7 @@ def borrow_cluster(cluster: Any) -> Place:
             f"The cluster {type(cluster).__name__} is {status}, so nothing can run there; pass one that "
             "is running, or its class with cluster_kwargs, so that each flow run starts its own."
         )
+    _refuse_own_loop(f"cluster {type(cluster).__name__} lives", getattr(cluster, "loop", None))
     place = _connect(cluster.scheduler_address, {"security": cluster.security})
     place.name = type(cluster).__name__
     return place
@@ -174,11 +171,33 @@ def reach_address(address: str, client_kwargs: Mapping[str, Any]) -> Place:
     scheme, _, rest = address.rpartition("://")
     if scheme in ("http", "https"):
         raise _is_dashboard(address)
+    _refuse_own_loop(f"Dask scheduler at {address!r} lives", _schedulers_loop(address))
     if scheme in ("", "tcp"):
         _knock(address, rest.strip("/"))
     elif scheme == "tls":
         _show_certificate(address, rest.strip("/"), client_context(address, client_kwargs.get("security")))
     return _connect(address, client_kwargs)
+
+
+def _refuse_own_loop(what: str, loop: Any) -> None:
+    """Say that something can never answer in this thread, if its event loop is this thread's."""
+    if loop is not None and _running_loop() is getattr(loop, "asyncio_loop", loop):
+        raise ExecutorError(
+            f"The {what} in the event loop that this call would block, so the flow could never end. Call it "
+            "from another thread with 'await asyncio.to_thread(flow.run)', or make a synchronous one "
+            "(asynchronous=False), which works in notebooks too."
+        )
+
+
+def _schedulers_loop(address: str) -> Any:
+    """Return the event loop of the scheduler at an address, if it is in this process."""
+    distributed: Any = loaded("distributed")
+    schedulers = () if distributed is None else distributed.Scheduler._instances
+    there = address.rpartition("://")[2].strip("/")
+    for one in list(schedulers):
+        if one.status.name == "running" and one.address.rpartition("://")[2] == there:
+            return one.loop
+    return None
 
 
 def _connect(address: str, client_kwargs: Mapping[str, Any]) -> Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from prefectlite.errors import ExecutorError
@@ -55,6 +55,8 @@ class DaskSession:
         Where to write Dask's performance report.
     stall_timeout : float
         As of ``Watch``.
+    annotations : mapping, optional
+        Of all Dask tasks, beside what tasks ask for themselves.
     """
 
     pickles = True
@@ -72,6 +74,7 @@ class DaskSession:
         watch_workers: bool = False,
         report_path: str | None = None,
         stall_timeout: float = math.inf,
+        annotations: Mapping[str, Any] | None = None,
     ) -> None:
         self._brief = brief
         self._deliver = deliver
@@ -83,6 +86,7 @@ class DaskSession:
         self._report_path = report_path
         self._report: PerformanceReport | None = None
         self._stall_timeout = stall_timeout
+        self._annotations = annotations or {}
         self._lock = threading.RLock()
         self._early: list[Callable[[Link], None]] = []
         self._place: Place | None = None
@@ -150,6 +154,7 @@ class DaskSession:
             self._seconds,
         )
         link.watches_workers = self._watch_workers
+        link.annotations = self._annotations
         self._dashboard_link = place.client.dashboard_link
         if self._report_path is not None:
             self._report = PerformanceReport(place.client, self._report_path)

@@ -16,6 +16,8 @@ from typing import Any
 from prefectlite.late import loaded
 
 _PLAIN = (list, tuple, str, range, bytes)
+#: What tables have: those of pandas, Dask, polars and pyarrow give columns, or nothing, by position.
+_COLUMNS = ("columns", "column_names")
 
 
 def length_of(value: Any) -> int | str:
@@ -46,7 +48,12 @@ def length_of(value: Any) -> int | str:
         return "it is None; return a list from the upstream, or wrap it in unmapped(...)"
     if isinstance(value, Set):
         return f"{article} {name} has no order; pass a list, or wrap it in unmapped(...)"
-    if isinstance(value, Mapping) or (hasattr(value, "keys") and not _is_series(value)):
+    kind = type(value)  # a Delayed of Dask has whatever it is asked for
+    if hasattr(kind, "__dask_graph__") and not hasattr(kind, "chunks"):
+        return f"{article} {name} has not been computed; pass x.compute(), or wrap it in unmapped(...)"
+    if any(hasattr(kind, one) for one in _COLUMNS):
+        return f"{article} {name} is a table; pass its rows, {_listed(value)}, or wrap it in unmapped(...)"
+    if isinstance(value, Mapping) or (hasattr(kind, "keys") and not _is_series(value)):
         return f"{article} {name} is read by key; pass {_listed(value)}, say, or wrap it in unmapped(...)"
     if not hasattr(value, "__getitem__") or isinstance(value, type):
         return f"{article} {name} has no elements by position; pass list(x), or wrap it in unmapped(...)"
@@ -207,11 +214,22 @@ def _span(part: Any) -> int:
 
 
 def _listed(value: Any) -> str:
-    """Return how to make a list of what is read by key, in Python."""
-    if callable(getattr(value, "values", None)):
+    """Return how to make a list of what is read by key, or of a table's rows, in Python."""
+    kind = type(value)
+    if callable(getattr(kind, "values", None)):
         return "list(x.values())"
-    # A table's values are an array; its rows are what one means to map over.
-    return 'x.to_dict("records")' if callable(getattr(value, "to_dict", None)) else "list(x)"
+    for name, how in _ROWS.items():
+        if callable(getattr(kind, name, None)):
+            return how
+    return "list(x)"
+
+
+#: How tables make a list of their rows; a pandas table's values are an array.
+_ROWS = {
+    "to_pylist": "x.to_pylist()",
+    "to_dicts": "x.to_dicts()",
+    "to_dict": 'x.to_dict("records")',
+}
 
 
 def _is_series(value: Any) -> bool:

@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Iterator
 
+import dask
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,12 +65,40 @@ class Table(Keyed):
     """As a pandas DataFrame is: its values are no method."""
 
     values = np.zeros((2, 1))
+    columns = ("a",)
 
     def to_dict(self, orient: str) -> list[dict[str, int]]:
         return [{"a": 1}, {"a": 2}] if orient == "records" else []
 
     def __iter__(self) -> Iterator[str]:
         return iter("a")
+
+
+class Arrow:
+    """As a pyarrow Table is: by position it gives columns, and its length is that of its rows."""
+
+    column_names = ("a",)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, place: int) -> list[int]:
+        return [[1, 2]][place]
+
+    def to_pylist(self) -> list[dict[str, int]]:
+        return [{"a": 1}, {"a": 2}]
+
+
+class Polars:
+    """As a polars DataFrame is."""
+
+    columns = ("a",)
+
+    def to_dict(self) -> dict[str, list[int]]:
+        return {"a": [1, 2]}
+
+    def to_dicts(self) -> list[dict[str, int]]:
+        return [{"a": 1}, {"a": 2}]
 
 
 class Columns(Keyed):
@@ -79,11 +108,12 @@ class Columns(Keyed):
 
 @pytest.mark.parametrize(
     ("value", "length"),
-    [({"a": 1, "b": 2, "c": 3}, 3), (Table(), 2), (Columns(), 2)],
-    ids=["dict", "table", "other"],
+    [({"a": 1, "b": 2, "c": 3}, 3), (Table(), 2), (Arrow(), 2), (Polars(), 2), (Columns(), 2)],
+    ids=["dict", "table", "arrow", "polars", "other"],
 )
 def test_the_list_that_is_named_for_what_is_read_by_key_maps(value: object, length: int) -> None:
     mend = str(length_of(value)).partition("pass ")[2].partition(", say")[0]
+    mend = mend.removeprefix("its rows, ").partition(", or")[0]
     assert length_of(eval(mend, {"x": value})) == length
 
 
@@ -95,6 +125,8 @@ def test_the_list_that_is_named_for_what_is_read_by_key_maps(value: object, leng
         (frozenset(), "a frozenset has no order"),
         ({"a": 1}, "a dict is read by key"),
         (Keyed(), "a Keyed is read by key"),
+        (Arrow(), "an Arrow is a table; pass its rows, x.to_pylist(),"),
+        (dask.delayed(1), "has not been computed; pass x.compute()"),
         ((x for x in "ab"), "a generator has no elements by position"),
         (7, "an int has no elements by position"),
         (list, "a type has no elements by position"),
