@@ -286,7 +286,9 @@ def as_resources(task_name: str, option: str, value: Any) -> dict[str, float]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise place.refuse_kind(value, mend)
     _check_sendable(place, value)
-    return {name: _number(place, amount, mend) for name, amount in value.items()}
+    return {
+        name: _number(Where(task_name, f"{option}[{name!r}]"), amount, mend) for name, amount in value.items()
+    }
 
 
 def asked_resources(

@@ -44,6 +44,10 @@ SHARE_LIMIT_OF_MANY: Final = 2 * 1024
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
 _TEXTS: Final = frozenset({str, bytes})
 _SHORT: Final = 256
+#: Stands in what a Dask future is pickled to.
+_FUTURES: Final = b"distributed.client"
+#: So many lists, one in the other, are searched for one.
+_DEPTH: Final = 4
 
 
 class Needs:
@@ -329,17 +333,31 @@ class Pantry:
         return key
 
     def _dumps(self, value: Any) -> bytes:
-        distributed = loaded("distributed")
-        if distributed is not None and isinstance(value, distributed.Future):
-            raise SerializationError(
-                "is a Dask future, which a worker could not read there; hand over what its `result()` "
-                "returns, or have a task submit the work"
-            )
         try:
-            return dumps(value, self._names)
+            payload = dumps(value, self._names)
         except SerializationError as error:
             kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
             raise SerializationError(f"is of type {kind}, which cannot be pickled ({error})") from error
+        if _FUTURES in payload and (where := _future_in(value)) is not None:
+            raise SerializationError(
+                f"{where} a Dask future, which a worker could not read there; hand over what its `result()` "
+                "returns, or have a task submit the work"
+            )
+        return payload
+
+
+def _future_in(value: Any, depth: int = _DEPTH) -> str | None:
+    """Return how a Dask future stands in a value, in a word; None where none is found."""
+    distributed: Any = loaded("distributed")
+    if distributed is None:
+        return None
+    if isinstance(value, distributed.Future):
+        return "is"
+    # Dask's own collections, once persisted, can be used where a worker has a client.
+    if not depth or not isinstance(value, dict | list | tuple | set | frozenset):
+        return None
+    parts = value.values() if isinstance(value, dict) else value
+    return "holds" if any(_future_in(part, depth - 1) for part in parts) else None
 
 
 def is_ours(recipe: Recipe) -> bool:

@@ -144,17 +144,23 @@ def test_another_version_on_a_worker_names_host_versions_and_mend(client, monkey
     assert socket.gethostname() in text
 
 
-def test_an_asynchronous_client_whose_cluster_lives_in_this_loop_is_refused():
+@pytest.mark.parametrize("which", ["client", "cluster", "address"])
+def test_what_lives_in_the_loop_that_would_be_blocked_is_refused(which):
     import asyncio
 
     async def main():
         async with (
-            LocalCluster(n_workers=0, processes=False, asynchronous=True, dashboard_address=":0") as cluster,
+            LocalCluster(
+                n_workers=0, processes=False, protocol="tcp", asynchronous=True, dashboard_address=":0"
+            ) as cluster,
             Client(cluster, asynchronous=True, set_as_default=False) as mine,
         ):
-            return refusal(DaskExecutor(mine))
+            places = {"client": mine, "cluster": cluster, "address": cluster.scheduler_address}
+            return refusal(DaskExecutor(places[which]))
 
-    assert "event loop" in asyncio.run(main())
+    said = asyncio.run(main())
+    assert "event loop that this call would block" in said
+    assert "asyncio.to_thread(flow.run)" in said
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,16 @@ def test_an_address_is_reached_and_left(dask_cluster):
     assert set(dask_cluster.scheduler.clients) == before
 
 
+@pytest.mark.parametrize(("size", "left"), [(10, 0), (100_000, 1)])
+def test_a_client_of_ours_stays_only_for_values_that_are_not_here_yet(dask_cluster, size, left):
+    with Flow("kept") as flow:
+        value = task(lambda: bytes(size), name="make")()
+    before = set(dask_cluster.scheduler.clients)
+    state = flow.run(executor=DaskExecutor(dask_cluster))
+    assert len(set(dask_cluster.scheduler.clients) - before) == left
+    assert state.result[value].result == bytes(size)
+
+
 def test_an_address_without_a_scheme_is_an_address(dask_cluster):
     bare = dask_cluster.scheduler_address.removeprefix("tcp://")
 

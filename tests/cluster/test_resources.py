@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
+import dask
 import pytest
-from distributed import Client, LocalCluster, Worker
+from distributed import Client, LocalCluster, Worker, get_worker
 
 from prefectlite import DaskExecutor, Flow, task
 
@@ -82,3 +83,50 @@ def test_a_task_run_that_no_worker_can_take_says_so_until_one_comes(bare, caplog
     assert state.result[hard].result == 2
     assert words not in told
     assert words not in run._run.description
+
+
+@pytest.mark.parametrize("bundle_size", [None, "auto"])
+@pytest.mark.parametrize("begins", ["run", "start"])
+def test_what_dask_annotate_says_holds_for_all_task_runs_of_a_run(borrowed, begins, bundle_size):
+    def where(_):
+        time.sleep(0.05)
+        return get_worker().address
+
+    with Flow("annotated") as flow:
+        first = task(where).map(range(12))
+        second = task(where).map(first)
+    asked = list(borrowed.scheduler_info()["workers"])[1]
+    executor = DaskExecutor(borrowed, bundle_size=bundle_size)
+    with dask.annotate(workers=[asked]):
+        state = flow.run(executor=executor) if begins == "run" else flow.start(executor=executor).wait(60)
+    assert state.result[first].result == state.result[second].result == [asked] * 12
+
+
+def test_a_tasks_own_wish_comes_before_dask_annotate(borrowed):
+    one, other = borrowed.scheduler_info()["workers"]
+
+    def where():
+        return get_worker().address
+
+    with Flow("annotated") as flow:
+        own, all_the_others = task(where, workers=[one])(), task(where, name="else")()
+    with dask.annotate(workers=[other]):
+        state = flow.run(executor=DaskExecutor(borrowed))
+    assert (state.result[own].result, state.result[all_the_others].result) == (one, other)
+
+
+@pytest.mark.parametrize("bundle_size", [None, "auto"])
+def test_dask_is_not_told_to_run_anything_again(borrowed, tmp_path, bundle_size):
+    def fails():
+        with (tmp_path / "began").open("a") as file:
+            file.write("x")
+        raise ValueError
+
+    with Flow("annotated") as flow:
+        once = task(fails)()
+        alone = task(fails, name="alone", idempotent=False)()
+    with dask.annotate(retries=3):
+        state = flow.run(executor=DaskExecutor(borrowed, bundle_size=bundle_size))
+    assert state.result[once].is_failed()
+    assert state.result[alone].is_failed()
+    assert (tmp_path / "began").read_text() == "xx"

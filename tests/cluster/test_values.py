@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
-from prefectlite import DaskExecutor, Flow, task
+from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.errors import ResultUnavailable
 
 pytestmark = pytest.mark.cluster
@@ -200,14 +200,27 @@ def test_a_large_value_that_one_run_alone_needs_is_gone_once_that_has_succeeded(
     assert (tmp_path / "failed").exists()
 
 
-def test_a_dask_future_as_a_constant_is_refused_by_name(client):
+@pytest.mark.parametrize(
+    ("around", "words"),
+    [
+        (lambda future: future, "is a Dask future"),
+        (lambda future: [future], "holds a Dask future"),
+        (lambda future: {"a": (1, {"b": future})}, "holds a Dask future"),
+        (lambda future: unmapped([future]), "holds a Dask future"),
+    ],
+    ids=["itself", "list", "deep", "unmapped"],
+)
+def test_a_dask_future_as_a_constant_is_refused_by_name(client, around, words):
+    same = task(lambda x, y=0: x, name="same")
+    value = around(client.submit(sum, [1, 2]))
     with Flow("futures") as flow:
-        told = task(lambda x: x, name="same")(client.submit(sum, [1, 2]))
+        told = same.map(value, [1]) if isinstance(value, unmapped) else same(value)
 
     state = flow.run(executor=DaskExecutor(client))
 
-    assert "its argument 'x' is a Dask future" in state.result[told].message
-    assert "`result()`" in state.result[told].message
+    said = state.result[told].map_states[0] if isinstance(value, unmapped) else state.result[told]
+    assert f"its argument 'x' {words}" in said.message
+    assert "`result()`" in said.message
 
 
 def test_a_result_on_a_cluster_that_has_ended_says_so(borrowed):

@@ -552,7 +552,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"nout": -1}, DefinitionError, "nout=-1"),
     ({"resources": ["GPU"]}, DefinitionTypeError, r"as in resources=\{'GPU': 1\}"),
     ({"resources": {1: 1}}, DefinitionTypeError, "give names and amounts"),
-    ({"resources": {"GPU": -1}}, DefinitionError, "resources=-1; give names and amounts"),
+    ({"resources": {"GPU": -1}}, DefinitionError, r"resources\['GPU'\]=-1; give names and amounts"),
     ({"priority": 1.5}, DefinitionTypeError, "give a whole number"),
     ({"workers": [1]}, DefinitionTypeError, "a worker's address or name"),
     ({"workers": 1}, DefinitionTypeError, "a worker's address or name"),
