@@ -214,7 +214,7 @@ class Cross:
         return place
 
     @property
-    def keys(self) -> Any:
+    def __class__(self) -> Any:
         raise RuntimeError("no questions")
 
 
