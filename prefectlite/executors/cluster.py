@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any, Final
@@ -307,6 +308,7 @@ def _local_cluster(
 ) -> tuple[Any, Future[None] | None]:
     import distributed
     from dask.system import CPU_COUNT
+    from distributed.deploy import Cluster
     from distributed.deploy.utils import nprocesses_nthreads
     from distributed.system import MEMORY_LIMIT
 
@@ -344,6 +346,9 @@ def _local_cluster(
         # each task: two to three times the cost of a small task. It guards against producers that run far
         # ahead of their consumers; here the window of the engine does.
         scheduler.WORKER_SATURATION = math.inf
+    # Dask gives up a worker that is not there 15 s after its process was lost, also one that was there
+    # meanwhile, and whose nanny starts it anew at that moment. Nannies need nobody to do that for them.
+    cluster._update_worker_status = partial(Cluster._update_worker_status, cluster)
     loop = cluster.loop.asyncio_loop
     if processes:
         asyncio.run_coroutine_threadsafe(_hold_interrupts_back(), loop).result()

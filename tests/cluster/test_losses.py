@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 
@@ -381,3 +382,25 @@ def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_pat
     assert len(fine) > 10
     assert all(ended[x].result == x for x in fine)
     assert all(len(noted(log, f"body{x} ")) == 1 for x in range(20))
+
+
+def test_a_worker_that_dies_twice_comes_back_on_an_own_cluster(tmp_path):
+    """Dask looks a while after the first loss whether it is there, and closed its nanny if it just was not."""
+    began = tmp_path / "began"
+
+    def dies(began):
+        if not began.exists():
+            began.write_text(repr(time.time()))
+            os._exit(3)
+        left = float(began.read_text()) + 3.9 - time.time()
+        if left > 0:
+            time.sleep(left)
+            os._exit(3)
+        return "ended"
+
+    with Flow("twice") as flow:
+        once = task(dies, max_crashes=2)(began)
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "4s"}):
+        run = flow.start(executor=DaskExecutor(n_workers=1, cluster_kwargs={"threads_per_worker": 1}))
+        state = run.wait(60)
+    assert state.result[once].result == "ended"
