@@ -7,7 +7,6 @@ garbage collector comes by.
 
 from __future__ import annotations
 
-import pickle
 import threading
 import weakref
 from collections import OrderedDict
@@ -21,7 +20,7 @@ from prefectlite.executors.protocol import Parcel, Session
 from prefectlite.results.kept import is_kept
 from prefectlite.results.result import Result
 from prefectlite.states.keys import RunKey
-from prefectlite.states.report import ResultRef, Results
+from prefectlite.states.report import ResultRef, Results, open_inline
 
 #: Pickled results up to this many bytes stay inside their states: they weigh no more than the state does.
 RIDES_ALONG: Final = 512
@@ -166,7 +165,7 @@ class Values:
         with self._lock:
             inline = self._inline.get((number, ref.submission))
         if isinstance(inline, bytes):
-            return pickle.loads(inline)
+            return open_inline(ref.run, inline)
         why = ""
         for session in reversed(self._sessions):
             try:

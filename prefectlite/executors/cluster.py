@@ -303,12 +303,30 @@ def _client_of(cluster: Any, is_growing: bool, kwargs: Mapping[str, Any]) -> Any
     return client
 
 
+def leave_workers_to_nannies(cluster: Any) -> None:
+    """Let nobody but its nanny give up a worker of a local cluster.
+
+    Dask closes the nanny of a worker that is not there 15 s after its process was lost, also if it was there
+    meanwhile, was lost again and is just being started. Who waits for the last worker then waits for ever.
+
+    Parameters
+    ----------
+    cluster : object
+        Any cluster; one that is not Dask's own local one is left as it is.
+    """
+    if not _is_local_cluster(type(cluster)):
+        return
+    from distributed.deploy import Cluster, SpecCluster
+
+    if type(cluster)._update_worker_status is SpecCluster._update_worker_status:
+        cluster._update_worker_status = partial(Cluster._update_worker_status, cluster)
+
+
 def _local_cluster(
     kwargs: dict[str, Any], n_workers: int | None, adaptive: bool, silence: int
 ) -> tuple[Any, Future[None] | None]:
     import distributed
     from dask.system import CPU_COUNT
-    from distributed.deploy import Cluster
     from distributed.deploy.utils import nprocesses_nthreads
     from distributed.system import MEMORY_LIMIT
 
@@ -346,9 +364,7 @@ def _local_cluster(
         # each task: two to three times the cost of a small task. It guards against producers that run far
         # ahead of their consumers; here the window of the engine does.
         scheduler.WORKER_SATURATION = math.inf
-    # Dask gives up a worker that is not there 15 s after its process was lost, also one that was there
-    # meanwhile, and whose nanny starts it anew at that moment. Nannies need nobody to do that for them.
-    cluster._update_worker_status = partial(Cluster._update_worker_status, cluster)
+    leave_workers_to_nannies(cluster)
     loop = cluster.loop.asyncio_loop
     if processes:
         asyncio.run_coroutine_threadsafe(_hold_interrupts_back(), loop).result()

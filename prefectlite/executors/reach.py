@@ -14,7 +14,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from prefectlite.errors import ExecutorError
-from prefectlite.executors.cluster import Place, ask_workers, scheduler_file_address
+from prefectlite.executors.cluster import Place, ask_workers, leave_workers_to_nannies, scheduler_file_address
 from prefectlite.executors.security import client_context
 from prefectlite.late import loaded
 
@@ -79,6 +79,7 @@ def borrow_client(client: Any) -> Place:
             "running one, or its scheduler's address."
         )
     address = client.scheduler.address
+    leave_workers_to_nannies(client.cluster)
     if not client.asynchronous:
         return Place(client, _name_of(client), False, None, address.startswith("inproc://"))
     if client.cluster is not None:
@@ -120,6 +121,7 @@ def borrow_cluster(cluster: Any) -> Place:
             "is running, or its class with cluster_kwargs, so that each flow run starts its own."
         )
     _refuse_own_loop(f"cluster {type(cluster).__name__} lives", getattr(cluster, "loop", None))
+    leave_workers_to_nannies(cluster)
     place = _connect(cluster.scheduler_address, {"security": cluster.security})
     place.name = type(cluster).__name__
     return place

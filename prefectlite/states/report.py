@@ -83,16 +83,45 @@ class ResultRef(Holder):
         Raises
         ------
         ResultUnavailable
-            When no place holds the value any more.
+            When no place holds the value any more, or its pickle cannot be opened.
         """
         if self.inline is not None:
-            return pickle.loads(self.inline)
+            return open_inline(self.run, self.inline)
         if self.source is None:
             raise ResultUnavailable(
                 f"The result of {self.run} ({self.nbytes} bytes) was not kept with its state; "
                 "read it while the flow run's state is alive, or give the task keep_result=True."
             )
         return self.source.fetch(self)
+
+
+def open_inline(run: RunKey, inline: bytes) -> Any:
+    """Return a value that came with its report.
+
+    Parameters
+    ----------
+    run : RunKey
+        Whose it is, for the error.
+    inline : bytes
+        It, pickled.
+
+    Returns
+    -------
+    object
+        The value.
+
+    Raises
+    ------
+    ResultUnavailable
+        When its own code refuses to make it anew.
+    """
+    try:
+        return pickle.loads(inline)
+    except Exception as error:
+        raise ResultUnavailable(
+            f"The result of task run {run} was kept as its pickle, which cannot be opened "
+            f"({type(error).__name__}: {error}). Have the body return what can be pickled and opened here."
+        ) from error
 
 
 class Report(NamedTuple):

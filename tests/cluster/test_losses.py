@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import dask
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
 from prefectlite.executors import retiring
@@ -384,7 +386,8 @@ def test_what_had_not_begun_on_a_dead_worker_of_our_own_begins_elsewhere(tmp_pat
     assert all(len(noted(log, f"body{x} ")) == 1 for x in range(20))
 
 
-def test_a_worker_that_dies_twice_comes_back_on_an_own_cluster(tmp_path):
+@pytest.mark.parametrize("whose", ["ours", "cluster", "client"])
+def test_a_worker_of_a_local_cluster_that_dies_twice_comes_back(tmp_path, whose):
     """Dask looks a while after the first loss whether it is there, and closed its nanny if it just was not."""
     began = tmp_path / "began"
 
@@ -400,7 +403,15 @@ def test_a_worker_that_dies_twice_comes_back_on_an_own_cluster(tmp_path):
 
     with Flow("twice") as flow:
         once = task(dies, max_crashes=2)(began)
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "4s"}):
-        run = flow.start(executor=DaskExecutor(n_workers=1, cluster_kwargs={"threads_per_worker": 1}))
-        state = run.wait(60)
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with contextlib.ExitStack() as closing:
+        closing.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "4s"}))
+        if whose == "ours":
+            executor = DaskExecutor(cluster_kwargs=options)
+        else:
+            place = cluster = closing.enter_context(LocalCluster(silence_logs=50, **options))
+            if whose == "client":
+                place = closing.enter_context(Client(cluster, set_as_default=False))
+            executor = DaskExecutor(place)
+        state = flow.start(executor=executor).wait(60)
     assert state.result[once].result == "ended"

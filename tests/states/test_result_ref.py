@@ -57,6 +57,18 @@ def test_a_value_that_no_place_holds_is_refused_with_its_name_and_the_mend() -> 
         ResultRef(KEY, nbytes=7).fetch()
 
 
+class Stubborn:
+    """It is pickled, and not made anew."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def test_a_value_that_cannot_be_opened_is_refused_with_its_name_and_the_reason() -> None:
+    with pytest.raises(ResultUnavailable, match=r"load-1\[3\] .*ValueError: invalid literal.*'no number'"):
+        ResultRef(KEY, inline=pickle.dumps(Stubborn())).fetch()
+
+
 def test_the_source_counts_neither_for_equality_nor_for_the_repr() -> None:
     assert ResultRef(KEY, source=Shelf(1)) == ResultRef(KEY)
     assert "Shelf" not in repr(ResultRef(KEY, source=Shelf(1)))
