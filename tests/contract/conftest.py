@@ -18,6 +18,9 @@ from prefectlite.states import Mapped, State
 from tests.contract.submitting import Calls, Threads
 from tests.docs.pages import definitions_of
 
+#: Read here, before any body runs: Python 3.11 counts the depth of what it parses for all threads together, so that
+#: a thread of an earlier test, which tells its traceback just then, can fail it.
+PARTS = definitions_of("docs/parts.md")
 #: The last are executors of a user's own: one that builds on ``AttemptSession``, and such as Prefect 1 had.
 OWN = ("own-threads", "submits-calls", "submits-threads", "submits-processes")
 PLACES = (
@@ -57,7 +60,7 @@ def pool_of_processes() -> Iterator[Any]:
     """The executor with processes of ``docs/parts.md``, whose pool lasts from test to test."""
     # A fork of this process, in which threads run, might take along locks that nobody would release.
     server = multiprocessing.get_context("forkserver")
-    executor = definitions_of("docs/parts.md")["ProcessesExecutor"](2, mp_context=server)
+    executor = PARTS["ProcessesExecutor"](2, mp_context=server)
     with executor.start():
         # What a daemon starts is one, and no test is asked why it is still there.
         first = threading.Thread(target=executor.pool.submit, args=(int,), daemon=True)
@@ -109,7 +112,7 @@ def executor(place: str, request: pytest.FixtureRequest) -> Any:
     if place == "submits-processes":
         return request.getfixturevalue("pool_of_processes")
     if place == "own-threads":
-        return definitions_of("docs/parts.md")["ThreadsExecutor"](2)
+        return PARTS["ThreadsExecutor"](2)
     kind = "process_client" if place == "dask-processes" else "thread_client"
     return DaskExecutor(request.getfixturevalue(kind), bundle_size=7 if place == "dask-bundles" else None)
 

@@ -17,6 +17,8 @@ from prefectlite.errors import PrefectliteError, ResultCorrupt, ResultError, Res
 from prefectlite.results import FolderStore, FsspecStore, Store
 from tests.docs.pages import definitions_of
 
+PARTS = definitions_of("docs/parts.md")
+
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -26,7 +28,7 @@ def names_in(folder: Path) -> list[str]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Ours, and one of a user's own, from ``docs/parts.md``."""
     if request.param == "own":
-        return definitions_of("docs/parts.md")["SQLiteStore"](tmp_path / "s")
+        return PARTS["SQLiteStore"](tmp_path / "s")
     return FolderStore(tmp_path / "s") if request.param == "folder" else FsspecStore(f"file://{tmp_path}/s")
 
 
