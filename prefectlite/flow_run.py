@@ -216,7 +216,7 @@ class FlowRun:
         key = self._key(task)
         told = explain(self._run.journal, key, self._run.flow_name)
         asked = self._run.waiting_for(key)
-        return f"{told}\n  It waits for a worker with {asked}; none has that now." if asked else told
+        return f"{told}\n  It waits for {asked}; there is none now." if asked else told
 
     def _key(self, task: AnyTask | RunKey | str) -> RunKey:
         slugs = self._run.slugs

@@ -56,7 +56,7 @@ class Places:
         return getattr(self._session, "leaves_behind", "")
 
     def waiting_for(self, run: int) -> str:
-        """Return what a task run in flight asks for that the place lacks.
+        """Return what a task run in flight waits for in its place.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Places:
         Returns
         -------
         str
-            In words; empty when it lacks nothing.
+            In words; empty when it waits for nothing known.
         """
         return "" if self._session is None else self._session.waiting_for(run)
 

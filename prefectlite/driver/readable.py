@@ -115,7 +115,7 @@ class ReadableRun:
             return task_states(self._compiled, self._engine)
 
     def waiting_for(self, key: RunKey) -> str:
-        """Return what a task run in flight asks for that no worker has.
+        """Return what a task run in flight waits for, where it was sent.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class ReadableRun:
         Returns
         -------
         str
-            In words; empty when it does not wait for that.
+            Such as ``"a worker with the resources GPU=1"``; empty when it waits for nothing known.
         """
         with self._lock:
             number = None if self._engine is None else self._engine.run_of(key)

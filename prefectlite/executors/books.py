@@ -59,6 +59,8 @@ class Books:
         self._inline_bytes = 0
         #: Dask tasks that no worker can take, and what they ask for, in words.
         self.unplaced: dict[DaskKey, str] = {}
+        #: Whether the cluster had no worker when it was last looked at.
+        self.is_deserted = False
         #: Dask tasks that were lost with a worker, or lost values since they ended.
         self.gone: set[DaskKey] = set()
         #: Dask tasks that were lost with a worker, of whose readers nobody has thought yet.
@@ -93,7 +95,7 @@ class Books:
         return None
 
     def waiting_for(self, run: int) -> str:
-        """Return what a task run in flight asks for that no worker has.
+        """Return what a task run in flight waits for on the cluster.
 
         Parameters
         ----------
@@ -103,13 +105,14 @@ class Books:
         Returns
         -------
         str
-            In words; empty when it does not wait for that.
+            Such as ``"a worker with the resources GPU=1"``; empty when a worker can take it.
         """
         with self._books:
-            for key, asked in self.unplaced.items():
+            for key in list(self.cargo if self.is_deserted else self.unplaced):
                 cargo = self.cargo.get(key)
                 if cargo is not None and any(cargo.parcel(slot)[0] == run for slot in cargo.open_slots()):
-                    return asked
+                    asked = self.unplaced.get(key)
+                    return f"a worker with {asked}" if asked else "a worker"
         return ""
 
     @property

@@ -142,7 +142,9 @@ class Hearing(Trees):
             self.doubt.set()
 
     def _worker_seen(self, address: str, came: bool) -> None:
-        """Tell the log of a worker that came or is gone."""
+        """Note a worker that came, and tell the log of it or of one that is gone."""
+        if came:
+            self.is_deserted = False
         if self.watches_workers:
             _logger.info("Worker %s %s.", address, "came" if came else "is gone")
 

@@ -84,7 +84,7 @@ class Session(Protocol):
         ...
 
     def waiting_for(self, run: int) -> str:
-        """Return what a task run in flight asks for that the place lacks.
+        """Return what a task run in flight waits for in its place.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Session(Protocol):
         Returns
         -------
         str
-            In words; empty when it lacks nothing.
+            In words; empty when it waits for nothing known.
         """
         ...
 

@@ -189,6 +189,7 @@ class DaskSession:
         parts = [self._place.description]
         if self._link is not None:
             parts += self._link.reservations
+            parts += ["no workers"] * self._link.is_deserted
             parts += [f"no worker has {asked}" for asked in sorted(set(self._link.unplaced.copy().values()))]
         return ", ".join(parts)
 
@@ -198,7 +199,7 @@ class DaskSession:
         return left_by_cancel(self._place)
 
     def waiting_for(self, run: int) -> str:
-        """Return what a task run in flight asks for that no worker has.
+        """Return what a task run in flight waits for on the cluster.
 
         Parameters
         ----------
@@ -208,7 +209,7 @@ class DaskSession:
         Returns
         -------
         str
-            In words; empty when it does not wait for that.
+            Such as ``"a worker with the resources GPU=1"``; empty when a worker can take it.
         """
         return "" if self._link is None else self._link.waiting_for(run)
 

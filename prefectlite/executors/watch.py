@@ -56,7 +56,6 @@ class Watch:
         self._link = link
         self._stall_timeout = stall_timeout
         self._stalls_looked = time.monotonic()
-        self._told_of_none = False
         self._lookout = Lookout(link.place.cluster) if link.place.can_kill else None
         self._stopped = threading.Event()
         #: Attempts that had ended at the last look already.
@@ -144,11 +143,11 @@ class Watch:
             workers = ask(scheduler.prefectlite_workers)
         except Exception:
             return  # whatever that means, other looks will tell
-        if not workers and not self._told_of_none:
+        if not workers and not link.is_deserted:
             # Those of a LocalCluster in a notebook, say, end when its kernel is interrupted.
             text = "The cluster %s has no workers; what was sent there waits until one comes."
             _logger.warning(text, link.place.name)
-        self._told_of_none = not workers
+        link.is_deserted = not workers
         link.give_up([(tuple(key), "input-unreachable", text) for key, text in found])
 
     def _ask(self, keys: Sequence[DaskKey]) -> None:

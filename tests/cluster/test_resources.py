@@ -48,6 +48,7 @@ def test_a_cluster_without_workers_is_told_of_once_until_one_comes(caplog):
         with caplog.at_level(logging.WARNING, "prefectlite"):
             run = flow.start(executor=DaskExecutor(client, stall_timeout=0.1))
             until(lambda: "LocalCluster has no workers" in caplog.text)
+            assert run.explain(one).endswith("It waits for a worker; there is none now.")
             time.sleep(2.5)
         worker = add_worker(client)
         state = run.wait(30)

@@ -22,7 +22,7 @@ class Session:
         self.description, self.log = description, log
 
     def waiting_for(self, run: int) -> str:
-        return f"{run} GPUs"
+        return f"a worker with {run} GPUs"
 
     def close(self, keep: Any) -> None:
         self.log.append((self.description, keep))
@@ -68,7 +68,7 @@ def test_one_place_at_most_is_open_and_the_next_one_comes_after_it() -> None:
     places.hold()
     places.close([(0, 1, 2)])
     places.close()
-    assert (places.description, places.waiting_for(3), places.count) == ("f 1", "3 GPUs", 1)
+    assert (places.description, places.waiting_for(3), places.count) == ("f 1", "a worker with 3 GPUs", 1)
 
     assert places.open() is not first
     places.interrupt()

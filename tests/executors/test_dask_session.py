@@ -27,6 +27,7 @@ class FakeLink:
         self.sent, self.released = [], []
         self.nbytes = {}
         self.unplaced = {}
+        self.is_deserted = False
         self.futures = Futures(place.client)
         self.berths = Berths()
         self.must_keep = True
