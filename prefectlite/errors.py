@@ -7,7 +7,11 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
+
+#: What code of a user's own may raise where we call it; what else there is comes from outside, as an
+#: interrupt does. A module may end its program where it is imported, on a machine without a GPU, say.
+OF_USER_CODE: Final = (Exception, SystemExit)
 
 
 class PrefectliteError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -25,13 +26,18 @@ ANSWER_TIMEOUT: Final = 10.0
 _HOST_AND_PORT: Final = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+$")
 # What is asked of the scheduler and of each worker. It goes as text, since a process that lacks prefectlite
 # could not look up a function of ours.
-_VERSION: Final = "(__import__('socket').gethostname(), __import__('prefectlite').__version__)"
+_VERSION: Final = (
+    "(__import__('socket').gethostname(), __import__('prefectlite').__version__,"
+    " '%d.%d' % __import__('sys').version_info[:2], __import__('distributed').__version__)"
+)
 # Of a scheduler: what Dask tells its workers apart by, by address. A process may hold several schedulers.
 _WORKERS: Final = (
     "{address: worker.server_id for one in __import__('distributed').Scheduler._instances"
     " if %r in one.clients for address, worker in one.workers.items()}"
 )
 _PATIENCE: Final = 0.3
+_logger = logging.getLogger(__name__)
+_SCHEDULER: Final = "the scheduler"
 #: How often to look whether a client is connected, in seconds.
 _GLANCE: Final = 0.01
 #: By client, which workers said the right version: what Dask tells each apart by, by address.
@@ -304,7 +310,7 @@ def _is_dashboard(address: str) -> ExecutorError:
 
 
 def check_versions(place: Place) -> None:
-    """Make sure that scheduler and workers have this very prefectlite.
+    """Make sure that scheduler and workers have this very prefectlite, and workers this Python.
 
     Through a client that was in use before, new workers alone are asked: others have said it, and one that
     is busy might take long to say it again. Where the scheduler cannot say who is new, all of them are.
@@ -317,7 +323,8 @@ def check_versions(place: Place) -> None:
     Raises
     ------
     ExecutorError
-        When one of them lacks it or has another version; the text names host, versions and the mend.
+        When one of them lacks it or has another version, of Python another minor one; the text names host,
+        versions and the mend. Another Dask, and another Python of the scheduler, are warned of.
     """
     client = place.client
     said = _said.get(client, {})
@@ -357,26 +364,43 @@ def _workers_by_scheduler(client: Any) -> dict[str, str] | None:
 def _scheduler_s(client: Any) -> dict[str, Any]:
     """Return the scheduler's answer; none from one that was told to open no pickles of its clients."""
     try:
-        return {"the scheduler": client.run_on_scheduler(eval, _VERSION)}
+        return {_SCHEDULER: client.run_on_scheduler(eval, _VERSION)}
     except (ImportError, AttributeError) as error:
-        return {"the scheduler": error}
+        return {_SCHEDULER: error}
     except ValueError:
         return {}
 
 
 def _judge(found: Mapping[str, Any]) -> None:
-    ours = eval(_VERSION)[1]
+    """Refuse places that cannot do our work; of those that may misunderstand us, tell."""
+    here, ours, python, dask = eval(_VERSION)
     for who, answer in found.items():
         if isinstance(answer, ImportError | AttributeError):
             raise ExecutorError(
                 f"prefectlite {ours} cannot be imported on {who} ({type(answer).__name__}: {answer}). "
                 f"Install the same version there, for example with pip install prefectlite=={ours}."
             )
-        if isinstance(answer, tuple) and answer[1] != ours:
+        if not isinstance(answer, tuple):
+            continue
+        host, theirs, their_python, their_dask = answer
+        if theirs != ours:
             raise ExecutorError(
-                f"prefectlite is {answer[1]} on {who} (host {answer[0]}), but {ours} here (host "
-                f"{socket.gethostname()}). Install one version in all places."
+                f"prefectlite is {theirs} on {who} (host {host}), but {ours} here (host {here}). Install one "
+                "version in all places."
             )
+        if their_python != python and who != _SCHEDULER:
+            # Functions travel as bytecode: another version crashes by it, or computes something else.
+            raise ExecutorError(
+                f"Python is {their_python} on {who} (host {host}), but {python} here (host {here}), and "
+                "neither runs what the other compiled. Use one version in all places."
+            )
+        for name, there, at_home in (("Python", their_python, python), ("Dask", their_dask, dask)):
+            if there != at_home:
+                _logger.warning(
+                    "%s is %s on %s (host %s), but %s here: they may misunderstand each other, and a worker "
+                    "may be lost by that. Install one version in all places.",
+                    *(name, there, who, host, at_home),
+                )
 
 
 def _running_loop() -> Any:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
-from prefectlite.errors import SerializationError
+from prefectlite.errors import OF_USER_CODE, SerializationError
 from prefectlite.late import loaded
 
 _PROTOCOL: Final = 5
@@ -169,7 +169,7 @@ def weigh(value: Any, limit: int, *, prove: bool) -> Weight:
     if prove and weight.inline is not None:
         try:
             pickle.loads(weight.inline)
-        except Exception as error:
+        except OF_USER_CODE as error:
             text = f"it can be written, but not be rebuilt: {type(error).__name__}: {error}"
             raise SerializationError(text) from error
     return weight

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from prefectlite.errors import ResultUnavailable
+from prefectlite.errors import OF_USER_CODE, ResultUnavailable
 from prefectlite.states.holders import Holder
 from prefectlite.states.keys import RunKey
 
@@ -117,7 +117,7 @@ def open_inline(run: RunKey, inline: bytes) -> Any:
     """
     try:
         return pickle.loads(inline)
-    except Exception as error:
+    except OF_USER_CODE as error:
         raise ResultUnavailable(
             f"The result of task run {run} was kept as its pickle, which cannot be opened "
             f"({type(error).__name__}: {error}). Have the body return what can be pickled and opened here."

@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-from prefectlite.errors import SerializationError, TaskError
+from prefectlite.errors import OF_USER_CODE, SerializationError, TaskError
 from prefectlite.lowering.envelope import RetryOn
 from prefectlite.masking import KNOWN, MASK, is_secret, mask, secrets_in
 from prefectlite.results.serializers import dumps, dumps_failure, let_travel
@@ -24,8 +24,6 @@ _LONGEST_TEXT: Final = 20_000
 _MOST_LOOKS: Final = 64
 _LARGEST_LOOK: Final = 2048
 _MOST_MARKS: Final = 128
-#: What code of an exception's own may raise; what else there is comes from outside, as an interrupt does.
-_RAISED: Final = (Exception, SystemExit)
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 #: Their texts are made from more than they are pickled with: other tracebacks, names near at hand.
 _DEEP: Final = (Signal, BaseExceptionGroup, NameError, AttributeError, ImportError)
@@ -355,7 +353,7 @@ def _formatted(error: BaseException) -> str:
             type(error), error, _users(error.__traceback__), compact=True
         ).format()
         return "".join(lines)
-    except _RAISED:
+    except OF_USER_CODE:
         return f"{described(error)}\n"
 
 
@@ -363,7 +361,7 @@ def _reveals(error: BaseException) -> bool:
     """Return whether a secret stands in what an exception, or one behind it, says or holds."""
     try:
         told = f"{_formatted(error)}{error.args!r}{vars(error)!r}{_text_of(error)}"
-    except _RAISED:
+    except OF_USER_CODE:
         return True  # what cannot be looked at may say anything
     return mask(told) != told
 
@@ -383,5 +381,5 @@ def _name_of(error: BaseException) -> str:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except _RAISED as raised:
+    except OF_USER_CODE as raised:
         return f"<its text raised {type(raised).__name__}>"

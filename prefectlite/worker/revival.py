@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from prefectlite.errors import OF_USER_CODE
 from prefectlite.lowering.keys import DataKey
 from prefectlite.lowering.wrappers import Done, Held, Noted, NotedDone, Succeeded
 from prefectlite.worker.records import AGAIN, DROPPED, FACTS, FACTS_DROPPED, LOST, SAID, VALUE, Kept, Record
@@ -75,7 +76,7 @@ def said_by(kept: Kept, key: DataKey | None) -> Item | None:
             return None
         said: Item = pickle.loads(payload)
         return like(said, key, started, ended) if kind == AGAIN else said
-    except Exception:
+    except OF_USER_CODE:
         return None
 
 
@@ -107,6 +108,6 @@ def revive(kept: Kept, key: DataKey) -> tuple[Wrapper, Item] | None:
         return NotedDone(*times, told) if has_news else Done(*times), said
     try:
         value = pickle.loads(said[2])
-    except Exception:
+    except OF_USER_CODE:
         return None
     return Noted(value, *times, told) if has_news else Succeeded(value, *times), said

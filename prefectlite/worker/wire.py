@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from prefectlite.errors import SerializationError, TaskError
+from prefectlite.errors import OF_USER_CODE, SerializationError, TaskError
 from prefectlite.lowering.keys import BundleKey, DataKey
 from prefectlite.results.serializers import dumps, dumps_failure
 from prefectlite.states.report import Report
@@ -180,7 +180,7 @@ def _opened(payload: bytes) -> Success:
         if isinstance(state, Success):
             return state
         reason = f"it is a {type(state).__name__}"
-    except Exception as error:
+    except OF_USER_CODE as error:
         reason = described(error)
     return Success(
         f"The body ended well, but the state that it asked for cannot be read here: {reason}",
@@ -434,7 +434,7 @@ def decode(item: Sequence[Any]) -> Report:
         if isinstance(report, Report):
             return report._replace(started=started, ended=ended)
         reason = f"it is a {type(report).__name__}"
-    except Exception as error:
+    except OF_USER_CODE as error:
         reason = described(error)
     stand_in = TaskError(name, text, "")
     return Report(

@@ -15,6 +15,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 from distributed import Client, LocalCluster, Worker
 
@@ -236,6 +237,37 @@ def test_the_scheduler_s_version_is_asked(scheduler_elsewhere, happened, expecte
         scheduler_elsewhere.run_on_scheduler(exec, "import sys; sys.modules.pop('prefectlite')")
 
 
+@pytest.mark.parametrize(
+    ("happened", "expected"),
+    [
+        (
+            "import distributed; distributed.__version__ = '2020.1.0'",
+            "Dask is 2020.1.0 on the scheduler (host ",
+        ),
+        ("import sys; sys.version_info = (3, 9, 1)", "Python is 3.9 on the scheduler (host "),
+    ],
+)
+def test_another_dask_or_python_of_the_scheduler_is_warned_of(
+    scheduler_elsewhere, caplog, happened, expected
+):
+    mend = f"import sys, distributed; distributed.__version__ = {distributed.__version__!r}"
+    scheduler_elsewhere.run_on_scheduler(exec, happened)
+    try:
+        with caplog.at_level(logging.WARNING, "prefectlite"):
+            reach.check_versions(Place(scheduler_elsewhere, "here", False))
+    finally:
+        scheduler_elsewhere.run_on_scheduler(exec, f"{mend}; sys.version_info = {tuple(sys.version_info)}")
+
+    assert expected in caplog.text
+
+
+def test_a_worker_with_another_python_is_refused():
+    there = ("far", prefectlite.__version__, "3.9", distributed.__version__)
+
+    with pytest.raises(ExecutorError, match="Python is 3.9 on the worker tcp://w .host far.*Use one version"):
+        reach._judge({"the worker tcp://w": there})
+
+
 def test_a_scheduler_that_may_not_be_asked_is_not_asked(cluster_of):
     client = cluster_of(0, blocked_handlers=["run_function"])
     with pytest.raises(ValueError, match="run_function"):
@@ -318,11 +350,7 @@ def test_a_worker_that_could_not_say_its_version_is_asked_again(cluster_of, monk
 
     def ask(*_, workers, **__):
         asked.append(workers)
-        return (
-            {address: OSError("no connection")}
-            if len(asked) == 1
-            else {address: ("host", prefectlite.__version__)}
-        )
+        return {address: OSError("no connection")} if len(asked) == 1 else {address: eval(reach._VERSION)}
 
     monkeypatch.setattr(reach, "ask_workers", ask)
     for _ in range(3):

@@ -1,6 +1,7 @@
 """Where a value lies, and who fetches it."""
 
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -78,3 +79,17 @@ def test_the_source_counts_neither_for_equality_nor_for_the_repr() -> None:
 def test_a_report_survives_pickling() -> None:
     report = Report(None, 1.0, 2.0, inline=b"x", nbytes=1, where="tcp://a:1")
     assert pickle.loads(pickle.dumps(report)) == report
+
+
+class Leaving:
+    """Of a module that ends its program where it cannot work, as here."""
+
+    def __reduce__(self):
+        return sys.exit, ("no GPU here",)
+
+
+def test_a_value_whose_own_code_would_end_the_program_is_unavailable():
+    ref = ResultRef(RunKey("load-1"), 1, 10, pickle.dumps(Leaving()))
+
+    with pytest.raises(ResultUnavailable, match="SystemExit: no GPU here"):
+        ref.fetch()

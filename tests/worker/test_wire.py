@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from array import array
 from datetime import UTC, datetime
 
@@ -20,6 +21,13 @@ KEY = ("etl.load-1-0123abcd", -1, 1, 1, 1)
 class Unopenable(Exception):
     def __reduce__(self):
         return _refuse, ()
+
+
+class Leaving(Exception):
+    """Of a module that ends its program where it cannot work, as here."""
+
+    def __reduce__(self):
+        return sys.exit, ("no GPU here",)
 
 
 class Mute(Exception):
@@ -66,7 +74,7 @@ def test_what_there_is_to_tell_of_a_success_arrives_as_it_was_written():
 
 
 @pytest.mark.parametrize(
-    "payload", [pickle.dumps(Unopenable()), pickle.dumps(Mute()), pickle.dumps("no state")]
+    "payload", [pickle.dumps(one) for one in (Unopenable(), Mute(), Leaving(), "no state")]
 )
 def test_a_state_of_a_success_that_cannot_be_opened_here_is_a_success_that_says_so(payload):
     found = wire.noted(Report(None, 1.0, 2.0), (payload, None, None)).success
@@ -89,7 +97,14 @@ def test_another_report_arrives_as_it_was_written():
     assert wire.decode(wire.encode(KEY, report)) == report
 
 
-@pytest.mark.parametrize(("error", "why"), [(Unopenable(), "theirs"), (Mute(), "Mute: <its text raised")])
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Unopenable(), "theirs"),
+        (Mute(), "Mute: <its text raised"),
+        (Leaving(), "SystemExit: no GPU here"),
+    ],
+)
 def test_a_report_that_cannot_be_opened_here_is_a_failure_that_says_so(error, why):
     report = Report(Failed("it broke", error), 1.0, 2.0)
 
