@@ -264,7 +264,7 @@ def test_another_dask_or_python_of_the_scheduler_is_warned_of(
 def test_a_worker_with_another_python_is_refused():
     there = ("far", prefectlite.__version__, "3.9", distributed.__version__)
 
-    with pytest.raises(ExecutorError, match="Python is 3.9 on the worker tcp://w .host far.*Use one version"):
+    with pytest.raises(ExecutorError, match=r"Python is 3\.9 on the worker tcp://w .host far.*Use one version"):
         reach._judge({"the worker tcp://w": there})
 
 
@@ -336,7 +336,7 @@ def test_a_worker_of_another_version_is_refused_each_time(cluster_of, monkeypatc
     reach.check_versions(place)
     client.cluster.scale(2)
     client.wait_for_workers(2)
-    monkeypatch.setattr(reach, "ask_workers", lambda *_, **__: {"tcp://w": ("host", "0.0.1")})
+    monkeypatch.setattr(reach, "ask_workers", lambda *_, **__: {"tcp://w": ("host", "0.0.1", "3.9", "")})
     for _ in range(2):
         with pytest.raises(ExecutorError, match=r"0\.0\.1 on the worker tcp://w \(host host\)"):
             reach.check_versions(place)
