@@ -163,4 +163,6 @@ def _not_loaded(what: str, error: BaseException) -> FlowLoadError:
             "when run as a script below `if __name__ == '__main__':`."
         )
     lines = own_lines("".join(traceback.format_exception(error)))
+    if "attempted relative import" in str(error):
+        lines.append("A file that imports from its own package is read as a module of it: -m PACKAGE.MODULE.")
     return FlowLoadError("\n".join([f"{what} could not be read, since its own code raised:", *lines]))

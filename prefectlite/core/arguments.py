@@ -162,9 +162,11 @@ class RunSignature:
         """
         names = [repr(name) for name in missing]
         what, it = ("the argument", "it") if len(names) == 1 else ("the arguments", "them")
+        first = next(iter(self.signature.parameters), "")
+        method = " For a method's object, write task(thing.method)." if first in ("self", "cls") else ""
         return (
             f"Task {task_name!r} takes {self}, but {what} {', '.join(names)} got no value; "
-            f"pass {it} in the call, or give {it} a default."
+            f"pass {it} in the call, or give {it} a default.{method}"
         )
 
     def __str__(self) -> str:
@@ -291,12 +293,13 @@ def _check(parameter: inspect.Parameter, task_name: str) -> None:
     if parameter.kind is parameter.VAR_POSITIONAL:
         raise DefinitionError(
             f"Task {task_name!r} takes *{parameter.name}, but a task's arguments need names, because edges "
-            f"carry them; take a list instead: `{parameter.name}: list`."
+            f"carry them; take a list instead: `{parameter.name}: list`. If a decorator put it there, "
+            "functools.wraps in it shows the function's own arguments."
         )
     if parameter.kind is parameter.POSITIONAL_ONLY:
         raise DefinitionTypeError(
             f"Task {task_name!r} takes {parameter.name!r} by position only, but a task's arguments are "
-            "handed over by name; remove the `/`, or wrap the function in one of your own."
+            "handed over by name; wrap the function in one of your own, or, in Python code, remove the `/`."
         )
     if parameter.name in RESERVED:
         raise DefinitionError(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final, NoReturn, Unpack
 
 from prefectlite.core.attributes import defaults_from_attrs
 from prefectlite.core.base import Task
 from prefectlite.core.options import OptionArgs
 from prefectlite.core.parameter import NO_DEFAULT
+from prefectlite.errors import DefinitionTypeError
 
 __all__ = [
     "Add",
@@ -33,7 +34,21 @@ __all__ = [
 ]
 
 
-class Operation(Task):
+class Undecided(Task):
+    """The base of what stands for a value that is not there while the flow is built."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> NoReturn:
+        """Refuse to be true: an ``if`` in a flow would decide before there is a value."""
+        raise DefinitionTypeError(
+            f"Whether {self.name!r} is true is known when the flow runs, not while it is built. Write "
+            "`with case(condition, True):` for an if, `a & b` for and, a.or_(b) for or, a.not_() for not; "
+            "or decide in the body of a task."
+        )
+
+
+class Operation(Undecided):
     """The base of what an operator makes of two values."""
 
     __slots__ = ()
@@ -168,7 +183,7 @@ class LessThanOrEqual(Operation):
     _compute = staticmethod(operator.le)
 
 
-class Not(Task):
+class Not(Undecided):
     """``not x``."""
 
     __slots__ = ()
@@ -178,7 +193,7 @@ class Not(Task):
         return not x
 
 
-class _LookUp(Task):
+class _LookUp(Undecided):
     """What takes a part of a value, or a default where there is no such part."""
 
     __slots__ = ("default",)

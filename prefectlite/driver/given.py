@@ -68,7 +68,7 @@ def given_parameters(
     if not isinstance(by_name, Mapping):
         raise ParameterNameError(
             f"Flow {flow.name!r} is given parameters={parameters!r}, which have no names; pass a dict: "
-            "parameters={'limit': 3}."
+            f"parameters={{{next((one.name for one in flow.parameters()), 'limit')!r}: 3}}."
         )
     given = {**by_name, **params}
     own = {one.name for one in flow.parameters()}

@@ -9,7 +9,7 @@ what cannot be iterated).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from itertools import accumulate
 from typing import Any
 
@@ -56,7 +56,8 @@ def length_of(value: Any) -> int | str:
     if isinstance(value, Mapping) or (hasattr(kind, "keys") and not _is_series(value)):
         return f"{article} {name} is read by key; pass {_listed(value)}, say, or wrap it in unmapped(...)"
     if not hasattr(value, "__getitem__") or isinstance(value, type):
-        return f"{article} {name} has no elements by position; pass list(x), or wrap it in unmapped(...)"
+        listed = "list(x)" if isinstance(value, Iterable) and not isinstance(value, type) else "a list"
+        return f"{article} {name} has no elements by position; pass {listed}, or wrap it in unmapped(...)"
     try:
         return len(value)
     except Exception as error:

@@ -99,6 +99,14 @@ def test_any_name_of_a_file_will_do_and_hides_no_other_module(name, write):
     assert all(sys.modules[key] is value for key, value in before.items())
 
 
+@pytest.mark.filterwarnings("ignore:can't resolve package:ImportWarning")
+def test_a_file_that_needs_its_package_is_told_how_it_is_read(write):
+    path = write("from . import tools\n")
+
+    with pytest.raises(FlowLoadError, match=r"read as a module of it: -m PACKAGE\.MODULE"):
+        load_file(path)
+
+
 def test_an_error_in_the_file_shows_its_own_lines_only(write):
     path = write("def f():\n    return {}['a']\n\nf()\n")
     with pytest.raises(FlowLoadError) as raised:

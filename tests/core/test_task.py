@@ -790,3 +790,26 @@ def test_only_constants_that_stand_for_arguments_are_auto_generated() -> None:
     }
     assert as_task(7).auto_generated
     assert not pickle.loads(pickle.dumps(made)).auto_generated
+
+
+@pytest.mark.parametrize(
+    "decide", [lambda x: x > 5, lambda x: x[0], lambda x: x.not_(), lambda x: 1 < x < 3, lambda x: max(x, 2)]
+)
+def test_what_an_operator_makes_is_neither_true_nor_false_before_it_runs(decide):
+    with FlowGraph("decides") as flow:
+        x = task(lambda: 0, name="count")()
+        with pytest.raises(
+            DefinitionTypeError, match=r"known when the flow runs.*with case\(condition, True\)"
+        ):
+            bool(decide(x))
+    assert x in flow.tasks
+
+
+def test_a_method_that_lacks_its_object_is_told_how_to_bring_it():
+    class Model:
+        @task
+        def fit(self, x):
+            return x
+
+    with FlowGraph("model"), pytest.raises(DefinitionTypeError, match=r"write task\(thing\.method\)"):
+        Model.fit(1)

@@ -264,7 +264,9 @@ def test_another_dask_or_python_of_the_scheduler_is_warned_of(
 def test_a_worker_with_another_python_is_refused():
     there = ("far", prefectlite.__version__, "3.9", distributed.__version__)
 
-    with pytest.raises(ExecutorError, match=r"Python is 3\.9 on the worker tcp://w .host far.*Use one version"):
+    with pytest.raises(
+        ExecutorError, match=r"Python is 3\.9 on the worker tcp://w .host far.*Use one version"
+    ):
         reach._judge({"the worker tcp://w": there})
 
 
