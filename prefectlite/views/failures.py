@@ -15,6 +15,10 @@ from prefectlite.views.frames import own_lines
 
 _NAMED: Final = 3  # runs that a group names
 _TEXTS: Final = 3  # messages that a group quotes
+#: How the message of a state begins whose body raised.
+_OF_THE_BODY: Final = "Unexpected error: "
+#: How Python's lines between two exceptions of a chain end.
+_CHAINED: Final = ("the following exception:", "another exception occurred:")
 
 
 @dataclass(slots=True)
@@ -142,7 +146,7 @@ def group_failures(runs: Iterable[tuple[RunKey, State]], line_limit: int = 20) -
         group = groups.get(found)
         if group is None:
             lines = own_lines(state.traceback, line_limit) if state.traceback else []
-            lines = _before_the_end(lines, f"{error_type}: {message_of(state, error)}")
+            lines = _before_the_end(lines, f"{error_type}: {_own_text(error)}")
             refused = isinstance(state, TriggerFailed)
             group = groups[found] = FailureGroup(*found, lines=lines, is_consequence=refused)
         group.add(run, message_of(state, error))
@@ -153,7 +157,12 @@ def _before_the_end(lines: list[str], said: str) -> list[str]:
     """Return the lines of a traceback, without its end if that only says once more what is said already."""
     start = len(lines) - len(said.splitlines())
     is_said = start >= 0 and not lines[start].startswith(" ") and "\n".join(lines[start:]).endswith(said)
-    return lines[:start] if is_said else lines
+    if not is_said:
+        return lines
+    # Of an exception that another one brought about, there is nothing left to lead to.
+    while start and (not lines[start - 1].strip() or lines[start - 1].endswith(_CHAINED)):
+        start -= 1
+    return lines[:start]
 
 
 def exception_of(state: State) -> BaseException | None:
@@ -205,20 +214,35 @@ def message_of(state: State, error: BaseException | None) -> str:
     Returns
     -------
     str
-        The exception's own text where it has one, else the state's message, if that says more than its type.
+        The exception's own text where it has one, after what the state says before it, ``Its argument 'x'
+        could not be made:``, say; else the state's message, if that says more than the exception's type.
     """
-    own = ""
-    if isinstance(error, TaskError):
-        own = error.message
-    elif error is not None:
-        try:
-            own = str(error)
-        except (Exception, SystemExit):  # a user's __str__ may fail like any other code of theirs
-            own = ""
+    own = _own_text(error)
     text = own or state.message or f"ended {type(state).__name__}"
-    if error is not None and not own and text.endswith(f": {type_name(error)}"):
-        text = "without a text"  # the message names the type alone, which is said beside it
+    if error is not None:
+        kind = type_name(error)
+        if own:
+            text = _lead(state.message or "", f"{kind}: {own}") + own
+        elif text.endswith(f": {kind}"):
+            text = "without a text"  # the message names the type alone, which is said beside it
     return text if len(text) <= 400 else text[:399] + "…"
+
+
+def _own_text(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, TaskError):
+        return error.message
+    try:
+        return str(error)
+    except (Exception, SystemExit):  # a user's __str__ may fail like any other code of theirs
+        return ""
+
+
+def _lead(message: str, said: str) -> str:
+    """Return what a message says before an exception: of what it is, where it is not of the body."""
+    lead = message.removesuffix(said)
+    return "" if lead in (message, _OF_THE_BODY) else lead
 
 
 def _inline(ref: ResultRef) -> Any:

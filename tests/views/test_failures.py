@@ -140,3 +140,21 @@ def test_an_exception_without_a_text_is_not_named_twice():
 
 def test_a_long_message_is_cut():
     assert len(message_of(Failed(), ValueError("x" * 1000))) == 400
+
+
+def test_what_failed_before_the_body_says_what_it_is_and_where_it_came_from():
+    error = ValueError("not here")
+    chain = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+    text = f'  File "a.py", line 1, in f\nKeyError: 3{chain}ValueError: not here'
+    state = Failed("Its argument 'row' could not be made: ValueError: not here", error, traceback=text)
+
+    [group] = group_failures([(RunKey("load-1"), state)])
+
+    assert message_of(state, error) == "Its argument 'row' could not be made: not here"
+    assert group.lines == ['  File "a.py", line 1, in f', "KeyError: 3"]
+
+
+def test_the_text_of_a_body_s_exception_is_told_alone():
+    error = ValueError("not here")
+
+    assert message_of(Failed("Unexpected error: ValueError: not here", error), error) == "not here"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
 
 import prefectlite.errors
@@ -71,3 +72,36 @@ def test_of_too_many_lines_the_last_ones_stay():
     text = "\n".join(f"line {n}" for n in range(20))
     assert own_lines(text, 3) == ["  ... 17 lines above", "line 17", "line 18", "line 19"]
     assert own_lines(text, 20) == text.splitlines()
+
+
+def test_lines_that_a_worker_lacked_are_put_in(monkeypatch):
+    cell = "/tmp/ipykernel_7/1.py"
+    lines = ["def boom(x):\n", "    return 1 / x\n", "boom(0)\n"]
+    monkeypatch.setitem(linecache.cache, cell, (sum(map(len, lines)), None, lines, cell))
+    text = f'''Traceback (most recent call last):
+  File "{HOUSE}/worker/attempt.py", line 3, in call
+  File "{cell}", line 3, in <module>
+  File "/gone.py", line 9, in unknown
+  File "{cell}", line 2, in boom
+    return 1 / x
+           ~~^~~
+  File "{cell}", line 2, in boom
+ZeroDivisionError: division by zero'''
+
+    assert own_lines(text) == [
+        f'  File "{cell}", line 3, in <module>',
+        "    boom(0)",
+        '  File "/gone.py", line 9, in unknown',
+        f'  File "{cell}", line 2, in boom',
+        "    return 1 / x",
+        "           ~~^~~",
+        f'  File "{cell}", line 2, in boom',
+        "    return 1 / x",
+        "ZeroDivisionError: division by zero",
+    ]
+
+
+def test_a_traceback_that_ends_with_a_frame_gets_its_line_too(monkeypatch):
+    monkeypatch.setitem(linecache.cache, "<cell>", (6, None, ["f(1)\n"], "<cell>"))
+
+    assert own_lines('  File "<cell>", line 1, in f') == ['  File "<cell>", line 1, in f', "    f(1)"]
