@@ -90,7 +90,7 @@ def rest() -> None:
 
 
 class _Late(Exception):
-    """The body's time is over."""
+    """The body's time is over, and so is the time for its end."""
 
 
 class Child:
@@ -119,7 +119,14 @@ class Child:
         self._flow = self._task = b""
         self._is_busy = False
         self._last = time.monotonic()
+        #: When the body began, or was to begin, in seconds since the epoch.
+        self._began = 0.0
+        self._has_begun = False
+        #: When its time is over, and when this process is to do something about it.
+        self._limit: float | None = None
         self._deadline: float | None = None
+        self._is_interrupted = self._is_frozen = False
+        self._family: Iterable[psutil.Process] = ()
 
     @property
     def is_fit(self) -> bool:
@@ -146,33 +153,22 @@ class Child:
         """
         message = self._job(kind, spec)
         self._is_busy = True
-        self._deadline = None
-        has_begun = False
-        ready = partial(self._ready, kind.here.is_called_off)
+        self._began, self._has_begun = started, False
+        self._limit = self._deadline = None
+        self._is_interrupted = self._is_frozen = False
         try:
             self._channel.send(message)
-            while True:
-                kind_of, *_ = message = self._channel.receive(ready)
-                if kind_of == BEGUN:
-                    has_begun, started = True, time.time()
-                    limit = kind.task.envelope.timeout
-                    self._deadline = None if limit is None else time.monotonic() + limit
-                    key = RunKey(spec.slug, spec.map_index, spec.loop)
-                    announce(kind.flow.facts.run_id, key, kind.attempt, started)
-                elif kind_of == OVER:
-                    self._deadline = None
-                elif kind_of == CAME_TO:
-                    break
-                else:
-                    self._pass_on(message, kind.here)
-        except _Late:
-            self.stop(kind.here)
-            return _timed_out(kind, started)
-        except (EOFError, OSError):
-            return _gone(kind, started, self._wait(), has_begun)
+            message = self._heard(kind, spec)
+        except Exception as error:
+            if self._is_interrupted:
+                self.kill(self._family)
+                return _timed_out(kind, self._began)
+            if isinstance(error, EOFError | OSError):
+                return _gone(kind, self._began, self._wait(), self._has_begun)
+            raise
         except Interruption:
             self.stop(kind.here)
-            return Outcome(called_off(started, kind.here))
+            return Outcome(called_off(self._began, kind.here))
         self._is_busy = False
         self._last = time.monotonic()
         try:
@@ -205,23 +201,81 @@ class Child:
         self._surroundings, self._flow, self._task = surroundings, flow, task
         return message
 
+    def _heard(self, kind: Kind, spec: Spec) -> Message:
+        """Return what the attempt came to; pass on what is told before."""
+        ready = partial(self._ready, kind.here.is_called_off)
+        while True:
+            message = self._channel.receive(ready)
+            if message.kind == BEGUN:
+                self._begins(kind, spec, message.open())
+            elif message.kind == OVER:
+                self._ends(message.open())
+            elif message.kind != CAME_TO:
+                self._pass_on(message, kind.here)
+            elif self._is_interrupted:
+                raise _Late
+            else:
+                return message
+
+    def _begins(self, kind: Kind, spec: Spec, moment: float) -> None:
+        # The monotonic clock is one for all processes of a machine.
+        self._began, self._has_begun = time.time() - (time.monotonic() - moment), True
+        limit = kind.task.envelope.timeout
+        self._limit = self._deadline = None if limit is None else moment + limit
+        key = RunKey(spec.slug, spec.map_index, spec.loop)
+        announce(kind.flow.facts.run_id, key, kind.attempt, self._began)
+
+    def _ends(self, moment: float) -> None:
+        if self._limit is not None and moment > self._limit:
+            if not self._is_interrupted:
+                self._interrupt()
+            return
+        # This process may have been late to hear of it: it slept, or another thread held Python's lock.
+        if self._is_frozen:
+            self._signal(signal.SIGCONT)
+        self._deadline = None
+        self._is_interrupted = self._is_frozen = False
+
     def _ready(self, is_called_off: Callable[[], bool] | None = None) -> None:
         """Wait for news from the process; raise when there can be none, or the body is to end."""
         channel = self._channel
         while True:
-            now, deadline = time.monotonic(), self._deadline
-            left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - now))
             if is_called_off is not None and is_called_off():
                 raise Interruption
-            if channel.has_news(left):
-                # What lies here may say that the body is over; it may also go on for ever.
-                if deadline is not None and now > deadline + GRACE:
-                    raise _Late
+            if channel.has_news(self._acted()):
                 return
-            if deadline is not None and time.monotonic() >= deadline:
+            if self._is_frozen:
                 raise _Late
             if self._process.poll() is not None and not channel.has_news(0.0):
                 raise EOFError
+
+    def _acted(self) -> float:
+        """Do what is due; return how long to wait for news then, in seconds."""
+        deadline = self._deadline
+        if deadline is None:
+            return SLICE
+        left = deadline - time.monotonic()
+        if left > 0:
+            return min(SLICE, left)
+        if self._is_interrupted:
+            # What it said by now can be read to its end, and may say that the body was over in time.
+            self._signal(signal.SIGSTOP)
+            self._is_frozen = True
+        elif self._process.poll() is None:
+            self._interrupt()
+        else:
+            self._deadline = None  # it went by itself
+        return 0.0
+
+    def _interrupt(self) -> None:
+        self._family = descendants(self._process.pid)
+        self._signal(signal.SIGINT)
+        self._is_interrupted = True
+        self._deadline = time.monotonic() + GRACE
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
 
     def _pass_on(self, message: Message, here: Here) -> None:
         if message.kind == LINES and here.sink is not None:
@@ -241,17 +295,14 @@ class Child:
         here : Here
             Takes what it logs and prints meanwhile.
         """
-        family = descendants(self._process.pid)
-        with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGINT)
-        self._deadline = time.monotonic() + GRACE
-        with suppress(_Late, EOFError, OSError):
+        self._interrupt()
+        with suppress(Exception):
             while not self._channel.is_amid:
                 message = self._channel.receive(self._ready)
-                if message.kind in (OVER, CAME_TO):
+                if message.kind == CAME_TO:
                     break
                 self._pass_on(message, here)
-        self.kill(family)
+        self.kill(self._family)
 
     def kill(self, family: Iterable[psutil.Process] = ()) -> None:
         """End the process and those that it has started.

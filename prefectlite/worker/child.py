@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -125,7 +126,7 @@ def _print_into(channel: Channel) -> tuple[io.TextIOWrapper, ...]:
 
 
 class _Watched:
-    """A body whose beginning and end are told at once."""
+    """A body whose beginning and end are told at once, with their moments by the monotonic clock."""
 
     def __init__(self, run: Callable[..., Any], limit: float | None, server: _Server) -> None:
         self._run = run
@@ -133,19 +134,21 @@ class _Watched:
         self._server = server
 
     def __call__(self, /, **arguments: Any) -> Any:
+        begun = time.monotonic()
         if self._limit is not None:
-            until.set(time.monotonic() + self._limit)
+            until.set(begun + self._limit)
         self._server.is_interrupted = False
         self._server.is_open = True
-        self._server.channel.send(Message(BEGUN))
+        self._server.channel.send(Message(BEGUN, pickle.dumps(begun)))
         try:
             return self._run(**arguments)
         finally:
             self._server.is_open = False
+            ended = time.monotonic()
             for stream in self._server.streams:
                 with suppress(ValueError):  # the body closed it
                     stream.flush()
-            self._server.channel.send(Message(OVER))
+            self._server.channel.send(Message(OVER, pickle.dumps(ended)))
 
 
 class _Server:

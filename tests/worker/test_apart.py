@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import os
 import pickle
@@ -365,6 +366,76 @@ def test_a_body_whose_time_is_over_may_still_clean_up(
     assert type(state_of(attempt(cleans_up, given={"path": tmp_path / "it"}, timeout=0.2))) is TimedOut
     assert (tmp_path / "it").exists()
     assert capsys.readouterr().out == "cleaned up\n"
+
+
+def test_what_a_body_says_at_its_limit_is_heard() -> None:
+    def cleans_up() -> None:
+        try:
+            time.sleep(600)
+        finally:
+            for place in range(5):
+                logging.getLogger("etl").warning("logged %s", place)
+                print(f"printed {place}")
+
+    said: list[Any] = []
+    here = Here("here", True, said.extend, perform_apart)
+
+    assert type(state_of(attempt(cleans_up, here=here, timeout=0.2, log_stdout=True))) is TimedOut
+    assert [line.message for line in said] == [
+        f"{how} {place}" for place in range(5) for how in ("logged", "printed")
+    ]
+
+
+def hold_the_lock(seconds: float) -> None:
+    """Keep the interpreter's lock, so that no other thread of this process runs."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
+@pytest.mark.parametrize(("grace", "nbytes"), [(0.5, 0), (0.0, 4_000_000)])
+def test_a_body_that_ended_in_time_is_not_late_because_its_worker_is(
+    grace: float, nbytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(path: Path) -> bytes:
+        path.touch()
+        time.sleep(0.1)
+        return bytes(nbytes)
+
+    monkeypatch.setattr(apart, "GRACE", grace)
+    outcomes: list[Outcome] = []
+    path = tmp_path / "begun"
+    with sent_to_threads(lambda: outcomes.append(attempt(body, given={"path": path}, timeout=1.0))):
+        wait_until(path.exists)
+        hold_the_lock(2.0)
+
+    assert value_of(outcomes[0]) == bytes(nbytes)
+
+
+def test_a_body_that_was_late_is_late_though_its_worker_hears_of_it_later(tmp_path: Path) -> None:
+    def body(path: Path) -> None:
+        path.touch()
+        time.sleep(0.5)
+
+    outcomes: list[Outcome] = []
+    path = tmp_path / "begun"
+    with sent_to_threads(lambda: outcomes.append(attempt(body, given={"path": path}, timeout=0.3))):
+        wait_until(path.exists)
+        hold_the_lock(1.2)
+
+    assert type(state_of(outcomes[0])) is TimedOut
+
+
+def test_a_process_that_was_gone_before_the_limit_has_not_run_out_of_time(tmp_path: Path) -> None:
+    def body(path: Path) -> None:
+        path.touch()
+        os._exit(3)
+
+    outcomes: list[Outcome] = []
+    path = tmp_path / "begun"
+    with sent_to_threads(lambda: outcomes.append(attempt(body, given={"path": path}, timeout=0.5))):
+        wait_until(path.exists)
+        hold_the_lock(1.2)
+
+    assert type(state_of(outcomes[0])) is Crashed
 
 
 @pytest.mark.parametrize(
