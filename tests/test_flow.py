@@ -482,19 +482,28 @@ class TestEcho:
     ) -> None:
         from dataclasses import replace
 
+        from prefectlite.worker.logs import this_process
+
+        here = replace(self.LINE, where="local", process=this_process())
         with caplog.at_level(logging.WARNING):
             Echo().log(
                 [
                     self.LINE,
                     replace(self.LINE, message="too low", level=10),
-                    replace(self.LINE, message="handled already", where="local"),
-                    replace(self.LINE, message="handled too", where="inproc://1/2"),
-                    replace(self.LINE, message="printed", where="local", logger="stdout", level=30),
+                    replace(here, message="handled already"),
+                    replace(here, message="handled too", where="tcp://1.2.3.4:5"),
+                    replace(here, message="printed", logger="stdout", level=30),
+                    replace(here, message="of a process of its own", process="another"),
                     replace(self.LINE, message="broke", exc_text="Traceback: boom"),
                 ]
             )
 
-        assert [record.getMessage() for record in caplog.records] == ["careful", "printed", "broke"]
+        assert [record.getMessage() for record in caplog.records] == [
+            "careful",
+            "printed",
+            "of a process of its own",
+            "broke",
+        ]
         record: Any = caplog.records[0]
         assert (record.flow_name, record.task_run, record.attempt, record.where) == (
             "etl",

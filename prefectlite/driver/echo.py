@@ -32,7 +32,7 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Failed, State, TriggerFailed
 from prefectlite.worker.beginnings import HEARERS
 from prefectlite.worker.labels import record_labels
-from prefectlite.worker.logs import LogLine, installation
+from prefectlite.worker.logs import LogLine, installation, this_process
 
 #: The logger that tells of the flow, as in Prefect 1.
 _FLOWS: Final = "prefectlite.FlowRunner"
@@ -67,6 +67,7 @@ class Echo:
         self._around = Context()
         self._run: RunView | None = None
         self._run_id = ""
+        self._process = this_process()
         self._flow_name = ""
         self._slugs: Mapping[Any, str] = {}
         self._known: Mapping[str, str] | None = None
@@ -212,7 +213,12 @@ class Echo:
         record.exc_text = line.exc_text
         labels = self._labels(line.flow, line.run, slug)
         record.__dict__.update(
-            labels, attempt=line.attempt, where=line.where, is_task_log=True, is_print=printed
+            labels,
+            attempt=line.attempt,
+            where=line.where,
+            is_task_log=True,
+            is_print=printed,
+            is_made_here=line.process == self._process,
         )
         record.__dict__.update(line.attributes or {})
         return record
@@ -329,9 +335,7 @@ def _record(logger: str, level: int, text: str, moment: float) -> logging.LogRec
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether the program's handlers have not had a record where it was made."""
-    where = getattr(record, "where", "")
-    is_here = where == "local" or where.startswith("inproc://")
-    return not is_here or getattr(record, "is_print", False)
+    return not getattr(record, "is_made_here", False) or getattr(record, "is_print", False)
 
 
 def _keys_of(group: TransitionMany | TransitionEach) -> Iterable[RunKey]:

@@ -7,11 +7,13 @@ A record belongs to the attempt in whose ``contextvars`` context it was logged, 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from uuid import uuid4
 
 from prefectlite.core.layers import current_layer, value_in
 from prefectlite.core.loggers import passing_logger
@@ -58,6 +60,8 @@ class LogLine:
         What the setting ``logging.log_attributes`` names of the context.
     began : float or None
         When the attempt did, in seconds since the epoch, by the worker's clock.
+    process : str
+        In which process it was logged, as ``this_process`` calls it: a body may have one of its own.
     """
 
     time: float
@@ -71,6 +75,7 @@ class LogLine:
     exc_text: str | None = None
     attributes: Mapping[str, Any] | None = None
     began: float | None = None
+    process: str = ""
 
 
 #: Takes a batch of lines, from any thread.
@@ -103,7 +108,7 @@ class Capture:
     """
 
     __slots__ = (
-        "_attributes", "_began", "_last", "_left", "_lines", "_lock", "_sink", "_timer",
+        "_attributes", "_began", "_last", "_left", "_lines", "_lock", "_process", "_sink", "_timer",
         "attempt", "flow", "level", "partial", "run", "where",
     )  # fmt: skip
 
@@ -128,6 +133,7 @@ class Capture:
         self._sink = sink
         self._attributes = attributes
         self._began = began
+        self._process = this_process()
         self._lines: list[LogLine] = []
         self._lock = threading.Lock()
         self._last = 0.0
@@ -173,6 +179,7 @@ class Capture:
             None if exc_text is None else clip(mask(exc_text)),
             named_of_context(self._attributes),
             self._began,
+            self._process,
         )
         with self._lock:
             self._lines.append(line)
@@ -197,6 +204,20 @@ class Capture:
                 self._timer = None
         if lines:
             self._sink(lines)
+
+
+def this_process() -> str:
+    """Return a name of this process, which no other has, on whatever machine.
+
+    Returns
+    -------
+    str
+        Another one in a fork.
+    """
+    return f"{_NAME}.{os.getpid()}"
+
+
+_NAME: Final = uuid4().hex
 
 
 def named_of_context(names: Sequence[str]) -> dict[str, Any] | None:

@@ -53,6 +53,29 @@ def test_a_start_is_told_once_before_the_lines_of_its_body_and_the_end_behind_th
     assert abs(first.created % 1 * 1000 - first.msecs) < 1
 
 
+@pytest.mark.parametrize("options", [{}, {"timeout": 60}, {"isolate": True}])
+@pytest.mark.parametrize("log_stdout", [False, True])
+def test_handlers_of_a_program_hear_each_line_of_a_body_once(
+    world: Any, options: dict[str, Any], log_stdout: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    @task(log_stdout=log_stdout, **options)
+    def says() -> None:
+        context.logger.info("said by the task")
+        logging.getLogger("mine").warning("said by mine")
+        print("said by print")
+
+    with Flow("heard") as flow:
+        says()
+    world.run(flow)
+
+    said = [one for one in caplog.records if one.getMessage().startswith("said by")]
+    assert {one.task_run for one in said} == {"says-1"}  # type: ignore[attr-defined]
+    printed = ["said by print"] if log_stdout else []
+    assert [one.getMessage() for one in said] == ["said by the task", "said by mine", *printed]
+
+
 def test_a_body_that_says_nothing_is_told_to_run_while_it_runs(
     world: Any, place: str, tmp_path: Path
 ) -> None:
