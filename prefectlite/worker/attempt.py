@@ -300,7 +300,8 @@ def failed(kind: Kind, error: BaseException, started: float, making: str = "") -
     if isinstance(error, Interruption):
         return Outcome(called_off(started, kind.here))
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        text = f"The body tried to end its process with {described(error)}"
+        who = f"{making}the code for it" if making else "The body"
+        text = f"{who} tried to end its process with {described(error)}"
         crash = Crashed(text, cause="exited", traceback=traceback_text(error))
         return Outcome(Report(crash, started, time.time(), where=where))
     envelope = kind.task.envelope

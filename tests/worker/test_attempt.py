@@ -397,6 +397,20 @@ def test_a_body_that_exits_crashes_its_attempt_and_no_more(error: BaseException)
     assert type(error).__name__ in str(state.message)
 
 
+class Exits:
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+def test_a_body_that_never_began_is_not_blamed_for_what_exits_while_its_arguments_are_made() -> None:
+    recipe = (PACKED, pickle.dumps(Exits()), None, False)
+    state = state_of(attempt(lambda x: x, recipes=(("x", recipe),)))
+    assert (type(state), state.cause) == (Crashed, "exited")
+    assert state.message == (
+        "Its argument 'x' could not be made: the code for it tried to end its process with SystemExit: 3"
+    )
+
+
 @pytest.mark.parametrize("error", [GeneratorExit(), BaseException("odd"), MemoryError()])
 def test_any_other_exception_is_a_failure(error: BaseException) -> None:
     assert type(state_of(attempt(raiser(error)))) is Failed

@@ -15,7 +15,7 @@ from prefectlite.cache_validators import duration_only, partial_inputs_only
 from prefectlite.errors import ResultUnavailable
 from prefectlite.results import FolderStore, LocalResult, PrefectResult, Result
 from prefectlite.results.kept import unpack
-from prefectlite.states import Cached, Success
+from prefectlite.states import Cached, Crashed, Success
 
 
 class Full(FolderStore):
@@ -168,3 +168,28 @@ def test_only_inputs_that_count_have_their_tokens_taken(tmp_path: Path) -> None:
     found = run(flow)
     assert (list(found["x_only-1"].hashed_inputs), found["all-1"].hashed_inputs) == (["x"], {})
     assert not asked
+
+
+class Exits(FolderStore):
+    """Ends the process where it is to store something."""
+
+    def write(self, location: str, content: bytes) -> None:
+        raise SystemExit(3)
+
+
+def test_a_body_is_not_blamed_for_what_exits_before_or_after_it(tmp_path: Path) -> None:
+    def place(**names: Any) -> str:
+        raise KeyboardInterrupt
+
+    with Flow("exits") as flow:
+        task(lambda: 1, name="stored", result=Result(store=Exits(tmp_path)))()
+        task(lambda: 1, name="placed", result=LocalResult(tmp_path, location=place))()
+    found = run(flow)
+    assert {type(state) for state in found.values()} == {Crashed}
+    assert found["stored-1"].message == (
+        "Its value cannot be stored: the code for it tried to end its process with SystemExit: 3"
+    )
+    assert found["placed-1"].message == (
+        "The place of its value cannot be told: the code for it tried to end its process with "
+        "KeyboardInterrupt"
+    )
