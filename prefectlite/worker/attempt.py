@@ -46,7 +46,7 @@ from prefectlite.worker.here import Here, Interruption
 from prefectlite.worker.inputs import all_plain
 from prefectlite.worker.keeping import Found, Keeper
 from prefectlite.worker.opened import OpenFlow, OpenTask, open_flow, open_task
-from prefectlite.worker.outcomes import HELD, Outcome, returned, with_news
+from prefectlite.worker.outcomes import HELD, Outcome, handed_on, returned, with_news
 from prefectlite.worker.strips import Single, Strip
 
 __all__ = [
@@ -374,7 +374,12 @@ def _signalled(kind: Kind, signal: Signal, started: float) -> Outcome:
     elif isinstance(state, Looped):
         state = state.replace(loop_count=kind.loop)
     if kind.here.pickles:
-        state = fit_for_driver(state, pickles=True)
+        lap, state = state, fit_for_driver(state, pickles=True)
+        if isinstance(lap, Looped) and lap.has_result and not state.has_result:
+            # What the next iteration begins with.
+            state = handed_on(kind, lap)
+            if isinstance(state, Failed):
+                return Outcome(Report(state, started, ended, retryable=False, where=kind.here.where))
     return Outcome(
         Report(
             state,

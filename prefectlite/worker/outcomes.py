@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prefectlite.errors import SerializationError
 from prefectlite.lowering.elements import flat_length_of, length_of
 from prefectlite.lowering.wrappers import Done, Noted, NotedDone, Succeeded, Veiled
 from prefectlite.masking import KNOWN, hide, is_secret, mask, secrets_in
-from prefectlite.results.serializers import small_dumps, weigh
+from prefectlite.results.serializers import dumps, small_dumps, weigh
 from prefectlite.states.report import Report
-from prefectlite.states.state import Failed, Success
+from prefectlite.states.state import Failed, Looped, Success
 from prefectlite.worker.around import Kind
 from prefectlite.worker.failures import Look, described
 from prefectlite.worker.wire import told_of
@@ -88,7 +88,7 @@ def returned(
         # What nobody reads goes nowhere, so it may be anything.
         weight = weigh(value, kind.inline_limit, prove=kind.here.pickles and not kind.drop_value)
     except SerializationError as error:
-        state = _unpicklable(kind, value, error)
+        state = _unpicklable(kind, _RETURNED, value, error)
         return Outcome(Report(state, started, ended, where=kind.here.where, retryable=False))
     inline = weight.inline
     secrets: tuple[str, ...] = ()
@@ -176,11 +176,41 @@ def measured(value: Any, measure: Sequence[str]) -> tuple[int | None, int | None
     )
 
 
-def _unpicklable(kind: Kind, value: Any, error: SerializationError) -> Failed:
+def handed_on(kind: Kind, lap: Looped) -> Looped | Failed:
+    """Return an iteration's end that cannot travel as it is, without what nobody needs.
+
+    Parameters
+    ----------
+    kind : Kind
+        What attempt.
+    lap : Looped
+        How the iteration ended.
+
+    Returns
+    -------
+    Looped or Failed
+        A failure where it is the result that cannot be pickled, as the next iteration needs it.
+    """
+    try:
+        dumps(lap.result)
+    except SerializationError as error:
+        return _unpicklable(kind, _HANDED_ON, lap.result, error)
+    return lap.replace(context=None)
+
+
+def _unpicklable(kind: Kind, what: str, value: Any, error: SerializationError) -> Failed:
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     mend = "list(...) of it" if name == "generator" else "what it is made from"
-    text = mask(
-        f"Task {kind.task.envelope.name!r} returned an object of type {name}, which cannot be pickled "
-        f"({error}), so its readers cannot get it; return {mend} instead."
-    )
+    said = what.format(name=name, error=error, mend=mend)
+    text = mask(f"Task {kind.task.envelope.name!r} {said}")
     return Failed(text, SerializationError(text))
+
+
+_RETURNED: Final = (
+    "returned an object of type {name}, which cannot be pickled ({error}), so its readers cannot get it; "
+    "return {mend} instead."
+)
+_HANDED_ON: Final = (
+    "hands an object of type {name} to its next iteration, which cannot be pickled ({error}); "
+    "hand on {mend} instead."
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,8 @@ import pytest
 from distributed import LocalCluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from prefectlite import DaskExecutor, Flow, Parameter, task, triggers
+from prefectlite import DaskExecutor, Flow, Parameter, context, signals, task, triggers
+from prefectlite.errors import SerializationError
 from prefectlite.executors import link as links
 from prefectlite.states import Crashed, Failed, Running, Success, TriggerFailed
 from prefectlite.worker.wire import BUNDLE, MARK, OTHER, PLAIN
@@ -69,6 +71,24 @@ def test_a_retry_runs_again_with_what_depends_on_it(client, tmp_path):
 
     assert state.result[second].result == 2
     assert (tmp_path / "tries").read_text() == ".."
+
+
+@pytest.mark.parametrize("options", [{"bundle_size": None}, {"bundle_size": 4}])
+@pytest.mark.parametrize("limit", [None, 60])
+def test_an_iteration_whose_result_cannot_travel_fails_its_run_and_no_other_follows(options, limit, client):
+    def page(x):
+        if context.get("task_loop_count", 1) == 1:
+            raise signals.LOOP(result={"page": x, "lock": threading.Lock()})
+        return context.get("task_loop_result")
+
+    with Flow("pages") as flow:
+        lone, many = task(page, timeout=limit, max_retries=1)(0), task(page, max_retries=1).map([1, 2])
+    found = flow.run(executor=DaskExecutor(client, **options)).result
+
+    for state in (found[lone], *found[many].map_states):
+        assert type(state) is Failed
+        assert isinstance(state.result, SerializationError)
+        assert "hands an object of type dict to its next iteration" in state.message
 
 
 @pytest.mark.parametrize("size", [None, "auto"])

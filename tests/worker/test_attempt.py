@@ -306,6 +306,28 @@ def test_an_argument_that_cannot_be_opened_fails_its_run_by_name(recipe: Recipe)
     assert "install on the workers" in str(state.message)
 
 
+def test_an_iteration_that_cannot_hand_its_result_on_has_failed() -> None:
+    outcome = attempt(raiser(LOOP("again", result={"lock": LOCK})))
+    state = state_of(outcome)
+    assert type(state) is Failed
+    assert isinstance(state.result, SerializationError)
+    assert state.message == (
+        "Task 'double' hands an object of type dict to its next iteration, which cannot be pickled "
+        "(TypeError: cannot pickle '_thread.lock' object); hand on what it is made from instead."
+    )
+    assert outcome.report is not None
+    assert not outcome.report.retryable
+
+    local = state_of(attempt(raiser(LOOP("again", result={"lock": LOCK})), pickles=False))
+    assert (type(local), local.result) == (Looped, {"lock": LOCK})
+
+
+def test_an_iterations_context_that_cannot_be_pickled_costs_no_result() -> None:
+    lap = state_of(attempt(raiser(LOOP("again", result=3, context={"lock": LOCK}))))
+    assert (type(lap), lap.result) == (Looped, 3)
+    assert "lock" not in lap.context
+
+
 # Failures
 
 
