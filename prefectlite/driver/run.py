@@ -50,6 +50,7 @@ from prefectlite.states.keys import RunKey
 from prefectlite.states.state import Cancelled, Failed, State
 from prefectlite.worker.concealed import concealing
 from prefectlite.worker.failures import described
+from prefectlite.worker.inner import Inner
 
 _logger = logging.getLogger(__name__)
 
@@ -306,7 +307,8 @@ class Run(ReadableRun):
         with Interrupts(self._interrupted, self._places.interrupt_again), run_layer():
             concealing.acquire()
             try:
-                state = self._drive()
+                with Inner(lambda: self._looping, self._ended_outside):
+                    state = self._drive()
             finally:
                 self._looping = False
                 concealing.release()
@@ -346,6 +348,12 @@ class Run(ReadableRun):
             raise KeyboardInterrupt  # nothing of ours runs that would have to end in order
         self.cancel(f"interrupted by {how}")
         self._places.interrupt()
+
+    def _ended_outside(self) -> bool:
+        if self._leaving.is_asking:
+            return False
+        self.cancel("the body that it ran in was called off")
+        return True
 
     def _conduct(self, session: Session) -> State:
         loop: Loop | None = None

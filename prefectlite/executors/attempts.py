@@ -24,6 +24,7 @@ from prefectlite.lowering.shipment import BlockShipment, Lowered, Shipment
 from prefectlite.states.keys import RunKey
 from prefectlite.worker.around import Kinds
 from prefectlite.worker.attempt import Outcome, called_off, perform_at
+from prefectlite.worker.inner import depth
 from prefectlite.worker.inputs import is_plain
 from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.opened import OpenTask
@@ -318,7 +319,7 @@ class AttemptSession(HeldValues, ABC):
         return Attempt(key, shipment.attempt, parcel, strip, partial(self._perform, parcel))
 
     def _perform(self, parcel: Parcel, run: Callable[[], Outcome]) -> Outcome:
-        began, body = time.time(), Interruptible()
+        began, body = time.time(), Interruptible(depth())
         with self._lock:
             self._bodies[parcel] = body
             # It may have been let go of between its beginning and now.

@@ -25,6 +25,7 @@ from prefectlite.settings.loggers import ClassLogger
 from prefectlite.worker.apart import rest
 from prefectlite.worker.around import Kinds
 from prefectlite.worker.attempt import Interruption, Outcome, called_off, perform_at
+from prefectlite.worker.inner import depth
 from prefectlite.worker.interrupts import Interruptible
 from prefectlite.worker.strips import Single, Strip
 
@@ -96,8 +97,9 @@ class LocalSession(HeldValues):
         self._gone: set[Parcel] = set()
         # Whether no further body is to begin.
         self._is_held = False
-        # Whether the driver is not in the main thread.
+        # Whether the driver is not in the main thread, and how many flow runs its thread drives.
         self._is_aside = False
+        self._depth = 0
 
     def submit(self, lowered: Lowered) -> None:
         """Queue a turn's shipments; ``work`` runs them.
@@ -130,6 +132,7 @@ class LocalSession(HeldValues):
         self._guest.thread = threading.get_ident()
         # No signal gets there.
         self._is_aside = threading.current_thread() is not threading.main_thread()
+        self._depth = depth()
         until = time.monotonic() + budget
         events: list[Event] = []
         calls = Calls(events)
@@ -266,7 +269,7 @@ class LocalSession(HeldValues):
     def _perform(self, strip: Strip, place: int) -> Outcome:
         began = time.time()
         if self._is_aside:
-            body = self._body = Interruptible()
+            body = self._body = Interruptible(self._depth)
             body.is_called_off = self._is_held
             found = body.call(lambda: perform_at(strip, place))
             self._body = None

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from prefectlite.worker.here import Interruption
+from prefectlite.worker.inner import end_above
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -34,12 +35,19 @@ LONGEST_PAUSE: Final = 1.0
 
 
 class Interruptible:
-    """What runs in this thread, and may be interrupted between ``enter`` and ``leave``."""
+    """What runs in this thread, and may be interrupted between ``enter`` and ``leave``.
 
-    __slots__ = ("_kind", "_lock", "_open", "is_called_off", "thread")
+    Parameters
+    ----------
+    depth : int
+        How many flow runs this thread drives.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_depth", "_kind", "_lock", "_open", "is_called_off", "thread")
+
+    def __init__(self, depth: int = 0) -> None:
         self.thread = threading.get_ident()
+        self._depth = depth
         #: Whether it was interrupted, or is not to begin.
         self.is_called_off = False
         self._open = False
@@ -112,12 +120,13 @@ class Interruptible:
     def interrupt(self) -> bool:
         """Raise ``Interruption`` in the attempt's thread, if its body runs; else keep it from starting.
 
-        It is raised once, and again only if nobody can have caught it.
+        It is raised once, and again only if nobody can have caught it. While the body drives a flow run, that
+        is ended in order, and the body when it is over.
 
         Returns
         -------
         bool
-            Whether it was raised.
+            Whether it was raised, or will be.
         """
         if not self._lock.acquire(timeout=0.5):
             return False
@@ -128,14 +137,21 @@ class Interruptible:
             if not self._open:
                 return False
             self._kind = told_when_lost(self._interrupt_again)
-            return _throw(self.thread, self._kind)
+            return self._hit()
         finally:
             self._lock.release()
 
     def _interrupt_again(self) -> None:
         with self._lock:
             if self._open:
-                _throw(self.thread, self._kind)
+                self._hit()
+
+    def _hit(self) -> bool:
+        if end_above(self.thread, self._depth):
+            return True
+        is_thrown = _throw(self.thread, self._kind)
+        # A flow run that has begun meanwhile may take it for its own body's.
+        return end_above(self.thread, self._depth) or is_thrown
 
 
 def told_when_lost(act: Callable[[], object]) -> type[Interruption]:
