@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Generator
 from functools import cache
 from typing import Any, Final
 
 from prefectlite.core.base import AnyTask
 from prefectlite.core.task import Task
-from prefectlite.driver.run import Run
+from prefectlite.driver.interrupts import Terminations
+from prefectlite.driver.run import GRACE, Run
 from prefectlite.journal.protocol import Entry
 from prefectlite.kinds import check_kind
 from prefectlite.states.keys import RunKey
@@ -109,8 +111,11 @@ class FlowRun:
             When the place could not be reached.
         """
         check_kind(f"The run of flow {self.flow_name!r}", "timeout", timeout, int | float | None, _SECONDS)
-        # No lock waits longer than that.
-        return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        try:
+            # No lock waits longer than that.
+            return self._run.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        finally:
+            _let_go()
 
     def cancel(self) -> None:
         """Ask the run to end: nothing new starts, what is running is stopped where that is possible."""
@@ -168,7 +173,7 @@ class FlowRun:
         except asyncio.CancelledError:
             self._run.cancel("the coroutine that awaited the run was cancelled")
             raise
-        return self._run.wait()
+        return self.wait()
 
     def history(self, task: AnyTask | RunKey | str) -> list[Entry]:
         """Return what the journal knows of a task run, or of the flow.
@@ -261,12 +266,13 @@ def drive_in_thread(run: Run) -> None:
     # Not a daemon: a script that ends with flow.start(...) has its flow run to the end.
     thread = threading.Thread(target=_drive, args=(run,), name=f"prefectlite-{run.flow_name}")
     _stay_to_the_end()
-    _going.add(run)
+    _going[run] = thread
     try:
         run.open()
+        _terminations.take()
         thread.start()
     except BaseException:
-        _going.discard(run)
+        _going.pop(run, None)
         run.abandon()
         raise
 
@@ -275,11 +281,30 @@ def _drive(run: Run) -> None:
     # wait() raises what comes up here, where somebody listens.
     with contextlib.suppress(BaseException):
         run.drive()
-    _going.discard(run)
+    _going.pop(run, None)
 
 
 #: Runs that are driven in threads of their own.
-_going: Final[set[Run]] = set()
+_going: Final[dict[Run, threading.Thread]] = {}
+
+
+def _end_all() -> None:
+    going = [(run, thread) for run, thread in list(_going.items()) if thread.is_alive()]
+    for run, _ in going:
+        run.cancel("interrupted by SIGTERM")
+    until = time.monotonic() + GRACE
+    for _, thread in going:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+_terminations: Final = Terminations(_end_all)
+
+
+def _let_go() -> None:
+    """Let a SIGTERM end the program at once when no run has to end before."""
+    _terminations.stay()
+    if all(run.is_over for run in list(_going)):
+        _terminations.give_back()
 
 
 @cache
@@ -312,4 +337,4 @@ def _wait_for_all() -> None:
 def _wait_for(run: Run) -> None:
     with contextlib.suppress(Exception):  # somebody else hears of it, or nobody wants to
         run.wait()
-    _going.discard(run)
+    _going.pop(run, None)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a flow run is driven in the main thread. Knows signals; knows no flow run."""
+"""Ctrl-C and SIGTERM while flow runs go on. Knows signals; knows no flow run."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         """Take over SIGINT and SIGTERM."""
-        if threading.current_thread() is threading.main_thread():
+        if _is_main():
             _watch_forks()
             _active.append(self)
             for number in (signal.SIGINT, signal.SIGTERM):
                 former = signal.getsignal(number)
-                is_free = former == signal.SIG_DFL or isinstance(_owner(former), Interrupts)
+                is_free = former == signal.SIG_DFL or isinstance(_owner(former), Interrupts | Terminations)
                 if is_free if number == signal.SIGTERM else callable(former):
                     self._former[number] = former
                     signal.signal(number, self.handle)
@@ -69,6 +69,8 @@ class Interrupts:
                 outer.handle(self._first, None)
             elif self._first == signal.SIGTERM:
                 signal.raise_signal(self._first)  # who sent it sees what it would have seen without us
+                if isinstance(outer, Terminations):
+                    outer.stay()
             if kind is None or not issubclass(kind, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
 
@@ -134,8 +136,83 @@ class Interrupts:
                 signal.pthread_kill(threading.main_thread().ident or 0, self._first)
 
 
+class Terminations:
+    """Let a SIGTERM end the flow runs that go on in threads of their own, and then the program.
+
+    It is taken in the main thread alone, and only where nobody else has a word to say at it. What it
+    interrupts there may have locks that the flow runs need, and goes on meanwhile.
+
+    Parameters
+    ----------
+    end : callable
+        Called in a thread of its own; returns when the flow runs have ended.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._ending: threading.Thread | None = None
+
+    def take(self) -> None:
+        """Take over SIGTERM, if this is the main thread, and that would end the program at once."""
+        if _is_main() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            _watch_forks()
+            if self not in _active:
+                _active.append(self)
+            signal.signal(signal.SIGTERM, self.handle)
+
+    def give_back(self) -> None:
+        """Let SIGTERM end the program at once, if this is the main thread, and nobody else has it now."""
+        if _is_main() and signal.getsignal(signal.SIGTERM) == self.handle:
+            self.disown()
+
+    def disown(self) -> None:
+        """Give the signal back in a process that has inherited this."""
+        self._ending = None
+        if self in _active:
+            _active.remove(self)
+        if signal.getsignal(signal.SIGTERM) == self.handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Take one of them: the first ends the flow runs before the program, the second the program.
+
+        Parameters
+        ----------
+        signum : int
+            SIGTERM.
+        frame : frame or None
+            Where the main thread was.
+        """
+        if self._ending is not None:
+            self._leave()
+        self._ending = threading.Thread(target=self._end_before, name="prefectlite-sigterm")
+        self._ending.start()
+
+    def stay(self) -> None:
+        """Let the main thread go no further if the program is to end."""
+        if self._ending is not None and _is_main():
+            try:
+                self._ending.join()
+            finally:
+                self._leave()
+
+    def _end_before(self) -> None:
+        try:
+            self._end()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _leave(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 #: In this process, the outer before the inner.
-_active: Final[list[Interrupts]] = []
+_active: Final[list[Interrupts | Terminations]] = []
 
 
 _held = threading.local()
