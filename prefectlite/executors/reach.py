@@ -220,12 +220,6 @@ def _connect(address: str, client_kwargs: Mapping[str, Any]) -> Place:
             "address in the scheduler's log ('Scheduler at: ...'), that it is reachable from this host, "
             "and security= for a tls:// one."
         ) from error
-    except TypeError as error:
-        # A request of another version has other arguments.
-        raise ExecutorError(
-            f"The Dask scheduler at {address!r} and Dask {distributed.__version__} here do not understand "
-            f"each other ({error}). Install one version of Dask in all places."
-        ) from error
     return Place(client, address, True, None, address.startswith("inproc://"))
 
 

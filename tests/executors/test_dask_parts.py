@@ -261,23 +261,6 @@ def test_another_dask_or_python_of_the_scheduler_is_warned_of(
     assert expected in caplog.text
 
 
-def test_a_scheduler_that_takes_other_arguments_is_refused(scheduler_elsewhere):
-    happened = (
-        "from distributed import Scheduler\n"
-        "def identity(**_): raise TypeError('got an unexpected keyword')\n"
-        "[one] = Scheduler._instances\n"
-        "one.handlers['identity'] = identity"
-    )
-    mend = "from distributed import Scheduler\n[one] = Scheduler._instances\none.handlers['identity'] = one.identity"
-    address = scheduler_elsewhere.scheduler.address
-    scheduler_elsewhere.run_on_scheduler(exec, happened, {})
-    try:
-        with pytest.raises(ExecutorError, match=r"got an unexpected keyword.*Install one version of Dask"):
-            reach.reach_address(address, {})
-    finally:
-        scheduler_elsewhere.run_on_scheduler(exec, mend, {})
-
-
 def test_a_worker_with_another_python_is_refused():
     there = ("far", prefectlite.__version__, "3.9", distributed.__version__)
 
