@@ -12,7 +12,7 @@ from prefectlite.core.base import Task
 from prefectlite.core.options import TaskOptions
 from prefectlite.results.formats import Serializer
 from prefectlite.results.kept import is_kept, unpack
-from prefectlite.results.result import LocalResult, Result, store_of
+from prefectlite.results.result import LocalResult, Result, store_of, value_read
 from prefectlite.results.store import Store
 from prefectlite.rules.caching import CacheValidator, never_use
 
@@ -95,7 +95,7 @@ class Keeping:
             _, payload = unpack(self.caching.store.read(location), location)
             return self.caching.serializer.deserialize(payload)
         assert self.result is not None  # who stored it
-        return self.result.read(location).value
+        return value_read(self.result, location)
 
 
 def keeping_of(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from prefectlite.errors import DefinitionTypeError, ResultCorrupt
+from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
 from prefectlite.kinds import shown
 from prefectlite.masking import mask
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
@@ -171,7 +171,7 @@ class Result(AnyResult, ABC):
         store, place = self._at(self._filled_in(location, kwargs), "exists")
         return store.exists(place)
 
-    def format(self, **kwargs: Any) -> Self:
+    def format(self, /, **kwargs: Any) -> Self:
         """Return a copy whose location is a name.
 
         Parameters
@@ -220,7 +220,7 @@ class Result(AnyResult, ABC):
         """
         return copy.copy(self)
 
-    def named(self, **kwargs: Any) -> str:
+    def named(self, /, **kwargs: Any) -> str:
         """Return under which name a value is stored.
 
         Parameters
@@ -304,6 +304,70 @@ def store_of(result: Result) -> Store | None:
         None for one that was given no store.
     """
     return result._store
+
+
+def value_read(result: Result, location: str) -> Any:
+    """Return the value that a result reads, of whatever class it is.
+
+    Parameters
+    ----------
+    result : Result
+        Perhaps of a class of the user's.
+    location : str
+        The value's name.
+
+    Returns
+    -------
+    object
+        The value.
+
+    Raises
+    ------
+    ResultError
+        When its ``read`` returns something else than a result.
+    Exception
+        As of ``Result.read``.
+    """
+    found: Any = result.read(location)
+    if not hasattr(found, "value"):
+        raise _no_result(result, "read", found, "value")
+    return found.value
+
+
+def location_written(result: Result, value: Any, names: Mapping[str, Any]) -> Any:
+    """Store a value, and return where it lies, of whatever class its result is.
+
+    Parameters
+    ----------
+    result : Result
+        Perhaps of a class of the user's.
+    value : object
+        The value.
+    names : mapping of str to object
+        What the location is made from.
+
+    Returns
+    -------
+    object
+        The location, as the class has it.
+
+    Raises
+    ------
+    ResultError
+        When its ``write`` returns something else than a result.
+    Exception
+        As of ``Result.write``.
+    """
+    written: Any = result.write(value, **names)
+    if not hasattr(written, "location"):
+        raise _no_result(result, "write", written, "location")
+    return written.location
+
+
+def _no_result(result: Result, what: str, found: object, needed: str) -> ResultError:
+    return ResultError(
+        f"{type(result).__name__}.{what} returned {mask(shown(found))}; return a copy with its {needed}."
+    )
 
 
 class LocalResult(Result):

@@ -16,6 +16,7 @@ from prefectlite.lowering.wrappers import Succeeded, Veiled
 from prefectlite.masking import KNOWN, mask, secrets_in
 from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
+from prefectlite.results.result import location_written, value_read
 from prefectlite.results.serializers import dumps
 from prefectlite.rules.caching import Given, Validator, all_inputs, all_parameters, objection
 from prefectlite.states.report import Report
@@ -116,7 +117,7 @@ class Keeper:
             if not result.exists(location.replace("{", "{{").replace("}", "}}"), **self._names):
                 self._miss(f"nothing is stored at {location!r}")
                 return None
-            value = result.read(location).value
+            value = value_read(result, location)
         except Exception as error:
             self._miss(f"what is stored at {location!r} cannot be used ({described(error)})", error)
             return None
@@ -173,8 +174,8 @@ class Keeper:
             told.append("Its value is not stored: a secret stands in it.")
         else:
             if self._keeping.result is not None and self._stores:
-                written = self._keeping.result.write(wrapper.value, **self._names)
-                location = written.location if isinstance(written.location, str) else self._location
+                written = location_written(self._keeping.result, wrapper.value, self._names)
+                location = written if isinstance(written, str) else self._location
                 told.append(f"Its value is stored at {location!r}.")
             if self._kept is not None:
                 cached = self._keep(self._kept, wrapper.value, report.ended, told)

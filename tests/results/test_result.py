@@ -83,6 +83,13 @@ def test_a_result_that_a_function_names_has_no_location_until_it_is_named() -> N
     assert made.format().location == "y.pkl"
 
 
+def test_a_location_may_name_an_argument_called_self(tmp_path: Path) -> None:
+    result = LocalResult(tmp_path, location="{self}.pkl")
+    assert Path(str(result.write(1, self=5).location)) == tmp_path / "5.pkl"
+    assert result.format(self=5).location == result.named(self=5) == "5.pkl"
+    assert result.exists("{self}.pkl", self=5)
+
+
 def test_a_location_is_a_template_or_a_function() -> None:
     when = datetime(2030, 1, 2, tzinfo=UTC)
     assert Result(location="{date:%Y}/{x[0]}.pkl").format(date=when, x=["a"]).location == "2030/a.pkl"

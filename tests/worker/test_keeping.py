@@ -193,3 +193,52 @@ def test_a_body_is_not_blamed_for_what_exits_before_or_after_it(tmp_path: Path) 
         "The place of its value cannot be told: the code for it tried to end its process with "
         "KeyboardInterrupt"
     )
+
+
+class Registry(LocalResult):
+    """Forgets to return what it wrote."""
+
+    def write(self, value: Any, /, **kwargs: Any) -> Any:
+        super().write(value, **kwargs)
+
+
+class Reader(LocalResult):
+    """Forgets to return what it read."""
+
+    def read(self, location: str) -> Any:
+        super().read(location)
+
+
+def test_a_result_of_ones_own_that_returns_nothing_is_told_by_name(tmp_path: Path) -> None:
+    with Flow("own") as flow:
+        task(lambda: 1, name="written", target="there", result=Registry(tmp_path))()
+    with Flow("own") as again:
+        task(lambda: 1, name="read", target="there", result=Reader(tmp_path))()
+    assert run(flow)["written-1"].message == (
+        "Its value cannot be stored: ResultError: Registry.write returned None; return a copy with its location."
+    )
+    assert (
+        "It had to run: what is stored at 'there' cannot be used (ResultError: Reader.read returned None; "
+        "return a copy with its value.)."
+    ) in run(again)["read-1"].message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target": "{self}-{x}"},
+        {"target": lambda **names: f"{names['self']}-{names['x']}"},
+        {"cache_for": 60},
+        {},
+    ],
+)
+def test_a_body_may_have_an_argument_called_self(tmp_path: Path, options: dict[str, Any]) -> None:
+    def body(self: int, x: int) -> int:
+        return self + x
+
+    with Flow("self", result=LocalResult(tmp_path)) as flow:
+        task(body, **options)(1, 2)
+        task(body, name="mapped", **options).map([1, 2], [3, 4])
+    for _ in range(2):
+        found = run(flow)
+        assert (found["body-1"].result, found["mapped-1"].result) == (3, [4, 6])
