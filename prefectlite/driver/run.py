@@ -285,9 +285,11 @@ class Run(ReadableRun):
         self._places.open()
 
     def abandon(self) -> None:
-        """Close what ``open`` opened, for a run that nobody will drive."""
+        """Close what ``open`` opened, for a run that nobody will drive; what was asked of it was in vain."""
         self._places.close()
-        self._done.set()
+        with self._lock:
+            self._inbox.events()
+            self._done.set()
 
     def drive(self) -> State:
         """Drive the run in this thread until it is over, or left since only an approval lets it go on.

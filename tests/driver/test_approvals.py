@@ -190,6 +190,23 @@ class TestLeaving:
         assert run.wait().is_successful()
         assert executor.opened == 2
 
+    def test_an_approval_that_was_in_vain_is_not_carried_out_with_the_next(self) -> None:
+        with Flow("two") as flow:
+            first, second = approve(1), approve(2)
+        executor = Counting()
+        run = flow.start(executor=executor)
+        run.wait()
+        executor.refuses = True
+        with pytest.raises(ExecutorError, match="no place"):
+            run.resume(first)
+
+        executor.refuses = False
+        run.resume(second)
+
+        state = run.wait()
+        assert state.is_running()
+        assert [type(state.result[one]).__name__ for one in (first, second)] == ["Paused", "Success"]
+
 
 class TestResuming:
     @pytest.mark.parametrize(
