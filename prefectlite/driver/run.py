@@ -214,27 +214,31 @@ class Run(ReadableRun):
             Whether the run was left with something to clean up: then ``drive`` must be called again.
         """
         asked = CancelRequested(self._clock(), why, self._places.leaves_behind)
-        with self._lock:
-            engine = self._engine
-            if engine is not None and self._done.is_set() and not engine.ended:
-                if not engine.has_to_clean_up():
-                    self._call_off(engine, asked)
-                    return False
-                self._done.clear()
-                self._inbox.deliver([asked])
-                return True
+        # A handler of a signal may call this while its thread has the lock, but not when the run is over.
+        if self._done.is_set() and (again := self._cancel_left(asked)) is not None:
+            return again
         self._places.hold()  # before the driver reads of it: it may let bodies begin again, to clean up
         self._inbox.deliver([asked])
         return False
 
-    def _call_off(self, engine: Engine, asked: CancelRequested) -> None:
-        """End a run that was left: nothing is in flight, so that no place is needed."""
-        assert self._compiled is not None
-        self.journal.record([one for one in engine.handle(asked) if isinstance(one, Transition)])
-        self.journal.commit()
-        self.journal.close()
-        self._result = task_states(self._compiled, engine)
-        self._state = engine.flow_state.replace(result=self._result)
+    def _cancel_left(self, asked: CancelRequested) -> bool | None:
+        """End a run that was left; return whether it must be driven for that, None if it is none."""
+        with self._lock:
+            engine = self._engine
+            if engine is None or engine.ended or not self._done.is_set():
+                return None
+            if engine.has_to_clean_up():
+                self._done.clear()
+                self._inbox.deliver([asked])
+                return True
+            # Nothing is in flight, so that no place is needed.
+            assert self._compiled is not None
+            self.journal.record([one for one in engine.handle(asked) if isinstance(one, Transition)])
+            self.journal.commit()
+            self.journal.close()
+            self._result = task_states(self._compiled, engine)
+            self._state = engine.flow_state.replace(result=self._result)
+            return False
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.

@@ -509,6 +509,24 @@ class TestCancelling:
 
         assert type(run.drive()) is Cancelled
 
+    def test_a_signal_may_cancel_it_while_the_thread_that_it_interrupts_looks_at_it(self) -> None:
+        begun = threading.Event()
+        run = Run(chain(), {}, Place(lambda shipment: begun.set()))
+        driving = threading.Thread(target=run.drive)
+        driving.start()
+        assert begun.wait(30)
+
+        def look() -> None:
+            with run._lock:
+                run.cancel()
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(30)
+        assert not looking.is_alive()
+        assert type(run.wait(30)) is Cancelled
+        driving.join(30)
+
     def press(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
