@@ -289,8 +289,15 @@ def let_travel(kind: type[BaseException]) -> bool:
     built_in = next(base for base in kind.__mro__ if base.__module__ == "builtins")
     if built_in.__basicsize__ != BaseException.__basicsize__:
         return False
-    copyreg.pickle(kind, _taken_apart)
+    _take_apart(kind)
     return True
+
+
+def _take_apart(kind: type[BaseException]) -> None:
+    if copyreg.dispatch_table.get(kind) is not _taken_apart:
+        copyreg.pickle(kind, _taken_apart)
+        # In the place of tblib's way, it leaves the table as long as it was.
+        _whole.cache_clear()
 
 
 def _taken_apart(error: BaseException) -> tuple[Any, ...]:
@@ -300,7 +307,7 @@ def _taken_apart(error: BaseException) -> tuple[Any, ...]:
 def _put_together(
     kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> BaseException:
-    copyreg.pickle(kind, _taken_apart)  # it may go on from here
+    _take_apart(kind)  # it may go on from here
     error: BaseException = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error

@@ -123,3 +123,20 @@ def test_one_of_which_something_would_be_left_out_does_not_travel_so(kind, ways)
 
     assert not serializers.let_travel(kind)
     assert ways == before
+
+
+class Status(Exception):
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}")
+        self.status = status
+
+
+def test_an_exception_that_tblib_knew_before_travels_whole_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As when Dask is imported after its class was made.
+    monkeypatch.setitem(copyreg.dispatch_table, Status, lambda error: error.__reduce__())
+    serializers.dumps_failure(ValueError())  # what is whole is looked up now, and this is not
+
+    assert serializers.let_travel(Status)
+    found = pickle.loads(serializers.dumps_failure(Status(404, "gone")))
+
+    assert (str(found), found.status) == ("404: gone", 404)
