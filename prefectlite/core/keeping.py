@@ -6,15 +6,19 @@ Knows options and results; runs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from prefectlite.core.base import Task
 from prefectlite.core.options import TaskOptions
+from prefectlite.errors import ResultUnavailable
 from prefectlite.results.formats import Serializer
 from prefectlite.results.kept import is_kept, unpack
-from prefectlite.results.result import LocalResult, Result, store_of, value_read
-from prefectlite.results.store import Store
+from prefectlite.results.result import LocalResult, Result, digest_in, found_by, store_of
+from prefectlite.results.store import Store, digest_of
 from prefectlite.rules.caching import CacheValidator, never_use
+
+_SHARED: Final = "put {map_index} or {flow_run_id} into the location, so that each run has its own"
+_EXPIRED: Final = "give the task keep_result=True, to read its value after cache_for is over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,15 @@ class Keeping:
     writes: bool
     caching: Caching | None
 
-    def read(self, location: str) -> Any:
+    def read(self, location: str, digest: str | None = None) -> Any:
         """Return a value that was stored.
 
         Parameters
         ----------
         location : str
             As a report says it.
+        digest : str or None
+            That of the bytes that were stored, as a report says it; None where nobody knows.
 
         Returns
         -------
@@ -87,15 +93,20 @@ class Keeping:
 
         Raises
         ------
+        ResultUnavailable
+            When something else lies there.
         Exception
             When it cannot be read any more.
         """
         if is_kept(location):
             assert self.caching is not None  # who kept it
             _, payload = unpack(self.caching.store.read(location), location)
+            _check_same(location, digest, digest_of(payload), _EXPIRED)
             return self.caching.serializer.deserialize(payload)
         assert self.result is not None  # who stored it
-        return value_read(self.result, location)
+        found = found_by(self.result, location)
+        _check_same(location, digest, digest_in(found), _SHARED)
+        return found.value
 
 
 def keeping_of(
@@ -136,6 +147,11 @@ def keeping_of(
     if result is None and caching is None:
         return None
     return Keeping(result, has_target, writes, caching)
+
+
+def _check_same(location: str, told: str | None, found: str | None, mend: str) -> None:
+    if told is not None and found is not None and told != found:
+        raise ResultUnavailable(f"What lies at {location!r} was stored by another run since; {mend}.")
 
 
 def _is_by_the_way(task: Task) -> bool:

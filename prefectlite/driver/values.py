@@ -177,7 +177,7 @@ class Values:
             try:
                 keeping = keepings.of(ref.run.slug)
                 assert keeping is not None  # it did store something
-                return keeping.read(ref.location)
+                return keeping.read(ref.location, ref.digest)
             except Exception as error:
                 why = f"{why} What was stored of it cannot be read: {error}"
         if keepings is not None and keepings.is_secret(ref.run.slug):

@@ -312,6 +312,7 @@ class Engine(EngineView):
             self._values,
             submission,
             report.location,
+            report.digest,
         )
         if report.success is None:
             success, why = Success(DONE, ref, NO_CONTEXT), _returned(report.where)

@@ -12,11 +12,11 @@ from typing import Any, Self
 from uuid import uuid4
 
 from prefectlite.errors import DefinitionTypeError, ResultCorrupt, ResultError
-from prefectlite.kinds import shown
+from prefectlite.kinds import BYTES, shown
 from prefectlite.masking import mask
 from prefectlite.results.formats import PickleSerializer, Serializer, as_serializer
 from prefectlite.results.location import Location, default_location, filled_in, folder_in
-from prefectlite.results.store import FolderStore, Store, folder_name
+from prefectlite.results.store import FolderStore, Store, digest_of, folder_name
 from prefectlite.settings import current
 from prefectlite.settings.loggers import ClassLogger
 from prefectlite.states.holders import AnyResult
@@ -54,6 +54,8 @@ class Result(AnyResult, ABC):
 
     #: The logger of its class's own.
     logger = ClassLogger()
+    # Of what was read or written last; a subclass need not call our __init__.
+    _digest_of_bytes: str | None = None
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class Result(AnyResult, ABC):
                 f"What lies at {location!r} of {self._store!r} is nothing that {self.serializer!r} reads "
                 f"({type(error).__name__}: {error}); give the serializer that wrote it, or delete it."
             ) from error
-        return self._found(value, location)
+        return self._found(value, location, content)
 
     def write(self, value: Any, /, **kwargs: Any) -> Self:
         """Store a value.
@@ -145,8 +147,9 @@ class Result(AnyResult, ABC):
         """
         location = self.named(**kwargs)
         store, place = self._at(location, "write")
-        store.write(place, self.serializer.serialize(value))
-        return self._found(value, location)
+        content = self.serializer.serialize(value)
+        store.write(place, content)
+        return self._found(value, location, content)
 
     def exists(self, location: Location, /, **kwargs: Any) -> bool:
         """Return whether a value is stored.
@@ -218,7 +221,9 @@ class Result(AnyResult, ABC):
         Result
             Of the same class; attributes are shared.
         """
-        return copy.copy(self)
+        new = copy.copy(self)
+        new._digest_of_bytes = None
+        return new
 
     def named(self, /, **kwargs: Any) -> str:
         """Return under which name a value is stored.
@@ -258,9 +263,11 @@ class Result(AnyResult, ABC):
     def _name_of(self, now: datetime) -> str:
         return f"{now.year}/{now.month}/{now.day}/{uuid4()}.prefect_result"
 
-    def _found(self, value: Any, location: str) -> Self:
+    def _found(self, value: Any, location: str, content: object = None) -> Self:
         new = self.from_value(value)
         new.location = location
+        # A serializer of the user's may come to an agreement with a store of theirs.
+        new._digest_of_bytes = digest_of(content) if isinstance(content, BYTES) else None
         return new
 
     def _filled_in(self, template: Location, names: Mapping[str, Any]) -> str:
@@ -306,8 +313,24 @@ def store_of(result: Result) -> Store | None:
     return result._store
 
 
-def value_read(result: Result, location: str) -> Any:
-    """Return the value that a result reads, of whatever class it is.
+def digest_in(result: object) -> str | None:
+    """Return by what the bytes of a value are told from others.
+
+    Parameters
+    ----------
+    result : Result
+        What ``read`` or ``write`` returned; perhaps of a class of the user's.
+
+    Returns
+    -------
+    str or None
+        As of ``digest_of``; None where that class reads or writes by itself.
+    """
+    return result._digest_of_bytes if isinstance(result, Result) else None
+
+
+def found_by(result: Result, location: str) -> Any:
+    """Return what a result reads, of whatever class it is.
 
     Parameters
     ----------
@@ -318,8 +341,8 @@ def value_read(result: Result, location: str) -> Any:
 
     Returns
     -------
-    object
-        The value.
+    Result
+        With the value.
 
     Raises
     ------
@@ -331,11 +354,11 @@ def value_read(result: Result, location: str) -> Any:
     found: Any = result.read(location)
     if not hasattr(found, "value"):
         raise _no_result(result, "read", found, "value")
-    return found.value
+    return found
 
 
-def location_written(result: Result, value: Any, names: Mapping[str, Any]) -> Any:
-    """Store a value, and return where it lies, of whatever class its result is.
+def written_by(result: Result, value: Any, names: Mapping[str, Any]) -> Any:
+    """Store a value, whatever the class of its result is.
 
     Parameters
     ----------
@@ -348,8 +371,8 @@ def location_written(result: Result, value: Any, names: Mapping[str, Any]) -> An
 
     Returns
     -------
-    object
-        The location, as the class has it.
+    Result
+        With the location, as the class has it.
 
     Raises
     ------
@@ -361,7 +384,7 @@ def location_written(result: Result, value: Any, names: Mapping[str, Any]) -> An
     written: Any = result.write(value, **names)
     if not hasattr(written, "location"):
         raise _no_result(result, "write", written, "location")
-    return written.location
+    return written
 
 
 def _no_result(result: Result, what: str, found: object, needed: str) -> ResultError:

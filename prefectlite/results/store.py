@@ -152,6 +152,22 @@ def check_content(store: Store, content: object) -> None:
     check_kind(repr(store), "content", content, BYTES, _A_CONTENT)
 
 
+def digest_of(content: bytes) -> str:
+    """Return by what bytes are told from others.
+
+    Parameters
+    ----------
+    content : bytes
+        All of them.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits, by BLAKE2b (RFC 7693).
+    """
+    return blake2b(content, digest_size=16).hexdigest()
+
+
 class FolderStore:
     """Files in a folder, whole and checked.
 
@@ -215,7 +231,7 @@ class FolderStore:
                 told = _told_sum(path)
             except (OSError, ValueError) as error:
                 raise unreadable(self, location, error) from error
-            if told is None or told == _sum(content):
+            if told is None or told == digest_of(content):
                 return content
             # File and sum are written one after the other, perhaps just now by somebody else.
             if (told, version) == before:
@@ -255,7 +271,7 @@ class FolderStore:
             _sum_file(path).unlink(missing_ok=True)
             draft.replace(path)
             while True:
-                draft.write_text(_sum(content), encoding="ascii")
+                draft.write_text(digest_of(content), encoding="ascii")
                 draft.replace(_sum_file(path))
                 # Where somebody else has written since, this may have taken the place of the right sum.
                 with path.open("rb") as file:
@@ -375,7 +391,3 @@ def _told_sum(path: Path) -> str | None:
 
 def _sum_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.sum")
-
-
-def _sum(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()

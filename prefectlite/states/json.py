@@ -78,6 +78,7 @@ class _RefForm(_Form):
     nbytes: int
     inline: str | None
     location: str | None = None
+    digest: str | None = None
 
 
 class _OneStateForm(_Form):
@@ -263,6 +264,7 @@ def _ref_to_json(ref: ResultRef) -> dict[str, Any]:
         "nbytes": ref.nbytes,
         "inline": None if ref.inline is None else b64encode(ref.inline).decode(),
         "location": ref.location,
+        "digest": ref.digest,
     }
 
 
@@ -397,7 +399,13 @@ def _value_from(form: _AnyForm) -> Any:
             run = RunKey(form.slug, form.index, form.loop)
             inline = None if form.inline is None else _bytes_from(form.inline)
             return ResultRef(
-                run, form.attempt, form.nbytes, inline, submission=form.submission, location=form.location
+                run,
+                form.attempt,
+                form.nbytes,
+                inline,
+                submission=form.submission,
+                location=form.location,
+                digest=form.digest,
             )
         case _OneStateForm():
             return _state_from(form.state)

@@ -54,6 +54,8 @@ class ResultRef(Holder):
         The Dask graph that the attempt travelled in.
     location : str or None
         Where the value was stored too, for the task's ``Result``.
+    digest : str or None
+        By what the bytes that were stored there are told from others; None where nobody knows.
     given : Holder or None
         The ``Result`` in which a body gave the value, without it, where that says a location of its own.
     """
@@ -65,6 +67,7 @@ class ResultRef(Holder):
     source: ValueSource | None = field(default=None, repr=False, compare=False)
     submission: int = 1
     location: str | None = None
+    digest: str | None = None
     given: Holder | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -156,6 +159,8 @@ class Report(NamedTuple):
         As in ``ResultRef``.
     signal : str
         The name of the signal by which the body asked for ``state``; empty for what came to it otherwise.
+    digest : str or None
+        As in ``ResultRef``.
     """
 
     state: State | None
@@ -172,6 +177,7 @@ class Report(NamedTuple):
     success: Success | None = None
     location: str | None = None
     signal: str = ""
+    digest: str | None = None
 
 
 class Results:

@@ -241,7 +241,7 @@ def _perform_kept(keeping: Keeping, strip: Strip, place: int) -> Outcome:
     if not isinstance(wrapper, Succeeded):
         return outcome
     if found is not None:
-        report = report._replace(success=found.state, location=found.location)
+        report = report._replace(success=found.state, location=found.location, digest=found.digest)
     else:
         try:
             report = _within(around, keeper.store, {"report": report, "wrapper": wrapper})

@@ -16,8 +16,9 @@ from prefectlite.lowering.wrappers import Succeeded, Veiled
 from prefectlite.masking import KNOWN, mask, secrets_in
 from prefectlite.moments import plainly
 from prefectlite.results.kept import Kept, address, pack, unpack
-from prefectlite.results.result import location_written, value_read
+from prefectlite.results.result import digest_in, found_by, written_by
 from prefectlite.results.serializers import dumps
+from prefectlite.results.store import digest_of
 from prefectlite.rules.caching import Given, Validator, all_inputs, all_parameters, objection
 from prefectlite.states.report import Report
 from prefectlite.states.state import Cached, Looped, Success
@@ -42,11 +43,14 @@ class Found(NamedTuple):
         Where it lies, if that may be told.
     state : Cached
         What the run becomes, but for the value.
+    digest : str or None
+        By what its bytes are told from what is stored there later.
     """
 
     value: Any
     location: str | None
     state: Cached
+    digest: str | None = None
 
 
 class Keeper:
@@ -117,13 +121,12 @@ class Keeper:
             if not result.exists(location.replace("{", "{{").replace("}", "}}"), **self._names):
                 self._miss(f"nothing is stored at {location!r}")
                 return None
-            value = value_read(result, location)
+            found = found_by(result, location)
         except Exception as error:
             self._miss(f"what is stored at {location!r} cannot be used ({described(error)})", error)
             return None
-        return Found(
-            value, _told(location), Cached(mask(f"The value that is stored at {location!r} was used."))
-        )
+        state = Cached(mask(f"The value that is stored at {location!r} was used."))
+        return Found(found.value, _told(location), state, digest_in(found))
 
     def _among_kept(self, kept: _Kept) -> Found | None:
         try:
@@ -167,21 +170,23 @@ class Keeper:
         told = [success.message or "The body returned."]
         if self._misses:
             told.append(f"It had to run: {'; '.join(self._misses)}.")
-        location = cached = None
+        location = digest = cached = None
         if not self._keeping.writes:
             pass
         elif isinstance(wrapper, Veiled) or (KNOWN and secrets_in(dumps(wrapper.value))):
             told.append("Its value is not stored: a secret stands in it.")
         else:
             if self._keeping.result is not None and self._stores:
-                written = location_written(self._keeping.result, wrapper.value, self._names)
-                location = written if isinstance(written, str) else self._location
+                written = written_by(self._keeping.result, wrapper.value, self._names)
+                location = written.location if isinstance(written.location, str) else self._location
+                digest = digest_in(written)
                 told.append(f"Its value is stored at {location!r}.")
             if self._kept is not None:
                 cached = self._keep(self._kept, wrapper.value, report.ended, told)
-                location = location or (None if cached is None else self._kept.location)
+                if cached is not None and not location:
+                    location, digest = self._kept.location, self._kept.digest
         success = (success if cached is None else cached).replace(message=mask(" ".join(told)))
-        return report._replace(success=success, location=_told(location))
+        return report._replace(success=success, location=_told(location), digest=digest)
 
     def store_lap(self, lap: Looped) -> None:
         """Store what an iteration hands on, unless the next one would take it for the task's value.
@@ -247,6 +252,8 @@ class _Kept:
         place = None if ours is not None and ours.inputs is None else index
         name = "of the user's own" if ours is None else repr(ours)
         self.location = address("value", caching.key, caching.version, name, place, facts)
+        #: Of the bytes of what was kept there, once it was.
+        self.digest: str | None = None
         self._last = address("last", caching.key, name, index)
         # Of a validator of the user's own, nobody knows what it compares: it is asked about all that is kept.
         self._list = None if ours is not None else address("list", caching.key, caching.version, index)
@@ -291,7 +298,8 @@ class _Kept:
         made = datetime.fromtimestamp(kept.made, UTC)
         used = mask(f"The value that {kept.by} kept at {made:%Y-%m-%d %H:%M:%S} UTC was used.")
         state = state.replace(message=used, cached_parameters=for_state(parameters))
-        return Found(self._caching.serializer.deserialize(payload), location, state), ""
+        value = self._caching.serializer.deserialize(payload)
+        return Found(value, location, state, digest_of(payload)), ""
 
     def _listed(self) -> dict[str, float]:
         """Return until when each value may be used, by location, the oldest first."""
@@ -330,7 +338,9 @@ class _Kept:
         last = Kept(now, self._by, expires, caching.version, self._inputs.tokens, given.tokens)
         # A validator of the user's own may look at any parameter.
         kept = replace(last, values=packed(given, whole=not isinstance(caching.validator, Validator)))
-        caching.store.write(self.location, pack(kept, caching.serializer.serialize(value)))
+        payload = caching.serializer.serialize(value)
+        caching.store.write(self.location, pack(kept, payload))
+        self.digest = digest_of(payload)
         caching.store.write(self._last, pack(last))
         if self._list is not None:
             listed: dict[str, float] = {}

@@ -147,7 +147,8 @@ def told_of(report: Report) -> Item:
     if state is not None:
         is_text = type(state) is Success and not (state.context or state.has_result)
         news = _sendable(state.message) if is_text else dumps(state)
-    return news, _sendable(report.location), report.forced or None
+    told = news, _sendable(report.location), report.forced or None
+    return told if report.digest is None else (*told, report.digest)
 
 
 def noted(report: Report, told: Sequence[Any]) -> Report:
@@ -165,13 +166,14 @@ def noted(report: Report, told: Sequence[Any]) -> Report:
     Report
         As the worker wrote it; a state that cannot be opened in this process is a ``Success`` that says so.
     """
-    news, location, forced = told
+    news, location, forced, *stored = told
     success: Success | None = None
     if isinstance(news, bytes):
         success = _opened(news)
     elif news:
         success = Success(news, context=NO_CONTEXT)
-    return report._replace(success=success, location=location, forced=bool(forced))
+    digest = stored[0] if stored else None
+    return report._replace(success=success, location=location, forced=bool(forced), digest=digest)
 
 
 def _opened(payload: bytes) -> Success:

@@ -14,10 +14,11 @@ import pytest
 from distributed import Client, LocalCluster
 
 from prefectlite import DaskExecutor, Flow, task, unmapped
+from prefectlite.errors import ResultUnavailable
 from prefectlite.executors import retiring
 from prefectlite.executors.relics import Relics
 from prefectlite.results import LocalResult
-from prefectlite.states import Crashed, Success, TriggerFailed
+from prefectlite.states import Crashed, Failed, Success, TriggerFailed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("impatient")]
 
@@ -315,6 +316,49 @@ def test_a_result_that_was_stored_outlives_its_worker(borrowed, tmp_path, option
     assert state.result[end].result == 100_000
     assert state.result[made].result.sum() == 100_000
     assert (len(noted(log, "make")), len(noted(log, "read"))) == (1, 1)
+
+
+def test_a_reader_whose_value_is_lost_is_not_given_what_another_child_stored(borrowed, tmp_path):
+    log, gate = str(tmp_path / "log"), tmp_path / "gate"
+
+    def make(x):
+        note(log, "make")
+        return np.full(20_000, x)
+
+    def slow():
+        note(log, "slow")
+        while not gate.exists():
+            time.sleep(0.02)
+
+    def read(value, other):
+        return int(value[0])
+
+    stored = LocalResult(tmp_path / "stored", location="{task_name}.pkl")
+    with Flow("shared location") as flow:
+        held = task(slow)()
+        made = task(make, result=stored, bundle_size=3).map([0, 1, 2])
+        end = task(read).map(made, unmapped(held))
+    run = flow.start(executor=DaskExecutor(borrowed))
+    maker, holder = wait_for(log, "make", 3)[0], wait_for(log, "slow")[0]
+    while run.counts().get("Success", 0) < 3:
+        time.sleep(0.02)
+    if maker == holder:
+        pytest.skip("one worker ran both")
+    os.kill(maker, signal.SIGKILL)
+    while len(borrowed.scheduler_info()["workers"]) > 1:
+        time.sleep(0.01)
+    gate.touch()
+    found = run.wait(40).result
+
+    last = int(stored.read("make.pkl").value[0])
+    for x, (maker, reader) in enumerate(zip(found[made].map_states, found[end].map_states, strict=True)):
+        if x == last:
+            assert (reader.result, int(maker.result[0])) == (x, x)
+        else:
+            assert isinstance(reader, Failed)
+            assert "was stored by another run since; put {map_index}" in reader.message
+            with pytest.raises(ResultUnavailable, match="by another run since"):
+                _ = maker.result
 
 
 @pytest.mark.parametrize("idempotent", [False, True])

@@ -303,6 +303,15 @@ def test_a_result_that_a_body_gave_its_success_goes_on_saying_where_the_value_is
     assert isinstance(state._result, LocalResult)
 
 
+def test_where_and_as_which_bytes_a_value_was_stored_is_known_of_its_state() -> None:
+    bench = Bench(task("a"))
+    bench.start()
+    bench.succeed("a", success=Success("stored"), location="rows.pkl", digest="c0a8")
+    ref = bench.state("a").result_ref
+    assert ref is not None
+    assert (ref.location, ref.digest) == ("rows.pkl", "c0a8")
+
+
 class OwnSuccess(Success):
     """A user's own kind of success."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 from re import fullmatch
@@ -24,6 +25,8 @@ from prefectlite.results import (
 )
 from prefectlite.results.kept import Kept, address, is_kept, pack, unpack
 from prefectlite.results.location import default_location
+from prefectlite.results.result import digest_in
+from prefectlite.results.store import digest_of
 from prefectlite.serializers import DateTimeSerializer, JSONSerializer, PickleSerializer
 from prefectlite.states import NO_RESULT, Success
 
@@ -388,3 +391,41 @@ def test_an_address_is_told_from_a_users_location() -> None:
     )
     assert is_kept(where)
     assert not any(map(is_kept, ["a", "kept/a", f"x/{where}", "8fe2/load-1"]))
+
+
+def test_bytes_that_were_written_and_read_have_one_digest_and_a_copy_has_none(tmp_path: Path) -> None:
+    result = LocalResult(tmp_path, location="x")
+    written = result.write([1, 2])
+    read = result.read("x")
+    assert digest_in(written) == digest_in(read) == digest_of(result.serializer.serialize([1, 2]))
+    assert read == LocalResult(tmp_path, value=[1, 2], location="x")
+    assert digest_in(pickle.loads(pickle.dumps(read))) == digest_in(read)
+    for other in (result, read.copy(), read.from_value(3), read.format(), result.from_value(1), object()):
+        assert digest_in(other) is None
+
+
+class Texts:
+    """A store and a serializer that have agreed on what are no bytes."""
+
+    text = ""
+
+    def read(self, location: str) -> str:
+        return self.text
+
+    def write(self, location: str, content: str) -> None:
+        self.text = content
+
+    def exists(self, location: str) -> bool:
+        return True
+
+    serialize = deserialize = staticmethod(str)
+
+
+def test_what_are_no_bytes_has_no_digest() -> None:
+    texts: Any = Texts()
+    result = Result(location="x", serializer=texts, store=texts)
+    assert (digest_in(result.write(5)), result.read("x").value, digest_in(result.read("x"))) == (
+        None,
+        "5",
+        None,
+    )

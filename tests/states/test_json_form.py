@@ -230,6 +230,7 @@ class TestReferences:
             "nbytes": 500,
             "inline": None,
             "location": None,
+            "digest": None,
         }
         back = travel(Success(result=ref))
         assert back.result_ref == ref
@@ -241,6 +242,13 @@ class TestReferences:
         back = travel(Success(result=ref))
         assert back.result_ref == ref
         assert back.result == {"a": (1, 2)}
+
+    def test_where_a_value_is_stored_travels_along_and_a_form_may_be_older_than_its_digest(self) -> None:
+        ref = ResultRef(RunKey("load-1"), location="load.pkl", digest="c0a8")
+        assert travel(Success(result=ref)).result_ref == ref
+        form = state_to_json(Success(result=ref))
+        del form["result"]["digest"]
+        assert state_from_json(form).result_ref == ResultRef(RunKey("load-1"), location="load.pkl")
 
 
 class TestExceptions:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from prefectlite import Flow, LocalExecutor, Parameter, context, task
+from prefectlite import Flow, LocalExecutor, Parameter, context, set_temporary_config, task
 from prefectlite.cache_validators import duration_only, partial_inputs_only
 from prefectlite.errors import ResultUnavailable
 from prefectlite.results import FolderStore, LocalResult, PrefectResult, Result
 from prefectlite.results.kept import unpack
+from prefectlite.serializers import JSONSerializer
 from prefectlite.states import Cached, Crashed, Success
 
 
@@ -242,3 +243,92 @@ def test_a_body_may_have_an_argument_called_self(tmp_path: Path, options: dict[s
     for _ in range(2):
         found = run(flow)
         assert (found["body-1"].result, found["mapped-1"].result) == (3, [4, 6])
+
+
+OTHER = r"stored by another run since; put \{map_index\} or \{flow_run_id\} into the location"
+
+
+def large(x: int) -> list[int]:
+    return [x] * 20_000
+
+
+def shared(folder: Path, **options: Any) -> Flow:
+    """Return a flow whose runs all store at one location, and let go of what they made."""
+    with Flow("shared", result=LocalResult(folder, location="{task_name}.pkl")) as flow:
+        rows = task(large, **options)(Parameter("x"))
+        task(lambda xs: len(xs), name="reads", checkpoint=False)(rows)
+    return flow
+
+
+def test_what_a_later_run_stored_at_a_location_is_not_taken_for_the_value_of_an_earlier_one(
+    tmp_path: Path,
+) -> None:
+    first, second = run(shared(tmp_path), x=1)["large-1"], run(shared(tmp_path), x=2)["large-1"]
+    assert second.result == large(2)
+    with pytest.raises(ResultUnavailable, match=OTHER):
+        _ = first.result
+    assert LocalResult(tmp_path).read("large.pkl").value == large(2)
+
+
+def test_equal_values_may_share_a_location(tmp_path: Path) -> None:
+    found = [run(shared(tmp_path), x=1)["large-1"] for _ in range(2)]
+    assert [one.result for one in found] == [large(1)] * 2
+
+
+def test_of_children_that_share_a_location_the_last_one_alone_finds_its_value(tmp_path: Path) -> None:
+    with Flow("children", result=LocalResult(tmp_path, location="{task_name}.pkl")) as flow:
+        rows = task(large).map([1, 2, 3])
+        reads = task(lambda xs: sum(xs), name="adds", checkpoint=False).map(rows)
+    state = flow.run(executor=LocalExecutor())
+    assert state.result[reads].result == [20_000, 40_000, 60_000]
+    stored = LocalResult(tmp_path).read("large.pkl").value
+    for x, child in enumerate(state.result[rows].map_states, start=1):
+        if stored == large(x):
+            assert child.result == stored
+        else:
+            with pytest.raises(ResultUnavailable, match=OTHER):
+                _ = child.result
+
+
+def test_what_was_found_at_a_target_is_not_what_is_put_there_later(tmp_path: Path) -> None:
+    put = LocalResult(tmp_path, location="there")
+    put.write(large(1))
+    found = run(shared(tmp_path, target="there"), x=5)["large-1"]
+    assert type(found) is Cached
+    assert found.result == large(1)
+    put.write(large(2))
+    with pytest.raises(ResultUnavailable, match=OTHER):
+        _ = found.result
+
+
+def test_a_kept_value_that_has_expired_is_not_taken_for_the_one_that_replaced_it(tmp_path: Path) -> None:
+    def keeps(factor: int, seconds: float) -> Flow:
+        with Flow("kept") as flow:
+            options = {"cache_for": seconds, "cache_validator": duration_only, "cache_key": "rows"}
+            rows = task(lambda: large(factor), name="rows", **options)()
+            task(lambda xs: len(xs), name="reads", checkpoint=False)(rows)
+        return flow
+
+    with set_temporary_config({"results.dir": str(tmp_path)}):
+        first = run(keeps(1, 1e-6))["rows-1"]
+        second, found = run(keeps(2, 60))["rows-1"], run(keeps(3, 60))["rows-1"]
+    assert second.result == found.result == large(2)
+    with pytest.raises(ResultUnavailable, match=r"by another run since; give the task keep_result=True"):
+        _ = first.result
+
+
+class Shelf(LocalResult):
+    """Reads by itself, so that nobody knows which bytes it read."""
+
+    def read(self, location: str) -> Any:
+        new = self.from_value(json.loads(Path(location).read_bytes()))
+        new.location = location
+        return new
+
+
+def test_a_result_of_ones_own_that_reads_by_itself_is_taken_at_its_word(tmp_path: Path) -> None:
+    with Flow("own", result=Shelf(tmp_path, location="rows", serializer=JSONSerializer())) as flow:
+        rows = task(large)(Parameter("x"))
+        task(lambda xs: len(xs), name="reads", checkpoint=False)(rows)
+    first, _ = run(flow, x=1)["large-1"], run(flow, x=2)
+    assert first.result == large(2)

@@ -67,10 +67,11 @@ def test_what_there_is_to_tell_of_a_success_arrives_as_it_was_written():
         Success("counted", context={"rows": 3}),
         Own(context={"rows": 3}),
     ):
-        report = Report(None, 1.0, 2.0, success=success, location="there")
-        again = wire.plain_report(wire.plain_facts(report), "")
-        assert again == report
-        assert (again.success.message, again.success.context) == (success.message, success.context)
+        for digest in (None, "c0a8"):
+            report = Report(None, 1.0, 2.0, success=success, location="there", digest=digest)
+            again = wire.plain_report(wire.plain_facts(report), "")
+            assert again == report
+            assert (again.success.message, again.success.context) == (success.message, success.context)
 
 
 @pytest.mark.parametrize(
