@@ -33,7 +33,7 @@ from prefectlite.driver.terms import terms_of
 from prefectlite.driver.values import Values
 from prefectlite.engine.board import PENDING
 from prefectlite.engine.engine import Engine
-from prefectlite.engine.events import CancelRequested, ResumeRequested
+from prefectlite.engine.events import BrokenOff, CancelRequested, Event, ResumeRequested
 from prefectlite.engine.frontier import BREADTH
 from prefectlite.engine.transitions import Transition
 from prefectlite.errors import ExecutorError
@@ -225,7 +225,8 @@ class Run(ReadableRun):
         """End a run that was left; return whether it must be driven for that, None if it is none."""
         with self._lock:
             engine = self._engine
-            if engine is None or engine.ended or not self._done.is_set():
+            is_left = self._done.is_set() and self._error is None and not _is_final(self._state)
+            if engine is None or not is_left:
                 return None
             if engine.has_to_clean_up():
                 self._done.clear()
@@ -233,12 +234,16 @@ class Run(ReadableRun):
                 return True
             # Nothing is in flight, so that no place is needed.
             assert self._compiled is not None
-            self.journal.record([one for one in engine.handle(asked) if isinstance(one, Transition)])
-            self.journal.commit()
+            self._put_down(engine, asked)
             self.journal.close()
             self._result = task_states(self._compiled, engine)
             self._state = engine.flow_state.replace(result=self._result)
             return False
+
+    def _put_down(self, engine: Engine, event: Event) -> None:
+        """Write down what changes, where nothing is to be done about it any more."""
+        self.journal.record([one for one in engine.handle(event) if isinstance(one, Transition)])
+        self.journal.commit()
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.
@@ -464,29 +469,51 @@ class Run(ReadableRun):
         )
         why = "The run was broken off." if by_user else f"The run broke off: {described(error)}"
         self._places.cancel(why)
-        self._result = {
-            task: state
-            if state.is_finished()
-            else Cancelled(f"It was {type(state).__name__} when the run broke off.")
-            for task, state in self._last_states().items()
-        }
-        state: State = (
-            Cancelled(why, self._result)
-            if by_user
-            else Failed(why, self._result, traceback=mask("".join(traceback.format_exception(error))))
-        )
+        text = None if by_user else mask("".join(traceback.format_exception(error)))
+        state: State = Cancelled(why) if by_user else Failed(why, traceback=text)
+        self._result = self._broken_off(state)
+        state = state.replace(result=self._result)
         self._audience.ended(state)
         self._places.close()
         if by_user or is_callers:
             raise error
-        _logger.error("Flow run %s of %r broke off.", self.run_id, self.flow_name, exc_info=error)
+        # An error of a place says what is wrong, and where the mend is.
+        is_said = isinstance(error, ExecutorError)
+        what = f": {described(error)}" if is_said else "."
+        _logger.error(
+            "Flow run %s of %r broke off%s",
+            self.run_id,
+            self.flow_name,
+            what,
+            exc_info=None if is_said else error,
+        )
+        _logger.debug("It broke off here.", exc_info=error)
         return state
+
+    def _broken_off(self, state: State) -> dict[Task, State]:
+        """Tell the engine and the journal that nothing goes on; return how the tasks have ended."""
+        try:
+            with self._lock:
+                if self._engine is not None:
+                    self._put_down(self._engine, BrokenOff(self._clock(), state))
+        except Exception:  # it may be one of these that broke
+            _logger.debug("The end of the run was not put down.", exc_info=True)
+        return {
+            task: one
+            if one.is_finished()
+            else Cancelled(f"It was {type(one).__name__} when the run broke off.")
+            for task, one in self._last_states().items()
+        }
 
     def _last_states(self) -> dict[Task, State]:
         states = self.states()
         if self._compiled is not None and self._engine is not None:
             self._values.number_by(numbers_of(self._compiled, self._engine))
         return states
+
+
+def _is_final(state: State | None) -> bool:
+    return state is None or state.is_finished()
 
 
 def _weakly(run: Run) -> Callable[[], Mapping[Task, State]]:

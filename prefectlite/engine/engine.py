@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeAlias, assert_never
@@ -17,6 +17,7 @@ from prefectlite.engine.events import (
     AttemptHeld,
     AttemptRefused,
     AttemptStarted,
+    BrokenOff,
     CallsFinished,
     CancelRequested,
     Event,
@@ -165,8 +166,8 @@ class Engine(EngineView):
                 self._answered(event)
             case RoomChanged() | PlaceChanged():
                 self._place_said(event)
-            case CancelRequested():
-                self._cancel(event.why, event.remark)
+            case CancelRequested() | BrokenOff():
+                self._end_early(event)
             case RunStarted():
                 self._begin()
             case _:
@@ -423,6 +424,12 @@ class Engine(EngineView):
         self._ledger.flow_becomes(verdict.state, verdict.why)
         self._ledger.out.append(AwaitApproval(verdict.state))
 
+    def _end_early(self, event: CancelRequested | BrokenOff) -> None:
+        if isinstance(event, CancelRequested):
+            self._cancel(event.why, event.remark)
+        else:
+            self._break_off(event.state)
+
     def _cancel(self, why: str, remark: str = "") -> None:
         """End all runs at once; the first time, all but what is left to clean up."""
         board = self.board
@@ -438,12 +445,25 @@ class Engine(EngineView):
             call_off(board, self._ledger, self._conduct.limits, end, left)
             self._ledger.out.append(StopReleased())
             return
-        self.cancelled = True
         self._ledger.out.append(CancelAll(why))
+        self._end_all(lambda run: in_flight if board.stage[run] == FLYING else plain, reason)
+        self._finish(cancelled=True)
+
+    def _break_off(self, state: State) -> None:
+        """End all runs at once, and the flow run in a state that nobody is asked about."""
+        why, states = Reason("cancel", state.message or ""), self.board.states
+        self._end_all(
+            lambda run: Cancelled(f"It was {type(states[run]).__name__} when the run broke off."), why
+        )
+        self._ledger.flow_becomes(state, why)
+        self._close()
+
+    def _end_all(self, last: Callable[[int], State], why: Reason) -> None:
+        board = self.board
+        self.cancelled = True
         for run, stage in enumerate(board.stage):
             if stage != FINAL:
-                state = in_flight if stage == FLYING else plain
-                self._ledger.commit(run, state, reason, self._ledger.now)
+                self._ledger.commit(run, last(run), why, self._ledger.now)
                 board.stage[run] = FINAL
                 self._ledger.free(run)
             elif not self.wiring.shown[board.node[run]]:
@@ -453,7 +473,6 @@ class Engine(EngineView):
         board.timers.clear()
         board.early.clear()
         board.held.clear()
-        self._finish(cancelled=True)
 
     def _finish(self, cancelled: bool) -> None:
         self._conduct.losses.forget()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from prefectlite.states.report import Report, Reports
+from prefectlite.states.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +349,22 @@ class CancelRequested:
     remark: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """Nothing can be done for the flow run any more; what has not ended by now did not.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds since the epoch.
+    state : State
+        The flow's last state; its message is the reason.
+    """
+
+    time: float
+    state: State
+
+
 Event: TypeAlias = (
     RunStarted
     | AttemptStarted
@@ -365,4 +382,5 @@ Event: TypeAlias = (
     | ResumeRequested
     | PlaceChanged
     | CancelRequested
+    | BrokenOff
 )

@@ -452,6 +452,28 @@ class TestBreaking:
         assert watcher.seen[-1] == ("ended", "Failed")
         assert run.wait() is state
         assert "broke off" in caplog.text
+        # What an error of a place says is enough.
+        assert ("Traceback" in caplog.text) is not isinstance(error, ExecutorError)
+        assert run.counts() == {"Success": 1, "Cancelled": 1}
+        run.cancel()
+        assert run.wait() is state
+        assert "broke off" in run.history(RunKey("below-1"))[-1].why.text  # type: ignore[union-attr]
+
+    def test_a_run_that_breaks_off_in_its_journal_ends_with_all_states(self) -> None:
+        class Full(MemoryJournal):
+            def record(self, records: Any) -> None:
+                raise OSError("no space left")
+
+        graph = chain()
+        run = Run(graph, {}, Place(), journal=Full())
+        state = run.drive()
+
+        assert type(state) is Failed
+        assert "no space left" in (state.message or "")
+        assert {type(one) for one in state.result.values()} == {Cancelled}
+        assert run.counts() == {"Cancelled": 2}
+        assert not run.cancel()
+        assert run.wait() is state
 
     def test_what_cannot_be_stopped_or_closed_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         class Stubborn(Session):

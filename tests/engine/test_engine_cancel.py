@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefectlite.engine.events import Answered, TimerFired
+from prefectlite.engine.events import Answered, BrokenOff, TimerFired
 from prefectlite.rules.retry import RetryPolicy
 from prefectlite.rules.triggers import manual_only
 from prefectlite.states.state import Cancelled, Failed, Paused, Running
@@ -31,6 +31,24 @@ def test_a_cancelled_flow_stops_what_flies_first_and_tells_of_each_run() -> None
     assert turn.why("a", "Cancelled").rule == "cancel"
     assert bench.engine.flow_state.is_cancelled()
     assert bench.live() == []
+
+
+def test_a_flow_run_that_broke_off_stops_nothing_and_tells_of_each_run() -> None:
+    bench = Bench(task("a"), task("b", "a"), task("c", handled=True), window=1)
+    bench.start()
+    turn = bench.handle(BrokenOff(1.0, Failed("The run broke off: a bug")))
+    assert turn.words == [
+        "a Pending > Cancelled",
+        "release a.1",
+        "b Pending > Cancelled",
+        "c Pending > Cancelled",
+        "flow Running > Failed",
+        "end Failed",
+    ]
+    assert bench.engine.state(bench.run("b")).message == "It was Pending when the run broke off."
+    assert turn.why("a", "Cancelled").text == "The run broke off: a bug"
+    assert bench.engine.counts() == {"Cancelled": 3}
+    assert bench.cancel().words == []
 
 
 def test_of_what_is_in_flight_the_state_says_that_its_body_may_run_on() -> None:
