@@ -248,6 +248,8 @@ class Run(ReadableRun):
     def wait(self, timeout: float | None = None) -> State:
         """Wait for the run's end; Ctrl-C in here cancels the run and goes on once it has ended.
 
+        A second Ctrl-C leaves out what the run would clean up before.
+
         Parameters
         ----------
         timeout : float or None
@@ -268,8 +270,7 @@ class Run(ReadableRun):
         try:
             over = self._done.wait(timeout)
         except KeyboardInterrupt:
-            self.cancel("interrupted by Ctrl-C")
-            self._done.wait(GRACE)
+            self._end_by_ctrl_c()
             raise
         if not over:
             raise TimeoutError(
@@ -280,6 +281,15 @@ class Run(ReadableRun):
             raise self._error
         assert self._state is not None
         return self._state
+
+    def _end_by_ctrl_c(self) -> None:
+        """Cancel the run and wait for its end; a second Ctrl-C leaves out what is cleaned up before."""
+        self.cancel("interrupted by Ctrl-C")
+        try:
+            self._done.wait(GRACE)
+        except KeyboardInterrupt:
+            self.cancel("interrupted by Ctrl-C")
+            self._done.wait(GRACE)
 
     # The driving thread
 

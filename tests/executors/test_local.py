@@ -432,3 +432,37 @@ class TestARunThatIsDrivenInAThread:
 
         assert isinstance(run.wait(20), Cancelled)
         assert said.read_text() == "began cleaned"
+
+    def test_a_second_ctrl_c_while_it_is_waited_for_leaves_its_cleanup_out(self, tmp_path: Path) -> None:
+        said = tmp_path / "said"
+
+        def say(word: str) -> None:
+            with said.open("a") as file:
+                file.write(f"{word} ")
+            for _ in range(6000):
+                time.sleep(0.01)
+
+        class Place:
+            def setup(self) -> int:
+                return 1
+
+            def cleanup(self, value: int) -> None:
+                say("cleans")
+                say("never")
+
+        def press_twice() -> None:
+            for word in ("began", "cleans"):
+                until(lambda word=word: said.exists() and word in said.read_text(), word)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        with Flow("long") as flow, ResourceManager(Place, name="place")() as place:
+            task(lambda value: say("began"), name="nap")(place)
+        run = flow.start(executor=LocalExecutor())
+        pressing = threading.Thread(target=press_twice)
+        pressing.start()
+        with pytest.raises(KeyboardInterrupt):
+            run.wait(60)
+        pressing.join(60)
+
+        assert isinstance(run.wait(0), Cancelled)
+        assert said.read_text().split() == ["began", "cleans"]
