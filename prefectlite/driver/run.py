@@ -471,7 +471,8 @@ class Run(ReadableRun):
 
     def _break_off(self, error: BaseException, loop: Loop | None) -> State:
         """End a run that our own side cannot go on with: never a hang, never a lost state."""
-        by_user = isinstance(error, KeyboardInterrupt | SystemExit)
+        # Such as Ctrl-C, or what a handler of an alarm raises, which is for who called us.
+        by_user = not isinstance(error, Exception)
         # A place that was never reached has run nothing, and a flow that cannot be compiled is the caller's
         # to mend: there is no state worth having. Afterwards, the states matter more than the error.
         is_callers = loop is None or (

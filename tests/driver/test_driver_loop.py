@@ -46,6 +46,10 @@ class Mute(Exception):
         raise RuntimeError("nothing to say")
 
 
+class Alarm(BaseException):
+    """As the handler of a test's time limit raises it."""
+
+
 class Place:
     """A place to run that answers each slug from a script, or keeps silent."""
 
@@ -458,6 +462,22 @@ class TestBreaking:
         run.cancel()
         assert run.wait() is state
         assert "broke off" in run.history(RunKey("below-1"))[-1].why.text  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("kind", [SystemExit, Alarm])
+    def test_what_is_no_error_goes_through_once_the_run_has_ended(self, kind: type[BaseException]) -> None:
+        def script(shipment: Any) -> Report:
+            raise kind
+
+        place, watcher = Place(script), Watcher()
+        run = Run(chain(), {}, place, observers=[watcher])
+        with pytest.raises(kind):
+            run.drive()
+
+        assert [one[0] for one in place.log[-2:]] == ["cancel", "close"]
+        assert watcher.seen[-1] == ("ended", "Cancelled")
+        assert {type(one) for one in run.states().values()} == {Cancelled}
+        with pytest.raises(kind):
+            run.wait(0)
 
     def test_a_run_that_breaks_off_in_its_journal_ends_with_all_states(self) -> None:
         class Full(MemoryJournal):
